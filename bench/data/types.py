@@ -1,0 +1,95 @@
+"""What a data set is to the rest of the harness: a card, and arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Role = Literal["photo", "labels", "image"]  # image: anything that is neither a photo nor a label map
+VOID = 255
+
+
+@dataclass(frozen=True)
+class ClassInfo:
+    """One colour of a label map.
+
+    Attributes:
+        name: class name ("road").
+        colour: RGB, 0-255.
+        train_id: index among the evaluated classes (0..K-1), or None: pixels of it are void.
+        id: the data set's own id in id-coded label files, where there are such files.
+    """
+
+    name: str
+    colour: tuple[int, int, int]
+    train_id: int | None
+    id: int | None = None
+
+
+@dataclass(frozen=True)
+class DatasetCard:
+    """A data set as declared in `datasets/cards/NAME.toml`.
+
+    Attributes:
+        name, title, version, licence, homepage: as they read.
+        domains: the two sides of a pair, left and right, such as ("photo", "labels").
+        roles: the role of each domain, in the same order.
+        direction: default, "<source domain>2<target domain>", such as "labels2photo".
+        layouts: names of the layouts a reader may find ("pairs", "official", "prepared", ...).
+        splits: split name -> folder or rule (what it means is the layout's matter).
+        classes: the palette; empty where there are no label maps.
+        class_policy: "absent-is-zero" or "absent-left-out" (see docs/metrics.md).
+        urls: archives for `bench data fetch`: [{"url": ..., "sha256": ... or None, ...}].
+        how_to_get: one line for the error message when the data is missing.
+        size_px: default side length in pixels.
+    """
+
+    name: str
+    title: str
+    version: str
+    licence: str
+    homepage: str
+    domains: tuple[str, str]
+    roles: tuple[Role, Role]
+    direction: str
+    layouts: tuple[str, ...]
+    splits: dict[str, Any]
+    size_px: int
+    how_to_get: str
+    classes: tuple[ClassInfo, ...] = ()
+    class_policy: str = "absent-left-out"
+    urls: tuple[dict[str, Any], ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def train_classes(self) -> tuple[ClassInfo, ...]:
+        """The evaluated classes in the order of their train ids: one entry an id."""
+        by_id = {c.train_id: c for c in reversed(self.classes) if c.train_id is not None}
+        return tuple(by_id[i] for i in sorted(by_id))
+
+
+@dataclass(frozen=True)
+class SplitArrays:
+    """A split, decoded and resized, as read-only memory maps.
+
+    Attributes:
+        names: stems, unique, in the split's order.
+        source: (N, H, W, C) uint8 or uint16.
+        target: (N, H, W, C) uint8 or uint16.
+        labels: (N, H, W) uint8 train ids with 255 = void, or None where the data set has no label maps.
+        void_share: share of void pixels in `labels`, or None.
+        key: content key: changes whenever any of the pixels would.
+    """
+
+    names: tuple[str, ...]
+    source: NDArray[Any]
+    target: NDArray[Any]
+    labels: NDArray[np.uint8] | None
+    void_share: float | None
+    key: str
+
+    def __len__(self) -> int:
+        return len(self.names)

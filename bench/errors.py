@@ -1,0 +1,41 @@
+"""Errors a user can act on: one line that says what was expected, what was found and what to do.
+
+The exit codes of the `bench` command hang on these classes; any other exception is a bug.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BenchError(Exception):
+    """Base class. `exit_code` becomes the exit status of `bench`."""
+
+    exit_code = 2
+
+
+class UsageError(BenchError):
+    """Wrong usage or input, refused before anything was written (exit code 2)."""
+
+    exit_code = 2
+
+
+class NotComparableError(BenchError):
+    """Numbers that must not be compared: nothing in common, or protocols differ (exit code 3)."""
+
+    exit_code = 3
+
+
+class RunFailedError(BenchError):
+    """At least one run failed; the others finished (exit code 4)."""
+
+    exit_code = 4
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str], list_command: str) -> UsageError:
+    """The error for a name nobody registered, with the nearest known one."""
+    candidates = sorted(known)
+    near = difflib.get_close_matches(name, candidates, n=1, cutoff=0.4)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return UsageError(f"unknown {kind} '{name}': {hint}`{list_command}` shows all of them")

@@ -1,0 +1,57 @@
+"""The built-in metric keys: what each is, which way is better, and who computes it. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.records import Goal
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """A metric key as tables and `bench list metrics` show it.
+
+    Attributes:
+        key: name in records.
+        family: entry point that computes it.
+        goal: "max", "min" or a target value.
+        title: column head.
+        about: one line for a reader who does not know it.
+        digits: decimals shown.
+    """
+
+    key: str
+    family: str
+    goal: Goal
+    title: str
+    about: str
+    digits: int = 3
+
+
+_ALL = [
+    MetricInfo("fcn_pixel_acc", "segmentation", "max", "FCN pixel acc.", "share of pixels of the generated photo that a segmentation network labels as the input says"),
+    MetricInfo("fcn_class_acc", "segmentation", "max", "FCN class acc.", "the same, averaged over classes"),
+    MetricInfo("fcn_class_iou", "segmentation", "max", "FCN class IoU", "intersection over union of those labels, averaged over classes"),
+    MetricInfo("label_pixel_acc", "segmentation", "max", "Label pixel acc.", "photo->labels: share of pixels whose nearest palette colour is the right class"),
+    MetricInfo("label_class_acc", "segmentation", "max", "Label class acc.", "the same, averaged over classes"),
+    MetricInfo("label_class_iou", "segmentation", "max", "Label class IoU", "intersection over union of those classes, averaged over classes"),
+    MetricInfo("fid", "fid", "min", "FID", "Fréchet distance of Inception features, generated test set against real test set", 1),
+    MetricInfo("kid", "fid", "min", "KID", "unbiased kernel distance of the same features", 4),
+    MetricInfo("fd_scorer", "fd_scorer", "min", "FD (scorer)", "Fréchet distance in the features of a network that needs no download; not an FID", 2),
+    MetricInfo("ssim", "structural", "max", "SSIM", "structural similarity to the target, mean over images; favours blur"),
+    MetricInfo("psnr", "structural", "max", "PSNR (dB)", "peak signal-to-noise ratio against the target, mean over images", 2),
+    MetricInfo("l1", "structural", "min", "L1", "mean absolute error against the target, in grey levels of 0-255", 2),
+    MetricInfo("pixel_acc@5", "pixels", "max", "Pixel acc. @5", "share of pixels with all three channels within 5 grey levels of the target"),
+    MetricInfo("pixel_acc@10", "pixels", "max", "Pixel acc. @10", "share of pixels with all three channels within 10 grey levels of the target"),
+    MetricInfo("lab_l", "colour", "max", "Lab L", "intersection of the lightness histograms of outputs and targets"),
+    MetricInfo("lab_a", "colour", "max", "Lab a", "the same for a (green to red)"),
+    MetricInfo("lab_b", "colour", "max", "Lab b", "the same for b (blue to yellow)"),
+    MetricInfo("hf_ratio", "spectrum", 1.0, "HF ratio", "power in the upper half of the spectrum, output over target: 1 as sharp, below 1 blurry, above 1 noisy"),
+]
+CATALOGUE: dict[str, MetricInfo] = {info.key: info for info in _ALL}
+
+
+def goal_of(key: str) -> Goal:
+    """The goal of a built-in metric key; "max" for a key nobody here knows (plug-ins state their own)."""
+    info = CATALOGUE.get(key)
+    return info.goal if info else "max"
