@@ -1,0 +1,60 @@
+"""How a step is executed: on which device and in which precision.
+
+One engine so far, "eager". A captured one (CUDA graphs) has the same two seams to fill: `autocast`
+around the forward passes and `Trainer.step` as the unit of work.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+
+def resolve_device(name: str) -> torch.device:
+    """The torch device for "auto", "cpu", "cuda" or "cuda:N".
+
+    Raises:
+        ValueError: if the device is not there; the message says what is.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"expected a device of auto, cpu, cuda or cuda:N, found '{name}'") from None
+    if device.type not in ("cpu", "cuda"):
+        raise ValueError(f"expected a device of auto, cpu, cuda or cuda:N, found '{name}'")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"device '{name}' was asked for, but torch {torch.__version__} finds no such GPU: "
+            "use --device cpu"
+        )
+    return device
+
+
+def set_precision(precision: str, device: torch.device) -> None:
+    """Set what float32 arithmetic may be replaced by on `device`, for this process.
+
+    Raises:
+        ValueError: for TF32 on a CPU.
+    """
+    if precision == "tf32" and device.type != "cuda":
+        raise ValueError("precision tf32 needs a CUDA device: use fp32 or bf16 on the CPU")
+    if precision in ("fp32", "tf32"):
+        torch.backends.cudnn.allow_tf32 = precision == "tf32"
+        torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+
+
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """Context of the forward passes: bfloat16 autocast for "bf16", nothing else otherwise."""
+    if precision == "bf16":
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext()
+
+
+def describe_device(device: torch.device) -> str:
+    """What the device calls itself, for records."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return "cpu"

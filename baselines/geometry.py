@@ -1,0 +1,60 @@
+"""What fits a picture's size, by arithmetic: the generator's depth, the discriminators' receptive fields.
+
+A discriminator of n stride-2 layers of 4x4 convolutions, followed by two of stride 1, sees
+16, 34, 70, 142, 286 px for n = 1..5 (Isola et al. 2017, appendix 6.1.2). The 1x1 PixelGAN has 1x1
+convolutions only. Imports no torch.
+"""
+
+from __future__ import annotations
+
+STRIDED_LAYERS: dict[int, int] = {1: 0, 16: 1, 34: 2, 70: 3, 142: 4, 286: 5}
+MIN_SIZE_PX, MAX_SIZE_PX = 32, 512
+MAX_DROPOUT_LAYERS = 3
+RECEPTIVE_FIELDS: tuple[int, ...] = tuple(STRIDED_LAYERS)
+
+
+def depth(size_px: int) -> int:
+    """Layers of the generator each way: log2(size_px).
+
+    Raises:
+        ValueError: if `size_px` is no power of two from 32 to 512.
+    """
+    levels = size_px.bit_length() - 1
+    if not MIN_SIZE_PX <= size_px <= MAX_SIZE_PX or 2**levels != size_px:
+        raise ValueError(
+            f"expected a size of 32, 64, 128, 256 or 512 px, found {size_px}: "
+            "the generator halves the picture down to 1 px"
+        )
+    return levels
+
+
+def dropout_layers(size_px: int) -> int:
+    """How many of the generator's innermost decoder layers have dropout: up to three, never the last two.
+
+    The paper has three at 256 px (appendix 6.1.1: CD512-CD512-CD512); it is three at every size here.
+    """
+    return min(MAX_DROPOUT_LAYERS, depth(size_px) - 2)
+
+
+def output_side(receptive_field: int, size_px: int) -> int:
+    """Side of the discriminator's output map for a `size_px` picture; 0 or less: it cannot be built."""
+    if receptive_field == 1:
+        return size_px
+    side = size_px
+    for _ in range(STRIDED_LAYERS[receptive_field]):
+        side = side // 2  # 4x4, stride 2, padding 1
+    return side - 2  # two 4x4 convolutions of stride 1, padding 1, each one smaller
+
+
+def fitting(size_px: int) -> list[int]:
+    """The receptive fields that can be built at `size_px`."""
+    return [rf for rf in RECEPTIVE_FIELDS if output_side(rf, size_px) >= 1]
+
+
+def smallest_covering(size_px: int) -> int:
+    """The smallest receptive field that covers the whole picture, else the largest that can be built.
+
+    Returns: 34 at 32 px, 70 at 64 px, 142 at 128 px, 286 at 256 px (and at 512 px, where none covers).
+    """
+    candidates = fitting(size_px)
+    return next((rf for rf in candidates if rf >= size_px), candidates[-1])

@@ -1,0 +1,96 @@
+"""From stored pairs to the tensors of a step: order, jitter, mirroring, range.
+
+Every choice is a function of (seed, epoch) or (seed, step) alone, so an interrupted training goes on
+exactly as it would have, with no random state to save.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from baselines.settings import TrainingSettings
+
+_ORDER, _JITTER, _DROPOUT, _WEIGHTS = range(4)  # purposes: one independent stream each
+
+
+class PairArrays(Protocol):
+    """Pairs as arrays: source (N, L, L, C) and target (N, L, L, C'), uint8 or uint16, L the load size."""
+
+    @property
+    def source(self) -> NDArray[Any]: ...
+
+    @property
+    def target(self) -> NDArray[Any]: ...
+
+
+def to_tensor(pictures: NDArray[Any], device: torch.device) -> Tensor:
+    """(N, H, W, C) uint8 or uint16 -> (N, C, H, W) float32 in [-1, 1]."""
+    full = 65535.0 if pictures.dtype == np.uint16 else 255.0
+    values = pictures.astype(np.float32) if pictures.dtype == np.uint16 else pictures
+    tensor = torch.from_numpy(np.ascontiguousarray(values)).to(device)
+    return tensor.permute(0, 3, 1, 2).to(torch.float32).mul_(2.0 / full).sub_(1.0).contiguous()
+
+
+def to_picture(tensor: Tensor, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """(N, C, H, W) in [-1, 1] -> (N, H, W, C) uint8 or uint16, rounded to nearest."""
+    full = 65535.0 if dtype == np.uint16 else 255.0
+    scaled = tensor.detach().to(torch.float32).add(1.0).mul(full / 2.0).round().clamp(0.0, full)
+    picture: NDArray[Any] = scaled.permute(0, 2, 3, 1).cpu().numpy().astype(dtype)
+    return picture
+
+
+def weight_seed(seed: int) -> int:
+    """Seed of the initial weights."""
+    return _stream(seed, _WEIGHTS, 0).integers(2**63).item()
+
+
+def dropout_seed(seed: int, step: int) -> int:
+    """Seed of the dropout masks of one step."""
+    return _stream(seed, _DROPOUT, step).integers(2**63).item()
+
+
+def batch_at(
+    step: int, data: PairArrays, settings: TrainingSettings, seed: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Source and target pictures of step `step`, jittered and mirrored alike (appendix 6.2).
+
+    Epochs are permutations without replacement; a batch may reach over the end of one.
+
+    Shapes: two arrays (batch_size, size_px, size_px, C).
+    """
+    total, load = data.source.shape[0], data.source.shape[1]
+    rng = _stream(seed, _JITTER, step)
+    sources: list[NDArray[Any]] = []
+    targets: list[NDArray[Any]] = []
+    for slot in range(settings.batch_size):
+        epoch, place = divmod(step * settings.batch_size + slot, total)
+        index = int(_order(seed, epoch, total)[place])
+        top, left = (rng.integers(0, load - settings.size_px + 1, size=2)).tolist()
+        flip = settings.mirror and bool(rng.integers(2))
+        window = np.s_[index, top : top + settings.size_px, left : left + settings.size_px]
+        for stored, out in ((data.source, sources), (data.target, targets)):
+            crop = stored[window]
+            out.append(crop[:, ::-1] if flip else crop)
+    return np.stack(sources), np.stack(targets)
+
+
+_last_order: dict[tuple[int, int, int], NDArray[np.int64]] = {}
+
+
+def _order(seed: int, epoch: int, total: int) -> NDArray[np.int64]:
+    """The order of the pairs in an epoch; the last two are kept, as a batch may need both."""
+    key = (seed, epoch, total)
+    if key not in _last_order:
+        while len(_last_order) > 1:
+            del _last_order[next(iter(_last_order))]
+        _last_order[key] = _stream(seed, _ORDER, epoch).permutation(total)
+    return _last_order[key]
+
+
+def _stream(seed: int, purpose: int, index: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, purpose, index])))

@@ -1,0 +1,91 @@
+"""How a variant is trained and tested: the settings of appendix 6.2, each a named field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from baselines.geometry import depth
+
+LrSchedule = Literal["constant", "linear"]
+Precision = Literal["default", "fp32", "tf32", "bf16"]
+EngineName = Literal["eager"]
+TestNorm = Literal["batch", "running"]
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """One training, but for its variant, data and seed.
+
+    Attributes:
+        steps: optimisation steps, one of D and one of G each.
+        size_px: side of the pictures: a power of two, 32 to 512.
+        batch_size: pairs a step.
+        base_filters: width of the first layer of both networks (64 in the paper).
+        lr, beta1, beta2: Adam (appendix 6.2).
+        lr_schedule: "constant" (the paper, the Lua code), or "linear": constant for the first half of
+            the steps, then falling linearly to 0 (as the released PyTorch code's, step by step).
+        jitter: load at round(size_px * 286 / 256) and crop at random.
+        mirror: mirror half of the pairs.
+        precision: "default" is the framework's own (on CUDA: TF32 convolutions).
+        engine: how a step is executed.
+
+    Raises:
+        ValueError: for values out of range.
+    """
+
+    steps: int
+    size_px: int = 256
+    batch_size: int = 1
+    base_filters: int = 64
+    lr: float = 2e-4
+    beta1: float = 0.5
+    beta2: float = 0.999
+    lr_schedule: LrSchedule = "constant"
+    jitter: bool = True
+    mirror: bool = True
+    precision: Precision = "default"
+    engine: EngineName = "eager"
+
+    def __post_init__(self) -> None:
+        depth(self.size_px)
+        for name in ("steps", "batch_size", "base_filters"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"expected {name} of at least 1, found {getattr(self, name)}")
+        if not self.lr > 0:
+            raise ValueError(f"expected lr above 0, found {self.lr}")
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"expected {name} in [0, 1), found {getattr(self, name)}")
+        for name, choices in (("lr_schedule", LrSchedule), ("precision", Precision), ("engine", EngineName)):
+            if getattr(self, name) not in get_args(choices):
+                known = ", ".join(get_args(choices))
+                raise ValueError(f"expected {name} to be one of {known}, found '{getattr(self, name)}'")
+
+    @property
+    def load_size_px(self) -> int:
+        """Side at which training pairs are loaded: 286 at 256 px with jitter (appendix 6.2)."""
+        return round(self.size_px * 286 / 256) if self.jitter else self.size_px
+
+    def lr_at(self, step: int) -> float:
+        """Learning rate of step `step`, counted from 0."""
+        if self.lr_schedule == "constant":
+            return self.lr
+        half = self.steps / 2
+        return self.lr * min(1.0, (self.steps - step) / half)
+
+
+@dataclass(frozen=True)
+class TestSettings:
+    """How a trained generator is applied (section 3.2 and appendix 6.2).
+
+    Attributes:
+        dropout: dropout stays on at test time, with a seed an image (the paper's only noise).
+        norm: "batch": statistics of the test image itself (the paper); "running": the moving averages
+            of training, PyTorch's `eval()`, a named departure.
+    """
+
+    __test__ = False  # no test class, whatever pytest thinks of its name
+
+    dropout: bool = True
+    norm: TestNorm = "batch"

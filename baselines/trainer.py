@@ -1,0 +1,271 @@
+"""One training, step by step (Isola et al. 2017, section 3.3 and appendix 6.2)."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from baselines.discriminators import Discriminator, check_fits
+from baselines.engine import autocast, set_precision
+from baselines.generators import Generator
+from baselines.losses import adversarial_loss, discriminator_loss, l1_loss
+from baselines.pairs import PairArrays, batch_at, dropout_seed, to_tensor, weight_seed
+from baselines.settings import TrainingSettings
+from baselines.variants import Variant
+
+
+class DivergedError(Exception):
+    """A loss was NaN or infinite."""
+
+    def __init__(self, step: int, losses: dict[str, float]) -> None:
+        self.step = step
+        said = ", ".join(f"{name} {value:g}" for name, value in losses.items())
+        super().__init__(f"the loss was not finite by step {step} ({said})")
+
+
+def build_generator(
+    variant: Variant, settings: TrainingSettings, source_channels: int, target_channels: int
+) -> Generator:
+    """The variant's generator, with fresh weights from torch's global random state."""
+    return Generator(
+        source_channels,
+        target_channels,
+        settings.size_px,
+        base_filters=settings.base_filters,
+        skips=variant.generator == "unet",
+        dropout=variant.dropout,
+        norm=variant.norm,
+    )
+
+
+def build_discriminator(
+    variant: Variant, settings: TrainingSettings, source_channels: int, target_channels: int
+) -> Discriminator | None:
+    """The variant's discriminator, or None for a variant without an adversarial term.
+
+    Raises:
+        ValueError: if its receptive field cannot be built at this size.
+    """
+    receptive_field = variant.at_size(settings.size_px).receptive_field
+    if receptive_field is None:
+        return None
+    check_fits(receptive_field, settings.size_px)
+    channels = target_channels + (source_channels if variant.adversarial == "cgan" else 0)
+    return Discriminator(channels, receptive_field, base_filters=settings.base_filters, norm=variant.norm)
+
+
+class Trainer:
+    """Trains one variant on one data set from one seed.
+
+    Args:
+        variant, settings, seed: what is trained, and how.
+        data: training pairs at `settings.load_size_px`.
+        device: where.
+
+    The state is weights, Adam's moments and the step counter; all else follows from (seed, step).
+    """
+
+    def __init__(
+        self, variant: Variant, settings: TrainingSettings, data: PairArrays, seed: int, device: torch.device
+    ) -> None:
+        if data.source.shape[1] != settings.load_size_px:
+            raise ValueError(f"expected pairs of {settings.load_size_px} px, found {data.source.shape[1]} px")
+        self.variant, self.settings, self.data, self.seed, self.device = variant, settings, data, seed, device
+        channels = data.source.shape[3], data.target.shape[3]
+        set_precision(settings.precision, device)
+        with torch.random.fork_rng():
+            torch.manual_seed(weight_seed(seed))
+            self.generator = build_generator(variant, settings, *channels).to(device).train()
+            discriminator = build_discriminator(variant, settings, *channels)
+        self.discriminator = None if discriminator is None else discriminator.to(device).train()
+        self.generator_adam = self._adam(self.generator)
+        self.discriminator_adam = None if self.discriminator is None else self._adam(self.discriminator)
+        self.steps_done = 0
+        self.train_seconds = 0.0
+        self.history: list[dict[str, float]] = []
+        self._sums: dict[str, Tensor] = {}
+        self._summed = 0
+        self._wait_seconds = 0.0
+
+    def train(self, *, log_every: int) -> Iterator[dict[str, float]]:
+        """Train to the end, yielding a history entry at each multiple of `log_every` and at the last step.
+
+        An entry holds the means of the losses since the one before: "step", "images_seen", "lr",
+        "seconds" (training time so far), "data_wait" (share of it spent waiting for data), "loss_l1"
+        (in [0, 2]), and with a discriminator "loss_g_gan", "loss_d" (nats).
+
+        Raises:
+            DivergedError: when a mean is not finite.
+        """
+        started = time.perf_counter()
+        while self.steps_done < self.settings.steps:
+            self.step()
+            if self.steps_done % log_every == 0 or self.steps_done == self.settings.steps:
+                entry = self._log_entry()  # waits for the device, so that the time below is whole
+                now = time.perf_counter()
+                self.train_seconds += now - started
+                entry["seconds"] = self.train_seconds
+                entry["data_wait"] = self._wait_seconds / (now - started)
+                self._wait_seconds = 0.0
+                self.history.append(entry)
+                yield entry
+                started = time.perf_counter()
+
+    def step(self) -> None:
+        """One update of D and one of G on the batch of this step."""
+        fetched = time.perf_counter()
+        source, target = (
+            to_tensor(pictures, self.device)
+            for pictures in batch_at(self.steps_done, self.data, self.settings, self.seed)
+        )
+        self._wait_seconds += time.perf_counter() - fetched
+        torch.manual_seed(dropout_seed(self.seed, self.steps_done))
+        self._set_lr(self.settings.lr_at(self.steps_done))
+        with autocast(self.settings.precision, self.device):
+            prediction = self.generator(source)
+        losses: dict[str, Tensor] = {}
+        if self.discriminator is not None:
+            losses["loss_d"] = self._update_discriminator(source, target, prediction.detach())
+        losses |= self._update_generator(source, target, prediction)
+        self._accumulate(losses)
+        self.steps_done += 1
+
+    def _update_discriminator(self, source: Tensor, target: Tensor, prediction: Tensor) -> Tensor:
+        assert self.discriminator is not None
+        assert self.discriminator_adam is not None
+        self.discriminator.requires_grad_(True)
+        self.discriminator_adam.zero_grad(set_to_none=True)
+        condition = source if self.variant.adversarial == "cgan" else None
+        with autocast(self.settings.precision, self.device):
+            real, generated = self.discriminator(condition, target), self.discriminator(condition, prediction)
+            loss = discriminator_loss(real, generated)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.discriminator_adam.step()
+        return loss
+
+    def _update_generator(self, source: Tensor, target: Tensor, prediction: Tensor) -> dict[str, Tensor]:
+        self.generator_adam.zero_grad(set_to_none=True)
+        losses = {"loss_l1": l1_loss(prediction.float(), target)}
+        total = (
+            self.variant.lambda_l1 * losses["loss_l1"]
+            if self.variant.lambda_l1
+            else torch.zeros_like(losses["loss_l1"])
+        )
+        if self.discriminator is not None:
+            self.discriminator.requires_grad_(False)  # D is not updated here: spare its weight gradients
+            condition = source if self.variant.adversarial == "cgan" else None
+            with autocast(self.settings.precision, self.device):
+                losses["loss_g_gan"] = adversarial_loss(self.discriminator(condition, prediction), real=True)
+            total = total + self.variant.lambda_gan * losses["loss_g_gan"]
+        total.backward()  # type: ignore[no-untyped-call]
+        self.generator_adam.step()
+        return losses
+
+    def _adam(self, module: nn.Module) -> torch.optim.Adam:
+        settings = self.settings
+        return torch.optim.Adam(
+            module.parameters(), settings.lr, (settings.beta1, settings.beta2), fused=True
+        )
+
+    def _set_lr(self, lr: float) -> None:
+        for adam in (self.generator_adam, self.discriminator_adam):
+            if adam is not None:
+                adam.param_groups[0]["lr"] = lr
+
+    def _accumulate(self, losses: dict[str, Tensor]) -> None:
+        for name, loss in losses.items():
+            value = loss.detach().float()
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+        self._summed += 1
+
+    def _log_entry(self) -> dict[str, float]:
+        means = {name: (total / self._summed).item() for name, total in self._sums.items()}
+        self._sums, self._summed = {}, 0
+        if not all(torch.isfinite(torch.tensor(value)) for value in means.values()):
+            raise DivergedError(self.steps_done, means)
+        done = self.steps_done
+        return {
+            "step": done,
+            "images_seen": done * self.settings.batch_size,
+            "lr": self.settings.lr_at(done - 1),
+            **means,
+        }
+
+    def save(self, path: Path, identity: str) -> None:
+        """Write weights, moments, counters and history to `path` (safetensors; no pickle).
+
+        `identity` names the run: `restore` refuses the state of another one. Call it at log points
+        only, where no loss sums are pending.
+        """
+        tensors = {f"generator.{name}": value for name, value in self.generator.state_dict().items()}
+        tensors |= _adam_tensors("generator", self.generator_adam)
+        if self.discriminator is not None and self.discriminator_adam is not None:
+            tensors |= {
+                f"discriminator.{name}": value for name, value in self.discriminator.state_dict().items()
+            }
+            tensors |= _adam_tensors("discriminator", self.discriminator_adam)
+        progress = {
+            "steps_done": self.steps_done,
+            "train_seconds": self.train_seconds,
+            "history": self.history,
+        }
+        save_file(
+            {name: value.contiguous() for name, value in tensors.items()},
+            path,
+            metadata={"identity": identity, "progress": json.dumps(progress)},
+        )
+
+    def restore(self, path: Path, identity: str) -> None:
+        """Go on from a saved state.
+
+        Raises:
+            ValueError: if the file is damaged or belongs to another run.
+        """
+        try:
+            with safe_open(path, framework="pt", device=str(self.device)) as stored:
+                metadata = stored.metadata() or {}
+                if metadata.get("identity") != identity:
+                    raise ValueError(
+                        f"expected the state of run {identity} in {path}, found {metadata.get('identity')}"
+                    )
+                tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
+        except (SafetensorError, OSError) as error:
+            raise ValueError(f"training state {path} is damaged: {error}") from error
+        self.generator.load_state_dict(_part(tensors, "generator."))
+        _load_adam("generator", self.generator_adam, tensors)
+        if self.discriminator is not None and self.discriminator_adam is not None:
+            self.discriminator.load_state_dict(_part(tensors, "discriminator."))
+            _load_adam("discriminator", self.discriminator_adam, tensors)
+        progress: dict[str, Any] = json.loads(metadata["progress"])
+        self.steps_done, self.history = progress["steps_done"], progress["history"]
+        self.train_seconds = progress["train_seconds"]
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _adam_tensors(network: str, adam: torch.optim.Adam) -> dict[str, Tensor]:
+    """Adam's state as flat tensors: "adam.generator.<parameter>.<exp_avg|exp_avg_sq|step>"."""
+    state = adam.state_dict()["state"]
+    return {
+        f"adam.{network}.{index}.{name}": value
+        for index, entry in state.items()
+        for name, value in entry.items()
+    }
+
+
+def _load_adam(network: str, adam: torch.optim.Adam, tensors: dict[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in _part(tensors, f"adam.{network}.").items():
+        index, name = key.split(".")
+        state.setdefault(int(index), {})[name] = value
+    adam.load_state_dict({**adam.state_dict(), "state": state})

@@ -1,0 +1,132 @@
+"""A trained generator as a file, and its application to new pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from baselines.engine import autocast
+from baselines.generators import Generator
+from baselines.pairs import to_picture, to_tensor
+from baselines.settings import TestSettings, TrainingSettings
+from baselines.trainer import build_generator
+from baselines.variants import Variant
+
+_FORMAT = "pix2pix-bench generator 1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A generator and all that is needed to use it.
+
+    Attributes:
+        generator: in train mode, on its device.
+        variant, settings: what it is and how it was trained.
+        source_channels: channels it expects.
+        target_dtype: "uint8" or "uint16": sample type of the pictures it makes.
+        identity: id of the run that made it.
+    """
+
+    generator: Generator
+    variant: Variant
+    settings: TrainingSettings
+    source_channels: int
+    target_dtype: str
+    identity: str
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write weights and description to `path` (safetensors; no pickle)."""
+    about = {
+        "format": _FORMAT,
+        "variant": asdict(checkpoint.variant),
+        "settings": asdict(checkpoint.settings),
+        "source_channels": checkpoint.source_channels,
+        "target_dtype": checkpoint.target_dtype,
+        "identity": checkpoint.identity,
+    }
+    weights = {name: value.contiguous() for name, value in checkpoint.generator.state_dict().items()}
+    target_channels = checkpoint.generator.target_channels
+    save_file(weights, path, metadata={"about": json.dumps({**about, "target_channels": target_channels})})
+
+
+def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
+    """Read a checkpoint written by `save_checkpoint`.
+
+    Raises:
+        ValueError: if the file is none, or is damaged.
+    """
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as stored:
+            about: dict[str, Any] = json.loads((stored.metadata() or {}).get("about", "{}"))
+            weights = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ValueError(f"expected a generator checkpoint (safetensors) in {path}: {error}") from error
+    if about.get("format") != _FORMAT:
+        raise ValueError(
+            f"expected a generator checkpoint of format '{_FORMAT}' in {path}, found another file"
+        )
+    try:
+        variant, settings = Variant(**about["variant"]), TrainingSettings(**about["settings"])
+        generator = build_generator(variant, settings, about["source_channels"], about["target_channels"])
+        generator.load_state_dict(weights)
+        return Checkpoint(
+            generator.to(device).train(),
+            variant,
+            settings,
+            about["source_channels"],
+            about["target_dtype"],
+            about["identity"],
+        )
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(f"generator checkpoint {path} is damaged: {error}") from error
+
+
+def translate(
+    checkpoint: Checkpoint, source: NDArray[Any], test: TestSettings, image_seed: int
+) -> NDArray[Any]:
+    """The prediction for one picture.
+
+    The picture has its own statistics and its own dropout seed, whatever the training's batch size
+    was, so the prediction depends on nothing but the source, the seed and the weights.
+
+    Shapes: (H, W, C) uint8 or uint16 -> (H, W, C') of the checkpoint's `target_dtype`.
+    """
+    device = next(checkpoint.generator.parameters()).device
+    devices = [device] if device.type == "cuda" else []
+    with _test_mode(checkpoint.generator, test), torch.inference_mode(), torch.random.fork_rng(devices):
+        torch.manual_seed(image_seed)
+        with autocast(checkpoint.settings.precision, device):
+            prediction = checkpoint.generator(to_tensor(source[None], device))
+    picture: NDArray[Any] = to_picture(prediction, np.dtype(checkpoint.target_dtype))[0]
+    return picture
+
+
+@contextmanager
+def _test_mode(generator: Generator, test: TestSettings) -> Iterator[None]:
+    """Dropout on or off; normalisation by the picture's own statistics, leaving the running ones alone."""
+    norms = [layer for layer in generator.modules() if isinstance(layer, nn.BatchNorm2d)]
+    momenta = [layer.momentum for layer in norms]
+    for layer in generator.modules():
+        if isinstance(layer, nn.Dropout):
+            layer.train(test.dropout)
+    for layer in norms:
+        layer.train(test.norm == "batch")
+        layer.momentum = 0.0
+    try:
+        yield
+    finally:
+        generator.train()
+        for layer, momentum in zip(norms, momenta, strict=True):
+            layer.momentum = momentum
