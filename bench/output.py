@@ -1,0 +1,93 @@
+"""Where things lie in an output folder, and whether there is room for them.
+
+OUT/records/<id>.json, .parquet      what counts
+OUT/predictions/<id>/<stem>.png      every test picture of a run
+OUT/gallery/<data>/{source,target}/  the fixed gallery pictures
+OUT/runs/<id>/                       checkpoint, training state, samples
+OUT/report/                          index.html, report.md, results.csv, figures/
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import UsageError
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """The files of one run."""
+
+    out: Path
+    id: str
+
+    @property
+    def folder(self) -> Path:
+        return self.out / "runs" / self.id
+
+    @property
+    def state(self) -> Path:
+        """Weights, moments and progress of an unfinished training."""
+        return self.folder / "state.safetensors"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The trained generator; its presence means that training is finished."""
+        return self.folder / "checkpoint.safetensors"
+
+    @property
+    def history(self) -> Path:
+        """Training curve and seconds of the finished training."""
+        return self.folder / "history.json"
+
+    @property
+    def samples(self) -> Path:
+        return self.folder / "samples"
+
+    @property
+    def predictions(self) -> Path:
+        """Predictions for the whole test split; its presence means that all are there."""
+        return self.out / "predictions" / self.id
+
+
+def check_writable(out: Path) -> None:
+    """Refuse an output folder that cannot be made or written; leaves nothing behind.
+
+    Raises:
+        UsageError: saying what is in the way.
+    """
+    existing = out
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir():
+        raise UsageError(
+            f"expected a folder at {existing} for --out {out}, found a file: choose another --out"
+        )
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to {existing} for --out {out}: {os.strerror(error.errno or 0)}: choose another --out"
+        ) from None
+
+
+def check_room(out: Path, needed_bytes: int) -> None:
+    """Refuse to begin where the disk has no room for what will be written.
+
+    Raises:
+        UsageError: with both figures.
+    """
+    existing = out
+    while not existing.exists():
+        existing = existing.parent
+    free = shutil.disk_usage(existing).free
+    if free < needed_bytes:
+        raise UsageError(
+            f"expected {needed_bytes / 1e6:,.0f} MB free for --out {out}, found {free / 1e6:,.0f} MB: "
+            "free some room or choose another --out"
+        )
