@@ -1,0 +1,218 @@
+"""Uncertainty: percentile bootstrap over test images, paired differences, spread over seeds.
+
+All resampling is over images (rows), with replacement, from a seeded generator: the same values give the
+same interval everywhere. Intervals say how much a score depends on *which* test images were drawn. They say
+nothing about the training seed; `seed_spread` does.
+
+Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 13 (percentile interval)
+and 15 (paired data).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Interval = tuple[float, float]
+Floats = NDArray[np.float64]
+SumStatistic = Callable[[Floats], Floats]
+
+_CHUNK = 4_000_000  # drawn indices held at once: 32 MB
+
+
+class PairedDifference(NamedTuple):
+    """How far two scores of the same test images lie apart.
+
+    Attributes:
+        difference: score of a minus score of b; None where there is no pair to compare.
+        interval: its bootstrap interval, or None for fewer than two pairs.
+        distinguishable: True when the interval exists and leaves out zero.
+    """
+
+    difference: float | None
+    interval: Interval | None
+    distinguishable: bool
+
+
+class SeedSpread(NamedTuple):
+    """Mean and spread of one score over training seeds.
+
+    Attributes:
+        mean: mean over the seeds; None without any value.
+        std: sample standard deviation (n - 1), None for fewer than two seeds.
+        n: number of seeds with a value.
+    """
+
+    mean: float | None
+    std: float | None
+    n: int
+
+
+def bootstrap_mean(
+    values: ArrayLike, *, replicates: int = 1000, seed: int = 0, level: float = 0.95
+) -> Interval | None:
+    """Percentile bootstrap interval of a mean.
+
+    Args:
+        values: (N,) one value an image; NaN (undefined for that image) is left out.
+        replicates: number of resamples.
+        seed: of the resampling.
+        level: coverage in (0, 1).
+
+    Returns:
+        (low, high), or None for fewer than two values.
+    """
+    given = _vector(values)
+    given = given[~np.isnan(given)]
+    if len(given) < 2:
+        return None
+    return bootstrap_sum(
+        given[:, None], lambda total: total[:, 0] / len(given), replicates=replicates, seed=seed, level=level
+    )
+
+
+def bootstrap_sum(
+    stats: ArrayLike,
+    statistic: SumStatistic,
+    *,
+    replicates: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Interval | None:
+    """Percentile bootstrap interval of a score that is a function of a sum over images.
+
+    Confusion matrices, histograms and power spectra are such sums: images are resampled, their rows added
+    up, and the score computed from each total.
+
+    Args:
+        stats: (N, D) one row of additive statistics an image.
+        statistic: maps (R, D) totals to (R,) scores; NaN where a total has none.
+        replicates: number of resamples.
+        seed: of the resampling.
+        level: coverage in (0, 1).
+
+    Returns:
+        (low, high), or None for fewer than two images or where most resamples have no score.
+    """
+    rows = _matrix(stats)
+    if len(rows) < 2:
+        return None
+    scores = np.concatenate([statistic(draws @ rows) for draws in _draws(len(rows), replicates, seed)])
+    return _percentile(scores, level)
+
+
+def paired_difference(
+    a: ArrayLike, b: ArrayLike, *, replicates: int = 1000, seed: int = 0, level: float = 0.95
+) -> PairedDifference:
+    """Difference of two means over the same images, resampled as pairs.
+
+    Args:
+        a: (N,) values of one system.
+        b: (N,) values of the other, same images in the same order; a pair with a NaN is left out.
+        replicates: number of resamples.
+        seed: of the resampling.
+        level: coverage in (0, 1).
+
+    Raises:
+        ValueError: if the lengths differ.
+    """
+    first, second = _vector(a), _vector(b)
+    if len(first) != len(second):
+        raise ValueError(f"expected pairs, found {len(first)} and {len(second)} values")
+    gaps = first - second
+    gaps = gaps[~np.isnan(gaps)]
+    if not len(gaps):
+        return PairedDifference(None, None, False)
+    interval = bootstrap_mean(gaps, replicates=replicates, seed=seed, level=level)
+    return PairedDifference(float(gaps.mean()), interval, _leaves_out_zero(interval))
+
+
+def paired_difference_sum(
+    a: ArrayLike,
+    b: ArrayLike,
+    statistic: SumStatistic,
+    *,
+    replicates: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> PairedDifference:
+    """Difference of two scores that are functions of sums, the same images resampled for both.
+
+    Args:
+        a: (N, D) additive statistics of one system.
+        b: (N, D) those of the other, same images in the same order.
+        statistic: maps (R, D) totals to (R,) scores.
+        replicates: number of resamples.
+        seed: of the resampling.
+        level: coverage in (0, 1).
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    first, second = _matrix(a), _matrix(b)
+    if first.shape != second.shape:
+        raise ValueError(f"expected pairs, found shapes {first.shape} and {second.shape}")
+    if not len(first):
+        return PairedDifference(None, None, False)
+    whole = statistic(first.sum(0, keepdims=True)) - statistic(second.sum(0, keepdims=True))
+    difference = float(whole[0]) if np.isfinite(whole[0]) else None
+    if difference is None or len(first) < 2:
+        return PairedDifference(difference, None, False)
+    gaps = [
+        statistic(draws @ first) - statistic(draws @ second) for draws in _draws(len(first), replicates, seed)
+    ]
+    interval = _percentile(np.concatenate(gaps), level)
+    return PairedDifference(difference, interval, _leaves_out_zero(interval))
+
+
+def seed_spread(values: Sequence[float | None]) -> SeedSpread:
+    """Mean and sample standard deviation over seeds; None and NaN values are left out."""
+    given = np.array([value for value in values if value is not None], dtype=np.float64)
+    given = given[~np.isnan(given)]
+    if not len(given):
+        return SeedSpread(None, None, 0)
+    std = float(given.std(ddof=1)) if len(given) > 1 else None
+    return SeedSpread(float(given.mean()), std, len(given))
+
+
+def _draws(n: int, replicates: int, seed: int) -> Iterator[Floats]:
+    """Resamples of n images as counts: matrices (R, n) whose rows sum to n, `replicates` rows in all."""
+    rng = np.random.default_rng(seed)
+    step = max(1, _CHUNK // n)
+    for start in range(0, replicates, step):
+        rows = min(step, replicates - start)
+        chosen = rng.integers(0, n, size=(rows, n)) + np.arange(rows)[:, None] * n
+        counts = np.bincount(chosen.ravel(), minlength=rows * n)
+        yield counts.reshape(rows, n).astype(np.float64)
+
+
+def _percentile(scores: Floats, level: float) -> Interval | None:
+    if not 0 < level < 1:
+        raise ValueError(f"expected a level between 0 and 1, found {level}")
+    given = scores[np.isfinite(scores)]
+    if 2 * len(given) <= len(scores):
+        return None
+    low, high = np.quantile(given, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _leaves_out_zero(interval: Interval | None) -> bool:
+    return interval is not None and (interval[0] > 0 or interval[1] < 0)
+
+
+def _vector(values: ArrayLike) -> Floats:
+    return _shaped(values, 1)
+
+
+def _matrix(values: ArrayLike) -> Floats:
+    return _shaped(values, 2)
+
+
+def _shaped(values: Any, ndim: int) -> Floats:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != ndim:
+        raise ValueError(f"expected {ndim} dimension(s), found shape {array.shape}")
+    return array
