@@ -1,0 +1,73 @@
+# `make demo` and `make test` do everything from a bare Python 3.11 on; nothing is installed outside .venv.
+
+# The first Python that is new enough; override with `make PYTHON=/path/to/python3.12 ...`.
+PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done),python3)
+BIN := .venv/bin
+WORKERS ?= 2
+DATA ?=
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
+# The tiny seeded run that `make gate` compares with the committed baseline.
+GATE_OUT ?= out/gate
+GATE_BASELINE := tests/e2e/baseline.json
+GATE_RUN := --variants l1,l1+cgan --dataset toycity --size 32 --steps 60 --base-filters 8 --seeds 0,1 --device cpu
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint test-slow test-real test-gpu gate gate-baseline install clean
+
+help:  ## show these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/.installed  ## install, then train and compare three variants on the embedded data set
+	$(BIN)/bench run --variants l1,cgan,l1+cgan --dataset toycity --out out/demo
+
+test: lint  ## install with test extras; lint, type check and run the tests
+	$(PYTEST) -n $(WORKERS)
+
+lint: .venv/.installed-test  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test-slow: .venv/.installed-test  ## the tests, and the long versions
+	$(PYTEST) -n $(WORKERS) --run-slow
+
+test-real: .venv/.installed-test  ## the tests on real data: make test-real DATA=folder
+	@test -d "$(DATA)" || { echo "expected DATA=folder that holds cityscapes/ and facades/, found '$(DATA)'"; exit 2; }
+	BENCH_REAL_DATA="$(abspath $(DATA))" $(PYTEST) -m real --run-real
+
+test-gpu: .venv/.installed-test  ## the tests that need a CUDA device
+	$(PYTEST) -m gpu --run-slow
+
+gate: .venv/.installed  ## a tiny run, checked against the committed baseline
+	$(BIN)/bench run $(GATE_RUN) --out $(GATE_OUT)
+	$(BIN)/bench check $(GATE_OUT) --baseline $(GATE_BASELINE)
+
+gate-baseline: .venv/.installed  ## write the committed baseline anew: review its diff, then commit it
+	$(BIN)/bench run $(GATE_RUN) --out $(GATE_OUT)
+	$(BIN)/bench baseline $(GATE_OUT) $(GATE_BASELINE)
+
+install: .venv/.installed-test  ## .venv with everything for development
+
+# The stamps make the second time quick: pip runs again only when pyproject.toml has changed.
+.venv/.installed: pyproject.toml .venv/.made
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/.installed-test: pyproject.toml .venv/.made
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@ .venv/.installed
+
+.venv/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "expected Python 3.11 or newer, found '$$($(PYTHON) --version 2>&1)' as $(PYTHON):" \
+			"install one, or name it: make PYTHON=python3.12"; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "expected Python's venv and ensurepip, found none in $(PYTHON):" \
+			"on Debian and Ubuntu install python3-venv (apt install python3-venv)"; exit 2; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+clean:  ## remove .venv, caches and build products (not out/)
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	find bench baselines tests -name __pycache__ -type d -prune -exec rm -rf {} +
