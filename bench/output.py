@@ -12,10 +12,15 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from bench.errors import UsageError
+from bench.pictures import write_png
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,11 @@ class RunFiles:
     def state(self) -> Path:
         """Weights, moments and progress of an unfinished training."""
         return self.folder / "state.safetensors"
+
+    @property
+    def spec(self) -> Path:
+        """The run's spec, written before training begins."""
+        return self.folder / "spec.json"
 
     @property
     def checkpoint(self) -> Path:
@@ -72,7 +82,8 @@ def check_writable(out: Path) -> None:
             pass
     except OSError as error:
         raise UsageError(
-            f"cannot write to {existing} for --out {out}: {os.strerror(error.errno or 0)}: choose another --out"
+            f"cannot write to {existing} for --out {out} ({os.strerror(error.errno or 0)}): "
+            "choose another --out"
         ) from None
 
 
@@ -91,3 +102,11 @@ def check_room(out: Path, needed_bytes: int) -> None:
             f"expected {needed_bytes / 1e6:,.0f} MB free for --out {out}, found {free / 1e6:,.0f} MB: "
             "free some room or choose another --out"
         )
+
+
+def write_gallery(folder: Path, names: Sequence[str], pictures: NDArray[Any]) -> None:
+    """Write `<name>.png` for each picture that is not there yet."""
+    for name, picture in zip(names, pictures, strict=True):
+        path = folder / f"{name}.png"
+        if not path.is_file():
+            write_png(path, picture)

@@ -184,7 +184,9 @@ def read_records(out: Path) -> list[RunRecord]:
     """
     paths = sorted(records_dir(out).glob("*.json"))
     if not paths:
-        raise UsageError(f"expected records in {records_dir(out)}, found none: run `bench run --out {out}` first")
+        raise UsageError(
+            f"expected records in {records_dir(out)}, found none: run `bench run --out {out}` first"
+        )
     return [read_record(path) for path in paths]
 
 

@@ -1,4 +1,4 @@
-"""The only place that locates the project's data files: cards, templates, published scores, reference results.
+"""The only place that locates the project's data files: cards, templates, published scores, reference rows.
 
 An installed wheel carries them under `bench/_data/`; in a checkout they stand beside the packages.
 """

@@ -1,0 +1,87 @@
+"""What a person sees while it runs: bars on a terminal, plain lines in a log file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+Advance = Callable[[int, str], None]  # done so far, a remark such as "loss_l1 0.12"
+_LINE_EVERY_SECONDS = 30.0
+
+
+class Reporter:
+    """Bars with time left where `console` is a terminal; else a line at most every 30 seconds.
+
+    Use it as a context manager: the bars live from enter to exit.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True, highlight=False)
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[remark]}", style="dim"),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+
+    def __enter__(self) -> Reporter:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def say(self, text: str) -> None:
+        """One line that stays."""
+        self.console.print(text, markup=False, soft_wrap=True)
+
+    @contextmanager
+    def task(self, title: str, total: int, *, done: int = 0) -> Iterator[Advance]:
+        """A bar, or lines, for work of `total` parts of which `done` are behind us."""
+        bar = self._bars.add_task(title, total=total, completed=done, remark="")
+        started, said, first = time.monotonic(), time.monotonic(), done
+
+        def advance(now_done: int, remark: str = "") -> None:
+            nonlocal said
+            self._bars.update(bar, completed=now_done, remark=remark)
+            now = time.monotonic()
+            if not self.console.is_terminal and now - said >= _LINE_EVERY_SECONDS:
+                said = now
+                left = (now - started) / max(now_done - first, 1) * (total - now_done)
+                self.say(f"{title}: {now_done}/{total}, {duration(left)} left  {remark}".rstrip())
+
+        try:
+            yield advance
+        finally:
+            self._bars.remove_task(bar)
+
+    def counter(self, title: str) -> Callable[[int, int], None]:
+        """A callback (done, total) that shows a bar from its first call to the last."""
+        bar: TaskID | None = None
+
+        def count(done: int, total: int) -> None:
+            nonlocal bar
+            if bar is None:
+                bar = self._bars.add_task(title, total=total, remark="")
+            self._bars.update(bar, completed=done, total=total)
+            if done >= total:
+                self._bars.remove_task(bar)
+                bar = None
+
+        return count
+
+
+def duration(seconds: float) -> str:
+    """ "45 s", "12 min", "3 h 20 min"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

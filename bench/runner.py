@@ -1,0 +1,219 @@
+"""One run from spec to record: train, generate, score; each stage is skipped when its file is there."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from baselines.engine import describe_device, resolve_device
+from baselines.trainer import DivergedError
+from baselines.translate import load_checkpoint
+from bench.environment import environment
+from bench.errors import UsageError
+from bench.files import write_text
+from bench.generate import generate_split
+from bench.output import RunFiles
+from bench.pictures import read_png
+from bench.progress import Advance
+from bench.records import RunRecord, read_record, record_path, write_record
+from bench.reference_rows import REFERENCE_ROWS, reference_predictions
+from bench.scoring import score
+from bench.specs import RunSpec, slug
+from bench.training import TrainingStage
+from bench.workbench import Workbench
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Brings runs and reference rows of one data set to their records.
+
+    Attributes:
+        out: the output folder.
+        bench: the data set in use, judge and weights.
+        command: the command line that asked for it, for the record.
+    """
+
+    out: Path
+    bench: Workbench
+    command: str
+
+    def is_finished(self, spec: RunSpec) -> bool:
+        """Whether the run's record is there, finished, and scored as is wanted now."""
+        return self._has_record(spec.id, spec.training.size_px)
+
+    def train(self, spec: RunSpec, advance: Advance) -> None:
+        """Train unless the checkpoint is there."""
+        files = RunFiles(self.out, spec.id)
+        if files.checkpoint.is_file():
+            advance(spec.training.steps, "")
+            return
+        write_text(files.spec, json.dumps(spec.to_dict() | {"swept": spec.swept}, indent=1) + "\n")
+        bench = self.bench
+        train, test = bench.train(spec.training.load_size_px), bench.test(spec.training.size_px)
+        TrainingStage(spec, files, train, test, bench.device).run(advance)
+
+    def generate(self, spec: RunSpec, advance: Advance) -> None:
+        """Predict the test split unless all predictions are there."""
+        files, test = RunFiles(self.out, spec.id), self.bench.test(spec.training.size_px)
+        if all((files.predictions / f"{name}.png").is_file() for name in test.names):
+            return
+        try:
+            checkpoint = load_checkpoint(files.checkpoint, resolve_device(self.bench.device))
+        except ValueError as error:
+            raise UsageError(f"{error}: delete it to train this run again") from None
+        started = time.perf_counter()
+        generate_split(checkpoint, test, spec.test, spec.seed, files.predictions, advance)
+        history = _read_history(files)
+        history["generate_seconds"] = time.perf_counter() - started
+        write_text(files.history, json.dumps(history, allow_nan=False))
+
+    def score(self, spec: RunSpec, advance: Advance) -> RunRecord:
+        """Score the predictions and write the record."""
+        files = RunFiles(self.out, spec.id)
+
+        def prediction(index: int) -> NDArray[Any]:
+            path = files.predictions / f"{self.bench.test(spec.training.size_px).names[index]}.png"
+            try:
+                return read_png(path)
+            except OSError as error:
+                raise UsageError(f"prediction {path} cannot be read ({error}): run again") from None
+
+        history = _read_history(files)
+        steps_seconds = history["train_seconds"]
+        record = RunRecord(
+            id=spec.id,
+            kind="run",
+            label=spec.label,
+            spec=spec.to_dict(),
+            status="finished",
+            history=history["history"],
+            timings={
+                "train": steps_seconds,
+                "seconds_per_step": steps_seconds / spec.training.steps,
+                "generate": history["generate_seconds"],
+            },
+        )
+        gallery = replace(
+            self.bench.gallery(self.out, spec.training.size_px), predictions=f"predictions/{spec.id}"
+        )
+        return self._score(replace(record, gallery=gallery), "run", prediction, advance)
+
+    def reference(self, row: str, size_px: int, advance: Advance) -> RunRecord | None:
+        """Score the reference row `row` at `size_px`; None if its record is there already."""
+        content = {"data": asdict(self.bench.spec), "training": {"size_px": size_px}, "row": row}
+        data = self.bench.spec
+        key = f"{data.direction}-{data.source}-{data.train_fingerprint}-{data.test_fingerprint}"
+        record_id = slug(f"{data.name}-{row}-{size_px}px-{data.train_n}-{data.test_n}-{key}")[:90]
+        if self._has_record(record_id, size_px):
+            return None
+        predictions = reference_predictions(
+            row, partial(self.bench.train, size_px), self.bench.test(size_px)
+        )
+        record = RunRecord(id=record_id, kind="reference", label=row, spec=content, status="finished")
+        gallery = self.bench.gallery(self.out, size_px)
+        if row != "real":
+            gallery = replace(gallery, predictions=self._reference_gallery(row, size_px, predictions))
+        return self._score(replace(record, gallery=gallery), row, predictions, advance)
+
+    def failed(self, spec: RunSpec, error: Exception) -> RunRecord:
+        """Write and give back the record of a run that failed."""
+        status = "diverged" if isinstance(error, DivergedError) else "failed"
+        said = str(error) if isinstance(error, DivergedError) else f"{type(error).__name__}: {error}"
+        record = RunRecord(
+            id=spec.id,
+            kind="run",
+            label=spec.label,
+            spec=spec.to_dict(),
+            status="diverged" if status == "diverged" else "failed",
+            environment=self._environment(),
+            error=" ".join(said.split())[:500],
+            created=_now(),
+        )
+        write_record(self.out, record)
+        return record
+
+    def _score(
+        self,
+        record: RunRecord,
+        row: str,
+        predictions: Callable[[int], NDArray[Any]],
+        advance: Advance,
+    ) -> RunRecord:
+        size_px = int(record.spec["training"]["size_px"])
+        context = self.bench.context(size_px, row)
+        started = time.perf_counter()
+        output, per_image = score(predictions, context, self.bench.choice.metrics, advance)
+        details = {**output.details, "scoring": self._scoring(size_px)}
+        details["data"] = {"void_share": context.test.void_share, "layout": self.bench.dataset.layout}
+        finished = replace(
+            record,
+            results={result.name: result for result in output.results},
+            details=details,
+            timings={**record.timings, "score": time.perf_counter() - started},
+            environment=self._environment(),
+            created=_now(),
+        )
+        write_record(self.out, finished, per_image)
+        return finished
+
+    def _reference_gallery(
+        self, row: str, size_px: int, predictions: Callable[[int], NDArray[Any]]
+    ) -> str:
+        from bench.output import write_gallery
+
+        gallery, test = self.bench.gallery(self.out, size_px), self.bench.test(size_px)
+        folder = Path(gallery.sources).parent / row
+        indices = [test.names.index(name) for name in gallery.names]
+        write_gallery(self.out / folder, gallery.names, [predictions(index) for index in indices])
+        return str(folder)
+
+    def _has_record(self, record_id: str, size_px: int) -> bool:
+        path = record_path(self.out, record_id)
+        if not path.is_file():
+            return False
+        record = read_record(path)
+        return record.status == "finished" and record.details.get("scoring") == self._scoring(size_px)
+
+    def _scoring(self, size_px: int) -> dict[str, Any]:
+        """What was asked of the scoring; a record of another asking is scored again."""
+        from bench.data.fetch import inception_hash
+
+        weights, _ = self.bench.inception
+        return {
+            "metrics": sorted(self.bench.choice.metrics),
+            "scorer": self.bench.scorer_name(size_px),
+            "inception": None if weights is None else inception_hash(weights)[:16],
+        }
+
+    def _environment(self) -> dict[str, Any]:
+        name = describe_device(resolve_device(self.bench.device))
+        return {**environment(name), "command": self.command}
+
+
+def reference_rows(specs: list[RunSpec]) -> list[tuple[str, int]]:
+    """The reference rows that belong to a grid: every one at every size."""
+    sizes = sorted({spec.training.size_px for spec in specs})
+    return [(row, size_px) for size_px in sizes for row in REFERENCE_ROWS]
+
+
+def _read_history(files: RunFiles) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(files.history.read_text(encoding="utf-8"))
+        content["history"], content["train_seconds"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"expected the training history in {files.history}: {error}; delete {files.folder} and run again"
+        ) from None
+    return {"generate_seconds": 0.0, **content}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

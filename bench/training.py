@@ -1,0 +1,124 @@
+"""The training stage of a run: restore, train, sample, save; leaves a checkpoint and a history."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from baselines.engine import resolve_device
+from baselines.settings import TestSettings
+from baselines.trainer import Trainer
+from baselines.translate import Checkpoint, save_checkpoint, translate
+from bench.data.types import SplitArrays
+from bench.errors import UsageError
+from bench.files import atomic_path, write_text
+from bench.generate import image_seed
+from bench.output import RunFiles
+from bench.pictures import contact_sheet, write_png
+from bench.progress import Advance
+from bench.specs import RunSpec
+
+LOG_POINTS = 100
+_MAX_LOG_STEPS = 500
+_SAMPLE_SHEETS = 10
+_SAMPLE_PICTURES = 4
+_SAVE_EVERY_SECONDS = 60.0
+
+
+@dataclass
+class TrainingStage:
+    """Trains one run in its folder; interrupted, it goes on from the last saved state.
+
+    Attributes:
+        spec, files: the run and where its files lie.
+        train: training pairs at the load size.
+        test: test pairs, for the sample pictures.
+        device: as `resolve_device` takes it.
+    """
+
+    spec: RunSpec
+    files: RunFiles
+    train: SplitArrays
+    test: SplitArrays
+    device: str
+
+    def run(self, advance: Advance) -> None:
+        """Train to the end.
+
+        Raises:
+            DivergedError: if a loss is not finite.
+            UsageError: if the saved state cannot be read.
+        """
+        spec, files = self.spec, self.files
+        trainer = Trainer(spec.variant, spec.training, self.train, spec.seed, resolve_device(self.device))
+        if files.state.is_file():
+            try:
+                trainer.restore(files.state, spec.hash)
+            except ValueError as error:
+                raise UsageError(f"{error}: delete it to train this run from the start") from None
+        saved = time.monotonic()
+        for entry in trainer.train(log_every=log_every(spec.training.steps)):
+            step = int(entry["step"])
+            advance(step, remark(entry))
+            if step == spec.training.steps:
+                break
+            if self._sample_is_due(step):
+                self._sample(trainer, step)
+            if time.monotonic() - saved >= _SAVE_EVERY_SECONDS:
+                self._save_state(trainer)
+                saved = time.monotonic()
+        self._sample(trainer, spec.training.steps)
+        self._finish(trainer)
+
+    def _finish(self, trainer: Trainer) -> None:
+        content = {"history": trainer.history, "train_seconds": trainer.train_seconds}
+        write_text(self.files.history, json.dumps(content, allow_nan=False))
+        with atomic_path(self.files.checkpoint) as temporary:
+            save_checkpoint(temporary, self._checkpoint(trainer))
+        self.files.state.unlink(missing_ok=True)
+
+    def _save_state(self, trainer: Trainer) -> None:
+        with atomic_path(self.files.state) as temporary:
+            trainer.save(temporary, self.spec.hash)
+
+    def _checkpoint(self, trainer: Trainer) -> Checkpoint:
+        return Checkpoint(
+            trainer.generator,
+            self.spec.variant,
+            self.spec.training,
+            self.train.source.shape[3],
+            str(self.train.target.dtype),
+            self.spec.id,
+        )
+
+    def _sample_is_due(self, step: int) -> bool:
+        every = log_every(self.spec.training.steps)
+        share = self.spec.training.steps / _SAMPLE_SHEETS
+        return step // share > (step - every) // share
+
+    def _sample(self, trainer: Trainer, step: int) -> None:
+        """One sheet: source, prediction, target of a few test pictures, a row each."""
+        checkpoint, test = self._checkpoint(trainer), TestSettings()
+        rows = []
+        for index in range(min(_SAMPLE_PICTURES, len(self.test))):
+            source = self.test.source[index]
+            seed = image_seed(self.spec.seed, self.test.names[index])
+            rows.append([source, translate(checkpoint, source, test, seed), self.test.target[index]])
+        write_png(sample_path(self.files, step), contact_sheet(rows))
+
+
+def sample_path(files: RunFiles, step: int) -> Path:
+    """The sample sheet of a step."""
+    return files.samples / f"step-{step:07d}.png"
+
+
+def log_every(steps: int) -> int:
+    """Steps between log points: about 100 a run, at most 500 steps apart (little is lost to a crash)."""
+    return min(max(1, steps // LOG_POINTS), _MAX_LOG_STEPS)
+
+
+def remark(entry: dict[str, float]) -> str:
+    """The losses of a log point in few words."""
+    return "  ".join(f"{name.removeprefix('loss_')} {entry[name]:.3f}" for name in entry if "loss" in name)

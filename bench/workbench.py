@@ -1,0 +1,211 @@
+"""What all runs of one data set share, each part opened once: pairs, judge, weights, gallery."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.data.datasets import Dataset
+from bench.data.types import SplitArrays
+from bench.errors import UsageError
+from bench.metrics.base import ScoringContext
+from bench.output import write_gallery
+from bench.progress import Reporter
+from bench.records import GalleryFiles
+from bench.specs import DataSpec
+
+GALLERY_SIZE = 12
+
+
+@dataclass(frozen=True)
+class ScoringChoice:
+    """What is scored, and by which judge.
+
+    Attributes:
+        metrics: metric keys; empty = all.
+        scorer: name of the segmentation network, "auto" (by size and device) or "none".
+        inception_weights: the user's file, or None: the environment's, then the cache's.
+    """
+
+    metrics: tuple[str, ...] = ()
+    scorer: str = "auto"
+    inception_weights: Path | None = None
+
+
+@dataclass
+class Workbench:
+    """A data set in use: splits by size, the judge trained on its real photos, the weights at hand.
+
+    Attributes:
+        dataset: as opened.
+        spec: which of its pairs are used.
+        cache: folder of decoded images, trained scorers and statistics.
+        device: torch device string for scorers and feature networks.
+        choice: what is scored.
+        reporter: shows decoding and scorer training.
+    """
+
+    dataset: Dataset
+    spec: DataSpec
+    cache: Path
+    device: str
+    choice: ScoringChoice
+    reporter: Reporter
+    _splits: dict[tuple[str, int], SplitArrays] = field(default_factory=dict)
+    _judges: dict[int, tuple[Any, str | None]] = field(default_factory=dict)
+
+    def train(self, size_px: int) -> SplitArrays:
+        """The training pairs at `size_px`."""
+        return self._load("train", size_px, self.spec.train_n)
+
+    def test(self, size_px: int) -> SplitArrays:
+        """The test pairs at `size_px`."""
+        return self._load("test", size_px, self.spec.test_n)
+
+    def _load(self, split: str, size_px: int, limit: int) -> SplitArrays:
+        key = (split, size_px)
+        if key not in self._splits:
+            counter = self.reporter.counter(f"decoding {self.dataset.name} {split}")
+            self._splits[key] = self.dataset.load(
+                split, size_px=size_px, cache=self.cache, limit=limit, progress=counter
+            )
+        return self._splits[key]
+
+    def context(self, size_px: int, row: str) -> ScoringContext:
+        """What the metrics of one row may use; trains the judge if there is none yet."""
+        scorer, scorer_reason = self._judge(size_px)
+        weights, inception_reason = self.inception
+        return ScoringContext(
+            card=self.dataset.card,
+            size_px=size_px,
+            target_role=self.dataset.target_role,
+            row=row,
+            device=self.device,
+            cache=self.cache,
+            test=self.test(size_px),
+            train_targets=self._train_targets(size_px) if row == "real" else None,
+            scorer=scorer,
+            scorer_reason=scorer_reason,
+            inception_weights=weights,
+            inception_reason=inception_reason,
+        )
+
+    @property
+    def inception(self) -> tuple[Path | None, str | None]:
+        """The Inception weights at hand, or why there are none."""
+        from bench.data.fetch import find_inception
+
+        return find_inception(self.choice.inception_weights)
+
+    def scorer_name(self, size_px: int) -> str | None:
+        """The judge that will be used at `size_px`, or None where there is nothing to judge."""
+        if self.choice.scorer == "none" or self.dataset.target_role != "photo" or not self.dataset.card.classes:
+            return None
+        if self.choice.scorer != "auto":
+            return self.choice.scorer
+        from bench.scorers.store import default_scorer_name
+
+        return default_scorer_name(size_px, self.device)
+
+    def _judge(self, size_px: int) -> tuple[Any, str | None]:
+        if size_px not in self._judges:
+            self._judges[size_px] = self._open_judge(size_px)
+        return self._judges[size_px]
+
+    def _open_judge(self, size_px: int) -> tuple[Any, str | None]:
+        name = self.scorer_name(size_px)
+        if name is None:
+            return None, self._no_judge_reason()
+        from bench.scorers.store import get_scorer
+
+        split = self.train(size_px)
+        if split.labels is None:
+            return None, f"data set {self.dataset.name} has no label maps with --source {self.spec.source}"
+        scorer = get_scorer(
+            name,
+            split.target,
+            split.labels,
+            self.dataset.card,
+            data_key=split.key,
+            size_px=size_px,
+            cache=self.cache,
+            device=self.device,
+            progress=self.reporter.counter(f"training scorer {name}"),
+        )
+        return scorer, None
+
+    def _no_judge_reason(self) -> str:
+        if self.choice.scorer == "none":
+            return "no segmentation network was wanted (--scorer none)"
+        if not self.dataset.card.classes:
+            return f"data set {self.dataset.name} has no label maps"
+        return f"the predictions are {self.dataset.target_role}, not photos"
+
+    def _train_targets(self, size_px: int) -> NDArray[np.uint8]:
+        """As many real training targets as there are test pictures, evenly spaced, where there are enough."""
+        from bench.pictures import to_rgb8
+
+        targets = self.train(size_px).target
+        wanted = min(len(targets), self.spec.test_n)
+        return to_rgb8(targets[even_indices(len(targets), wanted)])
+
+    def gallery(self, out: Path, size_px: int) -> GalleryFiles:
+        """Write the fixed gallery pictures' sources and targets under OUT/gallery, once."""
+        split = self.test(size_px)
+        chosen = even_indices(len(split), min(GALLERY_SIZE, len(split)))
+        names = tuple(split.names[i] for i in chosen)
+        key = hashlib.sha256(f"{split.key}{names}".encode()).hexdigest()[:8]
+        folder = Path("gallery") / f"{self.dataset.name}-{size_px}-{key}"
+        write_gallery(out / folder / "source", names, split.source[chosen])
+        write_gallery(out / folder / "target", names, split.target[chosen])
+        return GalleryFiles(names, None, str(folder / "source"), str(folder / "target"))
+
+
+def even_indices(total: int, wanted: int) -> NDArray[np.int64]:
+    """`wanted` evenly spaced indices of 0..total-1, the first included."""
+    return np.arange(wanted) * total // wanted
+
+
+def data_spec(dataset: Dataset, train_limit: int | None, test_limit: int | None) -> DataSpec:
+    """Which pairs of `dataset` are used, with their content hashes.
+
+    Raises:
+        UsageError: for a limit that the split cannot give.
+    """
+    counts = {}
+    for split, limit in (("train", train_limit), ("test", test_limit)):
+        there = dataset.splits[split]
+        if limit is not None and not 1 <= limit <= there:
+            raise UsageError(f"expected --{split}-limit between 1 and {there}, found {limit}")
+        counts[split] = there if limit is None else limit
+    return DataSpec(
+        name=dataset.name,
+        direction=dataset.direction,
+        source=dataset.source,
+        train_n=counts["train"],
+        test_n=counts["test"],
+        train_fingerprint=dataset.fingerprint("train", counts["train"]),
+        test_fingerprint=dataset.fingerprint("test", counts["test"]),
+    )
+
+
+def check_judge(choice: ScoringChoice) -> None:
+    """Refuse unknown scorers and metrics before anything is trained.
+
+    Raises:
+        UsageError: with the nearest known name.
+    """
+    from bench import plugins
+    from bench.errors import unknown_name
+    from bench.scoring import families_for
+
+    families_for(choice.metrics)
+    known: Sequence[str] = ["auto", "none", *plugins.names("scorers")]
+    if choice.scorer not in known:
+        raise unknown_name("scorer", choice.scorer, known, "bench list scorers")
