@@ -1,0 +1,77 @@
+"""What the metric families share: results with and without a value, and who stands in for `real`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.metrics.base import Batch, ScoringContext
+from bench.metrics.catalogue import goal_of
+from bench.pictures import to_rgb8
+from bench.records import MetricResult
+from bench.stats import Interval
+
+NO_PICTURES = "no pictures were scored"
+WITH_THEMSELVES = "compares the pictures with themselves"
+
+
+def measured(
+    key: str,
+    value: float,
+    n: int,
+    protocol: dict[str, Any],
+    *,
+    interval: Interval | None = None,
+    undefined: str = "not defined on these pictures",
+) -> MetricResult:
+    """A result; where `value` is not finite, one without value for the reason `undefined`."""
+    if not math.isfinite(value):
+        return MetricResult(key, None, goal_of(key), n, protocol, reason=undefined)
+    return MetricResult(key, float(value), goal_of(key), n, protocol, interval=interval)
+
+
+def stand_ins(context: ScoringContext) -> tuple[NDArray[Any] | None, str | None]:
+    """What takes the predictions' place in the `real` row: as many training targets as test pictures.
+
+    Returns:
+        (N, H, W, 3) uint8 evenly spaced training targets, or None and why there are none.
+    """
+    train, wanted = context.train_targets, len(context.test)
+    if train is None:
+        return None, "no training targets at hand to stand beside the test targets"
+    if len(train) < wanted:
+        return (
+            None,
+            f"the training split has {len(train)} pictures, fewer than the {wanted} of the test split",
+        )
+    return to_rgb8(train[np.arange(wanted) * len(train) // max(wanted, 1)]), None
+
+
+class PredictionSource:
+    """The pictures on the prediction side of a set-to-set metric, batch by batch.
+
+    Those of the batch; in the `real` row, where they would be the targets themselves, training targets.
+
+    Attributes:
+        reason: why there is nothing to compare, or None.
+    """
+
+    def __init__(self, context: ScoringContext) -> None:
+        self._real = context.row == "real"
+        self._stand_ins: NDArray[Any] | None = None
+        self.reason: str | None = None
+        self._taken = 0
+        if self._real:
+            self._stand_ins, self.reason = stand_ins(context)
+
+    def take(self, batch: Batch) -> NDArray[np.uint8]:
+        """(N, H, W, 3) uint8 pictures for this batch."""
+        if not self._real:
+            return batch.prediction
+        if self._stand_ins is None:
+            raise RuntimeError(f"no pictures to take: {self.reason}")
+        start, self._taken = self._taken, self._taken + len(batch.names)
+        return np.asarray(self._stand_ins[start : self._taken], dtype=np.uint8)

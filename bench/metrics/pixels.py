@@ -1,0 +1,89 @@
+"""Share of pixels whose three channels all lie within a tolerance of the target."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.metrics.base import Batch, MetricOutput, ScoringContext, missing
+from bench.metrics.common import NO_PICTURES, WITH_THEMSELVES, measured
+from bench.stats import bootstrap_mean
+
+TOLERANCES = {"pixel_acc@5": 5, "pixel_acc@10": 10}
+
+
+def pixel_accuracy(
+    prediction: NDArray[np.uint8], target: NDArray[np.uint8], tolerance: int
+) -> NDArray[np.float64]:
+    """Share of pixels that are right within a tolerance.
+
+    Args:
+        prediction: (N, H, W, C) uint8.
+        target: (N, H, W, C) uint8.
+        tolerance: grey levels that every channel may be off, inclusive.
+
+    Returns:
+        (N,) float64 in [0, 1].
+    """
+    return _share_within(_worst_channel(prediction, target), tolerance)
+
+
+def _worst_channel(prediction: NDArray[np.uint8], target: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(N, H, W): the largest absolute difference over channels; max - min needs no wider integers."""
+    gap = np.maximum(prediction, target) - np.minimum(prediction, target)
+    worst: NDArray[np.uint8] = gap.max(axis=-1)
+    return worst
+
+
+def _share_within(worst: NDArray[np.uint8], tolerance: int) -> NDArray[np.float64]:
+    return np.asarray(np.mean(worst <= tolerance, axis=(1, 2)), dtype=np.float64)
+
+
+class PixelsMetric:
+    """`pixel_acc@5` and `pixel_acc@10`: means over pictures with bootstrap intervals."""
+
+    keys: ClassVar[tuple[str, ...]] = tuple(TOLERANCES)
+
+    def __init__(self, context: ScoringContext) -> None:
+        self._real = context.row == "real"
+        self._protocol: dict[str, dict[str, Any]] = {
+            key: {
+                "version": 1,
+                "size_px": context.size_px,
+                "reference": "paired test target",
+                "data": "uint8 RGB, all channels, mean over pictures",
+                "tolerance": tolerance,
+            }
+            for key, tolerance in TOLERANCES.items()
+        }
+        self._values: dict[str, list[NDArray[np.float64]]] = {key: [] for key in self.keys}
+        self._n = 0
+
+    def update(self, batch: Batch) -> None:
+        """Score every pair of the batch."""
+        self._n += len(batch.names)
+        if self._real:
+            return
+        worst = _worst_channel(batch.prediction, batch.target)
+        for key, tolerance in TOLERANCES.items():
+            self._values[key].append(_share_within(worst, tolerance))
+
+    def compute(self) -> MetricOutput:
+        """Means, intervals and per-image columns."""
+        if self._real or not self._n:
+            reason = WITH_THEMSELVES if self._real else NO_PICTURES
+            return MetricOutput(
+                [
+                    result
+                    for key in self.keys
+                    for result in missing([key], reason, self._protocol[key], self._n)
+                ]
+            )
+        columns = {key: np.concatenate(parts) for key, parts in self._values.items()}
+        results = [
+            measured(key, float(values.mean()), self._n, self._protocol[key], interval=bootstrap_mean(values))
+            for key, values in columns.items()
+        ]
+        return MetricOutput(results, per_image=dict(columns))
