@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 
-for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # before torch is imported anywhere
-    os.environ.setdefault(_name, "1")
-
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # pytest imports this file before any test imports torch
+    os.environ.setdefault(_name, "1")
 
 WritePairs = Callable[..., list[Path]]
 
@@ -54,7 +54,9 @@ def _why_no_gpu() -> str | None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _session_cache(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[None]:
+def _session_cache(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[None]:
     """No test reads or writes the user's cache; those on real data keep the one they are given."""
     kept = request.config.getoption("--run-real") and "PIX2PIX_BENCH_CACHE" in os.environ
     with pytest.MonkeyPatch.context() as patch:
