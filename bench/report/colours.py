@@ -1,0 +1,22 @@
+"""One colour a variant, the same in every table and figure, told apart by colour-blind readers.
+
+The colours are seaborn's "colorblind" palette (after Okabe and Ito) without the two that vanish on white.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+FIXED = {"l1": "#0173b2", "gan": "#ca9161", "cgan": "#de8f05", "l1+gan": "#cc78bc", "l1+cgan": "#029e73"}
+OTHERS = ["#d55e00", "#56b4e9", "#7a7a7a", "#8c6d00", "#6a3d9a"]
+DASHES = ["", (4, 2), (1, 1.5), (6, 2, 1, 2)]
+
+
+def variant_colours(labels: Iterable[str]) -> dict[str, str]:
+    """Label -> "#rrggbb", in order of appearance: the paper's five keep theirs, others take what is free."""
+    wanted = list(dict.fromkeys(labels))
+    chosen = {label: FIXED[label] for label in wanted if label in FIXED}
+    free = [*OTHERS, *(colour for label, colour in FIXED.items() if label not in chosen)]
+    rest = [label for label in wanted if label not in chosen]
+    chosen.update({label: free[i % len(free)] for i, label in enumerate(rest)})
+    return chosen

@@ -1,0 +1,186 @@
+"""Who is best in a column, by how much, and whether the test images can tell.
+
+The rule, as pages state it: the best is distinguishable from the runner-up if the 95 % bootstrap interval
+of their difference over the same test images leaves out 0 (where per-image values are at hand), else if
+their own 95 % intervals do not overlap; and, where both have several seeds, if no seed of the runner-up
+is better than any seed of the best.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bench.report.frame import Cell, Column, Row, Section
+from bench.stats import PairedDifference, paired_difference, paired_difference_sum
+
+Floats = NDArray[np.float64]
+_AGREES = 1e-6  # a per-image column belongs to a metric if its mean is the metric's value
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The best of a column against the next.
+
+    Attributes:
+        best, runner_up: the rows; no runner-up where a single row has a value.
+        difference: best minus runner-up, in the metric's own unit and sign.
+        interval: 95 % interval of the difference over test images, where per-image values allow one.
+        distinguishable: by the rule above.
+        basis: what decided: "paired", "intervals", "seeds" (they contradict), or "none" (nothing to judge by).
+    """
+
+    best: Row
+    runner_up: Row | None
+    difference: float | None
+    interval: tuple[float, float] | None
+    distinguishable: bool
+    basis: str
+
+
+def standing(section: Section, column: Column) -> Standing | None:
+    """The standing of the trained variants in a column; None where none has a value."""
+    ranked = [(cell.mean, row) for row in section.rows if (cell := row.cells[column.id]).mean is not None]
+    ranked.sort(key=lambda pair: column.merit(pair[0]), reverse=True)
+    if not ranked:
+        return None
+    value, best = ranked[0]
+    if len(ranked) == 1:
+        return Standing(best, None, None, None, False, "none")
+    other, runner_up = ranked[1]
+    paired = paired_over_seeds(best, runner_up, column)
+    ours, theirs = best.cells[column.id], runner_up.cells[column.id]
+    interval = paired.interval if paired else None
+    if not seeds_agree(column, ours, theirs):
+        return Standing(best, runner_up, value - other, interval, False, "seeds")
+    if paired is not None and paired.interval is not None and column.goal in ("max", "min"):
+        distinct = paired.distinguishable
+        return Standing(best, runner_up, value - other, interval, distinct, "paired")
+    apart = intervals_apart(column, ours.interval, theirs.interval)
+    basis = "none" if apart is None else "intervals"
+    return Standing(best, runner_up, value - other, interval, bool(apart), basis)
+
+
+def seeds_agree(column: Column, ours: Cell, theirs: Cell) -> bool:
+    """Whether every seed of ours beats every seed of theirs; True where either has one seed only."""
+    if min(len(ours.values), len(theirs.values)) < 2:
+        return True
+    return min(map(column.merit, ours.values)) > max(map(column.merit, theirs.values))
+
+
+def intervals_apart(
+    column: Column, ours: tuple[float, float] | None, theirs: tuple[float, float] | None
+) -> bool | None:
+    """Whether two intervals do not overlap, as distances from the target where there is one; None: unknown."""
+    if ours is None or theirs is None:
+        return None
+    if column.goal not in ("max", "min"):
+        ours, theirs = _distances(column, ours), _distances(column, theirs)
+    return ours[0] > theirs[1] or theirs[0] > ours[1]
+
+
+def _distances(column: Column, interval: tuple[float, float]) -> tuple[float, float]:
+    ends = sorted(column.distance(end) for end in interval)
+    goal = float(column.goal)
+    return (0.0 if interval[0] <= goal <= interval[1] else ends[0], ends[1])
+
+
+def paired_over_seeds(best: Row, other: Row, column: Column) -> PairedDifference | None:
+    """Difference best - other over the test images both have, scores averaged over seeds; None: no data."""
+    if len(best.cells[column.id].values) != len(best.entries):
+        return None
+    if len(other.cells[column.id].values) != len(other.entries):
+        return None
+    tables = [[entry.per_image for entry in row.entries] for row in (best, other)]
+    if any(table is None for side in tables for table in side):
+        return None
+    sides = [[table.set_index("name") for table in side if table is not None] for side in tables]
+    shared = functools.reduce(lambda a, b: a.intersection(b), (t.index for side in sides for t in side))
+    if len(shared) < 2 or any(table.index.has_duplicates for side in sides for table in side):
+        return None
+    aligned = [[table.loc[shared] for table in side] for side in sides]
+    return _paired_means((best, other), column, aligned) or _paired_confusions((best, other), column, aligned)
+
+
+def _paired_means(
+    rows: tuple[Row, Row], column: Column, tables: list[list[pd.DataFrame]]
+) -> PairedDifference | None:
+    """For metrics that are means over images: the record's value is the mean of the column of that name."""
+    key = column.info.key
+    means = []
+    for row, side in zip(rows, tables, strict=True):
+        for entry, table in zip(row.entries, side, strict=True):
+            value = entry.record.results[key].value
+            if key not in table or value is None:
+                return None
+            if abs(float(table[key].mean()) - value) > _AGREES * (1 + abs(value)):
+                return None
+        means.append(np.mean([table[key].to_numpy(np.float64) for table in side], axis=0))
+    return paired_difference(means[0], means[1])
+
+
+def _paired_confusions(
+    rows: tuple[Row, Row], column: Column, tables: list[list[pd.DataFrame]]
+) -> PairedDifference | None:
+    """For scores of pooled confusion matrices: images resampled for both, scores averaged over seeds."""
+    family, _, score = column.info.key.partition("_")
+    name = f"{family}_conf"
+    if family not in ("fcn", "label") or any(name not in table for side in tables for table in side):
+        return None
+    stacks = [[np.stack(table[name].to_list()).astype(np.float64) for table in side] for side in tables]
+    if len({stack.shape for side in stacks for stack in side}) != 1:
+        return None
+    if len(stacks[0]) != len(stacks[1]):
+        return None
+    one = _matching_score(score, rows, column.info.key, stacks)
+    if one is None:
+        return None
+    width = stacks[0][0].shape[1]
+
+    def averaged(total: Floats) -> Floats:
+        parts = [one(total[:, start : start + width]) for start in range(0, total.shape[1], width)]
+        return np.asarray(np.mean(parts, axis=0), dtype=np.float64)
+
+    return paired_difference_sum(np.hstack(stacks[0]), np.hstack(stacks[1]), averaged)
+
+
+def _matching_score(
+    score: str, rows: tuple[Row, Row], key: str, stacks: list[list[Floats]]
+) -> Callable[[Floats], Floats] | None:
+    """The class policy under which the stored matrices give the records' own values; None if neither does."""
+    for absent_is_zero in (True, False):
+        one = functools.partial(confusion_score, score=score, absent_is_zero=absent_is_zero)
+        found = [float(one(stack.sum(0, keepdims=True))[0]) for side in stacks for stack in side]
+        known = [entry.record.results[key].value for row in rows for entry in row.entries]
+        if all(k is not None and abs(f - k) <= _AGREES for f, k in zip(found, known, strict=True)):
+            return one
+    return None
+
+
+def confusion_score(totals: Floats, *, score: str, absent_is_zero: bool) -> Floats:
+    """Scores of flattened confusion matrices.
+
+    Args:
+        totals: (R, K * M) counts, M >= K: true class by predicted class (columns above K: no class).
+        score: "pixel_acc", "class_acc" or "class_iou".
+        absent_is_zero: whether a class that occurs nowhere counts as 0 or is left out of the mean.
+
+    Returns:
+        (R,) scores in [0, 1].
+    """
+    side = math.isqrt(totals.shape[1])
+    counts = totals.reshape(len(totals), side, -1)
+    hit = np.diagonal(counts, axis1=1, axis2=2)
+    true, predicted = counts.sum(2), counts[:, :, :side].sum(1)
+    if score == "pixel_acc":
+        return np.asarray(hit.sum(1) / np.maximum(true.sum(1), 1))
+    below = true if score == "class_acc" else true + predicted - hit
+    share = hit / np.maximum(below, 1)
+    held = np.ones(hit.shape, dtype=bool) if absent_is_zero else below > 0
+    return np.asarray(share.sum(1) / np.maximum(held.sum(1), 1))
