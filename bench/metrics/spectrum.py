@@ -92,7 +92,6 @@ class SpectrumMetric:
 
     def __init__(self, context: ScoringContext) -> None:
         self._source = PredictionSource(context)
-        self._size = context.size_px
         self._protocol: dict[str, Any] = {
             "version": 1,
             "size_px": context.size_px,
@@ -126,7 +125,8 @@ class SpectrumMetric:
             interval = bootstrap_sum(np.stack([band, target_band], axis=1), _ratio_of_sums)
         nothing = "the targets have no power in the upper half of the spectrum"
         result = measured("hf_ratio", value, self._n, self._protocol, interval=interval, undefined=nothing)
-        return MetricOutput([result], details={"spectrum": _curve(bins.sum(0), target_bins.sum(0), self._n)})
+        curve = _curve(bins.sum(0), target_bins.sum(0), self._n * coefficients(self._protocol["size_px"]))
+        return MetricOutput([result], details={"spectrum": curve})
 
 
 def _joined(parts: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
@@ -139,9 +139,8 @@ def _ratio_of_sums(totals: Floats) -> Floats:
         return np.asarray(totals[:, 0] / totals[:, 1])
 
 
-def _curve(prediction: Floats, target: Floats, n: int) -> dict[str, list[Any]]:
+def _curve(prediction: Floats, target: Floats, per_bin: Floats) -> dict[str, list[Any]]:
     """Mean power of a coefficient by radial frequency, without the mean brightness (bin 0)."""
-    per_bin = n * coefficients(2 * (len(target) - 1))
     nothing = _NOTHING * target.sum()
     ratio = [float(p / t) if t > nothing else None for p, t in zip(prediction, target, strict=True)]
     return {

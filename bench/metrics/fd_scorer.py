@@ -1,0 +1,45 @@
+"""Fréchet distance in the features of a network that needs no download. It is not an FID and not called so."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from bench.metrics.base import Batch, MetricOutput, ScoringContext, missing
+from bench.metrics.common import measured
+from bench.metrics.features import FeatureComparison
+from bench.metrics.frechet import frechet_distance, gaussian
+
+
+class FdScorerMetric:
+    """`fd_scorer`: against the real test split, in features of the ImageNet-trained EfficientNet-Lite0."""
+
+    keys: ClassVar[tuple[str, ...]] = ("fd_scorer",)
+
+    def __init__(self, context: ScoringContext) -> None:
+        from bench.scorers.features import default_feature_network
+
+        network = default_feature_network(context.device)
+        self._protocol: dict[str, Any] = {
+            **network.protocol,
+            "version": 1,
+            "size_px": context.size_px,
+            "network": network.name,
+            "weights": network.hash,
+            "feature_dim": network.feature_dim,
+            "reference": "test",
+        }
+        self._comparison = FeatureComparison(context, network.features, dict(self._protocol))
+
+    def update(self, batch: Batch) -> None:
+        """Take in the predictions of a batch."""
+        self._comparison.update(batch)
+
+    def compute(self) -> MetricOutput:
+        """The distance, or why there is none."""
+        n = self._comparison.n
+        protocol = {**self._protocol, "n": n}
+        if self._comparison.reason is not None:
+            return MetricOutput(missing(self.keys, self._comparison.reason, protocol, n))
+        prediction, reference = self._comparison.pair()
+        distance = frechet_distance(gaussian(prediction), gaussian(reference))
+        return MetricOutput([measured("fd_scorer", distance, n, protocol)])

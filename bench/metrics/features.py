@@ -1,0 +1,119 @@
+"""Features of predictions and of their reference: what every distance between sets of features needs.
+
+The network always sees chunks of the same size, whatever the batches of the scoring pass are, and the
+features of the reference are kept on disk under the content they were made from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bench.files import atomic_path
+from bench.metrics.base import Batch, ScoringContext
+from bench.metrics.common import NO_PICTURES, stand_ins
+from bench.pictures import to_rgb8
+
+Extract = Callable[[Tensor], Tensor]
+Features = NDArray[np.float32]
+CHUNK = 16
+
+
+class FeatureComparison:
+    """Collects the features of the predictions and gives them with those of the reference.
+
+    The reference is the test split's targets. In the `real` row training targets, evenly spaced and as
+    many as there are test targets, take the predictions' place.
+
+    Args:
+        context: of the scoring pass.
+        extract: images (N, 3, H, W) uint8 RGB on the device -> features (N, D).
+        identity: JSON-able; names network, weights and preprocessing: with the pictures' own key it names
+            the file that keeps the reference features.
+    """
+
+    def __init__(self, context: ScoringContext, extract: Extract, identity: dict[str, Any]) -> None:
+        self._context, self._extract, self._identity = context, extract, identity
+        self._pending: list[NDArray[np.uint8]] = []
+        self._features: list[Features] = []
+        self._stand_ins: NDArray[Any] | None = None
+        self._reason: str | None = None
+        self.n = 0
+        if context.row == "real":
+            self._stand_ins, self._reason = stand_ins(context)
+
+    def update(self, batch: Batch) -> None:
+        """Take in the predictions of a batch."""
+        self.n += len(batch.names)
+        if self._context.row == "real":
+            return
+        self._pending.extend(batch.prediction)
+        while len(self._pending) >= CHUNK:
+            self._run(CHUNK)
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is nothing to compare, or None."""
+        if self._reason is not None:
+            return self._reason
+        if not self.n:
+            return NO_PICTURES
+        if min(self.n, len(self._context.test)) < 2:
+            return "a covariance needs at least 2 pictures, found 1"
+        return None
+
+    def pair(self) -> tuple[Features, Features]:
+        """Features of the predictions (N, D) and of the reference (M, D), float32."""
+        test = self._context.test
+        reference = self._kept(to_rgb8(np.asarray(test.target)), test.key)
+        if self._stand_ins is not None:
+            content = hashlib.sha256(np.ascontiguousarray(self._stand_ins)).hexdigest()
+            return self._kept(self._stand_ins, content), reference
+        while self._pending:
+            self._run(CHUNK)
+        return np.concatenate(self._features), reference
+
+    def _run(self, count: int) -> None:
+        chunk, self._pending = self._pending[:count], self._pending[count:]
+        self._features.append(self._extracted(np.stack(chunk)))
+
+    def _extracted(self, pictures: NDArray[np.uint8]) -> Features:
+        """Features (N, D) of one chunk (N, H, W, 3)."""
+        images = torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
+        with torch.inference_mode():
+            features = self._extract(images.to(self._context.device))
+        found: Features = features.float().cpu().numpy()
+        return found
+
+    def _kept(self, pictures: NDArray[np.uint8], content: str) -> Features:
+        """Features of (N, H, W, 3) pictures, read from the cache or made and put there."""
+        size = [len(pictures), *pictures.shape[1:]]
+        name = json.dumps([content, size, CHUNK, self._identity], sort_keys=True)
+        path = self._context.cache / "stats" / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.npz"
+        kept = _read(path, len(pictures))
+        if kept is not None:
+            return kept
+        starts = range(0, len(pictures), CHUNK)
+        made = np.concatenate([self._extracted(pictures[start : start + CHUNK]) for start in starts])
+        with atomic_path(path) as temporary:
+            np.savez(temporary, features=made)
+        return made
+
+
+def _read(path: Path, n: int) -> Features | None:
+    """The features kept at `path`, or None where there are none that can be used."""
+    try:
+        with np.load(path) as archive:
+            features: Features = archive["features"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    return features if features.ndim == 2 and len(features) == n else None
