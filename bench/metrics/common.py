@@ -33,11 +33,11 @@ def measured(
     return MetricResult(key, float(value), goal_of(key), n, protocol, interval=interval)
 
 
-def stand_ins(context: ScoringContext) -> tuple[NDArray[Any] | None, str | None]:
-    """What takes the predictions' place in the `real` row: as many training targets as test pictures.
+def stand_ins(context: ScoringContext) -> tuple[NDArray[np.int64] | None, str | None]:
+    """Who takes the predictions' place in the `real` row: as many training targets as test pictures.
 
     Returns:
-        (N, H, W, 3) uint8 evenly spaced training targets, or None and why there are none.
+        (N,) evenly spaced places in `context.train_targets`, or None and why there are none.
     """
     train, wanted = context.train_targets, len(context.test)
     if train is None:
@@ -47,7 +47,7 @@ def stand_ins(context: ScoringContext) -> tuple[NDArray[Any] | None, str | None]
             None,
             f"the training split has {len(train)} pictures, fewer than the {wanted} of the test split",
         )
-    return to_rgb8(train[np.arange(wanted) * len(train) // max(wanted, 1)]), None
+    return np.arange(wanted) * len(train) // max(wanted, 1), None
 
 
 class PredictionSource:
@@ -60,18 +60,16 @@ class PredictionSource:
     """
 
     def __init__(self, context: ScoringContext) -> None:
-        self._real = context.row == "real"
-        self._stand_ins: NDArray[Any] | None = None
+        self._train = context.train_targets
+        self._places: NDArray[np.int64] | None = None
         self.reason: str | None = None
         self._taken = 0
-        if self._real:
-            self._stand_ins, self.reason = stand_ins(context)
+        if context.row == "real":
+            self._places, self.reason = stand_ins(context)
 
     def take(self, batch: Batch) -> NDArray[np.uint8]:
         """(N, H, W, 3) uint8 pictures for this batch."""
-        if not self._real:
+        if self._places is None or self._train is None:
             return batch.prediction
-        if self._stand_ins is None:
-            raise RuntimeError(f"no pictures to take: {self.reason}")
         start, self._taken = self._taken, self._taken + len(batch.names)
-        return np.asarray(self._stand_ins[start : self._taken], dtype=np.uint8)
+        return to_rgb8(self._train[self._places[start : self._taken]])

@@ -1,4 +1,4 @@
-"""Fréchet distance in the features of a network that needs no download. It is not an FID and not called so."""
+"""Fréchet distance in the features of a network that needs no download: no FID, and never called one."""
 
 from __future__ import annotations
 
