@@ -1,8 +1,8 @@
 """toycity, the embedded data set: procedural street scenes with exact label maps.
 
-A scene is drawn from (split, index) alone and does not depend on the picture's size. Its looks (paint, facades,
-lit windows, leaves, clouds, light, weather) come from a stream of their own, so that one label map has many
-valid photos: what an L1 loss can only average. Train ids are those of Cityscapes, 255 is void.
+A scene is drawn from (split, index) alone and does not depend on the picture's size. Its looks (paint,
+facades, lit windows, leaves, clouds, light, weather) come from a stream of their own, so that one label map
+has many valid photos: what an L1 loss can only average. Train ids are those of Cityscapes, 255 is void.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def _stream(split: str, index: int, *path: int) -> np.random.Generator:
 
 def _check(split: str, index: int, size_px: int) -> None:
     if split not in SPLITS:
-        raise UsageError(f"expected a toycity split among {', '.join(SPLITS)}, found '{split}': name one of them")
+        raise UsageError(
+            f"expected a toycity split among {', '.join(SPLITS)}, found '{split}': name one of them"
+        )
     if index < 0:
         raise UsageError(f"expected a toycity index of 0 or more, found {index}: count from 0")
     if size_px not in SIZES_PX:

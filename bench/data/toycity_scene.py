@@ -97,7 +97,7 @@ def build(rng: np.random.Generator) -> Scene:
     """Draw a scene from `rng`."""
     cx, horizon = rng.uniform(0.40, 0.60), rng.uniform(0.40, 0.50)
     fx, fy, cam = rng.uniform(0.72, 0.88), rng.uniform(1.35, 1.6), rng.uniform(1.3, 1.7)
-    kerbs = (-rng.uniform(3.5, 7.5), rng.uniform(2.8, 5.5))
+    kerbs = (-rng.uniform(3.2, 6.5), rng.uniform(2.4, 4.8))
     left, right = (_profile(rng, abs(kerb)) for kerb in kerbs)
     bounds = [-b for b in reversed(left[0])] + list(right[0])
     ground = [*reversed(left[1]), ROAD, *right[1]]
@@ -147,7 +147,7 @@ def _profile(rng: np.random.Generator, kerb: float) -> tuple[list[float], list[i
         kinds.append(TERRAIN)
         edges.append(edges[-1] + rng.uniform(1.0, 2.5))
     kinds.append(SIDEWALK)
-    edges.append(edges[-1] + rng.uniform(2.0, 4.0))
+    edges.append(edges[-1] + rng.uniform(2.2, 5.0))
     if rng.random() < 0.45:
         kinds.append(TERRAIN)
         edges.append(edges[-1] + rng.uniform(1.5, 4.0))
@@ -161,11 +161,11 @@ def _row(
     kinds: list[int] = []
     heights: list[float] = []
     z = 2.0
-    weights = [0.35, 0.0, 0.0, 0.65] if back else [0.56, 0.12, 0.16, 0.16]
+    weights = [0.35, 0.0, 0.0, 0.65] if back else [0.50, 0.15, 0.20, 0.15]
     while z < FAR:
         kind = int(rng.choice([BUILDING, WALL, FENCE, VEGETATION], p=weights))
-        length = rng.uniform(7, 18) if kind == BUILDING else rng.uniform(4, 12)
-        low, high = {BUILDING: (6.0, 17.0), WALL: (1.3, 3.0), FENCE: (1.1, 2.1), VEGETATION: (2.0, 6.5)}[kind]
+        length = rng.uniform(7, 18) if kind == BUILDING else rng.uniform(5, 14)
+        low, high = {BUILDING: (6.0, 17.0), WALL: (1.5, 3.2), FENCE: (1.2, 2.4), VEGETATION: (2.0, 6.5)}[kind]
         height = rng.uniform(low, high)
         if crossing and z < crossing[1] and z + length > crossing[0]:
             if z < crossing[0]:  # this one stops at the corner, and the side street follows
@@ -181,9 +181,7 @@ def _row(
     return Row(side, plane, np.array(ends), np.array(kinds, dtype=np.uint8), np.array(heights), wobble)
 
 
-def _thing(
-    rng: np.random.Generator, kind: int, x: float, z: float, width: float, height: float
-) -> Thing:
+def _thing(rng: np.random.Generator, kind: int, x: float, z: float, width: float, height: float) -> Thing:
     return Thing(kind, float(x), float(z), float(width), float(height), tuple(rng.random(8).tolist()))
 
 
@@ -225,14 +223,16 @@ def _traffic(rng: np.random.Generator, kerbs: tuple[float, float]) -> list[Thing
                 z += rng.uniform(6, 9)
     for _ in range(rng.integers(1, 4)):
         lane = rng.choice([-2.2, 0.2]) + rng.uniform(-0.4, 0.4)
-        things.append(_thing(rng, CAR, lane, rng.uniform(9, 45), rng.uniform(1.7, 2.0), rng.uniform(1.4, 1.8)))
+        things.append(
+            _thing(rng, CAR, lane, rng.uniform(9, 45), rng.uniform(1.7, 2.0), rng.uniform(1.4, 1.8))
+        )
     if rng.random() < 0.5:
         kind = int(rng.choice([TRUCK, BUS, TRAIN], p=[0.42, 0.42, 0.16]))
         lane = rng.choice([kerbs[0] + 1.7, -1.8, 0.3])
         things.append(_thing(rng, kind, lane, rng.uniform(12, 38), 2.6, rng.uniform(2.9, 3.7)))
     if rng.random() < 0.35:
         x = rng.uniform(kerbs[0] + 0.6, kerbs[1] - 0.6)
-        things.append(_thing(rng, MOTORCYCLE, x, rng.uniform(6, 20), 0.9, 1.2))
+        things.append(_thing(rng, MOTORCYCLE, x, rng.uniform(7, 20), 0.9, 1.2))
     return things
 
 
@@ -249,10 +249,12 @@ def _people(
         x = side * rng.uniform(edges[0] + 0.3, edges[-1] - 0.4)
         if rng.random() < 0.15:
             x = rng.uniform(*kerbs)
-        things.append(_thing(rng, PERSON, x, rng.uniform(6, 26), rng.uniform(0.5, 0.65), rng.uniform(1.5, 1.9)))
+        things.append(
+            _thing(rng, PERSON, x, rng.uniform(6, 26), rng.uniform(0.5, 0.65), rng.uniform(1.5, 1.9))
+        )
     for _ in range(rng.integers(0, 3)):
         x = rng.uniform(kerbs[0] + 0.5, kerbs[1] - 0.3)
-        things.append(_thing(rng, RIDER, x, rng.uniform(6, 22), rng.uniform(0.8, 1.5), rng.uniform(1.7, 1.9)))
+        things.append(_thing(rng, RIDER, x, rng.uniform(8, 24), rng.uniform(0.5, 1.5), rng.uniform(1.7, 1.9)))
     if rng.random() < 0.4:
         side, edges = (-1, left[0]) if rng.random() < 0.5 else (1, right[0])
         things.append(_thing(rng, BICYCLE, side * (edges[0] + 0.8), rng.uniform(6, 16), 1.6, 1.1))
