@@ -1,0 +1,238 @@
+"""Segmentation scores: the paper's FCN score for photos, nearest-colour scores for label maps.
+
+Both come from one confusion matrix over the whole test split (Isola et al. 2017, section 4.1 and
+table 6; formulas of the released evaluation script). See docs/scorers.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bench.data.palette import nearest_class
+from bench.data.types import VOID
+from bench.metrics.base import Batch, MetricOutput, ScoringContext, missing
+from bench.metrics.catalogue import goal_of
+from bench.records import MetricResult
+from bench.stats import bootstrap_sum
+
+ABSENT_IS_ZERO = "absent-is-zero"
+ABSENT_LEFT_OUT = "absent-left-out"
+_SCORES = ("pixel_acc", "class_acc", "class_iou")
+_FCN = tuple(f"fcn_{score}" for score in _SCORES)
+_LABEL = tuple(f"label_{score}" for score in _SCORES)
+_EPSILON = 1e-12  # the released script's
+Floats = NDArray[np.float64]
+
+
+def confusion_matrix(truth: NDArray[Any], predicted: NDArray[Any], num_classes: int) -> NDArray[np.int64]:
+    """How often class j (column) was predicted where class i (row) is true.
+
+    Args:
+        truth: train ids of any shape; 255 is void and not counted.
+        predicted: train ids of the same shape.
+        num_classes: K.
+
+    Returns:
+        (K, K) int64.
+
+    Raises:
+        ValueError: if shapes differ, or an id outside 0..K-1 stands on a pixel that counts.
+    """
+    if truth.shape != predicted.shape:
+        raise ValueError(f"expected predictions of shape {truth.shape}, found {predicted.shape}")
+    counted = truth != VOID
+    rows, columns = truth[counted].astype(np.int64), predicted[counted].astype(np.int64)
+    for what, ids in (("truth", rows), ("prediction", columns)):
+        if ids.size and not 0 <= ids.min() <= ids.max() < num_classes:
+            raise ValueError(f"expected {what} ids in 0..{num_classes - 1}, found {ids.min()}..{ids.max()}")
+    counts = np.bincount(rows * num_classes + columns, minlength=num_classes**2)
+    return counts.reshape(num_classes, num_classes).astype(np.int64)
+
+
+def class_scores(conf: NDArray[Any], policy: str) -> tuple[Floats, Floats]:
+    """Accuracy and IoU of each class.
+
+    Args:
+        conf: (..., K, K) confusion matrices, rows = truth.
+        policy: what a class that does not occur in the truth counts as: 0 with "absent-is-zero", NaN
+            with "absent-left-out" (even where it was predicted: those pixels count against the classes
+            that they were taken from).
+
+    Returns:
+        (accuracy, iou), each (..., K) float64 in [0, 1].
+
+    Raises:
+        ValueError: for an unknown policy.
+    """
+    if policy not in (ABSENT_IS_ZERO, ABSENT_LEFT_OUT):
+        raise ValueError(f"expected class policy {ABSENT_IS_ZERO} or {ABSENT_LEFT_OUT}, found {policy!r}")
+    counts = np.asarray(conf, dtype=np.float64)
+    hits = np.diagonal(counts, axis1=-2, axis2=-1)
+    rows, columns = counts.sum(-1), counts.sum(-2)
+    accuracy = hits / (rows + _EPSILON)
+    iou = hits / (rows + columns - hits + _EPSILON)
+    if policy == ABSENT_LEFT_OUT:
+        accuracy, iou = (np.where(rows > 0, values, np.nan) for values in (accuracy, iou))
+    return accuracy, iou
+
+
+def scores_from_confusion(conf: NDArray[Any], policy: str) -> tuple[Floats, Floats, Floats]:
+    """Per-pixel accuracy, per-class accuracy and class IoU.
+
+    per-pixel = sum(diag) / sum; per-class = mean(diag / rows); IoU = mean(diag / (rows + columns - diag)),
+    the means over all K classes ("absent-is-zero") or over those that occur in the truth
+    ("absent-left-out").
+
+    Args:
+        conf: (..., K, K) confusion matrices, rows = truth.
+        policy: "absent-is-zero" or "absent-left-out".
+
+    Returns:
+        three arrays (...) float64 in [0, 1]; NaN where a matrix counts no pixel.
+
+    Raises:
+        ValueError: for an unknown policy.
+    """
+    counts = np.asarray(conf, dtype=np.float64)
+    total = counts.sum((-2, -1))
+    something = total > 0
+    accuracy, iou = class_scores(counts, policy)
+    means = []
+    for values in (accuracy, iou):
+        given = ~np.isnan(values)
+        mean = np.where(given, values, 0.0).sum(-1) / np.maximum(given.sum(-1), 1)
+        means.append(np.where(something, mean, np.nan))
+    pixel = np.trace(counts, axis1=-2, axis2=-1) / np.where(something, total, np.nan)
+    return pixel, means[0], means[1]
+
+
+def _statistic(score: int, num_classes: int, policy: str) -> Callable[[Floats], Floats]:
+    """Maps (R, K*K) summed matrices to (R,) values of one of the three scores."""
+
+    def of_totals(totals: Floats) -> Floats:
+        return scores_from_confusion(totals.reshape(-1, num_classes, num_classes), policy)[score]
+
+    return of_totals
+
+
+class SegmentationMetric:
+    """`fcn_*` where predictions are photos and a scorer is at hand, `label_*` where they are label maps."""
+
+    keys: ClassVar[tuple[str, ...]] = _FCN + _LABEL
+
+    def __init__(self, context: ScoringContext) -> None:
+        self._context = context
+        self._classes = context.card.train_classes
+        self._matrices: list[NDArray[np.int64]] = []
+        self._seen = 0
+        self._reasons = {"fcn": self._why_not_fcn(), "label": self._why_not_label()}
+        self._family = next((name for name, reason in self._reasons.items() if reason is None), None)
+
+    def _why_no_labels(self) -> str | None:
+        if not self._classes:
+            return f"data set {self._context.card.name} has no classes to compare"
+        return "the data set has no label maps" if self._context.test.labels is None else None
+
+    def _why_not_fcn(self) -> str | None:
+        context = self._context
+        if context.target_role != "photo":
+            kind = "label maps" if context.target_role == "labels" else "images of another kind"
+            return f"the predictions are {kind}, not photos"
+        if (reason := self._why_no_labels()) is not None:
+            return reason
+        if context.scorer is None:
+            return context.scorer_reason or "no scorer was given"
+        if context.scorer.num_classes != len(self._classes):
+            return f"the scorer knows {context.scorer.num_classes} classes, the data set {len(self._classes)}"
+        return None
+
+    def _why_not_label(self) -> str | None:
+        if self._context.target_role != "labels":
+            return "the predictions are not label maps"
+        if self._context.row == "real":
+            return "compares the pictures with themselves"
+        return self._why_no_labels()
+
+    def update(self, batch: Batch) -> None:
+        """One confusion matrix a picture."""
+        self._seen += len(batch.names)
+        if self._family is None:
+            return
+        if batch.labels is None:
+            raise ValueError("expected labels with every batch of a split that has them, found none")
+        if self._family == "fcn":
+            pictures = torch.from_numpy(np.ascontiguousarray(batch.prediction)).permute(0, 3, 1, 2)
+            predicted = self._context.scorer.segment(pictures).cpu().numpy()
+        else:
+            predicted = nearest_class(batch.prediction, self._context.card)
+        for truth, guess in zip(batch.labels, predicted, strict=True):
+            self._matrices.append(confusion_matrix(truth, guess, len(self._classes)))
+
+    def compute(self) -> MetricOutput:
+        """Scores of the summed matrix, with bootstrap intervals over pictures."""
+        family = self._family
+        results: list[MetricResult] = []
+        for name, keys in (("fcn", _FCN), ("label", _LABEL)):
+            reason = self._reasons[name]
+            if reason is None and not any(matrix.any() for matrix in self._matrices):
+                reason = "no test picture has a labelled pixel"
+            if reason is not None:
+                results += missing(keys, reason, self._protocol(name), self._seen)
+                family = None if family == name else family
+            else:
+                results += self._results(name, keys)
+        if family is None:
+            return MetricOutput(results)
+        return MetricOutput(results, self._per_image(family), self._details(family))
+
+    def _protocol(self, family: str) -> dict[str, Any]:
+        card, scorer = self._context.card, self._context.scorer
+        protocol: dict[str, Any] = {
+            "metric": "segmentation",
+            "version": 1,
+            "size_px": self._context.size_px,
+            "num_classes": len(self._classes),
+            "class_policy": card.class_policy,
+        }
+        if family == "label":
+            return {**protocol, "decoding": "nearest palette colour, RGB distance"}
+        return {**protocol, **(scorer.protocol if scorer is not None else {})}
+
+    def _results(self, family: str, keys: tuple[str, ...]) -> list[MetricResult]:
+        policy, num_classes = self._context.card.class_policy, len(self._classes)
+        stack = np.stack(self._matrices)
+        values = scores_from_confusion(stack.sum(0), policy)
+        rows = stack.reshape(len(stack), -1).astype(np.float64)
+        results = []
+        for index, (key, value) in enumerate(zip(keys, values, strict=True)):
+            interval = bootstrap_sum(rows, _statistic(index, num_classes, policy))
+            results.append(
+                MetricResult(
+                    key, float(value), goal_of(key), len(stack), self._protocol(family), interval=interval
+                )
+            )
+        return results
+
+    def _per_image(self, family: str) -> dict[str, NDArray[Any]]:
+        matrices = np.empty(len(self._matrices), dtype=object)
+        matrices[:] = [matrix.ravel() for matrix in self._matrices]
+        pixel = scores_from_confusion(np.stack(self._matrices), self._context.card.class_policy)[0]
+        return {f"{family}_conf": matrices, f"{family}_pixel_acc": pixel}
+
+    def _details(self, family: str) -> dict[str, Any]:
+        total = np.sum(self._matrices, axis=0)
+        accuracy, iou = class_scores(total, ABSENT_LEFT_OUT)  # an absent class is None in tables
+        details: dict[str, Any] = {}
+        for name, values in (("per_class_acc", accuracy), ("per_class_iou", iou)):
+            details[name] = {
+                info.name: None if np.isnan(value) else float(value)
+                for info, value in zip(self._classes, values, strict=True)
+            }
+        if family == "fcn":
+            details["scorer"] = dict(getattr(self._context.scorer, "meta", self._context.scorer.protocol))
+        return details

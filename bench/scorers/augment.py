@@ -1,0 +1,52 @@
+"""Random crops, mirroring and lighting for the training of scorers; labels move with their photos."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+
+def augment(
+    photos: NDArray[np.uint8],
+    labels: NDArray[np.uint8],
+    max_zoom: float,
+    brightness: float,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """One training batch.
+
+    Args:
+        photos: (B, H, W, 3) uint8.
+        labels: (B, H, W) uint8.
+        max_zoom: the batch is enlarged by 1 to `max_zoom` (photos bilinear, labels nearest neighbour),
+            then each picture is cropped back to (H, W) at a place of its own.
+        brightness: each photo is multiplied by 1 - b to 1 + b, and its contrast likewise.
+        generator: of all randomness; on the CPU.
+
+    Returns:
+        (B, 3, H, W) float32 in [0, 1] and (B, H, W) int64.
+    """
+    count, height, width = labels.shape
+    zoom = 1 + (max_zoom - 1) * float(torch.rand((), generator=generator))
+    big = (round(height * zoom), round(width * zoom))
+    images = torch.from_numpy(np.array(photos)).permute(0, 3, 1, 2).float() / 255.0
+    truth = torch.from_numpy(np.array(labels))[:, None].float()
+    images = functional.interpolate(images, big, mode="bilinear", align_corners=False)
+    truth = functional.interpolate(truth, big, mode="nearest-exact")[:, 0].long()
+    draws = torch.rand(count, 5, generator=generator)
+    crops = []
+    for (top, left, mirror, light, contrast), image, target in zip(
+        draws.tolist(), images, truth, strict=True
+    ):
+        y, x = int(top * (big[0] - height + 1)), int(left * (big[1] - width + 1))
+        image, target = image[:, y : y + height, x : x + width], target[y : y + height, x : x + width]
+        if mirror < 0.5:
+            image, target = image.flip(-1), target.flip(-1)
+        image = image * (1 + brightness * (2 * light - 1))
+        mean = image.mean()
+        image = mean + (image - mean) * (1 + brightness * (2 * contrast - 1))
+        crops.append((image.clamp(0, 1), target))
+    return torch.stack([image for image, _ in crops]), torch.stack([target for _, target in crops])
