@@ -112,7 +112,7 @@ def check(records: Sequence[RunRecord], baseline_path: Path) -> list[Verdict]:
 
 
 def exit_code(verdicts: Sequence[Verdict]) -> int:
-    """1 if anything regressed, whatever else there is; else 3 if anything is missing or incomparable; else 0."""
+    """1 if anything regressed, whatever else there is; 3 if anything is missing or incomparable; else 0."""
     states = {verdict.state for verdict in verdicts}
     if "regressed" in states:
         return 1
