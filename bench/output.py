@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ def check_room(out: Path, needed_bytes: int) -> None:
         )
 
 
-def write_gallery(folder: Path, names: Sequence[str], pictures: NDArray[Any]) -> None:
+def write_gallery(folder: Path, names: Sequence[str], pictures: Iterable[NDArray[Any]]) -> None:
     """Write `<name>.png` for each picture that is not there yet."""
     for name, picture in zip(names, pictures, strict=True):
         path = folder / f"{name}.png"

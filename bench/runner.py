@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -39,11 +40,13 @@ class Runner:
         out: the output folder.
         bench: the data set in use, judge and weights.
         command: the command line that asked for it, for the record.
+        again: score again what has been scored.
     """
 
     out: Path
     bench: Workbench
     command: str
+    again: bool = False
 
     def is_finished(self, spec: RunSpec) -> bool:
         """Whether the run's record is there, finished, and scored as is wanted now."""
@@ -106,17 +109,15 @@ class Runner:
         )
         return self._score(replace(record, gallery=gallery), "run", prediction, advance)
 
-    def reference(self, row: str, size_px: int, advance: Advance) -> RunRecord | None:
-        """Score the reference row `row` at `size_px`; None if its record is there already."""
+    def reference(self, row: str, size_px: int, advance: Advance) -> RunRecord:
+        """The record of the reference row `row` at `size_px`, scored unless it is there already."""
         content = {"data": asdict(self.bench.spec), "training": {"size_px": size_px}, "row": row}
         data = self.bench.spec
-        key = f"{data.direction}-{data.source}-{data.train_fingerprint}-{data.test_fingerprint}"
-        record_id = slug(f"{data.name}-{row}-{size_px}px-{data.train_n}-{data.test_n}-{key}")[:90]
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+        record_id = f"{slug(data.name)}-{row}-{size_px}px-{digest}"
         if self._has_record(record_id, size_px):
-            return None
-        predictions = reference_predictions(
-            row, partial(self.bench.train, size_px), self.bench.test(size_px)
-        )
+            return read_record(record_path(self.out, record_id))
+        predictions = reference_predictions(row, partial(self.bench.train, size_px), self.bench.test(size_px))
         record = RunRecord(id=record_id, kind="reference", label=row, spec=content, status="finished")
         gallery = self.bench.gallery(self.out, size_px)
         if row != "real":
@@ -164,9 +165,7 @@ class Runner:
         write_record(self.out, finished, per_image)
         return finished
 
-    def _reference_gallery(
-        self, row: str, size_px: int, predictions: Callable[[int], NDArray[Any]]
-    ) -> str:
+    def _reference_gallery(self, row: str, size_px: int, predictions: Callable[[int], NDArray[Any]]) -> str:
         from bench.output import write_gallery
 
         gallery, test = self.bench.gallery(self.out, size_px), self.bench.test(size_px)
@@ -177,7 +176,7 @@ class Runner:
 
     def _has_record(self, record_id: str, size_px: int) -> bool:
         path = record_path(self.out, record_id)
-        if not path.is_file():
+        if self.again or not path.is_file():
             return False
         record = read_record(path)
         return record.status == "finished" and record.details.get("scoring") == self._scoring(size_px)

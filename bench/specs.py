@@ -58,6 +58,25 @@ class RunSpec:
         """As records hold it (JSON only)."""
         return {name: value for name, value in asdict(self).items() if name != "swept"}
 
+    @staticmethod
+    def from_dict(content: Mapping[str, Any]) -> RunSpec:
+        """The spec that `to_dict` (with an optional "swept") described.
+
+        Raises:
+            ValueError: if it describes none.
+        """
+        try:
+            return RunSpec(
+                DataSpec(**content["data"]),
+                Variant(**content["variant"]),
+                int(content["seed"]),
+                TrainingSettings(**content["training"]),
+                TestSettings(**content["test"]),
+                tuple(content.get("swept", ())),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"no run spec ({type(error).__name__}: {error})") from error
+
     @property
     def hash(self) -> str:
         """12 hexadecimal digits over all fields; stable across processes and machines."""
@@ -199,11 +218,11 @@ def read_variants(path: Path) -> dict[str, Variant]:
     return declared
 
 
-_TRAINING_TYPES: dict[str, type] = {
+TRAINING_FIELDS: dict[str, type] = {
     "steps": int, "size_px": int, "batch_size": int, "base_filters": int, "lr": float, "beta1": float,
     "beta2": float, "lr_schedule": str, "jitter": bool, "mirror": bool, "precision": str, "engine": str,
 }  # fmt: skip
-assert set(_TRAINING_TYPES) == {f.name for f in fields(TrainingSettings)}
+assert set(TRAINING_FIELDS) == {f.name for f in fields(TrainingSettings)}
 
 
 def parse_sets(assignments: Sequence[str]) -> dict[str, list[str]]:
@@ -218,8 +237,8 @@ def parse_sets(assignments: Sequence[str]) -> dict[str, list[str]]:
         field = field.strip()
         if not equals or not all(value.strip() for value in values.split(",")):
             raise UsageError(f"expected --set FIELD=VALUE[,VALUE...], found '{assignment}'")
-        if field not in SWEEPABLE and field not in _TRAINING_TYPES:
-            raise unknown_name("field", field, [*SWEEPABLE, *_TRAINING_TYPES], "bench list fields")
+        if field not in SWEEPABLE and field not in TRAINING_FIELDS:
+            raise unknown_name("field", field, [*SWEEPABLE, *TRAINING_FIELDS], "bench list fields")
         if field in sweeps:
             raise UsageError(
                 f"--set {field} was given twice: list all its values in one, separated by commas"
@@ -289,7 +308,7 @@ def _check_receptive_field(variant: Variant, size_px: int) -> None:
 
 
 def _coerce(name: str, value: str) -> Any:
-    wanted = _TRAINING_TYPES[name]
+    wanted = TRAINING_FIELDS[name]
     if wanted is bool:
         if value.lower() not in ("true", "false"):
             raise UsageError(f"expected --set {name}=true or false, found '{value}'")

@@ -105,7 +105,11 @@ class Workbench:
 
     def scorer_name(self, size_px: int) -> str | None:
         """The judge that will be used at `size_px`, or None where there is nothing to judge."""
-        if self.choice.scorer == "none" or self.dataset.target_role != "photo" or not self.dataset.card.classes:
+        if (
+            self.choice.scorer == "none"
+            or self.dataset.target_role != "photo"
+            or not self.dataset.card.classes
+        ):
             return None
         if self.choice.scorer != "auto":
             return self.choice.scorer

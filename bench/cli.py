@@ -1,0 +1,105 @@
+"""The `bench` command: which commands there are, and how errors become one line and an exit code.
+
+Commands live in `bench.commands`; none of them imports torch before it has work to do.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from types import FrameType
+
+import click
+
+from bench.commands.data import data
+from bench.commands.gate import baseline, check
+from bench.commands.grid import run, train
+from bench.commands.listing import listing
+from bench.commands.scorer import scorer
+from bench.commands.stages import generate, report, score
+from bench.errors import BenchError
+
+EXIT_USAGE, EXIT_BUG, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 70, 130, 143
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="pix2pix-bench", prog_name="bench")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.option(
+    "--plugin",
+    "plugin_files",
+    multiple=True,
+    type=click.Path(),
+    help="Python file that registers metrics, scorers, variants or data sets (repeatable). It is executed.",
+)
+@click.pass_context
+def cli(context: click.Context, debug: bool, plugin_files: tuple[str, ...]) -> None:
+    """Ablation benchmark for image-to-image translation: trains the pix2pix variants under one protocol,
+    scores them, and reports which part earns its keep.
+
+    \b
+    bench run --variants l1,cgan,l1+cgan --dataset toycity
+
+    Exit codes: 0 done or passed; 1 regression; 2 wrong usage or input; 3 not comparable; 4 a run failed,
+    the others finished; 130, 143 interrupted (the same command goes on).
+    """
+    from pathlib import Path
+
+    from bench import plugins
+
+    context.obj = {"debug": debug}
+    for file in plugin_files:
+        plugins.load_file(Path(file))
+
+
+for command in (run, train, generate, score, report, listing, data, scorer, check, baseline):
+    cli.add_command(command)
+
+
+class _Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+def main() -> None:
+    """Entry point of `bench`."""
+    sys.exit(invoke(sys.argv[1:]))
+
+
+def invoke(arguments: list[str]) -> int:
+    """Run one command line and return its exit code; errors are printed as one line on stderr."""
+    previous = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        outcome = cli.main(arguments, prog_name="bench", standalone_mode=False)
+        return outcome if isinstance(outcome, int) else 0
+    except BenchError as error:
+        return _fail(str(error), error.exit_code, arguments)
+    except click.ClickException as error:
+        return _fail(error.format_message(), EXIT_USAGE, arguments)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("interrupted: the same command goes on from here", EXIT_INTERRUPTED, [])
+    except _Terminated:
+        return _fail("terminated: the same command goes on from here", EXIT_TERMINATED, [])
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
+        sys.stderr.close()
+        return 0
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        return _fail(f"{said} (a bug: `bench --debug ...` shows where)", EXIT_BUG, arguments)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _fail(message: str, exit_code: int, arguments: list[str]) -> int:
+    if "--debug" in arguments:
+        traceback.print_exc()
+    click.echo(f"bench: {' '.join(message.split())}", err=True)
+    return exit_code
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    raise _Terminated
+
+
+if __name__ == "__main__":
+    main()

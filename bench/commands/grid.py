@@ -1,0 +1,253 @@
+"""`bench run` and `bench train`: a grid of runs from flags to report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench.commands.options import (
+    Command,
+    apply,
+    choose_device,
+    command_line,
+    data_options,
+    device_options,
+    names,
+    out_option,
+    scoring_options,
+)
+from bench.errors import RunFailedError, UsageError
+
+if TYPE_CHECKING:
+    from bench.grid import GridRequest, Plan
+    from bench.launch import Until
+    from bench.records import RunRecord
+
+
+def grid_options(command: Command) -> Command:
+    """What is trained, on what, for how long."""
+    return apply(
+        command,
+        click.option("--variants", metavar="NAMES", help="Comma-separated, such as l1,cgan,l1+cgan."),
+        click.option("--suite", metavar="NAME", help="A table of the paper (`bench list suites`)."),
+        click.option(
+            "--dataset", "datasets", metavar="NAMES", help="Comma-separated; `bench list datasets`."
+        ),
+        data_options,
+        click.option("--seeds", default="0", show_default=True, metavar="LIST", help="0,1,2 or 0-2."),
+        click.option(
+            "--epochs", type=float, help="Passes over the training pairs; the data set's card by default."
+        ),
+        click.option("--steps", type=click.IntRange(1), help="Optimisation steps, instead of epochs."),
+        click.option("--size", "size_px", type=int, metavar="PX", help="Side: 32, 64, 128, 256 or 512."),
+        click.option("--batch-size", type=click.IntRange(1), help="Pairs a step (the paper: 1)."),
+        click.option(
+            "--base-filters", type=click.IntRange(1), help="Width of the first layers (the paper: 64)."
+        ),
+        click.option(
+            "--precision", type=click.Choice(["default", "fp32", "tf32", "bf16"]), help="Arithmetic."
+        ),
+        click.option(
+            "--set", "sets", multiple=True, metavar="FIELD=V,...", help="Sweep a field (`bench list fields`)."
+        ),
+        click.option(
+            "--variant-file", type=click.Path(path_type=Path), help="TOML with [variants.NAME] tables."
+        ),
+        click.option(
+            "--train-limit", type=click.IntRange(1), help="Use so many training pairs, evenly spaced."
+        ),
+        click.option("--test-limit", type=click.IntRange(1), help="Use so many test pairs, evenly spaced."),
+        click.option(
+            "--test-dropout/--no-test-dropout",
+            default=True,
+            show_default=True,
+            help="Dropout at test time (the paper: on).",
+        ),
+        click.option(
+            "--test-norm",
+            type=click.Choice(["batch", "running"]),
+            default="batch",
+            show_default=True,
+            help="Test-time statistics: the picture's (the paper) or training's.",
+        ),
+    )
+
+
+@click.command()
+@grid_options
+@scoring_options
+@device_options
+@out_option
+@click.option("--dry-run", is_flag=True, help="Show the runs, their parameters and the time; write nothing.")
+@click.pass_obj
+def run(obj: dict[str, Any], /, **options: Any) -> None:
+    """Train, generate, score and report a grid of variants; what is finished is skipped."""
+    _execute(options, "score", debug=obj["debug"])
+
+
+@click.command()
+@grid_options
+@device_options
+@out_option
+@click.option("--dry-run", is_flag=True, help="Show the runs, their parameters and the time; write nothing.")
+@click.pass_obj
+def train(obj: dict[str, Any], /, **options: Any) -> None:
+    """Only train: `bench generate` and `bench score` go on from there."""
+    no_scoring = {"metrics": None, "scorer": "none", "inception_weights": None}
+    _execute({**options, **no_scoring}, "train", debug=obj["debug"])
+
+
+def _execute(options: dict[str, Any], until: Until, *, debug: bool) -> None:
+    request = _request(options)
+    device = choose_device(options["device"], options["threads"])
+    from bench.grid import resolve
+    from bench.workbench import ScoringChoice, check_judge
+
+    choice = ScoringChoice(names(options["metrics"]), options["scorer"], options["inception_weights"])
+    check_judge(choice)
+    plans = resolve(request)
+    _check_precision(request.precision, device)
+    if options["dry_run"]:
+        _show_plans(plans, device)
+        return
+    out: Path = options["out"]
+    _check_output(out, plans)
+    from bench.launch import Launch, run_grid
+    from bench.progress import Reporter
+
+    with Reporter() as reporter:
+        launch = Launch(out, device, choice, command_line(), until, debug)
+        records = run_grid(plans, launch, reporter)
+    if until == "score":
+        finish(out, records)
+    failed = [record for record in records if record.status != "finished"]
+    if failed:
+        raise RunFailedError(
+            f"{len(failed)} of {sum(len(plan.runs) for plan in plans)} runs failed "
+            f"({failed[0].id}: {failed[0].error}): the same command tries them again"
+        )
+
+
+def finish(out: Path, records: list[RunRecord]) -> None:
+    """Show the table on the terminal and write the report."""
+    from rich.console import Console
+
+    from bench.report.render import write_report
+    from bench.report.terminal import terminal_notes, terminal_table
+
+    console = Console(highlight=False)
+    console.print(terminal_table(records))
+    for note in terminal_notes(records):
+        console.print(note, markup=False, soft_wrap=True)
+    files = write_report([out], out / "report")
+    console.print(f"report: {files.html}", markup=False, soft_wrap=True)
+
+
+def _request(options: dict[str, Any]) -> GridRequest:
+    from baselines.settings import TestSettings
+    from bench.grid import GridRequest, parse_seeds
+
+    return GridRequest(
+        variants=names(options["variants"]),
+        suite=options["suite"],
+        datasets=names(options["datasets"]),
+        seeds=parse_seeds(options["seeds"]),
+        test=TestSettings(options["test_dropout"], options["test_norm"]),
+        **{
+            key: options[key]
+            for key in (
+                "data_roots",
+                "direction",
+                "source",
+                "train_limit",
+                "test_limit",
+                "epochs",
+                "steps",
+                "size_px",
+                "batch_size",
+                "base_filters",
+                "precision",
+                "sets",
+                "variant_file",
+            )
+        },
+    )
+
+
+def _check_precision(precision: str | None, device: str) -> None:
+    from baselines.engine import resolve_device, set_precision
+
+    try:
+        set_precision(precision or "default", resolve_device(device))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _check_output(out: Path, plans: list[Plan]) -> None:
+    from bench.estimate import bytes_needed
+    from bench.output import RunFiles, check_room, check_writable
+    from bench.records import record_path
+
+    check_writable(out)
+    fresh = [
+        bytes_needed(spec, plan.dataset, plan.data.test_n)
+        for plan in plans
+        for spec in plan.runs
+        if not record_path(out, spec.id).is_file() and not RunFiles(out, spec.id).checkpoint.is_file()
+    ]
+    check_room(out, sum(fresh))
+
+
+_PLAN_HEADS = (
+    "variant", "seed", "size", "batch", "steps", "epochs", "G parameters", "D parameters", "training",
+)  # fmt: skip
+
+
+def _show_plans(plans: list[Plan], device: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from bench.estimate import grid_seconds_per_step, parameters
+    from bench.progress import duration
+
+    console = Console(highlight=False)
+    total = 0.0
+    for plan in plans:
+        data = plan.data
+        table = Table(
+            title=f"{data.name} {data.direction}: {data.train_n} training, {data.test_n} test pairs"
+        )
+        for head in (
+            "variant",
+            "seed",
+            "size",
+            "batch",
+            "steps",
+            "epochs",
+            "G parameters",
+            "D parameters",
+            "training",
+        ):
+            table.add_column(head, justify="left" if head == "variant" else "right")
+        seconds = grid_seconds_per_step(plan.runs, plan.dataset, device)
+        for spec in plan.runs:
+            settings, count = spec.training, parameters(spec, plan.dataset)
+            cost = seconds[spec.hash] * settings.steps
+            total += cost
+            table.add_row(
+                spec.label,
+                str(spec.seed),
+                f"{settings.size_px} px",
+                str(settings.batch_size),
+                str(settings.steps),
+                f"{settings.steps * settings.batch_size / data.train_n:.3g}",
+                f"{count.generator / 1e6:.2f} M",
+                f"{count.discriminator / 1e6:.2f} M" if count.discriminator else "–",
+                duration(cost),
+            )
+        console.print(table)
+    console.print(
+        f"training on {device}: about {duration(total)} (measured on a few steps); nothing was written"
+    )

@@ -1,0 +1,123 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench.errors import UsageError
+
+Command = Callable[..., Any]
+
+
+def names(text: str | None) -> tuple[str, ...]:
+    """A comma-separated list as names, in order, each once."""
+    return tuple(dict.fromkeys(part.strip() for part in (text or "").split(",") if part.strip()))
+
+
+def apply(command: Command, *options: Callable[[Command], Command]) -> Command:
+    """`command` with `options`, shown by `--help` in that order."""
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def data_root_option(command: Command) -> Command:
+    """Where data lies."""
+    return click.option(
+        "--data-root",
+        "data_roots",
+        multiple=True,
+        metavar="DIR",
+        help="Folder of the data set, or one that holds data sets by name; NAME=DIR for several.",
+    )(command)
+
+
+def data_options(command: Command) -> Command:
+    """Where data lies and which side is the source."""
+    return apply(
+        command,
+        data_root_option,
+        click.option(
+            "--direction", metavar="A2B", help="Such as photo2labels; the data set's own by default."
+        ),
+        click.option(
+            "--source",
+            type=click.Choice(["paired", "gray", "edges"]),
+            default="paired",
+            show_default=True,
+            help="Derive the source from the target (for a folder of plain photos).",
+        ),
+    )
+
+
+def device_options(command: Command) -> Command:
+    """Where the work is done."""
+    return apply(
+        command,
+        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
+        click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; all cores by default."),
+    )
+
+
+def scoring_options(command: Command) -> Command:
+    """What is scored, and by which judge."""
+    return apply(
+        command,
+        click.option("--metrics", metavar="KEYS", help="Metric keys, comma-separated; all by default."),
+        click.option(
+            "--scorer",
+            default="auto",
+            show_default=True,
+            metavar="NAME",
+            help="Segmentation network behind the FCN score (`bench list scorers`), auto or none.",
+        ),
+        click.option(
+            "--inception-weights",
+            type=click.Path(path_type=Path),
+            envvar="PIX2PIX_BENCH_INCEPTION",
+            metavar="FILE",
+            help="For FID and KID; also $PIX2PIX_BENCH_INCEPTION, or `bench data fetch inception`.",
+        ),
+    )
+
+
+def out_option(command: Command) -> Command:
+    """Where results go."""
+    return click.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        default=Path("out"),
+        show_default=True,
+        help="Output folder; what is finished there is skipped.",
+    )(command)
+
+
+def choose_device(name: str, threads: int | None) -> str:
+    """The device as torch names it, with `threads` set.
+
+    Raises:
+        UsageError: if it is not there.
+    """
+    import torch
+
+    from baselines.engine import resolve_device
+
+    try:
+        device = resolve_device(name)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if threads:
+        torch.set_num_threads(threads)
+    return str(device)
+
+
+def command_line() -> str:
+    """The command as typed, for records."""
+    import shlex
+    import sys
+
+    return shlex.join(["bench", *sys.argv[1:]])
