@@ -78,9 +78,7 @@ def make_card(raw: Mapping[str, Any]) -> DatasetCard:
         ValueError: naming the key that is unknown, missing or does not fit.
     """
     known = {f.name for f in fields(DatasetCard)}
-    required = {
-        f.name for f in fields(DatasetCard) if f.default is MISSING and f.default_factory is MISSING
-    }
+    required = {f.name for f in fields(DatasetCard) if f.default is MISSING and f.default_factory is MISSING}
     _only(raw, known, "key")
     if missing := sorted(required - set(raw)):
         raise ValueError(f"expected the key '{missing[0]}', found none: add it")
@@ -125,11 +123,15 @@ def _classes(entries: Any) -> tuple[ClassInfo, ...]:
         )
         for key in ("train_id", "id"):
             number = entry.get(key)
-            _expect(number is None or (isinstance(number, int) and 0 <= number < 255), key, "0 to 254", number)
+            _expect(
+                number is None or (isinstance(number, int) and 0 <= number < 255), key, "0 to 254", number
+            )
         _expect(isinstance(entry.get("name"), str), "classes", "a name for each class", entry)
         classes.append(ClassInfo(entry["name"], tuple(colour), entry.get("train_id"), entry.get("id")))
     train_ids = {c.train_id for c in classes if c.train_id is not None}
-    _expect(train_ids == set(range(len(train_ids))), "train_id", "0, 1, 2, ... without gaps", sorted(train_ids))
+    _expect(
+        train_ids == set(range(len(train_ids))), "train_id", "0, 1, 2, ... without gaps", sorted(train_ids)
+    )
     ids = [c.id for c in classes if c.id is not None]
     _expect(len(set(ids)) == len(ids), "id", "each id once", ids)
     return tuple(classes)

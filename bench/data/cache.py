@@ -1,0 +1,241 @@
+"""Decoded splits as memory-mapped arrays, found by content.
+
+`CACHE/decoded/KEY/` holds source.npy, target.npy, labels.npy (where there are labels) and meta.json. It is
+written beside its place and renamed into it, so that it is there whole or not at all, and two processes that
+decode the same split at once do not disturb each other. Content hashes of files are remembered by path, size
+and times, so that a second start reads no picture.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.data.types import VOID, SplitArrays
+from bench.errors import UsageError
+from bench.files import sha256_file, write_text
+
+Progress = Callable[[int, int], None]
+_STALE_S = 24 * 3600.0  # temporary folders of killed processes are removed after a day
+_SETTLED_NS = 2_000_000_000  # a file changed this recently may change again within one tick of its clock
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One decoded pair: source (H, W, C), target (H, W, C'), labels (H, W) uint8 or None."""
+
+    source: NDArray[Any]
+    target: NDArray[Any]
+    labels: NDArray[np.uint8] | None
+
+
+def digest(content: Any) -> str:
+    """16 hexadecimal digits over anything JSON can hold."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class FileHashes:
+    """Content hashes of files, remembered in `index` (JSON) by path, size, modification and change time.
+
+    The index is a convenience: where it cannot be read or written, files are hashed again.
+    """
+
+    def __init__(self, index: Path) -> None:
+        self._index = index
+        self._known: dict[str, list[Any]] | None = None
+
+    def hashes(self, files: Sequence[Path]) -> list[str]:
+        """sha256 of each file.
+
+        Raises:
+            UsageError: if one cannot be read.
+        """
+        if self._known is None:
+            self._known = _read_index(self._index)
+        known = self._known
+        try:
+            stamps = {str(file): _stamp(file) for file in files}
+            fresh = [name for name, stamp in stamps.items() if known.get(name, [None])[:3] != stamp]
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                for name, content in zip(fresh, pool.map(sha256_file, map(Path, fresh)), strict=True):
+                    known[name] = [*stamps[name], content]
+        except OSError as error:
+            raise UsageError(f"expected a readable picture: {error}; check its permissions") from None
+        if fresh:
+            self._write(known)
+        return [known[str(file)][3] for file in files]
+
+    def _write(self, known: dict[str, list[Any]]) -> None:
+        before = time.time_ns() - _SETTLED_NS
+        settled = {name: entry for name, entry in known.items() if max(entry[1], entry[2]) < before}
+        with suppress(OSError):
+            write_text(self._index, json.dumps(settled))
+
+
+def _stamp(file: Path) -> list[int]:
+    status = file.stat()
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def _read_index(index: Path) -> dict[str, list[Any]]:
+    try:
+        known = json.loads(index.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {name: entry for name, entry in known.items() if len(entry) == 4}
+
+
+def load_split(
+    cache: Path,
+    key: str,
+    names: tuple[str, ...],
+    read: Callable[[int], Sample],
+    progress: Progress | None = None,
+) -> SplitArrays:
+    """The split of content `key`, from the cache or decoded into it.
+
+    Args:
+        cache: folder of the cache; created when needed.
+        key: names the content: equal keys, equal pixels.
+        names: stems, one a pair.
+        read: decodes pair i; called from several threads.
+        progress: called with (pairs done, pairs in all) while decoding, never on a hit.
+
+    Raises:
+        UsageError: from `read`, or if the cache cannot be written; nothing is left behind.
+    """
+    place = cache / "decoded" / key
+    arrays = _open(place, key, names)
+    if arrays is None:
+        with _cache_errors(cache):
+            _decode(place, names, read, progress)
+        arrays = _open(place, key, names)
+    if arrays is None:
+        raise UsageError(f"expected decoded pictures in {place}, found none that can be read: check the disk")
+    return arrays
+
+
+def release_pages(arrays: SplitArrays) -> None:
+    """Give the memory of pages read so far back to the system (they stay in its file cache).
+
+    Pages of a memory map count as resident once touched; a long training touches all of them.
+    """
+    for array in (arrays.source, arrays.target, arrays.labels):
+        mapped = getattr(array, "_mmap", None)
+        if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def _open(place: Path, key: str, names: tuple[str, ...]) -> SplitArrays | None:
+    """The arrays in `place`; None (and the place cleared) where they are missing or damaged."""
+    try:
+        meta = json.loads((place / "meta.json").read_text(encoding="utf-8"))
+        stored = {name: np.load(place / f"{name}.npy", mmap_mode="r") for name in meta["arrays"]}
+        if any(len(array) != len(names) for array in stored.values()):
+            raise ValueError("another number of pairs")
+        return SplitArrays(
+            names, stored["source"], stored["target"], stored.get("labels"), meta["void_share"], key
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        shutil.rmtree(place, ignore_errors=True)
+        return None
+
+
+@contextmanager
+def _cache_errors(cache: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"expected room for decoded pictures in {cache}: {error.strerror or error}; free some, or set "
+            "PIX2PIX_BENCH_CACHE to a folder that can be written"
+        ) from None
+
+
+def _decode(
+    place: Path, names: tuple[str, ...], read: Callable[[int], Sample], progress: Progress | None
+) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    _remove_stale(place.parent)
+    temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=place.parent))
+    try:
+        meta = _write_arrays(temporary, len(names), read, progress)
+        (temporary / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+        temporary.chmod(0o755)
+        try:
+            temporary.rename(place)
+        except OSError:
+            if not (place / "meta.json").is_file():  # else another process was first: same content
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write_arrays(
+    folder: Path, count: int, read: Callable[[int], Sample], progress: Progress | None
+) -> dict[str, Any]:
+    """Decode all pairs in threads and append them in order: a full disk is an error, not a lost page."""
+    files: dict[str, IO[bytes]] = {}
+    void = pixels = 0
+    try:
+        for done, sample in enumerate(_in_order(count, read), start=1):
+            parts = {"source": sample.source, "target": sample.target, "labels": sample.labels}
+            arrays = {name: array for name, array in parts.items() if array is not None}
+            if not files:
+                files = {name: _start(folder, name, count, array) for name, array in arrays.items()}
+            for name, array in arrays.items():
+                files[name].write(np.ascontiguousarray(array).data)
+            if sample.labels is not None:
+                void += int((sample.labels == VOID).sum())
+                pixels += sample.labels.size
+            if progress is not None:
+                progress(done, count)
+        for handle in files.values():
+            handle.flush()
+            os.fsync(handle.fileno())
+    finally:
+        for handle in files.values():
+            with suppress(OSError):
+                handle.close()
+    return {"arrays": sorted(files), "void_share": void / pixels if pixels else None}
+
+
+def _start(folder: Path, name: str, count: int, first: NDArray[Any]) -> IO[bytes]:
+    handle = (folder / f"{name}.npy").open("wb")
+    header = np.lib.format.header_data_from_array_1_0(first[None])
+    np.lib.format.write_array_header_1_0(
+        handle, {**header, "fortran_order": False, "shape": (count, *first.shape)}
+    )
+    return handle
+
+
+def _in_order(count: int, read: Callable[[int], Sample]) -> Iterator[Sample]:
+    """Samples 0, 1, 2, ... decoded by all cores, with a bounded number in memory."""
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
+        for start in range(0, count, 16 * workers):
+            yield from pool.map(read, range(start, min(count, start + 16 * workers)))
+
+
+def _remove_stale(folder: Path) -> None:
+    for leftover in folder.glob(".tmp-*"):
+        with suppress(OSError):
+            if time.time() - leftover.stat().st_mtime > _STALE_S:
+                shutil.rmtree(leftover, ignore_errors=True)

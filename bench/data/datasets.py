@@ -1,0 +1,352 @@
+"""Data sets for the rest of the harness: found on disk or generated, read in either direction, cached."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+from bench.data import layouts, palette, readers
+from bench.data.cache import FileHashes, Progress, Sample, digest, load_split
+from bench.data.cards import card_names, load_card, make_card, read_card
+from bench.data.derived import DERIVED, derive
+from bench.data.layouts import Found, Pair
+from bench.data.readers import PairReader, SideArrays
+from bench.data.types import DatasetCard, Role, SplitArrays
+from bench.errors import UsageError, unknown_name
+from bench.resources import cache_dir
+
+_TOY_SIZES_PX = (32, 64, 128, 256, 512)
+_OWN_FOLDER = {
+    "version": "as found",
+    "licence": "the owner's",
+    "homepage": "",
+    "domains": ["source", "target"],
+    "roles": ["image", "image"],
+    "direction": "source2target",
+    "size_px": 256,
+    "how_to_get": "give its folder with --data-root",
+}
+
+
+class Pictures(Protocol):
+    """Where a data set's pairs come from: files, or the generator of toycity."""
+
+    layout: str
+    root: Path | None
+    modes: tuple[readers.Mode, ...]
+
+    def stems(self, split: str) -> tuple[str, ...]: ...
+
+    def content(self, split: str, indices: Sequence[int]) -> list[str]:
+        """A text for each pair that changes whenever its content does."""
+        ...
+
+    def read(self, split: str, index: int, size_px: int) -> tuple[SideArrays, ...]:
+        """Left and right side (or the one side of a plain photo) at `size_px`."""
+        ...
+
+
+class FilePictures:
+    """Pairs in files."""
+
+    def __init__(self, card: DatasetCard, found: Found) -> None:
+        self.layout, self.root = found.layout, found.root
+        self._pairs: dict[str, tuple[Pair, ...]] = found.splits
+        self._reader = PairReader.for_pair(card, found.splits["train"][0], found.layout)
+        self.modes = self._reader.modes
+        self._hashes = FileHashes(cache_dir() / "hashes" / f"{digest(str(found.root.resolve()))}.json")
+
+    def stems(self, split: str) -> tuple[str, ...]:
+        return tuple(pair.stem for pair in self._pairs[split])
+
+    def content(self, split: str, indices: Sequence[int]) -> list[str]:
+        pairs = [self._pairs[split][i] for i in indices]
+        hashes = iter(self._hashes.hashes([file for pair in pairs for file in pair.files]))
+        return ["+".join(next(hashes) for _ in pair.files) for pair in pairs]
+
+    def read(self, split: str, index: int, size_px: int) -> tuple[SideArrays, ...]:
+        return self._reader.read(self._pairs[split][index], size_px)
+
+
+class ToyPictures:
+    """Pairs of toycity, drawn at the nearest power of two at or above the wanted size, then resized."""
+
+    layout = "embedded"
+    root: Path | None = None
+    modes: tuple[readers.Mode, ...] = ("colour", "ids")
+
+    def __init__(self, card: DatasetCard) -> None:
+        self._card = card
+
+    def stems(self, split: str) -> tuple[str, ...]:
+        return tuple(f"{index:04d}" for index in range(int(self._card.splits[split])))
+
+    def content(self, split: str, indices: Sequence[int]) -> list[str]:
+        from bench.data.toycity import TOYCITY_VERSION
+
+        return [f"toycity {TOYCITY_VERSION} {split} {index}" for index in indices]
+
+    def read(self, split: str, index: int, size_px: int) -> tuple[SideArrays, ...]:
+        from bench.data import toycity
+
+        native = next((size for size in _TOY_SIZES_PX if size >= size_px), _TOY_SIZES_PX[-1])
+        photos, train_ids = toycity.generate(split, 1, native, start=index)
+        to = (size_px, size_px)
+        photo = np.asarray(Image.fromarray(photos[0]).resize(to, Image.Resampling.BICUBIC))
+        ids = np.asarray(Image.fromarray(train_ids[0]).resize(to, Image.Resampling.NEAREST))
+        return SideArrays(photo), SideArrays(palette.paint(ids, self._card), ids)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set in one direction.
+
+    Attributes:
+        card: what it is.
+        direction: "<source>2<target>"; with a derived source, "gray2<target>" or "edges2<target>".
+        source: "paired", or how the source is derived from the target: "gray", "edges".
+        target_side: 0 where the target is the card's left domain, 1 where it is the right.
+        pictures: where the pairs come from.
+    """
+
+    card: DatasetCard
+    direction: str
+    source: str
+    target_side: int
+    pictures: Pictures
+
+    @property
+    def name(self) -> str:
+        return self.card.name
+
+    @property
+    def root(self) -> Path | None:
+        """The folder of the data; None for the embedded data set."""
+        return self.pictures.root
+
+    @property
+    def layout(self) -> str:
+        return self.pictures.layout
+
+    @property
+    def source_role(self) -> Role:
+        return "image" if self.source != "paired" else self.card.roles[1 - self.target_side]
+
+    @property
+    def target_role(self) -> Role:
+        return self.card.roles[self.target_side]
+
+    @property
+    def source_channels(self) -> int:
+        return 1 if self.source != "paired" else _channels(self.pictures.modes[1 - self.target_side])
+
+    @property
+    def target_channels(self) -> int:
+        return _channels(self._target_mode)
+
+    @property
+    def sample_type(self) -> str:
+        """ "uint8" or "uint16": type of the target's samples, and so of predictions."""
+        return "uint16" if self._target_mode == "16-bit" else "uint8"
+
+    @property
+    def _target_mode(self) -> readers.Mode:
+        return self.pictures.modes[self.target_side if len(self.pictures.modes) == 2 else 0]
+
+    @cached_property
+    def splits(self) -> dict[str, int]:
+        """Number of pairs of each split that is there."""
+        present = self.pictures._pairs if isinstance(self.pictures, FilePictures) else self.card.splits
+        return {split: len(self.pictures.stems(split)) for split in self.card.splits if split in present}
+
+    def names(self, split: str, limit: int | None = None) -> tuple[str, ...]:
+        """Stems of a split, in order; with `limit` an evenly spaced subset of that size.
+
+        Raises:
+            UsageError: if there is no such split, or `limit` is below 1.
+        """
+        stems = self.pictures.stems(split) if split in self.splits else ()
+        return tuple(stems[i] for i in self._indices(split, limit))
+
+    def fingerprint(self, split: str, limit: int | None = None) -> str:
+        """Content hash (16 hexadecimal digits) of the pairs behind a split, names included."""
+        indices = self._indices(split, limit)
+        return digest([self.names(split, limit), self.pictures.content(split, indices)])
+
+    def load(
+        self,
+        split: str,
+        *,
+        size_px: int,
+        cache: Path,
+        limit: int | None = None,
+        progress: Progress | None = None,
+    ) -> SplitArrays:
+        """The split at `size_px` x `size_px` as read-only memory maps; decoded on first use.
+
+        Raises:
+            UsageError: for any picture that is damaged or not as expected (the file is named), or a cache
+                that cannot be written. Nothing is kept of a split that has an error.
+        """
+        if size_px < 1:
+            raise UsageError(f"expected a size of at least 1 px, found {size_px}: give a larger --size")
+        indices = self._indices(split, limit)
+        key = digest(
+            {
+                "reader": readers.READER_VERSION,
+                "content": self.fingerprint(split, limit),
+                "layout": self.layout,
+                "roles": self.card.roles,
+                "classes": [asdict(c) for c in self.card.classes],
+                "modes": self.pictures.modes,
+                "target_side": self.target_side,
+                "source": self.source,
+                "size_px": size_px,
+            }
+        )
+        read = self._sampler(split, indices, size_px)
+        return load_split(cache, key, self.names(split, limit), read, progress)
+
+    def _sampler(self, split: str, indices: Sequence[int], size_px: int) -> Callable[[int], Sample]:
+        def read(place: int) -> Sample:
+            sides = self.pictures.read(split, indices[place], size_px)
+            target = sides[self.target_side if len(sides) == 2 else 0]
+            labels = next((side.labels for side in sides if side.labels is not None), None)
+            if self.source == "paired":
+                return Sample(sides[1 - self.target_side].picture, target.picture, labels)
+            return Sample(derive(self.source, target.picture), target.picture, labels)
+
+        return read
+
+    def _indices(self, split: str, limit: int | None) -> list[int]:
+        if split not in self.splits:
+            known = ", ".join(self.splits)
+            raise UsageError(f"expected a split of {self.name} among {known}, found '{split}'")
+        if limit is not None and limit < 1:
+            raise UsageError(f"expected a limit of at least 1 pair, found {limit}")
+        total = self.splits[split]
+        if limit is None or limit >= total:
+            return list(range(total))
+        return [i * total // limit for i in range(limit)]
+
+
+def open_dataset(
+    name: str, *, root: Path | None = None, direction: str | None = None, source: str = "paired"
+) -> Dataset:
+    """Find a data set and fix its direction; no picture is decoded yet.
+
+    Args:
+        name: a card's name, or any name for the user's own folder.
+        root: the data set's folder, or one that holds it by name. Without it the place where
+            `bench data fetch` puts data sets is searched.
+        direction: "<source>2<target>" of the card's domains ("source2target" or "target2source" for own
+            folders); the card's default where None.
+        source: "paired", or "gray" or "edges" to derive the source from the target.
+
+    Raises:
+        UsageError: for an unknown name, a direction or source that does not exist, missing data (where it was
+            looked for and how to get it), a missing or empty split, or a pair with one half missing.
+    """
+    if source not in ("paired", *DERIVED):
+        raise UsageError(f"expected --source among paired, {', '.join(DERIVED)}, found '{source}'")
+    if name in card_names():
+        card = load_card(name)
+        pictures = ToyPictures(card) if card.layouts == ("embedded",) else _find(card, root)
+    else:
+        card, pictures = _own(name, root, source)
+    target_side = _target_side(card, direction, source)
+    if source != "paired":
+        direction = f"{source}2{card.domains[target_side]}"
+    else:
+        direction = f"{card.domains[1 - target_side]}2{card.domains[target_side]}"
+    dataset = Dataset(card, direction, source, target_side, pictures)
+    _check_source(dataset)
+    return dataset
+
+
+def _channels(mode: readers.Mode) -> int:
+    return 1 if mode in ("gray", "16-bit") else 3
+
+
+def _places(name: str, root: Path | None) -> list[Path]:
+    if root is not None:
+        return [root / name, root]
+    return [cache_dir() / "datasets" / name]
+
+
+def _find(card: DatasetCard, root: Path | None) -> FilePictures:
+    places = _places(card.name, root)
+    for place in places:
+        if place.is_dir() and (found := layouts.find(card, place)) is not None:
+            return FilePictures(card, found)
+    wanted = " or ".join(str(place) for place in places)
+    raise UsageError(
+        f"expected data set {card.name} (layouts {', '.join(card.layouts)}) in {wanted}, found none; "
+        f"how to get it: {card.how_to_get}"
+    )
+
+
+def _own(name: str, root: Path | None, source: str) -> tuple[DatasetCard, FilePictures]:
+    """A folder of the user's own, with an optional `card.toml` in it."""
+    near = difflib.get_close_matches(name, card_names(), n=1, cutoff=0.8)
+    if root is None or (near and not (root / name).is_dir() and root.name != name):
+        raise unknown_name("data set", name, card_names(), "bench list datasets")
+    places = _places(name, root)
+    kinds = ["folders", "pairs"] if source == "paired" else ["folders", "pairs", "photos"]
+    for place in (place for place in places if place.is_dir()):
+        tests = [split for split in ("test", "val") if (place / split).is_dir()] or ["test"]
+        splits = {"train": "train", "test": tests[0], **{split: split for split in tests[1:]}}
+        defaults = {**_OWN_FOLDER, "name": name, "title": name, "layouts": kinds, "splits": splits}
+        own_card = place / "card.toml"
+        card = read_card(own_card, defaults) if own_card.is_file() else make_card(defaults)
+        card = replace(card, name=name)
+        if source != "paired" and _holds_plain_photos(card, place):
+            card = replace(card, layouts=("photos",), domains=("source", "photo"), roles=("image", "photo"))
+        if (found := layouts.find(card, place)) is not None:
+            return card, FilePictures(card, found)
+    looked = " or ".join(str(place) for place in places)
+    raise UsageError(
+        f"expected train/ and test/ in {looked}, with side-by-side pairs or source/ and target/ in each, found "
+        "neither: arrange the pictures so, or name a data set of `bench list datasets`"
+    )
+
+
+def _holds_plain_photos(card: DatasetCard, place: Path) -> bool:
+    """Whether the training folder holds single photos: its first picture is not twice as wide as high."""
+    folder = place / "train"
+    if "photos" not in card.layouts or not folder.is_dir() or layouts.halves(card, folder):
+        return False
+    pictures = layouts.images(folder)
+    return bool(pictures) and not readers.is_side_by_side(pictures[0])
+
+
+def _target_side(card: DatasetCard, direction: str | None, source: str) -> int:
+    left, right = card.domains
+    sides = {f"{left}2{right}": 1, f"{right}2{left}": 0}
+    if source != "paired":
+        sides |= {f"{source}2{right}": 1, f"{source}2{left}": 0}
+    chosen = direction or card.direction
+    if card.layouts == ("photos",):
+        chosen = direction or f"{source}2photo"
+        sides = {f"{source}2photo": 1}
+    if chosen not in sides:
+        raise UsageError(f"expected a direction of {card.name} among {', '.join(sides)}, found '{chosen}'")
+    return sides[chosen]
+
+
+def _check_source(dataset: Dataset) -> None:
+    if dataset.source == "paired":
+        return
+    if dataset.target_role == "labels":
+        raise UsageError(
+            f"expected a photo to derive --source {dataset.source} from, found label maps: turn round"
+        )
+    if dataset.source == "gray" and dataset.target_channels == 1:
+        raise UsageError(f"expected colour pictures for --source gray, found gray ones in {dataset.root}")

@@ -1,0 +1,45 @@
+"""Sources made from the target: grayscale (colourisation) and edges, for folders of plain photos."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from bench.errors import UsageError
+
+DERIVED = ("gray", "edges")
+EDGE_SIGMA = 1.0  # px of Canny's Gaussian, at the load size
+
+
+def derive(kind: str, picture: NDArray[Any]) -> NDArray[Any]:
+    """The source derived from one target picture.
+
+    Args:
+        kind: "gray" (luminance, ITU-R 601) or "edges" (Canny of scikit-image; black lines on white).
+        picture: (H, W, C) uint8 or uint16, at the load size.
+
+    Returns:
+        (H, W, 1) uint8, but for the luminance of a uint16 picture, which is the picture.
+
+    Raises:
+        UsageError: for another kind.
+    """
+    if kind not in DERIVED:
+        raise UsageError(f"expected --source among paired, {', '.join(DERIVED)}, found '{kind}'")
+    gray = picture if picture.shape[2] == 1 else _luminance(picture)
+    return gray if kind == "gray" else _edges(gray)
+
+
+def _luminance(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(Image.fromarray(picture).convert("L"))[..., None]
+
+
+def _edges(gray: NDArray[Any]) -> NDArray[np.uint8]:
+    from skimage.feature import canny  # heavy: only where edges are asked for
+
+    unit = gray[..., 0].astype(np.float64) / np.iinfo(gray.dtype).max
+    lines = canny(unit, sigma=EDGE_SIGMA)
+    return np.where(lines, 0, 255).astype(np.uint8)[..., None]

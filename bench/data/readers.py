@@ -1,0 +1,219 @@
+"""Reading one pair: decode, check, split, resize.
+
+Photos are resized bicubic (Pillow, antialiased) and squeezed to a square, as in the published pairs. Label
+maps are resized nearest, as colours and as ids alike. So are 16-bit pictures: they hold measurements (depth),
+in which values between foreground and background, or between a distance and 0 for "none", mean nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from bench.data.layouts import Pair
+from bench.data.palette import decode_colours, file_values, value_tables
+from bench.data.types import DatasetCard, Role
+from bench.errors import UsageError
+
+READER_VERSION = "1"  # raise it whenever the same files would give other pixels
+Mode = Literal["colour", "gray", "16-bit", "ids"]
+_MODES: dict[str, Mode] = {
+    "RGB": "colour", "L": "gray", "I": "16-bit", "I;16": "16-bit", "I;16L": "16-bit", "I;16B": "16-bit",
+}  # fmt: skip
+_REMEDIES = {
+    "P": "convert it to RGB",
+    "RGBA": "flatten it onto a background and save it as RGB",
+    "LA": "flatten it onto a background and save it as grayscale",
+    "1": "convert it to 8-bit grayscale",
+    "CMYK": "convert it to RGB",
+}
+
+
+@dataclass(frozen=True)
+class SideArrays:
+    """One side of a pair, read and resized.
+
+    Attributes:
+        picture: (S, S, C) uint8 or uint16; label maps in colours.
+        labels: (S, S) uint8 train ids with 255 = void, for label maps only.
+    """
+
+    picture: NDArray[Any]
+    labels: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True)
+class PairReader:
+    """Reads pairs of one data set, strictly in the modes that its first pair (or its card) has.
+
+    Attributes:
+        card: roles, palette.
+        side_by_side: one file holds both halves.
+        modes: expected mode of the left and the right side; one entry for plain photos.
+        reference: where the expectation comes from, for messages.
+    """
+
+    card: DatasetCard
+    side_by_side: bool
+    modes: tuple[Mode, ...]
+    reference: str
+
+    @classmethod
+    def for_pair(cls, card: DatasetCard, pair: Pair, layout: str) -> PairReader:
+        """A reader that expects what `pair`, the first of the data set, is (only headers are read)."""
+        side_by_side = layout == "pairs"
+        roles = _roles(card, layout)
+        if len(pair.files) == 1:
+            modes = tuple(_header_mode(pair.files[0], role, alone=not side_by_side) for role in roles)
+        else:
+            modes = tuple(_header_mode(file, role) for file, role in zip(pair.files, roles, strict=True))
+        wanted = card.options.get("mode")
+        for mode, role, file in zip(modes, roles, pair.files * 2, strict=False):
+            if wanted and role != "labels" and mode != wanted:
+                raise UsageError(
+                    f"expected {wanted} pictures in {card.name}, found {file} ({mode}): convert it"
+                )
+        return cls(card, side_by_side, modes, str(pair.files[0]))
+
+    @cached_property
+    def _tables(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]:
+        return value_tables(self.card)
+
+    def read(self, pair: Pair, size_px: int) -> tuple[SideArrays, ...]:
+        """Left and right side of `pair` at `size_px` (one side for a plain photo).
+
+        Raises:
+            UsageError: naming the file that is damaged, or of another mode or size than expected, or holds
+                label values outside the classes.
+        """
+        pictures = [_open(file) for file in pair.files]
+        if self.side_by_side:
+            pictures = _cut(pictures[0], pair.files[0])
+        files = pair.files * 2 if self.side_by_side else pair.files
+        if len(pictures) == 2 and pictures[0].size != pictures[1].size:
+            raise UsageError(
+                f"expected both halves of a pair in one size, found {_size(pictures[0])} in {files[0]} and "
+                f"{_size(pictures[1])} in {files[1]}: resize one"
+            )
+        roles = _roles(self.card, "pairs" if len(pictures) == 2 else "photos")
+        sides = zip(pictures, files, roles, self.modes, strict=True)
+        return tuple(self._side(picture, file, role, mode, size_px) for picture, file, role, mode in sides)
+
+    def _side(self, picture: Image.Image, file: Path, role: Role, mode: Mode, size_px: int) -> SideArrays:
+        found = classify(picture.mode, role, file)
+        if found != mode:
+            raise UsageError(
+                f"expected a {mode} picture as in {self.reference}, found {file} ({found}): convert it"
+            )
+        if mode == "ids":
+            return self._ids(picture, file, size_px)
+        if mode == "16-bit":
+            return SideArrays(_sixteen_bit(picture, file, size_px))
+        if role == "labels":
+            colours = np.asarray(_resize(picture, size_px, Image.Resampling.NEAREST))
+            return SideArrays(colours, decode_colours(colours, self.card))
+        pixels = np.asarray(_resize(picture, size_px, Image.Resampling.BICUBIC))
+        return SideArrays(pixels if pixels.ndim == 3 else pixels[..., None])
+
+    def _ids(self, picture: Image.Image, file: Path, size_px: int) -> SideArrays:
+        train_ids, colours, known = self._tables
+        values = np.flatnonzero(np.bincount(np.asarray(picture).ravel(), minlength=256))
+        if outside := values[~known[values]].tolist():
+            classes = sorted(file_values(self.card))
+            raise UsageError(
+                f"expected label values of {self.card.name} ({classes[0]}-{classes[-1]}) in {file}, found "
+                f"{', '.join(map(str, outside[:5]))}: correct the file, or give the classes an id in the card"
+            )
+        ids = np.asarray(_resize(picture, size_px, Image.Resampling.NEAREST))
+        return SideArrays(colours[ids], train_ids[ids])
+
+
+def classify(pillow_mode: str, role: Role, file: Path) -> Mode:
+    """The family of a Pillow mode; label maps may be id-coded (single channel or palette).
+
+    Raises:
+        UsageError: for a mode that is not read here, with what to do.
+    """
+    if role == "labels" and pillow_mode in ("P", "L"):
+        return "ids"
+    mode = _MODES.get(pillow_mode)
+    if mode is None or (role == "labels" and mode != "colour"):
+        allowed = "RGB colours or single-channel ids" if role == "labels" else "colour, gray or 16-bit gray"
+        remedy = _REMEDIES.get(pillow_mode, "convert it")
+        raise UsageError(f"expected {allowed}, found mode {pillow_mode} in {file}: {remedy}")
+    return mode
+
+
+def is_side_by_side(file: Path) -> bool:
+    """Whether a picture is twice as wide as high, by its header."""
+    width, height = _header(file)[1]
+    return width == 2 * height
+
+
+def _roles(card: DatasetCard, layout: str) -> tuple[Role, ...]:
+    return ("photo",) if layout == "photos" else card.roles
+
+
+def _header(file: Path) -> tuple[str, tuple[int, int]]:
+    try:
+        with Image.open(file) as image:
+            return image.mode, image.size
+    except Exception as error:  # Pillow raises nearly anything on damaged files
+        raise _unreadable(file, error) from None
+
+
+def _header_mode(file: Path, role: Role, alone: bool = True) -> Mode:
+    return classify(_header(file)[0], role, file)
+
+
+def _open(file: Path) -> Image.Image:
+    """The whole picture, upright (EXIF orientation honoured)."""
+    try:
+        with Image.open(file) as image:
+            image.load()
+            return ImageOps.exif_transpose(image)
+    except Exception as error:  # as above; also Image.DecompressionBombError
+        raise _unreadable(file, error) from None
+
+
+def _unreadable(file: Path, error: Exception) -> UsageError:
+    if file.is_file() and file.stat().st_size == 0:
+        return UsageError(f"expected a picture in {file}, found an empty file (0 bytes): get it again")
+    said = " ".join(str(error).split()) or type(error).__name__
+    return UsageError(
+        f"expected a whole picture in {file}, found one that cannot be read ({said}): get it again"
+    )
+
+
+def _cut(picture: Image.Image, file: Path) -> list[Image.Image]:
+    width, height = picture.size
+    if width != 2 * height:
+        raise UsageError(
+            f"expected a side-by-side pair twice as wide as high in {file}, found {_size(picture)}: "
+            "remove it, or keep the halves in source/ and target/ (plain photos need --source gray or --source edges)"
+        )
+    return [picture.crop((0, 0, height, height)), picture.crop((height, 0, width, height))]
+
+
+def _resize(picture: Image.Image, size_px: int, how: Image.Resampling) -> Image.Image:
+    return picture if picture.size == (size_px, size_px) else picture.resize((size_px, size_px), how)
+
+
+def _sixteen_bit(picture: Image.Image, file: Path, size_px: int) -> NDArray[np.uint16]:
+    values = np.asarray(picture)
+    if values.dtype.kind == "i" and (values.min() < 0 or values.max() > 65535):
+        raise UsageError(
+            f"expected values of 0 to 65535 in {file}, found {values.min()} to {values.max()}: rescale"
+        )
+    sixteen = Image.fromarray(values.astype(np.uint16))
+    return np.asarray(_resize(sixteen, size_px, Image.Resampling.NEAREST)).astype(np.uint16)[..., None]
+
+
+def _size(picture: Image.Image) -> str:
+    return f"{picture.width}x{picture.height}"
