@@ -9,6 +9,7 @@ Source of all defaults: Isola et al. 2017, sections 3 and 4 and appendix 6.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -67,8 +68,9 @@ class Variant:
             raise ValueError(f"expected receptive_field to be one of {known}, found {self.receptive_field}")
         if (self.adversarial == "none") != (self.lambda_gan == 0):
             raise ValueError("expected lambda_gan above 0 exactly where there is a discriminator")
-        if min(self.lambda_l1, self.lambda_gan) < 0 or self.lambda_l1 + self.lambda_gan <= 0:
-            raise ValueError("expected loss weights that are not negative, and one above 0")
+        weights = self.lambda_l1, self.lambda_gan
+        if not all(0 <= weight < math.inf for weight in weights) or sum(weights) <= 0:
+            raise ValueError("expected loss weights that are finite and not negative, and one above 0")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"expected dropout in [0, 1), found {self.dropout}")
 
@@ -118,6 +120,7 @@ _SOURCES = {
     "l1+cgan": "Isola et al. 2017, table 1, row L1+cGAN: pix2pix",
     "l1+cgan/1": "Isola et al. 2017, table 3, 1x1 PixelGAN",
     "l1+cgan/16": "Isola et al. 2017, table 3, 16x16 PatchGAN",
+    "l1+cgan/full": "Isola et al. 2017, table 3, ImageGAN: the smallest field that covers the picture",
     "l1+cgan/286": "Isola et al. 2017, table 3, 286x286 ImageGAN",
     "encdec:l1": "Isola et al. 2017, table 2, encoder-decoder with L1",
     "encdec:l1+cgan": "Isola et al. 2017, table 2, encoder-decoder with L1+cGAN",
@@ -193,6 +196,8 @@ def _coerce(key: str, value: Any) -> Any:
     if key == "receptive_field" and str(value) in ("none", "full"):
         return None if value == "none" else 0
     try:
+        if _TYPES[key] is int and isinstance(value, float) and not value.is_integer():
+            raise ValueError(value)
         return _TYPES[key](value)
     except (TypeError, ValueError):
         raise ValueError(f"expected {key} to be {_TYPES[key].__name__}, found '{value}'") from None
