@@ -153,34 +153,18 @@ def _paired_confusions(
 def _matching_score(
     score: str, rows: tuple[Row, Row], key: str, stacks: list[list[Floats]]
 ) -> Callable[[Floats], Floats] | None:
-    """The class policy under which the stored matrices give the records' own values; None if neither does."""
-    for absent_is_zero in (True, False):
-        one = functools.partial(confusion_score, score=score, absent_is_zero=absent_is_zero)
+    """The score under the class policy that gives the records' own values; None if none does."""
+    from bench.metrics.segmentation import ABSENT_IS_ZERO, ABSENT_LEFT_OUT, scores_from_confusion
+
+    classes = math.isqrt(stacks[0][0].shape[1])
+    position = ["pixel_acc", "class_acc", "class_iou"].index(score)
+    known = [entry.record.results[key].value for row in rows for entry in row.entries]
+    for policy in (ABSENT_IS_ZERO, ABSENT_LEFT_OUT):
+
+        def one(totals: Floats, policy: str = policy) -> Floats:
+            return scores_from_confusion(totals.reshape(-1, classes, classes), policy)[position]
+
         found = [float(one(stack.sum(0, keepdims=True))[0]) for side in stacks for stack in side]
-        known = [entry.record.results[key].value for row in rows for entry in row.entries]
         if all(k is not None and abs(f - k) <= _AGREES for f, k in zip(found, known, strict=True)):
             return one
     return None
-
-
-def confusion_score(totals: Floats, *, score: str, absent_is_zero: bool) -> Floats:
-    """Scores of flattened confusion matrices.
-
-    Args:
-        totals: (R, K * M) counts, M >= K: true class by predicted class (columns above K: no class).
-        score: "pixel_acc", "class_acc" or "class_iou".
-        absent_is_zero: whether a class that occurs nowhere counts as 0 or is left out of the mean.
-
-    Returns:
-        (R,) scores in [0, 1].
-    """
-    side = math.isqrt(totals.shape[1])
-    counts = totals.reshape(len(totals), side, -1)
-    hit = np.diagonal(counts, axis1=1, axis2=2)
-    true, predicted = counts.sum(2), counts[:, :, :side].sum(1)
-    if score == "pixel_acc":
-        return np.asarray(hit.sum(1) / np.maximum(true.sum(1), 1))
-    below = true if score == "class_acc" else true + predicted - hit
-    share = hit / np.maximum(below, 1)
-    held = np.ones(hit.shape, dtype=bool) if absent_is_zero else below > 0
-    return np.asarray(share.sum(1) / np.maximum(held.sum(1), 1))

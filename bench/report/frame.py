@@ -308,8 +308,11 @@ def _reference_rows(entries: list[Entry]) -> list[Row]:
 
 def _comparable(result: MetricResult) -> str:
     """What must agree before two values may share a column."""
-    n = result.n if result.name in SET_DISTANCES else None
-    return protocol_hash({**result.protocol, "N of the distance": n} if n is not None else result.protocol)
+    return protocol_hash(_protocol_with_n(result))
+
+
+def _protocol_with_n(result: MetricResult) -> dict[str, Any]:
+    return {"n": result.n, **result.protocol} if result.name in SET_DISTANCES else result.protocol
 
 
 def _fill_columns(section: Section, done: list[Entry]) -> None:
@@ -336,9 +339,7 @@ def _fill_columns(section: Section, done: list[Entry]) -> None:
 
 
 def _split_note(info: MetricInfo, results: list[MetricResult], marks: list[str]) -> str:
-    protocols = [
-        {**result.protocol, **({"N": result.n} if result.name in SET_DISTANCES else {})} for result in results
-    ]
+    protocols = [_protocol_with_n(result) for result in results]
     said = []
     for name, values in differing_fields(protocols).items():
         listed = ", ".join(f"({mark}) {value}" for mark, value in zip(marks, values, strict=True))

@@ -1,0 +1,119 @@
+"""The facts of a section's runs, as a reader asks for them: data, sizes, seeds, judge, machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from bench.records import RunRecord
+from bench.report.frame import Section, words_of_direction
+
+_MANY = 6
+
+
+def facts(section: Section) -> list[tuple[str, str]]:
+    """(name, value) pairs; what no record tells is left out, what differs between records is listed."""
+    records = [entry.record for entry in section.entries]
+    runs = [record for record in records if record.kind == "run"] or records
+    found = [
+        ("Data set", section.dataset),
+        ("Direction", words_of_direction(section.direction)),
+        ("Source", "" if section.source == "paired" else f"derived: {section.source}"),
+        ("Training pairs", _of_data(runs, "train_n")),
+        ("Test pictures", _of_data(records, "test_n")),
+        ("Picture size", f"{section.size_px} px" if section.size_px else ""),
+        ("Void share", _void_share(records)),
+        ("Steps", _of_training(runs, "steps")),
+        ("Epochs", _listed(_epochs(record) for record in runs)),
+        ("Batch size", _of_training(runs, "batch_size")),
+        ("Base filters", _of_training(runs, "base_filters")),
+        ("Seeds", _listed(sorted({r.seed for r in runs if r.seed is not None}))),
+        ("Judge", _listed(_scorer(record) for record in records)),
+        ("Device", _listed(record.environment.get("device") for record in records)),
+        ("Commit", _listed(_commit(record) for record in records)),
+        ("Software", _listed(_software(record) for record in records)),
+        ("Scored", _dates(records)),
+    ]
+    return [(name, value) for name, value in found if value]
+
+
+def measured_protocol(section: Section) -> str:
+    """One line to set against a paper's: size, epochs, batch, N and judge of the runs here."""
+    records = [entry.record for entry in section.entries if entry.record.status == "finished"]
+    runs = [record for record in records if record.kind == "run"] or records
+    judge = _listed(_scorer(record) for record in records)
+    parts = [
+        f"{section.size_px} px" if section.size_px else "",
+        _with_unit(_of_data(runs, "train_n"), "training pairs"),
+        _with_unit(_listed(_epochs(record) for record in runs), "epochs"),
+        f"batch size {batch}" if (batch := _of_training(runs, "batch_size")) else "",
+        f"{filters} base filters" if (filters := _of_training(runs, "base_filters")) else "",
+        _with_unit(_of_data(records, "test_n"), "test pictures"),
+        f"judged by {judge}" if judge else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _with_unit(text: str, unit: str) -> str:
+    return f"{text} {unit}" if text else ""
+
+
+def _listed(values: Iterable[object]) -> str:
+    """Distinct values in order, a few of many."""
+    known = list(dict.fromkeys(str(value) for value in values if value not in (None, "")))
+    if len(known) > _MANY:
+        return f"{', '.join(known[:_MANY])} and {len(known) - _MANY} more"
+    return ", ".join(known)
+
+
+def _of_data(records: list[RunRecord], name: str) -> str:
+    return _listed(record.spec["data"].get(name) for record in records)
+
+
+def _of_training(records: list[RunRecord], name: str) -> str:
+    return _listed(record.spec.get("training", {}).get(name) for record in records)
+
+
+def _epochs(record: RunRecord) -> str:
+    training, data = record.spec.get("training", {}), record.spec["data"]
+    seen = (training.get("steps") or 0) * (training.get("batch_size") or 0)
+    return f"{seen / data['train_n']:.3g}" if seen and data.get("train_n") else ""
+
+
+def _void_share(records: list[RunRecord]) -> str:
+    shares = {(record.details.get("data") or {}).get("void_share") for record in records} - {None}
+    words = "of the test labels' pixels belong to no class"
+    return f"{', '.join(f'{share:.1%}' for share in sorted(shares))} {words}" if shares else ""
+
+
+def _scorer(record: RunRecord) -> str:
+    """ "fcn-small at 64 px, 3f2a81c0 (held-out pixel accuracy 0.84, class IoU 0.25)"."""
+    meta: dict[str, Any] = record.details.get("scorer") or {}
+    name = meta.get("network") or meta.get("name") or meta.get("scorer")
+    if not name:
+        return ""
+    size = f" at {meta['size_px']} px" if meta.get("size_px") else ""
+    digest = f", hash {str(meta['hash'])[:8]}" if meta.get("hash") else ""
+    held = meta.get("held_out") or {}
+    words = (("pixel_acc", "pixel accuracy"), ("class_iou", "class IoU"))
+    known = [f"{said} {held[key]:.2f}" for key, said in words if isinstance(held.get(key), int | float)]
+    return f"{name}{size}{digest}" + (f" (held-out real photos: {', '.join(known)})" if known else "")
+
+
+def _commit(record: RunRecord) -> str:
+    commit = record.environment.get("commit")
+    changed = " with uncommitted changes" if record.environment.get("dirty") else ""
+    return f"{str(commit)[:12]}{changed}" if commit else ""
+
+
+def _software(record: RunRecord) -> str:
+    env = record.environment
+    bench, torch = env.get("bench"), (env.get("packages") or {}).get("torch")
+    return ", ".join(
+        f"{name} {version}" for name, version in (("pix2pix-bench", bench), ("torch", torch)) if version
+    )
+
+
+def _dates(records: list[RunRecord]) -> str:
+    days = sorted({record.created[:10] for record in records if record.created})
+    return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}" if days else ""

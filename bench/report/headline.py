@@ -1,0 +1,121 @@
+"""The first lines of a report: who leads, by how much, and whether that is real, in words made of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bench.report.compare import Standing
+from bench.report.frame import Column, Section
+
+PRIMARY = ("fcn_class_iou", "label_class_iou", "fid", "fd_scorer", "ssim", "psnr", "l1")
+THEMES = (("fid", "fd_scorer", "kid"), ("ssim", "l1", "psnr"), ("hf_ratio",))  # one sentence each, if there
+
+
+def headline(section: Section, standings: Mapping[str, Standing]) -> list[str]:
+    """One to four sentences; the first is the main finding."""
+    counted = _counted_failures(section)
+    if not section.rows:
+        runs = [entry for entry in section.entries if entry.record.kind == "run"]
+        return [f"No run finished{f': {counted}' if counted else ''}."] if runs else [
+            "Only reference rows so far: no trained variant has been scored."
+        ]
+    columns = _chosen(section, standings)
+    if not columns:
+        return ["No metric has a value for any trained variant; the reasons stand below."]
+    sentences = [_sentence(section, columns[0], standings[columns[0].id]) + _against_real(section, columns[0])]
+    sentences += [_sentence(section, column, standings[column.id]) for column in columns[1:]]
+    if counted:
+        sentences.append(f"Not counted: {counted}.")
+    return sentences
+
+
+def _counted_failures(section: Section) -> str:
+    counts: dict[str, int] = {}
+    for entry in section.failed:
+        counts[entry.record.status] = counts.get(entry.record.status, 0) + 1
+    said = []
+    for status, count in counts.items():
+        runs = "run" if count == 1 else "runs"
+        said.append(f"{count} {runs} {'that diverged' if status == 'diverged' else 'that failed'}")
+    return " and ".join(said)
+
+
+def _chosen(section: Section, standings: Mapping[str, Standing]) -> list[Column]:
+    """The column of the main finding, then one for each further theme."""
+    by_key: dict[str, Column] = {}
+    for column in section.columns:
+        if column.id in standings:
+            by_key.setdefault(column.info.key, column)
+    order = [key for key in PRIMARY if key in by_key] or list(by_key)
+    if not order:
+        return []
+    chosen = order[:1]
+    for theme in THEMES:
+        if chosen[0] not in theme:
+            chosen += [key for key in theme if key in by_key][:1]
+    return [by_key[key] for key in chosen]
+
+
+def _sentence(section: Section, column: Column, found: Standing) -> str:
+    value = found.best.cells[column.id].mean
+    assert value is not None
+    if found.runner_up is None:
+        return f"{found.best.label} reaches {_of(column)} {column.text(value)}{_interval(column, found)}."
+    if column.goal not in ("max", "min"):
+        return _target_sentence(section, column, found, value)
+    other = found.runner_up.cells[column.id].mean
+    assert other is not None and found.difference is not None
+    gap = column.text(abs(found.difference))
+    if found.interval is not None:
+        ends = sorted(abs(end) for end in found.interval)
+        one_sided = found.interval[0] * found.interval[1] > 0
+        shown = ends if one_sided else sorted(found.interval)
+        if not one_sided and found.difference < 0:
+            shown = sorted(-end for end in found.interval)
+        gap += f" [{column.text(shown[0])}, {column.text(shown[1])}]"
+    if found.distinguishable:
+        side = "above" if found.difference > 0 else "below"
+        lower = "" if column.goal == "max" else " (lower is better)"
+        return (
+            f"{found.best.label} leads on {column.title}{lower}: {column.text(value)}, "
+            f"{gap} {side} {found.runner_up.label}."
+        )
+    return (
+        f"On {column.title} {found.best.label} ({column.text(value)}) and {found.runner_up.label} "
+        f"({column.text(other)}) {_undecided(found, gap)}."
+    )
+
+
+def _undecided(found: Standing, gap: str) -> str:
+    if found.basis == "seeds":
+        return f"cannot be told apart: their seeds overlap (difference of the means {gap})"
+    if found.basis == "none":
+        return f"differ by {gap}; without intervals that cannot be called a lead"
+    return f"cannot be told apart: the difference is {gap}"
+
+
+def _target_sentence(section: Section, column: Column, found: Standing, value: float) -> str:
+    words = "as sharp as the real pictures" if column.info.key == "hf_ratio" else "the target"
+    known = [(cell.mean, row) for row in section.rows if (cell := row.cells[column.id]).mean is not None]
+    farthest_value, farthest = min(known, key=lambda pair: column.merit(pair[0]))
+    unsure = "" if found.distinguishable else ", though not distinguishably so"
+    return (
+        f"On {column.title} ({column.goal:g}: {words}) {found.best.label} comes closest with "
+        f"{column.text(value)}{unsure}; {farthest.label} is farthest with {column.text(farthest_value)}."
+    )
+
+
+def _of(column: Column) -> str:
+    words = f", {column.direction_words}" if column.direction_words else ""
+    return f"{column.title}{words}:"
+
+
+def _interval(column: Column, found: Standing) -> str:
+    interval = found.best.cells[column.id].interval
+    return f" [{column.text(interval[0])}, {column.text(interval[1])}]" if interval else ""
+
+
+def _against_real(section: Section, column: Column) -> str:
+    real = next((row for row in section.references if row.label == "real"), None)
+    value = real.cells[column.id].mean if real else None
+    return "" if value is None else f" Real pictures score {column.text(value)}."

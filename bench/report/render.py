@@ -1,0 +1,231 @@
+"""Records -> report: one self-contained HTML page, Markdown with figures, and a CSV of everything."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shlex
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from bench.records import RunRecord
+from bench.report import tables
+from bench.report.colours import variant_colours
+from bench.report.facts import facts, measured_protocol
+from bench.report.frame import Row, Section, flatten, info_of, load_entries, sections, tidy
+from bench.report.gallery import Gallery, build
+from bench.report.headline import headline
+from bench.report.plots import Plot, draw
+from bench.resources import resource_dir
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """What `write_report` wrote.
+
+    Attributes:
+        html: the page; needs nothing beside it.
+        markdown: the same tables; its figures lie in `figures/`.
+        csv: one row a (record, metric).
+        figures: PNG files.
+    """
+
+    html: Path
+    markdown: Path
+    csv: Path
+    figures: tuple[Path, ...]
+
+
+@dataclass
+class SectionView:
+    """Everything the templates say about a section."""
+
+    section: Section
+    table: tables.ComparisonTable
+    headline: list[str]
+    facts: list[tuple[str, str]]
+    fitness: list[str]
+    unmeasured: list[tuple[str, str]]
+    failures: list[tuple[str, str, str, str]]
+    published: tables.PublishedTable | None
+    measured_protocol: str
+    plots: list[Plot]
+    gallery: Gallery | None
+    specs: list[SpecView] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class SpecView:
+    """A variant in full: its spec as (field, value) pairs by group, runs, and the command that repeats it."""
+
+    label: str
+    source: str
+    groups: list[tuple[str, list[tuple[str, str]]]]
+    runs: list[tuple[str, str, str]]
+    command: str
+
+
+def write_report(outs: Sequence[Path], destination: Path) -> ReportFiles:
+    """Write the report on one or more outputs into `destination`.
+
+    Everything is made in a temporary folder first; each file then replaces its predecessor whole. Other
+    files in `destination` are left alone.
+
+    Args:
+        outs: output folders with records.
+        destination: folder for index.html, report.md, results.csv and figures/.
+
+    Raises:
+        UsageError: if an output holds no records, or one cannot be read.
+    """
+    entries, notes = load_entries(outs)
+    made = sections(entries)
+    colours = variant_colours(row.label for section in made for row in section.rows)
+    views = [_view(section, colours) for section in made]
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".report-", dir=destination.parent) as name:
+        temporary = Path(name)
+        figures = _write_figures(views, temporary / "figures")
+        tidy(entries).to_csv(temporary / "results.csv", index=False, quoting=csv.QUOTE_MINIMAL)
+        context = _context(views, colours, notes)
+        _render(temporary / "report.md", "report.md.j2", _markdown_environment(), context)
+        _render(temporary / "index.html", "index.html.j2", _html_environment(), context)
+        return _move(temporary, destination, figures)
+
+
+def _view(section: Section, colours: Mapping[str, str]) -> SectionView:
+    table = tables.comparison(section)
+    by_reason: dict[str, list[str]] = {}
+    for title, reasons in section.unmeasured.items():
+        by_reason.setdefault("; ".join(reasons), []).append(title)
+    return SectionView(
+        section=section,
+        table=table,
+        headline=headline(section, table.standings),
+        facts=facts(section),
+        fitness=tables.fitness_statements(section),
+        unmeasured=[(", ".join(titles), reason) for reason, titles in by_reason.items()],
+        failures=tables.failures(section),
+        published=tables.published(section),
+        measured_protocol=measured_protocol(section),
+        plots=draw(section, colours),
+        gallery=build(section),
+        specs=[_spec_view(row) for row in section.rows],
+    )
+
+
+def _spec_view(row: Row) -> SpecView:
+    record = row.entries[0].record
+    names = {"variant": "Variant", "training": "Training", "test": "Test", "data": "Data"}
+    groups = []
+    for key, title in names.items():
+        held = flatten(record.spec.get(key, {}))
+        groups.append((title, [(name, _value(value)) for name, value in held.items() if name != "source" or key == "data"]))
+    runs = [
+        (r.id, "–" if r.seed is None else str(r.seed), _duration(r.timings.get("train")))
+        for r in (entry.record for entry in row.entries)
+    ]
+    source = str(record.spec.get("variant", {}).get("source", ""))
+    return SpecView(row.label, source, [g for g in groups if g[1]], runs, _command(record))
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "none"
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _command(record: RunRecord) -> str:
+    command = record.environment.get("command", "")
+    return shlex.join(map(str, command)) if isinstance(command, list | tuple) else str(command)
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    minutes = seconds / 60
+    return f"{seconds:.0f} s" if seconds < 90 else f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def _context(views: list[SectionView], colours: Mapping[str, str], notes: list[str]) -> dict[str, Any]:
+    keys = dict.fromkeys(c.info.key for view in views for c in view.section.columns)
+    missing = {key for view in views for e in view.section.entries for key in e.record.results}
+    infos = [info_of(key) for key in [*keys, *sorted(missing - set(keys))]]
+    references = dict.fromkeys(row.label for view in views for row in view.section.references)
+    names = list(dict.fromkeys(view.section.dataset for view in views))
+    return {
+        "views": views,
+        "colours": colours,
+        "notes": notes,
+        "title": f"pix2pix variants on {', '.join(names)}",
+        "glossary": [(info, next((c for v in views for c in v.section.columns if c.info.key == info.key), None)) for info in infos],
+        "references": [(name, tables.REFERENCE_ABOUT.get(name, "")) for name in references],
+        "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "svg": lambda plot: Markup(plot.svg),  # drawn here; texts in it were escaped by the drawing
+    }
+
+
+def _html_environment() -> jinja2.Environment:
+    loader = jinja2.FileSystemLoader(resource_dir("reports/templates"))
+    return jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+
+
+def _markdown_environment() -> jinja2.Environment:
+    """Escapes whatever an expression prints: nothing from a record is read as Markdown or HTML."""
+    loader = jinja2.FileSystemLoader(resource_dir("reports/templates"))
+    return jinja2.Environment(
+        loader=loader, autoescape=False, finalize=markdown_text, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+
+
+def markdown_text(value: object) -> object:
+    """`value` as text that Markdown shows as it is, on one line; `Markup` passes unchanged."""
+    if isinstance(value, Markup):
+        return value
+    text = str(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = re.sub(r"([\\`*_\[\]|~#$])", r"\\\1", text)
+    return " ".join(text.split()) if text.strip() else text
+
+
+def _render(path: Path, template: str, environment: jinja2.Environment, context: dict[str, Any]) -> None:
+    path.write_text(environment.get_template(template).render(context), encoding="utf-8")
+
+
+def _write_figures(views: list[SectionView], folder: Path) -> list[str]:
+    folder.mkdir(parents=True)
+    names = []
+    for view in views:
+        pictures = {plot.key: plot.png for plot in view.plots}
+        if view.gallery is not None:
+            pictures[f"{view.section.id}-gallery"] = view.gallery.sheet_png()
+        for key, png in pictures.items():
+            (folder / f"{key}.png").write_bytes(png)
+            names.append(f"{key}.png")
+    return names
+
+
+def _move(temporary: Path, destination: Path, figures: list[str]) -> ReportFiles:
+    """Put the finished files in place, the page last; drop figures that only the old report.md named."""
+    folder = destination / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    old = destination / "report.md"
+    before = re.findall(r"\]\(figures/(s\d+-[a-z]+\.png)\)", old.read_text(encoding="utf-8")) if old.is_file() else []
+    for name in figures:
+        (temporary / "figures" / name).replace(folder / name)
+    for name in ("results.csv", "report.md", "index.html"):
+        (temporary / name).replace(destination / name)
+    for name in set(before) - set(figures):
+        (folder / name).unlink(missing_ok=True)
+    return ReportFiles(
+        destination / "index.html", old, destination / "results.csv", tuple(folder / name for name in figures)
+    )

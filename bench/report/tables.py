@@ -1,0 +1,232 @@
+"""Tables as plain data: the words and marks of every cell, for the page, for Markdown and for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bench.published import PublishedScores, published_scores
+from bench.records import RunRecord
+from bench.report.compare import Standing, standing
+from bench.report.frame import Cell, Column, Row, Section
+
+MISSING = "–"
+REFERENCE_WORDS = {
+    "real": "real pictures",
+    "copy": "copy of the source",
+    "nearest": "nearest training target",
+}
+REFERENCE_ABOUT = {
+    "real": "The real test pictures, judged like outputs: what a perfect model would score. Where a metric "
+    "compares with the target itself, real training pictures stand in, or there is no value.",
+    "copy": "The source given back unchanged: what doing nothing scores.",
+    "nearest": "The target of the training pair whose source is most similar: what looking up scores.",
+}
+
+
+@dataclass(frozen=True)
+class CellView:
+    """A cell in words.
+
+    Attributes:
+        text: the value, or "–".
+        spread: standard deviation over seeds, or "".
+        interval: "0.198 to 0.230", or "".
+        tip: everything known about the value, in one line.
+        best: it is the best of the column, and distinguishable.
+        sort: the number to sort by; None sorts last.
+        notes: numbers of the footnotes that belong to it.
+    """
+
+    text: str
+    spread: str = ""
+    interval: str = ""
+    tip: str = ""
+    best: bool = False
+    sort: float | None = None
+    notes: tuple[int, ...] = ()
+
+    @property
+    def plain(self) -> str:
+        """ "0.213 ± 0.004 [1]"."""
+        spread = f" ± {self.spread}" if self.spread else ""
+        return self.text + spread + "".join(f" [{number}]" for number in self.notes)
+
+
+@dataclass(frozen=True)
+class RowView:
+    """A row: its head, how many seeds stand behind it, and its cells in the order of the columns."""
+
+    label: str
+    words: str
+    kind: str
+    seeds: str
+    cells: tuple[CellView, ...]
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """A line of the published table: a measured or a published row of a variant.
+
+    Attributes:
+        label: the variant, only on its first line.
+        origin: "measured here", or the paper and table.
+        mark: "recalled, not verified" or the like; "" for what was read in the paper.
+        cells: text by column of the table.
+        measured: whether it was measured here.
+    """
+
+    label: str
+    origin: str
+    mark: str
+    cells: tuple[str, ...]
+    measured: bool
+    lines: int = 1
+
+
+@dataclass
+class ComparisonTable:
+    """The comparison of a section."""
+
+    columns: list[Column]
+    rows: list[RowView]
+    references: list[RowView]
+    footnotes: list[str]
+    standings: dict[str, Standing]
+    n: str
+
+
+@dataclass
+class PublishedTable:
+    """Published numbers beside measured ones."""
+
+    columns: list[Column]
+    rows: list[PublishedRow]
+    protocols: list[tuple[str, str, str]] = field(default_factory=list)  # origin, how to find it, protocol
+
+
+def comparison(section: Section) -> ComparisonTable:
+    """The comparison table of a section, with numbered reasons for what is missing."""
+    standings = {c.id: found for c in section.columns if (found := standing(section, c)) is not None}
+    notes: dict[str, int] = {}
+    rows = [_row(row, section, standings, notes) for row in section.rows]
+    references = [_row(row, section, standings, notes) for row in section.references]
+    return ComparisonTable(section.columns, rows, references, list(notes), standings, _n_words(section))
+
+
+def _row(row: Row, section: Section, standings: Mapping[str, Standing], notes: dict[str, int]) -> RowView:
+    cells = []
+    for column in section.columns:
+        cell = row.cells[column.id]
+        found = standings.get(column.id)
+        best = found is not None and found.distinguishable and found.best is row
+        cells.append(_cell(cell, column, best, notes, f"{row.label}, {column.title}"))
+    words = REFERENCE_WORDS.get(row.label, "") if row.kind != "run" else ""
+    seeds = str(len(row.seeds)) if row.kind == "run" else ""
+    return RowView(row.label, words, row.kind, seeds, tuple(cells))
+
+
+def _cell(cell: Cell, column: Column, best: bool, notes: dict[str, int], what: str) -> CellView:
+    numbers = tuple(notes.setdefault(reason, len(notes) + 1) for reason in cell.reasons)
+    if cell.mean is None:
+        return CellView(MISSING, tip=f"{what}: {'; '.join(cell.reasons)}", notes=numbers)
+    text = column.text(cell.mean)
+    spread = column.text(cell.std) if cell.std is not None else ""
+    interval = ""
+    if cell.interval is not None:
+        interval = f"{column.text(cell.interval[0])} to {column.text(cell.interval[1])}"
+    parts = [f"{what}: {text}"]
+    if interval:
+        parts.append(f"95 % interval over test images {interval}")
+    if len(cell.values) > 1:
+        parts.append(f"seeds {', '.join(column.text(v) for v in cell.values)}")
+    parts.append(f"N = {', '.join(map(str, dict.fromkeys(cell.n)))}")
+    return CellView(text, spread, interval, "; ".join(parts), best, cell.mean, numbers)
+
+
+def _n_words(section: Section) -> str:
+    """ "100", or the range where it differs between cells."""
+    counts = {n for row in section.all_rows for cell in row.cells.values() for n in cell.n}
+    if not counts:
+        return str(section.test_n) if section.test_n is not None else "unknown"
+    low, high = min(counts), max(counts)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def published(section: Section) -> PublishedTable | None:
+    """Measured rows and what papers report for the same variants; None where no paper reports any."""
+    found: list[tuple[Row, tuple[PublishedScores, ...]]] = []
+    for row in section.all_rows:
+        batch = row.entries[0].record.spec.get("training", {}).get("batch_size")
+        scores = published_scores(row.variant, section.dataset, section.direction, batch)
+        if scores:
+            found.append((row, scores))
+    keys = {key for _, scores in found for score in scores for key in score.values}
+    columns = [column for column in section.columns if column.info.key in keys]
+    rows: list[PublishedRow] = []
+    used: dict[str, PublishedScores] = {}
+    for row, scores in found:
+        lines = [_published_line(score, columns) for score in scores if _has_any(score, columns)]
+        if not lines:
+            continue
+        cells = tuple(_measured_text(row.cells[column.id], column) for column in columns)
+        rows.append(PublishedRow(row.label, "measured here", "", cells, True, 1 + len(lines)))
+        rows += lines
+        used.update({f"{score.paper}, {score.table}": score for score in scores if _has_any(score, columns)})
+    if not rows:
+        return None
+    protocols = [(origin, score.cite, score.protocol) for origin, score in used.items()]
+    return PublishedTable(columns, rows, protocols)
+
+
+def _has_any(score: PublishedScores, columns: list[Column]) -> bool:
+    return any(column.info.key in score.values for column in columns)
+
+
+def _published_line(score: PublishedScores, columns: list[Column]) -> PublishedRow:
+    values = [score.values.get(column.info.key) for column in columns]
+    cells = tuple("" if value is None else f"{value:.2f}" for value in values)
+    return PublishedRow("", f"{score.paper}, {score.table}", score.mark, cells, False)
+
+
+def _measured_text(cell: Cell, column: Column) -> str:
+    if cell.mean is None:
+        return MISSING
+    spread = f" ± {column.text(cell.std)}" if cell.std is not None else ""
+    return column.text(cell.mean) + spread
+
+
+def failures(section: Section) -> list[tuple[str, str, str, str]]:
+    """(label, seed, status, error) of every run that did not finish."""
+    return [
+        (r.label, MISSING if r.seed is None else str(r.seed), r.status, r.error or "no reason was recorded")
+        for r in (entry.record for entry in section.failed)
+    ]
+
+
+def fitness_statements(section: Section) -> list[str]:
+    """What may be read out of the FCN scores, in words: by the records, else by the scorer's own check."""
+    done = [e.record for e in section.entries if e.record.status == "finished"]
+    said: list[str] = []
+    for record in done:
+        found = record.details.get("fitness")
+        said += [str(line) for line in found] if isinstance(found, list) else []
+    if said:
+        return list(dict.fromkeys(said))
+    from bench.scorers.fitness import fitness
+
+    runs = [record for record in done if record.kind == "run"]
+    for real in (record for record in done if record.kind != "run" and record.label == "real"):
+        judged = [run for run in runs if _judge(run) == _judge(real)]
+        said += [_titles(line, section) for line in fitness(real, judged)] if judged and _judge(real) else []
+    return list(dict.fromkeys(said))
+
+
+def _judge(record: RunRecord) -> object:
+    return (record.details.get("scorer") or {}).get("hash")
+
+
+def _titles(statement: str, section: Section) -> str:
+    for column in section.columns:
+        statement = statement.replace(column.info.key, column.info.title)
+    return statement

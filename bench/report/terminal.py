@@ -1,0 +1,108 @@
+"""The comparison table for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from bench.records import RunRecord
+from bench.report.frame import Entry, Section, sections
+from bench.report.headline import headline
+from bench.report.tables import CellView, ComparisonTable, RowView, comparison, failures
+
+
+def terminal_table(records: Sequence[RunRecord], width: int | None = None) -> Table:
+    """Rows = variants over seeds, reference rows below a rule; a table a section and as many blocks of
+    columns as the width takes.
+
+    Args:
+        records: of one or more data sets.
+        width: columns of the terminal; found out when not given.
+    """
+    outer = Table.grid()
+    outer.add_column()
+    width = _terminal_width() if width is None else width
+    for section in sections([Entry(record) for record in records]):
+        table = comparison(section)
+        outer.add_row(Text(f"\n{section.title} (N = {table.n})", style="bold"))
+        if not section.columns:
+            outer.add_row(Text("  no values"))
+        else:
+            outer.add_row(Group(*(_block(table, block) for block in _blocks(table, width))))
+    return outer
+
+
+def terminal_notes(records: Sequence[RunRecord]) -> list[str]:
+    """What belongs below the table: the findings in words, reasons for gaps, failed runs."""
+    lines: list[str] = []
+    made = sections([Entry(record) for record in records])
+    for section in made:
+        table = comparison(section)
+        prefix = f"{section.title}: " if len(made) > 1 else ""
+        lines += [f"{prefix}{sentence}" for sentence in headline(section, table.standings)]
+        lines += [f"[{number}] {reason}" for number, reason in enumerate(table.footnotes, 1)]
+        lines += _section_notes(section)
+    return lines
+
+
+def _section_notes(section: Section) -> list[str]:
+    by_reason: dict[str, list[str]] = {}
+    for title, reasons in section.unmeasured.items():
+        by_reason.setdefault("; ".join(reasons), []).append(title)
+    lines = [f"Not measured: {', '.join(titles)} ({reason})" for reason, titles in by_reason.items()]
+    lines += section.notes
+    lines += [f"{label}, seed {seed}, {status}: {error}" for label, seed, status, error in failures(section)]
+    return lines
+
+
+def _terminal_width() -> int:
+    from rich.console import Console
+
+    return Console().width
+
+
+def _blocks(table: ComparisonTable, width: int) -> list[list[int]]:
+    """Column numbers, split so that no block is wider than the terminal."""
+    head = max([len("variant"), *(len(row.label) for row in [*table.rows, *table.references])]) + 2
+    seeds = len("seeds") + 2
+    blocks: list[list[int]] = []
+    room = 0
+    for position, column in enumerate(table.columns):
+        rows = [*table.rows, *table.references]
+        cells = max((len(row.cells[position].plain) for row in rows), default=0)
+        needed = max(cells, *(len(word) for word in f"{column.title} {column.arrow}".split())) + 2
+        if not blocks or needed > room:
+            blocks.append([])
+            room = width - head - seeds
+        blocks[-1].append(position)
+        room -= needed
+    return blocks
+
+
+def _block(table: ComparisonTable, block: list[int]) -> Table:
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    shown.add_column("variant", no_wrap=True, overflow="ellipsis")
+    shown.add_column("seeds", justify="right", no_wrap=True)
+    for position in block:
+        column = table.columns[position]
+        shown.add_column(Text(f"{column.title} {column.arrow}"), justify="right", vertical="bottom")
+    for row in table.rows:
+        _add(shown, row, block)
+    shown.add_section()
+    for row in table.references:
+        _add(shown, row, block)
+    return shown
+
+
+def _add(shown: Table, row: RowView, block: list[int]) -> None:
+    style = "" if row.kind == "run" else "dim"
+    cells = [_text(row.cells[position]) for position in block]
+    shown.add_row(Text(row.label), row.seeds, *cells, style=style)
+
+
+def _text(cell: CellView) -> Text:
+    return Text(cell.plain, style="bold" if cell.best else "", no_wrap=True)
