@@ -24,7 +24,7 @@ class FdScorerMetric:
             "version": 1,
             "size_px": context.size_px,
             "network": network.name,
-            "weights": network.hash,
+            "network_hash": network.hash,
             "feature_dim": network.feature_dim,
             "reference": "test",
         }

@@ -1,0 +1,97 @@
+"""Lab histograms against scikit-image and NumPy; intersections whose value is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from metric_case import by_name, context_for, pictures, run, value
+from skimage.color import rgb2lab
+
+from bench.metrics.colour import RANGES, ColourMetric, intersection, lab_histograms
+
+
+def test_histograms_equal_numpys_on_scikit_images_lab() -> None:
+    photos = pictures(3, 24)
+    found = lab_histograms(photos)
+    for picture, rows in zip(photos, found, strict=True):
+        lab = rgb2lab(picture)
+        for channel, limits in enumerate(RANGES.values()):
+            expected, _ = np.histogram(lab[..., channel], bins=100, range=limits)
+            assert rows[channel].tolist() == expected.tolist()
+
+
+def test_every_colour_of_srgb_lies_inside_the_ranges() -> None:
+    levels = np.arange(0, 256, 15, dtype=np.uint8)
+    cube = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(1, -1, 1, 3)
+    lab = rgb2lab(cube)
+    for channel, (low, high) in enumerate(RANGES.values()):
+        assert low <= lab[..., channel].min() + 1e-9
+        assert lab[..., channel].max() <= high + 1e-9
+    assert lab_histograms(cube).sum(-1).ravel().tolist() == [cube.shape[1]] * 3
+
+
+def test_intersection_of_known_histograms() -> None:
+    a, b = np.array([1.0, 1, 0, 0]), np.array([0.0, 0, 2, 2])
+    assert intersection(a, b) == 0.0
+    assert intersection(a, 10 * a) == pytest.approx(1.0)
+    assert intersection(np.array([3.0, 1]), np.array([1.0, 3])) == pytest.approx(0.5)
+    assert np.isnan(intersection(np.zeros(4), b))
+
+
+def test_half_of_the_pictures_turned_grey(cache: Path) -> None:
+    red, grey = np.zeros((4, 16, 16, 3), np.uint8), np.full((4, 16, 16, 3), 128, np.uint8)
+    red[..., 0] = 200
+    guess = np.concatenate([red[:2], grey[:2]])
+    found = by_name(run(ColourMetric(context_for(red, cache)), guess, red))
+    for key in ("lab_l", "lab_a", "lab_b"):
+        assert found[key].value == pytest.approx(0.5)
+        interval = found[key].interval
+        assert interval is not None
+        assert interval[0] <= 0.5 <= interval[1]
+
+
+def test_pooled_over_the_set_not_averaged_over_pictures(cache: Path) -> None:
+    target = pictures(6, 24)
+    shuffled = target[::-1].copy()
+    output = run(ColourMetric(context_for(target, cache)), shuffled, target, batch=2)
+    assert [r.value for r in output.results] == pytest.approx([1.0, 1.0, 1.0])
+    details = output.details["lab_histograms"]
+    assert set(details) == {"l", "a", "b"}
+    for name, (low, high) in RANGES.items():
+        assert len(details[name]["edges"]) == 101
+        assert (details[name]["edges"][0], details[name]["edges"][-1]) == (low, high)
+        assert sum(details[name]["prediction"]) == pytest.approx(1.0)
+        assert details[name]["prediction"] == pytest.approx(details[name]["target"])
+
+
+def test_batch_size_does_not_matter(cache: Path) -> None:
+    target, guess = pictures(5, 24), pictures(5, 24, seed=2)
+    context = context_for(target, cache)
+    outputs = [run(ColourMetric(context), guess, target, batch=batch) for batch in (1, 5)]
+    assert outputs[0].results == outputs[1].results
+    assert outputs[0].details == outputs[1].details
+    assert 0.05 < value(outputs[0], "lab_a") < 0.95
+
+
+def test_the_real_row_compares_training_targets(cache: Path) -> None:
+    target, train = pictures(4, 24), pictures(9, 24, seed=7)
+    real = context_for(target, cache, row="real", train_targets=train)
+    found = run(ColourMetric(real), target, target, batch=3)
+    expected = run(ColourMetric(context_for(target, cache)), train[[0, 2, 4, 6]], target)
+    assert [r.value for r in found.results] == [r.value for r in expected.results]
+    assert found.results[0].protocol == expected.results[0].protocol
+    for train_targets, reason in ((None, "no training targets"), (train[:2], "fewer than the 4")):
+        context = context_for(target, cache, row="real", train_targets=train_targets)
+        missing = run(ColourMetric(context), target, target)
+        assert all(r.value is None and reason in str(r.reason) for r in missing.results)
+
+
+def test_one_picture_and_none(cache: Path) -> None:
+    target = pictures(1, 24)
+    alone = run(ColourMetric(context_for(target, cache)), target, target)
+    assert value(alone, "lab_l") == pytest.approx(1.0)
+    assert alone.results[0].interval is None
+    none = ColourMetric(context_for(target, cache)).compute()
+    assert {r.reason for r in none.results} == {"no pictures were scored"}

@@ -1,0 +1,54 @@
+"""The Fréchet distance that needs no download: against its own formula, in its real network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from metric_case import by_name, context_for, pictures, run, value
+from scipy import ndimage
+
+from bench.metrics.fd_scorer import FdScorerMetric
+from bench.scorers.features import default_feature_network
+
+
+def test_equals_the_textbook_formula_on_the_networks_features(cache: Path) -> None:
+    target, guess = pictures(6, 32), pictures(6, 32, seed=3)
+    output = run(FdScorerMetric(context_for(target, cache)), guess, target)
+    network = default_feature_network("cpu")
+    a, b = (
+        network.features(torch.from_numpy(p).permute(0, 3, 1, 2)).double().numpy() for p in (guess, target)
+    )
+    gap = a.mean(0) - b.mean(0)
+    x, y = (rows - rows.mean(0) for rows in (a, b))
+    # tr sqrt(S1 S2) by the small Gram product, whose non-zero eigenvalues are those of S1 S2
+    gram = x @ y.T @ y @ x.T / 25
+    cross = np.sqrt(np.maximum(np.linalg.eigvals(gram).real, 0)).sum()
+    expected = gap @ gap + ((x**2).sum() + (y**2).sum()) / 5 - 2 * cross
+    assert value(output, "fd_scorer") == pytest.approx(expected, rel=1e-4)
+
+
+def test_protocol_and_order(cache: Path) -> None:
+    target = pictures(8, 32)
+    context = context_for(target, cache)
+    soft = run(FdScorerMetric(context), ndimage.gaussian_filter(target, (0, 2, 2, 0)), target)
+    copy = run(FdScorerMetric(context), target, target, batch=3)
+    assert value(copy, "fd_scorer") == pytest.approx(0.0, abs=1e-6)
+    assert value(soft, "fd_scorer") > 0.1
+    result = by_name(soft)["fd_scorer"]
+    network = default_feature_network("cpu")
+    assert result.protocol["network"] == network.name
+    assert result.protocol["network_hash"] == network.hash
+    assert result.protocol["n"] == result.n == 8
+    assert result.goal == "min"
+    assert not any(word in str(result.protocol).lower() for word in ("inception", "cpu", "cuda"))
+    assert len(list((cache / "stats").glob("*.npz"))) == 1
+
+
+def test_one_picture_has_no_covariance(cache: Path) -> None:
+    target = pictures(1, 32)
+    output = run(FdScorerMetric(context_for(target, cache)), target, target)
+    assert by_name(output)["fd_scorer"].value is None
+    assert "at least 2 pictures" in str(by_name(output)["fd_scorer"].reason)

@@ -1,0 +1,133 @@
+"""Bootstrap intervals against theory, a plain loop and SciPy; paired differences; spread over seeds."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from bench.stats import (
+    bootstrap_mean,
+    bootstrap_sum,
+    paired_difference,
+    paired_difference_sum,
+    seed_spread,
+)
+
+
+def test_interval_of_a_mean_has_the_width_that_theory_gives() -> None:
+    values = np.random.default_rng(1).normal(3.0, 2.0, size=400)
+    interval = bootstrap_mean(values, replicates=4000)
+    assert interval is not None
+    half = 1.96 * values.std() / math.sqrt(400)
+    assert interval[0] == pytest.approx(values.mean() - half, abs=0.03)
+    assert interval[1] == pytest.approx(values.mean() + half, abs=0.03)
+
+
+def test_interval_of_a_mean_agrees_with_scipy_on_a_skewed_sample() -> None:
+    values = np.random.default_rng(2).exponential(size=60)
+    ours = bootstrap_mean(values, replicates=20000)
+    theirs = scipy_stats.bootstrap(
+        (values,), np.mean, n_resamples=20000, method="percentile", rng=np.random.default_rng(0)
+    ).confidence_interval
+    assert ours == pytest.approx((theirs.low, theirs.high), abs=0.02)
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(3)
+    hits = 0
+    for seed in range(300):
+        interval = bootstrap_mean(rng.normal(size=50), replicates=300, seed=seed, level=0.9)
+        assert interval is not None
+        hits += interval[0] <= 0 <= interval[1]
+    assert 0.83 <= hits / 300 <= 0.95
+
+
+def test_interval_of_a_ratio_of_sums_agrees_with_a_plain_loop() -> None:
+    rng = np.random.default_rng(4)
+    rows = rng.gamma(2.0, size=(40, 2))
+    ours = bootstrap_sum(rows, lambda total: total[:, 0] / total[:, 1], replicates=8000)
+    scores = []
+    for _ in range(8000):
+        drawn = rows[rng.integers(0, 40, 40)].sum(0)
+        scores.append(drawn[0] / drawn[1])
+    assert ours == pytest.approx(tuple(np.quantile(scores, [0.025, 0.975])), abs=0.02)
+
+
+def test_same_seed_same_interval_and_another_seed_another() -> None:
+    values = np.random.default_rng(5).normal(size=30)
+    assert bootstrap_mean(values, seed=7) == bootstrap_mean(values, seed=7)
+    assert bootstrap_mean(values, seed=7) != bootstrap_mean(values, seed=8)
+
+
+def test_nan_is_left_out_and_too_few_values_have_no_interval() -> None:
+    values = np.array([1.0, np.nan, 2.0, 4.0])
+    assert bootstrap_mean(values) == bootstrap_mean(values[[0, 2, 3]])
+    assert bootstrap_mean([1.0, np.nan]) is None
+    assert bootstrap_mean([]) is None
+    assert bootstrap_sum(np.ones((1, 3)), lambda total: total[:, 0]) is None
+    assert bootstrap_mean([2.0, 2.0, 2.0]) == (2.0, 2.0)
+
+
+def test_a_score_that_most_resamples_lack_has_no_interval() -> None:
+    rows = np.array([[1.0, 1.0], [1.0, 0.0], [1.0, 0.0]])
+
+    def defined_only_with_two(total: np.ndarray) -> np.ndarray:
+        return np.where(total[:, 1] >= 2, total[:, 0], np.nan)
+
+    assert bootstrap_sum(rows, defined_only_with_two) is None
+
+
+def test_many_images_are_resampled_in_chunks_to_the_same_effect() -> None:
+    values = np.random.default_rng(6).normal(size=20_000)
+    interval = bootstrap_mean(values, replicates=500)
+    assert interval is not None
+    assert interval[1] - interval[0] == pytest.approx(2 * 1.96 / math.sqrt(20_000), rel=0.15)
+
+
+def test_pairing_finds_what_separate_intervals_cannot() -> None:
+    rng = np.random.default_rng(8)
+    hard = rng.normal(0, 1, size=100)
+    a, b = hard + 0.1 + rng.normal(0, 0.05, 100), hard + rng.normal(0, 0.05, 100)
+    alone_a, alone_b = bootstrap_mean(a), bootstrap_mean(b)
+    assert alone_a is not None
+    assert alone_b is not None
+    assert alone_a[0] < alone_b[1]  # the separate intervals overlap
+    found = paired_difference(a, b)
+    assert found.difference == pytest.approx(a.mean() - b.mean())
+    assert found.distinguishable
+    assert not paired_difference(b, b + rng.normal(0, 1, 100)).distinguishable
+
+
+def test_paired_difference_of_sums_is_that_of_means_where_the_score_is_a_mean() -> None:
+    rng = np.random.default_rng(9)
+    a, b = rng.normal(1, 1, 50), rng.normal(0, 1, 50)
+    plain = paired_difference(a, b)
+    summed = paired_difference_sum(a[:, None], b[:, None], lambda total: total[:, 0] / 50)
+    assert summed.difference == pytest.approx(plain.difference)
+    assert summed.interval == pytest.approx(plain.interval)
+    assert summed.distinguishable is plain.distinguishable is True
+
+
+def test_degenerate_pairs() -> None:
+    assert paired_difference([], []) == (None, None, False)
+    assert paired_difference([3.0], [1.0]) == (2.0, None, False)
+    assert paired_difference([np.nan, 3.0], [1.0, 1.0]) == (2.0, None, False)
+    with pytest.raises(ValueError, match="expected pairs"):
+        paired_difference([1.0], [1.0, 2.0])
+    empty = np.zeros((3, 1))
+    assert paired_difference_sum(empty, empty, lambda total: total[:, 0] * np.nan).difference is None
+
+
+def test_seed_spread() -> None:
+    assert seed_spread([1.0, 2.0, 3.0]) == (2.0, 1.0, 3)
+    assert seed_spread([1.0, None]) == (1.0, None, 1)
+    assert seed_spread([None, float("nan")]) == (None, None, 0)
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, 95])
+def test_a_level_outside_of_0_to_1_is_refused(level: float) -> None:
+    with pytest.raises(ValueError, match="level"):
+        bootstrap_mean([1.0, 2.0], level=level)
