@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -52,8 +53,8 @@ class TrainingSettings:
         for name in ("steps", "batch_size", "base_filters"):
             if getattr(self, name) < 1:
                 raise ValueError(f"expected {name} of at least 1, found {getattr(self, name)}")
-        if not self.lr > 0:
-            raise ValueError(f"expected lr above 0, found {self.lr}")
+        if not 0 < self.lr < math.inf:
+            raise ValueError(f"expected a finite lr above 0, found {self.lr}")
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"expected {name} in [0, 1), found {getattr(self, name)}")

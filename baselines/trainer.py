@@ -239,12 +239,18 @@ class Trainer:
                 tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
         except (SafetensorError, OSError) as error:
             raise ValueError(f"training state {path} is damaged: {error}") from error
+        try:
+            self._load(tensors, json.loads(metadata["progress"]))
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            said = str(error).partition("\n")[0]  # torch lists every weight that does not fit
+            raise ValueError(f"training state {path} is damaged: {said}") from error
+
+    def _load(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
         self.generator.load_state_dict(_part(tensors, "generator."))
         _load_adam("generator", self.generator_adam, tensors)
         if self.discriminator is not None and self.discriminator_adam is not None:
             self.discriminator.load_state_dict(_part(tensors, "discriminator."))
             _load_adam("discriminator", self.discriminator_adam, tensors)
-        progress: dict[str, Any] = json.loads(metadata["progress"])
         self.steps_done, self.history = progress["steps_done"], progress["history"]
         self.train_seconds = progress["train_seconds"]
 

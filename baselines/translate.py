@@ -73,7 +73,7 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
             weights = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
     except (SafetensorError, OSError, ValueError) as error:
         raise ValueError(f"expected a generator checkpoint (safetensors) in {path}: {error}") from error
-    if about.get("format") != _FORMAT:
+    if not isinstance(about, dict) or about.get("format") != _FORMAT:
         raise ValueError(
             f"expected a generator checkpoint of format '{_FORMAT}' in {path}, found another file"
         )
@@ -89,8 +89,9 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
             about["target_dtype"],
             about["identity"],
         )
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise ValueError(f"generator checkpoint {path} is damaged: {error}") from error
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        said = str(error).partition("\n")[0]  # torch lists every weight that does not fit
+        raise ValueError(f"generator checkpoint {path} is damaged: {said}") from error
 
 
 def translate(

@@ -1,0 +1,185 @@
+"""Translation: a seed an image, its own statistics, and checkpoints that come back or are refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+
+from baselines.pairs import to_picture, to_tensor
+from baselines.settings import TestSettings, TrainingSettings
+from baselines.trainer import build_generator
+from baselines.translate import Checkpoint, load_checkpoint, save_checkpoint, translate
+from baselines.variants import parse_variant
+
+CPU = torch.device("cpu")
+PAPER = TestSettings()
+RUNNING = TestSettings(dropout=False, norm="running")
+
+
+def make(name: str = "l1", channels: tuple[int, int] = (3, 3), dtype: str = "uint8") -> Checkpoint:
+    variant, settings = parse_variant(name), TrainingSettings(steps=1, size_px=32, base_filters=4)
+    torch.manual_seed(0)
+    generator = build_generator(variant, settings, *channels).train()
+    for layer in generator.modules():  # as if trained: running statistics of their own
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.running_mean.normal_()
+            layer.running_var.uniform_(0.5, 2)
+    torch.nn.init.normal_(generator.up[-1][1].weight, std=0.3)  # visible differences
+    return Checkpoint(generator, variant, settings, channels[0], dtype, "run-1")
+
+
+def picture(seed: int = 0, channels: int = 3, dtype: type = np.uint8) -> NDArray[Any]:
+    top = np.iinfo(dtype).max
+    return np.random.default_rng(seed).integers(0, top, (32, 32, channels), dtype, endpoint=True)
+
+
+def test_the_seed_decides_the_dropout() -> None:
+    checkpoint, source = make(), picture()
+    one = translate(checkpoint, source, PAPER, 1)
+    assert (one.shape, one.dtype) == ((32, 32, 3), np.uint8)
+    np.testing.assert_array_equal(one, translate(checkpoint, source, PAPER, 1))
+    assert not np.array_equal(one, translate(checkpoint, source, PAPER, 2))
+
+
+def test_a_picture_does_not_depend_on_those_before_it() -> None:
+    checkpoint = make()
+    alone = translate(checkpoint, picture(0), PAPER, 5)
+    for seed in range(1, 4):
+        translate(checkpoint, picture(seed), PAPER, seed)
+    torch.manual_seed(99)
+    np.testing.assert_array_equal(alone, translate(checkpoint, picture(0), PAPER, 5))
+
+
+@pytest.mark.parametrize("test", [PAPER, TestSettings(dropout=False), RUNNING])
+def test_translating_leaves_the_generator_and_the_random_state_alone(test: TestSettings) -> None:
+    checkpoint = make()
+    before = {name: value.clone() for name, value in checkpoint.generator.state_dict().items()}
+    momenta = [getattr(layer, "momentum", None) for layer in checkpoint.generator.modules()]
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    translate(checkpoint, picture(), test, 1)
+    assert torch.equal(torch.rand(1), expected)
+    after = checkpoint.generator.state_dict()
+    changed = [name for name, value in before.items() if not torch.equal(value, after[name])]
+    assert all(name.endswith("num_batches_tracked") for name in changed)  # a counter nobody reads
+    assert all(layer.training for layer in checkpoint.generator.modules())
+    assert momenta == [getattr(layer, "momentum", None) for layer in checkpoint.generator.modules()]
+
+
+def test_without_dropout_the_seed_does_not_matter() -> None:
+    checkpoint, off = make(), TestSettings(dropout=False)
+    np.testing.assert_array_equal(
+        translate(checkpoint, picture(), off, 1), translate(checkpoint, picture(), off, 2)
+    )
+    assert not np.array_equal(
+        translate(checkpoint, picture(), off, 1), translate(checkpoint, picture(), PAPER, 1)
+    )
+    none = make("no-dropout")
+    np.testing.assert_array_equal(translate(none, picture(), PAPER, 1), translate(none, picture(), PAPER, 2))
+
+
+def expected_picture(checkpoint: Checkpoint, source: NDArray[Any]) -> NDArray[np.uint8]:
+    with torch.no_grad():
+        made = checkpoint.generator(to_tensor(source[None], CPU))
+    return to_picture(made, np.dtype(np.uint8))[0]
+
+
+def test_running_statistics_are_pytorchs_eval() -> None:
+    checkpoint = make()
+    running = translate(checkpoint, picture(), RUNNING, 1)
+    own = translate(checkpoint, picture(), TestSettings(dropout=False), 1)
+    checkpoint.generator.eval()
+    np.testing.assert_array_equal(running, expected_picture(checkpoint, picture()))
+    assert not np.array_equal(running, own)
+
+
+def test_own_statistics_are_train_mode_on_a_batch_of_one() -> None:
+    checkpoint = make("no-dropout")
+    own = translate(checkpoint, picture(), PAPER, 1)
+    np.testing.assert_array_equal(own, expected_picture(checkpoint, picture()))
+
+
+@pytest.mark.parametrize(("channels", "dtype"), [((1, 3), "uint8"), ((3, 1), "uint16"), ((1, 1), "uint8")])
+def test_channels_and_sample_types(channels: tuple[int, int], dtype: str) -> None:
+    made = translate(make(channels=channels, dtype=dtype), picture(channels=channels[0]), PAPER, 0)
+    assert (made.shape, made.dtype) == ((32, 32, channels[1]), np.dtype(dtype))
+    if dtype == "uint16":
+        assert np.unique(made % 257).size > 1  # more than 8 bits are in use
+    wide = translate(make(channels=channels, dtype=dtype), picture(0, channels[0], np.uint16), PAPER, 0)
+    assert wide.dtype == np.dtype(dtype)
+
+
+@pytest.mark.parametrize("name", ["l1", "encdec:l1+cgan", "no-dropout", "imagegan"])
+def test_a_checkpoint_comes_back_as_it_was(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "generator.safetensors"
+    saved = make(name, channels=(1, 3))
+    save_checkpoint(path, saved)
+    loaded = load_checkpoint(path, CPU)
+    assert (loaded.variant, loaded.settings, loaded.identity) == (saved.variant, saved.settings, "run-1")
+    assert (loaded.source_channels, loaded.target_dtype) == (1, "uint8")
+    assert loaded.generator.training
+    source = picture(channels=1)
+    for test in (PAPER, RUNNING):
+        np.testing.assert_array_equal(translate(saved, source, test, 4), translate(loaded, source, test, 4))
+
+
+def spoil_metadata(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
+    def apply(path: Path) -> None:
+        from safetensors import safe_open
+
+        with safe_open(path, framework="pt") as stored:
+            about = json.loads(stored.metadata()["about"])
+        weights = load_file(path)
+        change(about)
+        save_file(weights, path, metadata={"about": json.dumps(about)})
+
+    return apply
+
+
+def drop_a_weight(path: Path) -> None:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as stored:
+        metadata = stored.metadata()
+    weights = load_file(path)
+    del weights["up.0.1.weight"]
+    save_file(weights, path, metadata=metadata)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda path: path.unlink(),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"\x80\x04no safetensors"),
+        lambda path: path.write_bytes(path.read_bytes()[:-7]),
+        lambda path: save_file({"weight": torch.ones(2)}, path),
+        lambda path: save_file({"weight": torch.ones(2)}, path, metadata={"about": "[]"}),
+        lambda path: save_file({"weight": torch.ones(2)}, path, metadata={"about": "{"}),
+        drop_a_weight,
+        spoil_metadata(lambda about: about.update(format="pix2pix-bench generator 99")),
+        spoil_metadata(lambda about: about.pop("settings")),
+        spoil_metadata(lambda about: about["variant"].update(norm="layer")),
+        spoil_metadata(lambda about: about["variant"].update(colour="red")),
+        spoil_metadata(lambda about: about["settings"].update(size_px=64)),
+        spoil_metadata(lambda about: about["settings"].update(size_px=100)),
+        spoil_metadata(lambda about: about.update(variant=None)),
+    ],
+)
+def test_what_is_no_checkpoint_is_refused_by_name(spoil: Callable[[Path], object], tmp_path: Path) -> None:
+    path = tmp_path / "generator.safetensors"
+    save_checkpoint(path, make())
+    spoil(path)
+    with pytest.raises(ValueError, match=r"checkpoint") as caught:
+        load_checkpoint(path, CPU)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
