@@ -7,6 +7,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 
@@ -16,8 +17,8 @@ MAX_BYTES = 200 * 10**9
 MAX_FILES = 2_000_000
 _BLOCK = 1 << 20
 
-# name, "file" | "folder" | what else it is, and how to open a file's content
-_Member = tuple[str, str, Callable[[], IO[bytes] | None]]
+# name, "file" | "folder" | what else it is, how to open a file's content, and how far into the archive we are
+_Member = tuple[str, str, Callable[[], IO[bytes] | None], int]
 
 
 def extract(
@@ -26,7 +27,7 @@ def extract(
     *,
     max_bytes: int = MAX_BYTES,
     max_files: int = MAX_FILES,
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Unpack a tar (plain, gz, bz2, xz) or zip archive into the folder `into`, which should be fresh.
 
@@ -37,7 +38,7 @@ def extract(
         archive: the file.
         into: existing folder.
         max_bytes, max_files: limits on what comes out, in all.
-        progress: called with (files so far, None).
+        progress: called with (bytes of the archive so far, of all).
 
     Returns:
         Number of files written.
@@ -46,9 +47,9 @@ def extract(
         UsageError: if a member is a link or a device, has an absolute name or one with "..", comes twice,
             a limit is passed, or the archive is damaged, empty or of another kind.
     """
-    files, room = 0, max_bytes
+    files, room, size = 0, max_bytes, archive.stat().st_size
     try:
-        for name, kind, open_member in _members(archive):
+        for name, kind, open_member, position in _members(archive):
             target = into / _safe(archive, name, kind)
             if kind == "folder":
                 target.mkdir(parents=True, exist_ok=True)
@@ -58,7 +59,7 @@ def extract(
                 raise UsageError(f"expected at most {max_files:,} files in {archive}, found more: refused")
             room -= _write(archive, open_member(), target, name, room)
             if progress:
-                progress(files, None)
+                progress(min(position, size), size)
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
         raise _damaged(archive, str(error)) from None
     except (RuntimeError, NotImplementedError) as error:  # zip: encrypted, or an unknown compression
@@ -72,14 +73,13 @@ def _members(archive: Path) -> Iterator[_Member]:
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as zipped:
             for entry in zipped.infolist():
-                yield entry.filename, _zip_kind(entry), lambda entry=entry: zipped.open(entry)  # type: ignore[misc]
+                position = entry.header_offset + entry.compress_size
+                yield entry.filename, _zip_kind(entry), partial(zipped.open, entry), position
         return
-    with tarfile.open(archive, "r:*") as tar:
+    with archive.open("rb") as raw, tarfile.open(fileobj=raw, mode="r:*") as tar:
         for member in tar:
             kind = "file" if member.isreg() else "folder" if member.isdir() else "link or device"
-            yield member.name, kind, lambda member=member: tar.extractfile(member)  # type: ignore[misc]
-        if tar.offset == 0:
-            raise tarfile.ReadError("no entry")
+            yield member.name, kind, partial(tar.extractfile, member), raw.tell()
 
 
 def _zip_kind(entry: zipfile.ZipInfo) -> str:

@@ -25,7 +25,7 @@ from bench.errors import UsageError
 from bench.files import sha256_file, write_text
 from bench.resources import cache_dir
 
-Progress = Callable[[int, int | None], None]  # bytes (or files) so far, of how many where that is known
+Progress = Callable[[int, int], None]  # bytes so far, of how many; not called where that is unknown
 
 INCEPTION_URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
 INCEPTION_PREFIX = "6726825d"
@@ -43,34 +43,38 @@ class _Interrupted(Exception):
 
 
 def fetch(card: DatasetCard, root: Path, *, progress: Progress | None = None) -> Path:
-    """Download the archives of a data set and unpack them as the folder `root`.
+    """Download the archives of a data set and unpack them as the folder `root / card.name`.
 
-    Unfinished downloads wait in `.downloads` beside `root`, where the next try goes on; `root` appears when
-    all is unpacked. A single folder at the top of an archive is left out.
+    Unfinished downloads wait in `root / ".downloads"`, where the next try goes on; the data set's folder
+    appears when all is unpacked. A single folder at the top of an archive is left out.
 
     Args:
         card: what to get.
-        root: the data set's folder to be; missing or empty.
-        progress: called with (bytes, total) while downloading and (files, None) while unpacking.
+        root: folder for data sets; must not hold this one yet.
+        progress: called with (bytes, total): of each download, then of each archive while it is unpacked.
+
+    Returns:
+        The data set's folder.
 
     Raises:
-        UsageError: if the card has no archives, `root` is not empty, a transfer fails, a hash differs, or an
-            archive is not safe to unpack.
+        UsageError: if the card has no archives, the folder is there and not empty, a transfer fails, a hash
+            differs, or an archive is not safe to unpack.
     """
     if not card.urls:
         raise UsageError(f"expected archives of '{card.name}' to download, found none: {card.how_to_get}")
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+    folder = root / card.name
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(
-            f"expected {root} to be missing or empty, found something there: `bench data verify` checks it, "
-            "or choose another folder"
+            f"expected {folder} to be missing or empty, found something there: check it with "
+            f"`bench data verify {card.name}`, or choose another folder"
         )
-    downloads = root.parent / ".downloads" / card.name
+    downloads = root / ".downloads" / card.name
     archives = []
     for entry in card.urls:
         url: str = entry["url"]
         file = downloads / _file_name(url)
         archives.append(fetch_file(url, file, sha256=entry.get("sha256"), progress=progress))
-    staging = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
+    staging = Path(tempfile.mkdtemp(prefix=f".{card.name}.", dir=root))
     try:
         whole = staging / "whole"
         whole.mkdir()
@@ -79,14 +83,14 @@ def fetch(card: DatasetCard, root: Path, *, progress: Progress | None = None) ->
             part.mkdir()
             extract(archive, part, progress=progress)
             _merge(_without_top(part), whole, archive)
-        if root.exists():
-            root.rmdir()
-        whole.rename(root)
+        if folder.exists():
+            folder.rmdir()
+        whole.rename(folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     for archive in archives:
         archive.unlink(missing_ok=True)  # its recorded hash stays
-    return root
+    return folder
 
 
 def _file_name(url: str) -> str:
@@ -133,7 +137,7 @@ def fetch_file(
         destination: the file to be.
         sha256: the hash that the file must have, where it is known.
         sha256_prefix: what the hash must begin with.
-        progress: called with (bytes, total or None).
+        progress: called with (bytes, total), if the server says how many there are.
         timeout: seconds without an answer after which a try counts as failed.
         retries: further tries after a failure that may pass.
         backoff: seconds before the first of them; each waits twice as long as the one before.
@@ -165,7 +169,7 @@ def fetch_file(
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         where = error.filename or destination
-        raise UsageError(f"cannot write {where}: {reason}: free some room or choose another folder") from None
+        raise UsageError(f"cannot write {where} ({reason}): free room or choose another folder") from None
     _discard(part)
     return destination
 
@@ -208,7 +212,8 @@ def _check_hash(file: Path, destination: Path, url: str, required: str | None, p
         )
     if prefix and not found.startswith(prefix.lower()):
         raise UsageError(
-            f"expected a sha256 beginning with {prefix.lower()} for {destination.name}, found {found} ({url}): "
+            f"expected a sha256 beginning with {prefix.lower()} for {destination.name}, found {found} "
+            f"({url}): "
             f"{_remedy(file, destination)}"
         )
     return found
@@ -304,7 +309,7 @@ def _receive(response: Any, part: Path, have: int, total: int | None, progress: 
         while block := response.read(_BLOCK):
             output.write(block)
             have += len(block)
-            if progress:
+            if progress and total is not None:
                 progress(have, total)
         output.flush()
         os.fsync(output.fileno())

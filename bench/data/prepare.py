@@ -1,6 +1,6 @@
 """`bench data prepare`, `verify` and `info`: a small copy of official Cityscapes, and what lies in a folder.
 
-A prepared folder is OUT/{train,test}/{photo,labels}/STEM.png and OUT/manifest.json with the hash of every file.
+A prepared folder holds {train,test}/{photo,labels}/STEM.png and manifest.json with a hash of every file.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ Progress = Callable[[int, int], None]
 
 MANIFEST = "manifest.json"
 MANIFEST_SCHEMA = 1
-_NAMED = 5  # files named in a one-line summary
 
 
 # --- prepare ------------------------------------------------------------------------------------
@@ -38,8 +37,8 @@ def prepare(
 ) -> Path:
     """Write a small copy of an official Cityscapes tree, whole or not at all.
 
-    Photos are resized bicubic and squeezed to a square, as in the published pairs; label maps keep their original
-    ids (8 bits, one channel) and are resized with nearest neighbour.
+    Photos are resized bicubic and squeezed to a square, as in the published pairs; label maps keep their
+    original ids (8 bits, one channel) and are resized with nearest neighbour.
 
     Args:
         card: the Cityscapes card (ids, splits).
@@ -52,8 +51,8 @@ def prepare(
         `out`.
 
     Raises:
-        UsageError: if the tree is not there, a half is missing or damaged (the file is named), an id is not in
-            the card, or `out` exists or cannot be written.
+        UsageError: if the tree is not there, a half is missing or damaged (the file is named), an id is not
+            in the card, or `out` exists or cannot be written.
     """
     if out.exists() or out.is_symlink():
         raise UsageError(
@@ -64,7 +63,8 @@ def prepare(
     found = find(replace(card, layouts=("official",)), source_root) if "official" in card.layouts else None
     if found is None:
         raise UsageError(
-            f"expected leftImg8bit/ and gtFine/ of {card.name} in {source_root}, found neither: {card.how_to_get}"
+            f"expected leftImg8bit/ and gtFine/ of {card.name} in {source_root}, found neither; "
+            f"how to get it: {card.how_to_get}"
         )
     reader = _Copier(card, size_px)
     try:
@@ -135,8 +135,8 @@ class _Copier:
             hashes[name] = sha256_file(out / name)
         if sizes[0] != sizes[1]:
             raise UsageError(
-                f"expected both halves of a pair in one size, found {sizes[0][0]}x{sizes[0][1]} in {pair.files[0]} "
-                f"and {sizes[1][0]}x{sizes[1][1]} in {pair.files[1]}: get them again"
+                f"expected both halves of a pair in one size, found {'x'.join(map(str, sizes[0]))} in "
+                f"{pair.files[0]} and {'x'.join(map(str, sizes[1]))} in {pair.files[1]}: get them again"
             )
         return hashes
 
@@ -196,37 +196,45 @@ class VerifyReport:
     def ok(self) -> bool:
         return not (self.missing or self.extra or self.changed or self.broken)
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """One line for each fault."""
+        faults: list[str] = [*self.broken]
+        for kind in ("missing", "extra", "changed"):
+            names: tuple[str, ...] = getattr(self, kind)
+            faults += [f"{kind}: {name}" for name in names]
+        return tuple(faults)
+
+    @property
     def summary(self) -> str:
-        """One line for the terminal, or for the error."""
-        counts = ", ".join(f"{split} {count:,}" for split, count in self.splits.items())
+        """The outcome in one line."""
+        pairs = ", ".join(f"{split} {count:,}" for split, count in self.splits.items())
         if self.ok:
             what = "files match the manifest" if self.method == "manifest" else "pairs decoded"
-            return f"{self.root}: {self.checked:,} {what} ({counts})"
-        faults = []
-        for kind in ("missing", "extra", "changed", "broken"):
-            names: tuple[str, ...] = getattr(self, kind)
-            if names:
-                more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-                faults.append(f"{len(names)} {kind}: {', '.join(names[:_NAMED])}{more}")
-        return f"{self.root}: {'; '.join(faults)} ({counts})"
+            return f"{self.checked:,} {what} (pairs: {pairs})"
+        kinds = ("missing", "extra", "changed", "broken")
+        counts = ", ".join(f"{len(getattr(self, kind))} {kind}" for kind in kinds if getattr(self, kind))
+        return f"{counts} (pairs: {pairs})"
 
 
-def verify(root: Path, name: str | None = None, *, progress: Progress | None = None) -> VerifyReport:
-    """Check a data set's folder: against its manifest where it has one, else by decoding every picture.
+def verify(name: str, root: Path | None, *, progress: Progress | None = None) -> VerifyReport:
+    """Check a data set: against its manifest where its folder has one, else by decoding every picture.
 
     Args:
-        root: the folder.
-        name: card name, for a folder without manifest; the folder's own name where None.
+        name: a card's name, or any name for the user's own folder.
+        root: the data set's folder, or one that holds it by name, as for `open_dataset`.
         progress: called with (done, of all).
 
     Raises:
-        UsageError: if there is no such folder, the manifest cannot be read, or no layout is recognised.
+        UsageError: if no data set is found, or its manifest cannot be read.
     """
-    if not root.is_dir():
-        raise UsageError(f"expected a data set's folder at {root}, found none: correct the path")
-    if (root / MANIFEST).is_file():
-        return _against_manifest(root, progress)
-    return decode_all(open_dataset(name or root.resolve().name, root=root), progress=progress)
+    for folder in (root / name, root) if root is not None else ():
+        if (folder / MANIFEST).is_file():  # before open_dataset, which refuses a folder with a half missing
+            return _against_manifest(folder, progress)
+    dataset = open_dataset(name, root=root)
+    if dataset.root and (dataset.root / MANIFEST).is_file():
+        return _against_manifest(dataset.root, progress)
+    return decode_all(dataset, progress=progress)
 
 
 def decode_all(dataset: Dataset, *, progress: Progress | None = None) -> VerifyReport:
@@ -302,13 +310,13 @@ def info(dataset: Dataset) -> list[tuple[str, str]]:
     """What `bench data info` shows of a data set that is there: (label, value) rows."""
     card = dataset.card
     rows = card_rows(card)
+    channels = f"{dataset.source_channels} to {dataset.target_channels}"
     rows += [
         ("found", f"{dataset.root or 'comes with the package'} (layout {dataset.layout})"),
         ("pairs", ", ".join(f"{split} {count:,}" for split, count in dataset.splits.items())),
-        ("direction", f"{dataset.direction} ({dataset.source_channels} to {dataset.target_channels} channels, "
-         f"{dataset.sample_type})"),
+        ("direction", f"{dataset.direction} ({channels} channels, {dataset.sample_type})"),
         ("first picture", _first_picture(dataset)),
-    ]  # fmt: skip
+    ]
     if dataset.root and (dataset.root / MANIFEST).is_file():
         manifest = read_manifest(dataset.root)
         rows.append(
