@@ -7,7 +7,7 @@ import re
 import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,17 @@ class ReportFiles:
     figures: tuple[Path, ...]
 
 
+@dataclass(frozen=True)
+class SpecView:
+    """A variant in full: its spec as (field, value) pairs by group, runs, and the command that repeats it."""
+
+    label: str
+    source: str
+    groups: list[tuple[str, list[tuple[str, str]]]]
+    runs: list[tuple[str, str, str]]
+    command: str
+
+
 @dataclass
 class SectionView:
     """Everything the templates say about a section."""
@@ -58,18 +69,18 @@ class SectionView:
     measured_protocol: str
     plots: list[Plot]
     gallery: Gallery | None
-    specs: list[SpecView] = field(default_factory=list)
+    specs: list[SpecView]
 
-
-@dataclass(frozen=True)
-class SpecView:
-    """A variant in full: its spec as (field, value) pairs by group, runs, and the command that repeats it."""
-
-    label: str
-    source: str
-    groups: list[tuple[str, list[tuple[str, str]]]]
-    runs: list[tuple[str, str, str]]
-    command: str
+    @property
+    def seeds_words(self) -> str:
+        """What the caption says about seeds."""
+        counts = sorted({len(row.seeds) for row in self.section.rows})
+        if not counts or counts[-1] == 0:
+            return ""
+        if counts == [1]:
+            return "One seed a variant: how far seeds differ is not known."
+        said = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        return f"Means over {said} seeds, ± their standard deviation."
 
 
 def write_report(outs: Sequence[Path], destination: Path) -> ReportFiles:

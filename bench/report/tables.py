@@ -32,6 +32,7 @@ class CellView:
         text: the value, or "–".
         spread: standard deviation over seeds, or "".
         interval: "0.198 to 0.230", or "".
+        seeds: the values of the single seeds, or "" for fewer than two.
         tip: everything known about the value, in one line.
         best: it is the best of the column, and distinguishable.
         sort: the number to sort by; None sorts last.
@@ -41,6 +42,7 @@ class CellView:
     text: str
     spread: str = ""
     interval: str = ""
+    seeds: str = ""
     tip: str = ""
     best: bool = False
     sort: float | None = None
@@ -138,10 +140,11 @@ def _cell(cell: Cell, column: Column, best: bool, notes: dict[str, int], what: s
     parts = [f"{what}: {text}"]
     if interval:
         parts.append(f"95 % interval over test images {interval}")
-    if len(cell.values) > 1:
-        parts.append(f"seeds {', '.join(column.text(v) for v in cell.values)}")
+    seeds = ", ".join(column.text(v) for v in cell.values) if len(cell.values) > 1 else ""
+    if seeds:
+        parts.append(f"seeds {seeds}")
     parts.append(f"N = {', '.join(map(str, dict.fromkeys(cell.n)))}")
-    return CellView(text, spread, interval, "; ".join(parts), best, cell.mean, numbers)
+    return CellView(text, spread, interval, seeds, "; ".join(parts), best, cell.mean, numbers)
 
 
 def _n_words(section: Section) -> str:
