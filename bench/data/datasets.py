@@ -5,24 +5,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
-import numpy as np
-from PIL import Image
-
-from bench.data import layouts, palette, readers
-from bench.data.cache import FileHashes, Progress, Sample, digest, load_split
+from bench.data import layouts, readers
+from bench.data.cache import Progress, Sample, digest, load_split
 from bench.data.cards import card_names, load_card, make_card, read_card
 from bench.data.derived import DERIVED, derive
-from bench.data.layouts import Found, Pair
-from bench.data.readers import PairReader, SideArrays
+from bench.data.providers import FilePictures, Pictures, ToyPictures
 from bench.data.types import DatasetCard, Role, SplitArrays
 from bench.errors import UsageError, unknown_name
 from bench.resources import cache_dir
 
-_TOY_SIZES_PX = (32, 64, 128, 256, 512)
 _OWN_FOLDER = {
     "version": "as found",
     "licence": "the owner's",
@@ -33,75 +26,6 @@ _OWN_FOLDER = {
     "size_px": 256,
     "how_to_get": "give its folder with --data-root",
 }
-
-
-class Pictures(Protocol):
-    """Where a data set's pairs come from: files, or the generator of toycity."""
-
-    layout: str
-    root: Path | None
-    modes: tuple[readers.Mode, ...]
-
-    def stems(self, split: str) -> tuple[str, ...]: ...
-
-    def content(self, split: str, indices: Sequence[int]) -> list[str]:
-        """A text for each pair that changes whenever its content does."""
-        ...
-
-    def read(self, split: str, index: int, size_px: int) -> tuple[SideArrays, ...]:
-        """Left and right side (or the one side of a plain photo) at `size_px`."""
-        ...
-
-
-class FilePictures:
-    """Pairs in files."""
-
-    def __init__(self, card: DatasetCard, found: Found) -> None:
-        self.layout, self.root = found.layout, found.root
-        self._pairs: dict[str, tuple[Pair, ...]] = found.splits
-        self._reader = PairReader.for_pair(card, found.splits["train"][0], found.layout)
-        self.modes = self._reader.modes
-        self._hashes = FileHashes(cache_dir() / "hashes" / f"{digest(str(found.root.resolve()))}.json")
-
-    def stems(self, split: str) -> tuple[str, ...]:
-        return tuple(pair.stem for pair in self._pairs[split])
-
-    def content(self, split: str, indices: Sequence[int]) -> list[str]:
-        pairs = [self._pairs[split][i] for i in indices]
-        hashes = iter(self._hashes.hashes([file for pair in pairs for file in pair.files]))
-        return ["+".join(next(hashes) for _ in pair.files) for pair in pairs]
-
-    def read(self, split: str, index: int, size_px: int) -> tuple[SideArrays, ...]:
-        return self._reader.read(self._pairs[split][index], size_px)
-
-
-class ToyPictures:
-    """Pairs of toycity, drawn at the nearest power of two at or above the wanted size, then resized."""
-
-    layout = "embedded"
-    root: Path | None = None
-    modes: tuple[readers.Mode, ...] = ("colour", "ids")
-
-    def __init__(self, card: DatasetCard) -> None:
-        self._card = card
-
-    def stems(self, split: str) -> tuple[str, ...]:
-        return tuple(f"{index:04d}" for index in range(int(self._card.splits[split])))
-
-    def content(self, split: str, indices: Sequence[int]) -> list[str]:
-        from bench.data.toycity import TOYCITY_VERSION
-
-        return [f"toycity {TOYCITY_VERSION} {split} {index}" for index in indices]
-
-    def read(self, split: str, index: int, size_px: int) -> tuple[SideArrays, ...]:
-        from bench.data import toycity
-
-        native = next((size for size in _TOY_SIZES_PX if size >= size_px), _TOY_SIZES_PX[-1])
-        photos, train_ids = toycity.generate(split, 1, native, start=index)
-        to = (size_px, size_px)
-        photo = np.asarray(Image.fromarray(photos[0]).resize(to, Image.Resampling.BICUBIC))
-        ids = np.asarray(Image.fromarray(train_ids[0]).resize(to, Image.Resampling.NEAREST))
-        return SideArrays(photo), SideArrays(palette.paint(ids, self._card), ids)
 
 
 @dataclass(frozen=True)
@@ -160,11 +84,10 @@ class Dataset:
     def _target_mode(self) -> readers.Mode:
         return self.pictures.modes[self.target_side if len(self.pictures.modes) == 2 else 0]
 
-    @cached_property
+    @property
     def splits(self) -> dict[str, int]:
         """Number of pairs of each split that is there."""
-        present = self.pictures._pairs if isinstance(self.pictures, FilePictures) else self.card.splits
-        return {split: len(self.pictures.stems(split)) for split in self.card.splits if split in present}
+        return self.pictures.splits
 
     def names(self, split: str, limit: int | None = None) -> tuple[str, ...]:
         """Stems of a split, in order; with `limit` an evenly spaced subset of that size.
@@ -172,8 +95,9 @@ class Dataset:
         Raises:
             UsageError: if there is no such split, or `limit` is below 1.
         """
-        stems = self.pictures.stems(split) if split in self.splits else ()
-        return tuple(stems[i] for i in self._indices(split, limit))
+        indices = self._indices(split, limit)
+        stems = self.pictures.stems(split)
+        return tuple(stems[i] for i in indices)
 
     def fingerprint(self, split: str, limit: int | None = None) -> str:
         """Content hash (16 hexadecimal digits) of the pairs behind a split, names included."""
@@ -258,7 +182,7 @@ def open_dataset(
         raise UsageError(f"expected --source among paired, {', '.join(DERIVED)}, found '{source}'")
     if name in card_names():
         card = load_card(name)
-        pictures = ToyPictures(card) if card.layouts == ("embedded",) else _find(card, root)
+        pictures: Pictures = ToyPictures(card) if card.layouts == ("embedded",) else _find(card, root)
     else:
         card, pictures = _own(name, root, source)
     target_side = _target_side(card, direction, source)
@@ -313,8 +237,8 @@ def _own(name: str, root: Path | None, source: str) -> tuple[DatasetCard, FilePi
             return card, FilePictures(card, found)
     looked = " or ".join(str(place) for place in places)
     raise UsageError(
-        f"expected train/ and test/ in {looked}, with side-by-side pairs or source/ and target/ in each, found "
-        "neither: arrange the pictures so, or name a data set of `bench list datasets`"
+        f"expected train/ and test/ in {looked}, with side-by-side pairs or source/ and target/ in each, "
+        "found neither: arrange the pictures so, or name a data set of `bench list datasets`"
     )
 
 
@@ -323,6 +247,8 @@ def _holds_plain_photos(card: DatasetCard, place: Path) -> bool:
     folder = place / "train"
     if "photos" not in card.layouts or not folder.is_dir() or layouts.halves(card, folder):
         return False
+    if card.layouts == ("photos",):
+        return True
     pictures = layouts.images(folder)
     return bool(pictures) and not readers.is_side_by_side(pictures[0])
 
@@ -343,6 +269,8 @@ def _target_side(card: DatasetCard, direction: str | None, source: str) -> int:
 
 def _check_source(dataset: Dataset) -> None:
     if dataset.source == "paired":
+        if len(dataset.pictures.modes) == 1:
+            raise UsageError(f"expected pairs in {dataset.root}, found photos: add --source gray or edges")
         return
     if dataset.target_role == "labels":
         raise UsageError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -41,5 +42,6 @@ def _edges(gray: NDArray[Any]) -> NDArray[np.uint8]:
     from skimage.feature import canny  # heavy: only where edges are asked for
 
     unit = gray[..., 0].astype(np.float64) / np.iinfo(gray.dtype).max
-    lines = canny(unit, sigma=EDGE_SIGMA)
+    detect: Callable[..., NDArray[np.bool_]] = canny
+    lines = detect(unit, sigma=EDGE_SIGMA)
     return np.where(lines, 0, 255).astype(np.uint8)[..., None]

@@ -89,16 +89,15 @@ def _nearest(
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
     """Index of the nearest colour (the first of equals) and the squared distance to it, both (...)."""
     palette = np.array([c.colour for c in classes], np.float32)
-    own = (palette**2).sum(axis=1)[:, None]
+    own = (palette**2).sum(axis=1)
     pixels = rgb.reshape(-1, 3)
     index = np.empty(len(pixels), np.intp)
     squared = np.empty(len(pixels), np.float32)
     for start in range(0, len(pixels), _CHUNK):
         part = pixels[start : start + _CHUNK].astype(np.float32)
-        # |p - c|^2 - |p|^2: whole numbers below 2^24, so exact in float32
-        rest = own - 2.0 * (palette @ part.T)
-        best = rest.argmin(axis=0)
+        rest = part @ (-2.0 * palette.T) + own  # |p - c|^2 - |p|^2: whole, below 2^24, so exact in float32
+        best = rest.argmin(axis=1)
         index[start : start + _CHUNK] = best
-        squared[start : start + _CHUNK] = rest[best, np.arange(len(part))] + (part**2).sum(axis=1)
+        squared[start : start + _CHUNK] = rest[np.arange(len(part)), best] + (part**2).sum(axis=1)
     shape = rgb.shape[:-1]
     return index.reshape(shape), squared.reshape(shape)

@@ -70,7 +70,7 @@ class PairReader:
         side_by_side = layout == "pairs"
         roles = _roles(card, layout)
         if len(pair.files) == 1:
-            modes = tuple(_header_mode(pair.files[0], role, alone=not side_by_side) for role in roles)
+            modes = tuple(_header_mode(pair.files[0], role) for role in roles)
         else:
             modes = tuple(_header_mode(file, role) for file, role in zip(pair.files, roles, strict=True))
         wanted = card.options.get("mode")
@@ -168,7 +168,7 @@ def _header(file: Path) -> tuple[str, tuple[int, int]]:
         raise _unreadable(file, error) from None
 
 
-def _header_mode(file: Path, role: Role, alone: bool = True) -> Mode:
+def _header_mode(file: Path, role: Role) -> Mode:
     return classify(_header(file)[0], role, file)
 
 
@@ -196,7 +196,7 @@ def _cut(picture: Image.Image, file: Path) -> list[Image.Image]:
     if width != 2 * height:
         raise UsageError(
             f"expected a side-by-side pair twice as wide as high in {file}, found {_size(picture)}: "
-            "remove it, or keep the halves in source/ and target/ (plain photos need --source gray or --source edges)"
+            "remove it, or keep halves in source/ and target/ (plain photos need --source gray or edges)"
         )
     return [picture.crop((0, 0, height, height)), picture.crop((height, 0, width, height))]
 

@@ -1,0 +1,102 @@
+"""Where the pairs of a data set come from: files, or the generator of toycity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+from bench.data import palette
+from bench.data.cache import FileHashes, digest
+from bench.data.layouts import Found, Pair
+from bench.data.readers import Mode, PairReader, SideArrays
+from bench.data.types import DatasetCard
+from bench.resources import cache_dir
+
+_TOY_SIZES_PX = (32, 64, 128, 256, 512)
+
+
+class Pictures(Protocol):
+    """Where a data set's pairs come from: files, or the generator of toycity."""
+
+    layout: str
+    root: Path | None
+    modes: tuple[Mode, ...]
+
+    @property
+    def splits(self) -> dict[str, int]:
+        """Number of pairs of each split that is there."""
+        ...
+
+    def stems(self, split: str) -> tuple[str, ...]: ...
+
+    def content(self, split: str, indices: Sequence[int]) -> list[str]:
+        """A text for each pair that changes whenever its content does."""
+        ...
+
+    def read(self, split: str, index: int, size_px: int) -> tuple[SideArrays, ...]:
+        """Left and right side (or the one side of a plain photo) at `size_px`."""
+        ...
+
+
+class FilePictures:
+    """Pairs in files."""
+
+    def __init__(self, card: DatasetCard, found: Found) -> None:
+        self.layout = found.layout
+        self.root: Path | None = found.root
+        self._pairs: dict[str, tuple[Pair, ...]] = found.splits
+        self._reader = PairReader.for_pair(card, found.splits["train"][0], found.layout)
+        self.modes: tuple[Mode, ...] = self._reader.modes
+        self._hashes = FileHashes(cache_dir() / "hashes" / f"{digest(str(found.root.resolve()))}.json")
+
+    @property
+    def splits(self) -> dict[str, int]:
+        return {split: len(pairs) for split, pairs in self._pairs.items()}
+
+    def stems(self, split: str) -> tuple[str, ...]:
+        return tuple(pair.stem for pair in self._pairs[split])
+
+    def content(self, split: str, indices: Sequence[int]) -> list[str]:
+        pairs = [self._pairs[split][i] for i in indices]
+        hashes = iter(self._hashes.hashes([file for pair in pairs for file in pair.files]))
+        return ["+".join(next(hashes) for _ in pair.files) for pair in pairs]
+
+    def read(self, split: str, index: int, size_px: int) -> tuple[SideArrays, ...]:
+        return self._reader.read(self._pairs[split][index], size_px)
+
+
+class ToyPictures:
+    """Pairs of toycity, drawn at the nearest power of two at or above the wanted size, then resized."""
+
+    layout = "embedded"
+    root: Path | None = None
+    modes: tuple[Mode, ...] = ("colour", "ids")
+
+    def __init__(self, card: DatasetCard) -> None:
+        self._card = card
+
+    @property
+    def splits(self) -> dict[str, int]:
+        return {split: int(count) for split, count in self._card.splits.items()}
+
+    def stems(self, split: str) -> tuple[str, ...]:
+        return tuple(f"{index:04d}" for index in range(int(self._card.splits[split])))
+
+    def content(self, split: str, indices: Sequence[int]) -> list[str]:
+        from bench.data.toycity import TOYCITY_VERSION
+
+        return [f"toycity {TOYCITY_VERSION} {split} {index}" for index in indices]
+
+    def read(self, split: str, index: int, size_px: int) -> tuple[SideArrays, ...]:
+        from bench.data import toycity
+
+        native = next((size for size in _TOY_SIZES_PX if size >= size_px), _TOY_SIZES_PX[-1])
+        photos, train_ids = toycity.generate(split, 1, native, start=index)
+        to = (size_px, size_px)
+        photo = np.asarray(Image.fromarray(photos[0]).resize(to, Image.Resampling.BICUBIC))
+        ids = np.asarray(Image.fromarray(train_ids[0]).resize(to, Image.Resampling.NEAREST))
+        return SideArrays(photo), SideArrays(palette.paint(ids, self._card), ids)
