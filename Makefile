@@ -45,7 +45,7 @@ gate: .venv/.installed  ## a tiny run, checked against the committed baseline
 
 gate-baseline: .venv/.installed  ## write the committed baseline anew: review its diff, then commit it
 	$(BIN)/bench run $(GATE_RUN) --out $(GATE_OUT)
-	$(BIN)/bench baseline $(GATE_OUT) $(GATE_BASELINE)
+	$(BIN)/bench baseline $(GATE_OUT) $(GATE_BASELINE) --force
 
 install: .venv/.installed-test  ## .venv with everything for development
 

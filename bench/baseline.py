@@ -14,7 +14,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -133,9 +133,23 @@ class Baseline:
         chosen = {name: DEFAULT_TOLERANCES[name] for name in ["*", *metrics] if name in DEFAULT_TOLERANCES}
         return cls(rows, {**chosen, **tolerances}, ignore)
 
+    def keeping(self, older: Baseline, given: Mapping[str, Tolerance]) -> Baseline:
+        """This baseline with the hand-made parts of an `older` one, where `given` does not say otherwise."""
+        rows = {key: _with_tolerances(row, older.rows.get(key)) for key, row in self.rows.items()}
+        tolerances = {**self.tolerances, **older.tolerances, **given}
+        return Baseline(rows, tolerances, self.ignore_protocol or older.ignore_protocol)
+
     def tolerance(self, metric: str, entry: MetricMean) -> Tolerance:
         """The entry's own tolerance, else the metric's, else that of "*"."""
         return entry.tolerance or self.tolerances.get(metric) or self.tolerances.get("*") or Tolerance()
+
+
+def _with_tolerances(row: Row, older: Row | None) -> Row:
+    own = {} if older is None else {name: entry.tolerance for name, entry in older.metrics.items()}
+    return replace(
+        row,
+        metrics={name: replace(entry, tolerance=own.get(name)) for name, entry in row.metrics.items()},
+    )
 
 
 def row_key(record: RunRecord) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -17,6 +18,7 @@ from statistics import variance
 from typing import Any, Literal
 
 from rich.table import Table
+from rich.text import Text
 
 from bench.baseline import (
     Baseline,
@@ -27,7 +29,7 @@ from bench.baseline import (
     rows_of,
     save_baseline,
 )
-from bench.errors import NotComparableError
+from bench.errors import NotComparableError, UsageError
 from bench.records import Goal, RunRecord
 
 State = Literal["regressed", "incomparable", "missing", "improved", "new", "pass"]
@@ -71,6 +73,9 @@ def write_baseline(
 ) -> Baseline:
     """Write the finished runs and reference rows among `records` as the baseline `path`.
 
+    Where `path` holds a baseline already, its edited tolerances and its `ignore_protocol` are kept, unless
+    given anew.
+
     Args:
         tolerances: metric key (or "*") -> allowed worsening, over the defaults.
         ignore_protocol: protocol fields ("scorer.hash", patterns allowed) that may differ at `check`,
@@ -81,6 +86,9 @@ def write_baseline(
         NotComparableError: if seeds of one row were scored by different protocols.
     """
     baseline = Baseline.from_records(records, tolerances or {}, tuple(ignore_protocol))
+    if path.is_file():
+        with suppress(UsageError):  # what cannot be read has nothing to keep
+            baseline = baseline.keeping(read_baseline(path), tolerances or {})
     save_baseline(baseline, path)
     return baseline
 
@@ -134,11 +142,14 @@ def verdict_table(verdicts: Sequence[Verdict]) -> Table:
         table.add_column(title, justify="right")
     table.add_column("note", overflow="fold")
     for verdict in verdicts:
-        table.add_row(
+        cells = (
             verdict.state, verdict.row, verdict.metric, _shown(verdict.baseline), _shown(verdict.measured),
             _shown(verdict.delta, sign=True), _shown(verdict.tolerance), verdict.note,
-            style=_COLOURS.get(verdict.state),
         )  # fmt: skip
+        style = _COLOURS.get(verdict.state)
+        table.add_row(
+            *(Text(cell) for cell in cells), style=style
+        )  # a row's name may hold brackets: no markup
     return table
 
 

@@ -278,6 +278,27 @@ def test_tolerances_can_be_edited_in_the_file(tmp_path: Path) -> None:
     assert regress.check(after, path)[0].state == "pass"
 
 
+def test_writing_anew_keeps_what_was_edited(tmp_path: Path) -> None:
+    path = tmp_path / "baseline.json"
+    regress.write_baseline([run(result("ssim", 0.5), result("psnr", 20.0))], path, ignore_protocol=["scorer"])
+    content = json.loads(path.read_text())
+    content["tolerances"]["ssim"] = {"absolute": 0.2}
+    content["rows"][ROW]["metrics"]["psnr"]["tolerance"] = {"absolute": 7}
+    path.write_text(json.dumps(content))
+    regress.write_baseline([run(result("ssim", 0.6), result("psnr", 21.0))], path)
+    anew = read_baseline(path)
+    assert anew.tolerances["ssim"] == Tolerance(absolute=0.2)
+    assert anew.rows[ROW].metrics["psnr"].tolerance == Tolerance(absolute=7)
+    assert (anew.rows[ROW].metrics["ssim"].value, anew.ignore_protocol) == (0.6, ("scorer",))
+    given = {"ssim": Tolerance(0.3)}
+    regress.write_baseline([run(result("ssim", 0.6))], path, tolerances=given, ignore_protocol=["version"])
+    anew = read_baseline(path)
+    assert (anew.tolerances["ssim"], anew.ignore_protocol) == (Tolerance(0.3), ("version",))
+    path.write_text("{")
+    regress.write_baseline([run(result("ssim", 0.6))], path)
+    assert read_baseline(path).tolerances["ssim"] == DEFAULT_TOLERANCES["ssim"]
+
+
 def test_default_tolerances_are_for_known_metrics() -> None:
     assert set(DEFAULT_TOLERANCES) - {"*"} <= set(CATALOGUE)
 
@@ -379,3 +400,11 @@ def test_the_table_shows_every_verdict_worst_first(tmp_path: Path) -> None:
     assert ["regressed" in lines[0], "missing" in lines[1]] == [True, True]
     assert "-0.4" in lines[0]
     assert "no weights" in lines[1]
+
+
+def test_the_table_does_not_take_a_label_for_markup(tmp_path: Path) -> None:
+    record = run(result("ssim", 0.5), label="l1[lambda_l1=10]")
+    console = Console(width=200)
+    with console.capture() as captured:
+        console.print(regress.verdict_table(judge(tmp_path, [record], [record])))
+    assert "steps/l1[lambda_l1=10]" in captured.get()
