@@ -165,7 +165,8 @@ def _load(folder: Path, network_name: str, num_classes: int, device: str) -> Tra
         return None
     network = build_network(network_name, num_classes, seed=0)
     network.load_state_dict(weights)
-    return _scorer(network.to(device).eval(), meta, device)
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return _scorer(network.eval(), meta, device)
 
 
 def _scorer(network: nn.Module, meta: dict[str, Any], device: str) -> TrainedScorer:

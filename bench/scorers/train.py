@@ -122,7 +122,8 @@ def train_scorer(
             f"{len(photos)} photos with {int(counts.sum())} labelled pixels: check the labels, or take more"
         )
     recipe = replace(recipe, batch_size=min(recipe.batch_size, len(kept)))
-    network = build_network(network_name, len(class_names), seed).to(device)
+    network = build_network(network_name, len(class_names), seed)
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     started = time.perf_counter()
     with _seeded(seed, device):
         weights = _class_weights(counts, recipe.balance).to(device)
@@ -181,7 +182,7 @@ def to_images(photos: NDArray[np.uint8]) -> Tensor:
 @torch.no_grad()
 def segment(network: nn.Module, images: Tensor, device: str) -> Tensor:
     """Most likely class (N, H, W) int64 for (N, 3, H, W) uint8 pictures; the network is in eval mode."""
-    pixels = images.to(device).float() / 255.0
+    pixels = (images.to(device).float() / 255.0).contiguous(memory_format=torch.channels_last)
     predicted: Tensor = network(pixels).argmax(dim=1)
     return predicted
 
@@ -244,7 +245,7 @@ def _fit(
         chosen = next(batches)
         images, truth = augment(photos[chosen], labels[chosen], recipe.max_zoom, recipe.brightness, generator)
         if bool((truth != VOID).any()):  # a batch of void alone has no loss
-            logits = network(images.to(device))
+            logits = network(images.to(device, memory_format=torch.channels_last))
             loss = functional.cross_entropy(logits, truth.to(device), weights, ignore_index=VOID)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
