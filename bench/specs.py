@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -288,8 +289,12 @@ def resolve_grid(
 def _settings(training: Mapping[str, Any], train_n: int, epochs: float | None) -> TrainingSettings:
     chosen = dict(training)
     if "steps" not in chosen:
-        assert epochs is not None
-        chosen["steps"] = max(1, -int(-epochs * train_n // chosen["batch_size"]))
+        if epochs is None or not 0 < epochs < math.inf:
+            raise UsageError(
+                f"expected epochs above 0, or steps, found {epochs} epochs: use --epochs or --steps"
+            )
+        batch_size = max(1, chosen["batch_size"])  # below 1: refused by the settings, under its own name
+        chosen["steps"] = max(1, -int(-epochs * train_n // batch_size))
     try:
         return TrainingSettings(**chosen)
     except ValueError as error:

@@ -1,0 +1,95 @@
+"""Files are written whole or not at all, and outputs that cannot be written are refused at the start."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from bench import files, output, resources
+from bench.errors import UsageError
+
+
+def test_a_file_is_written_with_its_folders(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b.txt"
+    files.write_text(path, "Fréchet\n")
+    assert path.read_bytes() == "Fréchet\n".encode()
+    assert path.stat().st_mode & 0o777 == 0o644
+    files.write_text(path, "again")
+    assert path.read_text() == "again"
+    assert os.listdir(path.parent) == ["b.txt"]
+
+
+def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "b.txt"
+    files.write_text(path, "old")
+
+    def fail() -> None:
+        with files.atomic_path(path) as temporary:
+            temporary.write_text("half")
+            assert path.read_text() == "old"
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["b.txt"]
+
+
+def test_the_temporary_file_lies_beside_and_keeps_the_suffix(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 240 + ".parquet")  # as long as a name may be
+    with files.atomic_path(path) as temporary:
+        assert (temporary.parent, temporary.suffix) == (tmp_path, ".parquet")
+        temporary.write_bytes(b"1")
+    assert path.read_bytes() == b"1"
+
+
+def test_sha256(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(b"abc" * 100_000)
+    assert files.sha256_file(path) == hashlib.sha256(b"abc" * 100_000).hexdigest()
+
+
+def test_an_output_below_a_file_is_refused_and_nothing_is_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", tmp_path / "file" / "out"):
+        with pytest.raises(UsageError, match="found a file"):
+            output.check_writable(out)
+    output.check_writable(tmp_path / "new" / "out")
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_an_output_without_permission_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_options: object) -> None:
+        raise PermissionError(errno.EACCES, "no")
+
+    monkeypatch.setattr(output.tempfile, "TemporaryFile", refuse)  # root may write anywhere
+    with pytest.raises(UsageError, match=f"cannot write to {tmp_path} .*Permission denied"):
+        output.check_writable(tmp_path / "out")
+
+
+def test_a_disk_without_room_is_refused_with_both_figures(tmp_path: Path) -> None:
+    output.check_room(tmp_path / "out", 1000)
+    with pytest.raises(UsageError, match=r"expected 1,000,000,000,000 MB free .* found [\d,]+ MB"):
+        output.check_room(tmp_path / "out", 10**18)
+
+
+def test_the_cache_folder_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIX2PIX_BENCH_CACHE", str(tmp_path / "mine"))
+    assert resources.cache_dir() == tmp_path / "mine"
+    monkeypatch.delenv("PIX2PIX_BENCH_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert resources.cache_dir() == tmp_path / "xdg" / "pix2pix-bench"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert resources.cache_dir() == tmp_path / ".cache" / "pix2pix-bench"
+    assert not list(tmp_path.iterdir())
+
+
+def test_resources_name_both_places_when_missing() -> None:
+    assert (resources.resource_dir("datasets/cards") / "toycity.toml").is_file()
+    with pytest.raises(UsageError, match=r"_data/no/such or .*/no/such, found neither"):
+        resources.resource_dir("no/such")

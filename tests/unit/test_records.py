@@ -1,0 +1,140 @@
+"""Records: whole on disk, equal when read back, missing never 0 or NaN, and unknown ones refused."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench import records
+from bench.errors import UsageError
+from bench.records import GalleryFiles, MetricResult, RunRecord, read_record, read_records, write_record
+
+SPEC = {"data": {"name": "toycity", "direction": "labels2photo"}, "seed": 3, "training": {"size_px": 64}}
+
+
+def record() -> RunRecord:
+    results = [
+        MetricResult("ssim", 1 / 3, "max", 100, {"version": 1, "taps": [11, 1.5]}, interval=(0.3, 0.4)),
+        MetricResult("hf_ratio", 0.2, 1.0, 100, {"version": 1}),
+        MetricResult("fid", None, "min", 100, {}, reason="no weights"),
+    ]
+    return RunRecord(
+        id="toycity-l1-s3", kind="run", label="l1", spec=SPEC, status="finished",
+        results={result.name: result for result in results},
+        details={"per_class_iou": {"road": 0.9, "train": None}, "spectrum": {"ratio": [1.0, 0.5]}},
+        history=[{"step": 10, "images_seen": 10, "loss_l1": 0.5}],
+        timings={"train": 1.5}, environment={"dirty": True, "commit": None},
+        gallery=GalleryFiles(("a", "b"), None, "gallery/source", "gallery/target"), created="2026-01-01",
+    )  # fmt: skip
+
+
+def test_a_record_is_equal_after_a_round_trip(tmp_path: Path) -> None:
+    path = write_record(tmp_path, record())
+    assert path == tmp_path / "records" / "toycity-l1-s3.json"
+    read = read_record(path)
+    assert read == record()
+    assert (read.dataset, read.direction, read.seed) == ("toycity", "labels2photo", 3)
+    assert [p.name for p in path.parent.iterdir()] == [path.name]  # nothing temporary stays
+
+
+def test_per_image_values_are_parquet_beside_it(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"name": ["a", "b"], "ssim": [0.5, np.nan]})
+    write_record(tmp_path, record(), frame)
+    pd.testing.assert_frame_equal(records.read_per_image(tmp_path, record()), frame)
+    assert records.read_per_image(tmp_path, replace(record(), id="other")) is None
+    records.per_image_path(tmp_path, record().id).write_bytes(b"PAR1")
+    with pytest.raises(UsageError, match=r"toycity-l1-s3\.parquet"):
+        records.read_per_image(tmp_path, record())
+
+
+def test_all_records_of_an_output_in_order(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="found none: run `bench run"):
+        read_records(tmp_path)
+    for name in ("b", "a"):
+        write_record(tmp_path, replace(record(), id=name))
+    failed = replace(record(), id="c", status="failed", error="out of memory", results={})
+    write_record(tmp_path, failed)
+    everything = read_records(tmp_path)
+    assert [entry.id for entry in everything] == ["a", "b", "c"]
+    assert [entry.id for entry in records.finished(everything)] == ["a", "b"]
+
+
+def test_a_reference_row_has_no_seed(tmp_path: Path) -> None:
+    spec = {"data": SPEC["data"], "training": {"size_px": 64}, "row": "real"}
+    row = replace(record(), kind="reference", label="real", spec=spec)
+    assert read_record(write_record(tmp_path, row)).seed is None
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_is_no_value(value: float) -> None:
+    with pytest.raises(ValueError, match="no result"):
+        MetricResult("ssim", value, "max", 1, {})
+
+
+@pytest.mark.parametrize(("value", "reason"), [(None, None), (0.5, "but")])
+def test_a_value_or_a_reason(value: float | None, reason: str | None) -> None:
+    with pytest.raises(ValueError, match="not both or neither"):
+        MetricResult("ssim", value, "max", 1, {}, reason=reason)
+
+
+def test_nan_anywhere_in_a_record_is_not_written(tmp_path: Path) -> None:
+    broken = replace(record(), details={"spectrum": {"ratio": [math.nan]}})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_record(tmp_path, broken)
+    assert not (tmp_path / "records").exists() or not list((tmp_path / "records").iterdir())
+
+
+def change(edit: Callable[[dict[str, Any]], object]) -> Callable[[str], str]:
+    def apply(text: str) -> str:
+        content = json.loads(text)
+        edit(content)
+        return json.dumps(content)
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda text: "", "expected a JSON record"),
+        (lambda text: text[: len(text) // 2], "expected a JSON record"),
+        (lambda text: "[" * 100_000, "expected a JSON record"),
+        (lambda text: "[]", "no"),
+        (change(lambda c: c.pop("schema_version")), "schema_version"),
+        (change(lambda c: c.update(schema_version=99)), "found 99"),
+        (change(lambda c: c.update(schema_version="1")), "found '1'"),
+        (change(lambda c: c.pop("results")), "damaged"),
+        (change(lambda c: c.update(results=None)), "damaged"),
+        (change(lambda c: c["results"]["ssim"].pop("interval")), "damaged"),
+        (change(lambda c: c["results"]["ssim"].update(value=math.nan)), "damaged"),
+        (change(lambda c: c["results"]["fid"].update(reason=None)), "damaged"),
+        (change(lambda c: c["results"]["fid"].update(colour="red")), "damaged"),
+        (change(lambda c: c.pop("spec")), "damaged"),
+        (change(lambda c: c["spec"].pop("data")), "damaged"),
+        (change(lambda c: c.update(spec=[])), "damaged"),
+        (change(lambda c: c.update(extra=1)), "damaged"),
+        (change(lambda c: c["gallery"].pop("names")), "damaged"),
+    ],
+)
+def test_what_is_no_record_is_refused_by_name(spoil: Callable[[str], str], said: str, tmp_path: Path) -> None:
+    path = write_record(tmp_path, record())
+    path.write_text(spoil(path.read_text()))
+    with pytest.raises(UsageError, match=said) as caught:
+        read_records(tmp_path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    path = write_record(tmp_path, record())
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="expected a JSON record"):
+        read_record(path)
