@@ -14,7 +14,6 @@ from bench.data.derived import DERIVED, derive
 from bench.data.providers import FilePictures, Pictures, ToyPictures
 from bench.data.types import DatasetCard, Role, SplitArrays
 from bench.errors import UsageError, unknown_name
-from bench.resources import cache_dir
 
 _OWN_FOLDER = {
     "version": "as found",
@@ -168,8 +167,8 @@ def open_dataset(
 
     Args:
         name: a card's name, or any name for the user's own folder.
-        root: the data set's folder, or one that holds it by name. Without it the place where
-            `bench data fetch` puts data sets is searched.
+        root: the data set's folder, or one that holds it by name; without it `data/NAME`, where
+            `bench data fetch` puts it, is searched.
         direction: "<source>2<target>" of the card's domains ("source2target" or "target2source" for own
             folders); the card's default where None.
         source: "paired", or "gray" or "edges" to derive the source from the target.
@@ -202,7 +201,7 @@ def _channels(mode: readers.Mode) -> int:
 def _places(name: str, root: Path | None) -> list[Path]:
     if root is not None:
         return [root / name, root]
-    return [cache_dir() / "datasets" / name]
+    return [Path("data") / name]  # where `bench data fetch` puts it
 
 
 def _find(card: DatasetCard, root: Path | None) -> FilePictures:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from bench.data.layouts import Pair
+from bench.data.layouts import SUFFIXES, Pair, images
 from bench.data.palette import decode_colours, file_values, value_tables
 from bench.data.types import DatasetCard, Role
 from bench.errors import UsageError
@@ -132,6 +132,50 @@ class PairReader:
             )
         ids = np.asarray(_resize(picture, size_px, Image.Resampling.NEAREST))
         return SideArrays(colours[ids], train_ids[ids])
+
+
+def read_folder(
+    folder: Path, *, size_px: int, channels: int, labels: bool = False
+) -> list[tuple[str, NDArray[Any]]]:
+    """All pictures of a plain folder as sources for a trained generator, in natural order of their names.
+
+    Args:
+        folder: holds the pictures.
+        size_px: side they are resized to.
+        channels: 3 (colour; palette pictures are painted with their palette) or 1 (gray or 16-bit; colour
+            pictures give their luminance).
+        labels: they are label maps in colours: resized nearest, as palette pictures always are.
+
+    Returns:
+        (stem, (S, S, channels) uint8 or uint16), the stems unique.
+
+    Raises:
+        UsageError: if the folder is missing or empty, two pictures share a stem, or one cannot be used.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"expected a folder of pictures at {folder}, found none: check the path")
+    pictures: dict[str, NDArray[Any]] = {}
+    for file in images(folder):
+        if file.stem in pictures:
+            raise UsageError(f"expected one picture named '{file.stem}' in {folder}, found two: rename one")
+        pictures[file.stem] = _source(_open(file), file, size_px, channels, labels)
+    if not pictures:
+        raise UsageError(f"expected pictures ({', '.join(SUFFIXES)}) in {folder}, found none: check the path")
+    return list(pictures.items())
+
+
+def _source(picture: Image.Image, file: Path, size_px: int, channels: int, labels: bool) -> NDArray[Any]:
+    nearest = labels or picture.mode == "P"
+    if picture.mode == "P" and channels == 3:
+        picture = picture.convert("RGB")
+    mode = classify(picture.mode, "photo", file)
+    if channels == 3 and mode != "colour":
+        raise UsageError(f"expected colour pictures, as the generator was trained on, found {file} ({mode})")
+    if mode == "16-bit":
+        return _sixteen_bit(picture, file, size_px)
+    how = Image.Resampling.NEAREST if nearest else Image.Resampling.BICUBIC
+    resized = _resize(picture, size_px, how)
+    return np.asarray(resized if channels == 3 else resized.convert("L")).reshape(size_px, size_px, channels)
 
 
 def classify(pillow_mode: str, role: Role, file: Path) -> Mode:
