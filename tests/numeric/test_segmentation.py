@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -48,8 +48,8 @@ class RedScorer:
     """Predicts the class that a picture's red channel names: the tests decide what it sees."""
 
     name, hash, num_classes, feature_dim = "red", "abc123", 3, 1
-    protocol: dict[str, Any] = {"scorer": "red", "scorer_hash": "abc123"}
-    meta: dict[str, Any] = {"network": "red", "held_out": {"pixel_acc": 0.9}}
+    protocol: ClassVar[dict[str, Any]] = {"scorer": "red", "scorer_hash": "abc123"}
+    meta: ClassVar[dict[str, Any]] = {"network": "red", "held_out": {"pixel_acc": 0.9}}
 
     def segment(self, images: torch.Tensor) -> torch.Tensor:
         return images[:, 0].long()
