@@ -2,8 +2,9 @@
 
 The rule, as pages state it: the best is distinguishable from the runner-up if the 95 % bootstrap interval
 of their difference over the same test images leaves out 0 (where per-image values are at hand), else if
-their own 95 % intervals do not overlap; and, where both have several seeds, if no seed of the runner-up
-is better than any seed of the best.
+their own 95 % intervals over test images do not overlap, else (no such intervals, several seeds) if the
+95 % interval of their difference over seeds leaves out 0; and, in every case where both have several
+seeds, if no seed of the runner-up is better than any seed of the best.
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ class Standing:
     Attributes:
         best, runner_up: the rows; no runner-up where a single row has a value.
         difference: best minus runner-up, in the metric's own unit and sign.
-        interval: 95 % interval of the difference over test images, where per-image values allow one.
+        interval: 95 % interval of the difference: over test images where per-image values allow one, over
+            seeds where `basis` says so, else None.
         distinguishable: by the rule above.
-        basis: what decided: "paired", "intervals", "seeds" (they contradict), or "none" (nothing to judge by).
+        basis: what decided: "paired", "intervals", "over seeds", "seeds" (they overlap), "none" (no data).
     """
 
     best: Row
@@ -63,6 +65,9 @@ def standing(section: Section, column: Column) -> Standing | None:
         distinct = paired.distinguishable
         return Standing(best, runner_up, value - other, interval, distinct, "paired")
     apart = intervals_apart(column, ours.interval, theirs.interval)
+    if apart is None and (over_seeds := seed_interval(ours, theirs)) is not None:
+        distinct = over_seeds[0] > 0 or over_seeds[1] < 0
+        return Standing(best, runner_up, value - other, over_seeds, distinct, "over seeds")
     basis = "none" if apart is None else "intervals"
     return Standing(best, runner_up, value - other, interval, bool(apart), basis)
 
@@ -77,12 +82,28 @@ def seeds_agree(column: Column, ours: Cell, theirs: Cell) -> bool:
 def intervals_apart(
     column: Column, ours: tuple[float, float] | None, theirs: tuple[float, float] | None
 ) -> bool | None:
-    """Whether two intervals do not overlap, as distances from the target where there is one; None: unknown."""
+    """Whether two intervals do not overlap, as distances from a target if there is one; None: unknown."""
     if ours is None or theirs is None:
         return None
     if column.goal not in ("max", "min"):
         ours, theirs = _distances(column, ours), _distances(column, theirs)
     return ours[0] > theirs[1] or theirs[0] > ours[1]
+
+
+def seed_interval(ours: Cell, theirs: Cell) -> tuple[float, float] | None:
+    """95 % interval of the difference of two means over seeds (Welch 1947); None below two seeds each."""
+    if min(len(ours.values), len(theirs.values)) < 2:
+        return None
+    a, b = np.asarray(ours.values), np.asarray(theirs.values)
+    parts = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
+    if sum(parts) == 0:
+        return None
+    from scipy.stats import t
+
+    freedom = sum(parts) ** 2 / (parts[0] ** 2 / (len(a) - 1) + parts[1] ** 2 / (len(b) - 1))
+    half = float(t.ppf(0.975, freedom)) * math.sqrt(sum(parts))
+    difference = float(a.mean() - b.mean())
+    return difference - half, difference + half
 
 
 def _distances(column: Column, interval: tuple[float, float]) -> tuple[float, float]:

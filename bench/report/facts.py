@@ -81,7 +81,8 @@ def _epochs(record: RunRecord) -> str:
 
 
 def _void_share(records: list[RunRecord]) -> str:
-    shares = {(record.details.get("data") or {}).get("void_share") for record in records} - {None}
+    found = ((record.details.get("data") or {}).get("void_share") for record in records)
+    shares = {share for share in found if share is not None}
     words = "of the test labels' pixels belong to no class"
     return f"{', '.join(f'{share:.1%}' for share in sorted(shares))} {words}" if shares else ""
 

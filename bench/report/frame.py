@@ -69,7 +69,9 @@ class Column:
     @property
     def direction_words(self) -> str:
         words = {"max": "higher is better", "min": "lower is better"}
-        return words.get(str(self.goal), f"closer to {self.goal:g} is better" if _is_target(self.goal) else "")
+        return words.get(
+            str(self.goal), f"closer to {self.goal:g} is better" if _is_target(self.goal) else ""
+        )
 
     def merit(self, value: float) -> float:
         """A number that is larger for a better value."""
@@ -82,8 +84,12 @@ class Column:
 
     def text(self, value: float) -> str:
         """`value` at the metric's own number of digits; two significant ones where those show only zeros."""
-        shown = f"{value:.{self.info.digits}f}"
+        shown = self.rounded(value)
         return f"{value:.2g}" if value != 0 and float(shown) == 0 else shown
+
+    def rounded(self, value: float) -> str:
+        """`value` at the metric's own number of digits, for spreads."""
+        return f"{value:.{self.info.digits}f}"
 
 
 @dataclass(frozen=True)
@@ -301,7 +307,9 @@ def _canonical_position(label: str) -> int:
 def _reference_rows(entries: list[Entry]) -> list[Row]:
     rows: dict[str, Row] = {}
     for entry in sorted(entries, key=lambda entry: entry.record.created):
-        row = rows.setdefault(entry.record.label, Row(entry.record.label, "reference", [], entry.record.label))
+        row = rows.setdefault(
+            entry.record.label, Row(entry.record.label, "reference", [], entry.record.label)
+        )
         row.entries.append(entry)
     return sorted(rows.values(), key=lambda row: REFERENCE_ORDER.get(row.label, 9))
 

@@ -56,10 +56,14 @@ class Gallery:
         side = max((p.height for _, row in self.rows for p in row), default=1)
         wide = max((p.width for _, row in self.rows for p in row), default=1)
         gap = 2
-        sheet = np.full(((side + gap) * len(self.rows) - gap, (wide + gap) * len(self.heads) - gap, 3), 255, np.uint8)
+        sheet = np.full(
+            ((side + gap) * len(self.rows) - gap, (wide + gap) * len(self.heads) - gap, 3), 255, np.uint8
+        )
         for r, (_, row) in enumerate(self.rows):
             for c, picture in enumerate(row):
-                pixels = picture.pixels if picture.pixels is not None else np.full((side, wide, 3), 128, np.uint8)
+                pixels = (
+                    picture.pixels if picture.pixels is not None else np.full((side, wide, 3), 128, np.uint8)
+                )
                 top, left = r * (side + gap), c * (wide + gap)
                 sheet[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
         held = io.BytesIO()

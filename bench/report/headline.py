@@ -16,13 +16,17 @@ def headline(section: Section, standings: Mapping[str, Standing]) -> list[str]:
     counted = _counted_failures(section)
     if not section.rows:
         runs = [entry for entry in section.entries if entry.record.kind == "run"]
-        return [f"No run finished{f': {counted}' if counted else ''}."] if runs else [
-            "Only reference rows so far: no trained variant has been scored."
-        ]
+        return (
+            [f"No run finished{f': {counted}' if counted else ''}."]
+            if runs
+            else ["Only reference rows so far: no trained variant has been scored."]
+        )
     columns = _chosen(section, standings)
     if not columns:
         return ["No metric has a value for any trained variant; the reasons stand below."]
-    sentences = [_sentence(section, columns[0], standings[columns[0].id]) + _against_real(section, columns[0])]
+    sentences = [
+        _sentence(section, columns[0], standings[columns[0].id]) + _against_real(section, columns[0])
+    ]
     sentences += [_sentence(section, column, standings[column.id]) for column in columns[1:]]
     if counted:
         sentences.append(f"Not counted: {counted}.")
@@ -64,7 +68,8 @@ def _sentence(section: Section, column: Column, found: Standing) -> str:
     if column.goal not in ("max", "min"):
         return _target_sentence(section, column, found, value)
     other = found.runner_up.cells[column.id].mean
-    assert other is not None and found.difference is not None
+    assert other is not None
+    assert found.difference is not None
     gap = column.text(abs(found.difference))
     if found.interval is not None:
         ends = sorted(abs(end) for end in found.interval)
@@ -90,7 +95,7 @@ def _undecided(found: Standing, gap: str) -> str:
     if found.basis == "seeds":
         return f"cannot be told apart: their seeds overlap (difference of the means {gap})"
     if found.basis == "none":
-        return f"differ by {gap}; without intervals that cannot be called a lead"
+        return f"differ by {gap}; one seed and no interval: whether that is a lead is not known"
     return f"cannot be told apart: the difference is {gap}"
 
 

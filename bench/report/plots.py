@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -95,7 +95,7 @@ def draw(section: Section, colours: Colours) -> list[Plot]:
 def _style() -> Iterator[None]:
     import matplotlib as mpl
 
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(cast(Any, _STYLE)):
         yield
 
 
@@ -131,8 +131,8 @@ def metric_bars(section: Section, colours: Colours) -> Plot | None:
     dots = " Dots: single seeds." if seeds > 1 else ""
     cut = f" The first {MAX_ROWS} of {len(section.rows)} rows." if len(section.rows) > MAX_ROWS else ""
     caption = (
-        f"Bars: {'means over seeds' if seeds > 1 else 'values'}; thin lines: 95 % intervals over test images, "
-        f"where there are any.{dots} Dashed: the real row. Dotted: the target value. "
+        f"Bars: {'means over seeds' if seeds > 1 else 'values'}; thin lines: 95 % intervals over test "
+        f"images, where there are any.{dots} Dashed: the real row. Dotted: the target value. "
         f"The arrow says which way is better.{cut}"
     )
     alt = "; ".join(f"{c.title}: {_said(rows, c)}" for c in columns)
@@ -256,7 +256,7 @@ def class_heat_map(section: Section, colours: Colours) -> Plot | None:
         "class occurs neither in the labels nor in the predictions."
     )
     means = ", ".join(f"{label} {frame[label].mean():.2f}" for label in frame.columns)
-    alt = f"Heat map of {len(frame)} classes by {len(frame.columns)} rows; mean IoU over the shown classes: {means}."
+    alt = f"Heat map of {len(frame)} classes by {len(frame.columns)} rows; mean IoU: {means}."
     return _plot(figure, f"{section.id}-classes", "IoU by class", caption, alt)
 
 
@@ -280,12 +280,13 @@ def spectra(section: Section, colours: Colours) -> Plot | None:
         )  # fmt: skip
     ax.axhline(1, color=_REFERENCE, linewidth=1, linestyle=(0, (4, 3)))
     ax.set_yscale("log")
+    _plain_log_ticks(ax)
     ax.grid(axis="y", linewidth=0.6)
     ax.set(xlabel="radial frequency (cycles per picture)", ylabel="power, output over target")
     _legend(figure, list(curves), colours, dashes)
     caption = (
-        "1 (dashed): as much detail as the real pictures. Below 1: blurry; above 1: noise or artefacts such as "
-        "checkerboards. Fine detail is to the right. HF ratio sums up the right half."
+        "1 (dashed): as much detail as the real pictures. Below 1: blurry; above 1: noise or artefacts "
+        "such as checkerboards. Fine detail is to the right. HF ratio sums up the right half."
     )
     alt = "Line chart, log scale. At the highest frequency: " + ", ".join(
         f"{label} {ratio[-1]:.2g}" for label, (_, ratio) in curves.items()
@@ -329,10 +330,13 @@ def colour_histograms(section: Section, colours: Colours) -> Plot | None:
     axes[0].set_ylabel("log probability")
     _legend(figure, list(held), colours, dashes, target=True)
     caption = (
-        "How often each colour value occurs in the outputs and in the real pictures (thick line), pooled over "
-        "the test set, first seed. Outputs that average over possibilities are too narrow: too few strong colours."
+        "How often each colour value occurs in the outputs and in the real pictures (thick line), pooled "
+        "over the test set, first seed. Outputs that average over "
+        "possibilities are too narrow: too few strong colours."
     )
-    alt = f"Line charts of the histograms of {', '.join(_CHANNELS[c] for c in channels)} for {', '.join(held)}."
+    alt = (
+        f"Line charts of the histograms of {', '.join(_CHANNELS[c] for c in channels)} for {', '.join(held)}."
+    )
     return _plot(figure, f"{section.id}-colours", "Colour distribution", caption, alt)
 
 
@@ -379,9 +383,25 @@ def _legend(
     if target:
         entries.insert(0, ("target", _REFERENCE, 2.4, "-"))
     handles = [Line2D([], [], color=c, linewidth=w, linestyle=s) for _, c, w, s in entries]
-    names = [f"\u2009{name}" if name.startswith("_") else name for name, *_ in entries]  # "_x" would be hidden
+    names = [
+        f"\u2009{name}" if name.startswith("_") else name for name, *_ in entries
+    ]  # "_x" would be hidden
     across = max(1, min(len(names), int(figure.get_figwidth() * 11 // (max(map(len, names)) + 6))))
     figure.legend(handles, names, loc="outside upper left", ncols=across, handlelength=2, columnspacing=1.4)
+
+
+def _plain_log_ticks(ax: Axes) -> None:
+    """0.1, 1, 10 as they are: powers would need mathematical text, which is off for the labels' sake."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    low, high = ax.get_ylim()
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    few = math.log10(high / low) > 1.5
+    ax.yaxis.set_minor_formatter(NullFormatter() if few else FuncFormatter(_short_minor))
+
+
+def _short_minor(value: float, _: int | None) -> str:
+    return f"{value:g}" if f"{value:.0e}"[0] in "25" else ""
 
 
 def _short_ticks(ax: Axes) -> None:

@@ -65,7 +65,7 @@ class SectionView:
     fitness: list[str]
     unmeasured: list[tuple[str, str]]
     failures: list[tuple[str, str, str, str]]
-    published: tables.PublishedTable | None
+    published: list[tables.PublishedTable]
     measured_protocol: str
     plots: list[Plot]
     gallery: Gallery | None
@@ -138,7 +138,12 @@ def _spec_view(row: Row) -> SpecView:
     groups = []
     for key, title in names.items():
         held = flatten(record.spec.get(key, {}))
-        groups.append((title, [(name, _value(value)) for name, value in held.items() if name != "source" or key == "data"]))
+        groups.append(
+            (
+                title,
+                [(name, _value(value)) for name, value in held.items() if name != "source" or key == "data"],
+            )
+        )
     runs = [
         (r.id, "–" if r.seed is None else str(r.seed), _duration(r.timings.get("train")))
         for r in (entry.record for entry in row.entries)
@@ -162,7 +167,13 @@ def _duration(seconds: float | None) -> str:
     if seconds is None:
         return "–"
     minutes = seconds / 60
-    return f"{seconds:.0f} s" if seconds < 90 else f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 90
+        else f"{minutes:.0f} min"
+        if minutes < 90
+        else f"{minutes / 60:.1f} h"
+    )
 
 
 def _context(views: list[SectionView], colours: Mapping[str, str], notes: list[str]) -> dict[str, Any]:
@@ -176,7 +187,10 @@ def _context(views: list[SectionView], colours: Mapping[str, str], notes: list[s
         "colours": colours,
         "notes": notes,
         "title": f"pix2pix variants on {', '.join(names)}",
-        "glossary": [(info, next((c for v in views for c in v.section.columns if c.info.key == info.key), None)) for info in infos],
+        "glossary": [
+            (info, next((c for v in views for c in v.section.columns if c.info.key == info.key), None))
+            for info in infos
+        ],
         "references": [(name, tables.REFERENCE_ABOUT.get(name, "")) for name in references],
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "svg": lambda plot: Markup(plot.svg),  # drawn here; texts in it were escaped by the drawing
@@ -230,7 +244,11 @@ def _move(temporary: Path, destination: Path, figures: list[str]) -> ReportFiles
     folder = destination / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     old = destination / "report.md"
-    before = re.findall(r"\]\(figures/(s\d+-[a-z]+\.png)\)", old.read_text(encoding="utf-8")) if old.is_file() else []
+    before = (
+        re.findall(r"\]\(figures/(s\d+-[a-z]+\.png)\)", old.read_text(encoding="utf-8"))
+        if old.is_file()
+        else []
+    )
     for name in figures:
         (temporary / "figures" / name).replace(folder / name)
     for name in ("results.csv", "report.md", "index.html"):

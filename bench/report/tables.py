@@ -1,4 +1,4 @@
-"""Tables as plain data: the words and marks of every cell, for the page, for Markdown and for the terminal."""
+"""Tables as plain data: the words and marks of every cell, for the page, Markdown and the terminal."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _cell(cell: Cell, column: Column, best: bool, notes: dict[str, int], what: s
     if cell.mean is None:
         return CellView(MISSING, tip=f"{what}: {'; '.join(cell.reasons)}", notes=numbers)
     text = column.text(cell.mean)
-    spread = column.text(cell.std) if cell.std is not None else ""
+    spread = column.rounded(cell.std) if cell.std is not None else ""
     interval = ""
     if cell.interval is not None:
         interval = f"{column.text(cell.interval[0])} to {column.text(cell.interval[1])}"
@@ -156,34 +156,34 @@ def _n_words(section: Section) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def published(section: Section) -> PublishedTable | None:
-    """Measured rows and what papers report for the same variants; None where no paper reports any."""
-    found: list[tuple[Row, tuple[PublishedScores, ...]]] = []
+def published(section: Section) -> list[PublishedTable]:
+    """Measured rows and what papers report for the same variants: a table for each set of metrics."""
+    found: list[tuple[Row, PublishedScores]] = []
     for row in section.all_rows:
         batch = row.entries[0].record.spec.get("training", {}).get("batch_size")
         scores = published_scores(row.variant, section.dataset, section.direction, batch)
-        if scores:
-            found.append((row, scores))
-    keys = {key for _, scores in found for score in scores for key in score.values}
+        found += [(row, score) for score in scores]
+    tables = [
+        _published_table(section, keys, found) for keys in dict.fromkeys(tuple(s.values) for _, s in found)
+    ]
+    return [table for table in tables if table.columns]
+
+
+def _published_table(
+    section: Section, keys: tuple[str, ...], found: list[tuple[Row, PublishedScores]]
+) -> PublishedTable:
     columns = [column for column in section.columns if column.info.key in keys]
-    rows: list[PublishedRow] = []
-    used: dict[str, PublishedScores] = {}
-    for row, scores in found:
-        lines = [_published_line(score, columns) for score in scores if _has_any(score, columns)]
-        if not lines:
+    table = PublishedTable(columns, [])
+    for row in section.all_rows:
+        scores = [score for other, score in found if other is row and tuple(score.values) == keys]
+        if not scores:
             continue
         cells = tuple(_measured_text(row.cells[column.id], column) for column in columns)
-        rows.append(PublishedRow(row.label, "measured here", "", cells, True, 1 + len(lines)))
-        rows += lines
-        used.update({f"{score.paper}, {score.table}": score for score in scores if _has_any(score, columns)})
-    if not rows:
-        return None
-    protocols = [(origin, score.cite, score.protocol) for origin, score in used.items()]
-    return PublishedTable(columns, rows, protocols)
-
-
-def _has_any(score: PublishedScores, columns: list[Column]) -> bool:
-    return any(column.info.key in score.values for column in columns)
+        table.rows.append(PublishedRow(row.label, "measured here", "", cells, True, 1 + len(scores)))
+        table.rows += [_published_line(score, columns) for score in scores]
+        told = [(f"{score.paper}, {score.table}", score.cite, score.protocol) for score in scores]
+        table.protocols += [line for line in told if line not in table.protocols]
+    return table
 
 
 def _published_line(score: PublishedScores, columns: list[Column]) -> PublishedRow:
@@ -195,7 +195,7 @@ def _published_line(score: PublishedScores, columns: list[Column]) -> PublishedR
 def _measured_text(cell: Cell, column: Column) -> str:
     if cell.mean is None:
         return MISSING
-    spread = f" ± {column.text(cell.std)}" if cell.std is not None else ""
+    spread = f" ± {column.rounded(cell.std)}" if cell.std is not None else ""
     return column.text(cell.mean) + spread
 
 

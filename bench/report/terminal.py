@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from rich import box
@@ -13,6 +14,8 @@ from bench.records import RunRecord
 from bench.report.frame import Entry, Section, sections
 from bench.report.headline import headline
 from bench.report.tables import CellView, ComparisonTable, RowView, comparison, failures
+
+_GAP = 3  # padding and rule between two columns
 
 
 def terminal_table(records: Sequence[RunRecord], width: int | None = None) -> Table:
@@ -67,20 +70,30 @@ def _terminal_width() -> int:
 
 def _blocks(table: ComparisonTable, width: int) -> list[list[int]]:
     """Column numbers, split so that no block is wider than the terminal."""
-    head = max([len("variant"), *(len(row.label) for row in [*table.rows, *table.references])]) + 2
-    seeds = len("seeds") + 2
+    head = max([len("variant"), *(len(row.label) for row in [*table.rows, *table.references])])
+    room_at_first = width - head - len("seeds") - 2 * _GAP
     blocks: list[list[int]] = []
     room = 0
-    for position, column in enumerate(table.columns):
-        rows = [*table.rows, *table.references]
-        cells = max((len(row.cells[position].plain) for row in rows), default=0)
-        needed = max(cells, *(len(word) for word in f"{column.title} {column.arrow}".split())) + 2
+    for position in range(len(table.columns)):
+        needed = _cell_width(table, position) + _GAP
         if not blocks or needed > room:
             blocks.append([])
-            room = width - head - seeds
+            room = room_at_first
         blocks[-1].append(position)
         room -= needed
     return blocks
+
+
+def _cell_width(table: ComparisonTable, position: int) -> int:
+    """As wide as the widest cell and the longest word of the head; the head wraps to it."""
+    rows = [*table.rows, *table.references]
+    cells = max((len(row.cells[position].plain) for row in rows), default=0)
+    return max(cells, *map(len, _head(table, position).split()))
+
+
+def _head(table: ComparisonTable, position: int) -> str:
+    column = table.columns[position]
+    return f"{column.title} {column.arrow}"
 
 
 def _block(table: ComparisonTable, block: list[int]) -> Table:
@@ -88,8 +101,8 @@ def _block(table: ComparisonTable, block: list[int]) -> Table:
     shown.add_column("variant", no_wrap=True, overflow="ellipsis")
     shown.add_column("seeds", justify="right", no_wrap=True)
     for position in block:
-        column = table.columns[position]
-        shown.add_column(Text(f"{column.title} {column.arrow}"), justify="right", vertical="bottom")
+        head = "\n".join(textwrap.wrap(_head(table, position), _cell_width(table, position)))
+        shown.add_column(Text(head), justify="right", vertical="bottom", no_wrap=True)
     for row in table.rows:
         _add(shown, row, block)
     shown.add_section()
