@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
+_FRAMEWORK_TF32 = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+
 
 def resolve_device(name: str) -> torch.device:
     """The torch device for "auto", "cpu", "cuda" or "cuda:N".
@@ -42,8 +44,11 @@ def set_precision(precision: str, device: torch.device) -> None:
     if precision == "tf32" and device.type != "cuda":
         raise ValueError("precision tf32 needs a CUDA device: use fp32 or bf16 on the CPU")
     if precision in ("fp32", "tf32"):
-        torch.backends.cudnn.allow_tf32 = precision == "tf32"
-        torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+        convolutions = products = precision == "tf32"
+    else:  # also undoes what an earlier run of this process asked for
+        convolutions, products = _FRAMEWORK_TF32
+    torch.backends.cudnn.allow_tf32 = convolutions
+    torch.backends.cuda.matmul.allow_tf32 = products
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:

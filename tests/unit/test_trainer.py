@@ -347,6 +347,19 @@ def test_precisions_on_the_cpu() -> None:
     assert {p.dtype for p in run.generator.parameters()} == {torch.float32}
 
 
+def test_a_precision_does_not_outlast_its_run() -> None:
+    def switches() -> tuple[bool, bool]:
+        return torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+
+    gpu, before = torch.device("cuda"), switches()  # no GPU is needed to set them
+    try:
+        for precision, expected in (("fp32", (False, False)), ("tf32", (True, True)), ("default", before)):
+            set_precision(precision, gpu)
+            assert switches() == expected
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+
+
 def test_a_variant_of_the_users_own_trains() -> None:
     own = Variant("mine", generator="encdec", receptive_field=16, norm="instance", dropout=0.1, lambda_l1=5.0)
     run = Trainer(own, SETTINGS, pairs(), 0, CPU)
