@@ -17,7 +17,8 @@ import pytest
 from bench.data import fetch as fetching
 from bench.data.archives import extract
 from bench.data.cards import make_card
-from bench.data.fetch import fetch, fetch_file, fetch_inception, find_inception, inception_hash, recorded_hash
+from bench.data.download import fetch_file, recorded_hash
+from bench.data.fetch import fetch, fetch_inception, find_inception, inception_hash
 from bench.data.types import DatasetCard
 from bench.errors import UsageError
 

@@ -12,7 +12,8 @@ from PIL import Image
 
 from bench.data.cards import load_card
 from bench.data.datasets import open_dataset
-from bench.data.prepare import MANIFEST, card_rows, info, prepare, read_manifest, verify
+from bench.data.prepare import card_rows, info, prepare, verify
+from bench.data.verify import MANIFEST, read_manifest
 from bench.errors import UsageError
 from bench.files import sha256_file
 
