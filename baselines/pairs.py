@@ -32,7 +32,8 @@ def to_tensor(pictures: NDArray[Any], device: torch.device) -> Tensor:
     """(N, H, W, C) uint8 or uint16 -> (N, C, H, W) float32 in [-1, 1]."""
     full = 65535.0 if pictures.dtype == np.uint16 else 255.0
     values = pictures.astype(np.float32) if pictures.dtype == np.uint16 else pictures
-    tensor = torch.from_numpy(np.ascontiguousarray(values)).to(device)
+    writable = np.require(values, requirements=["C", "W"])  # copies the slices of read-only memory maps
+    tensor = torch.from_numpy(writable).to(device)
     return tensor.permute(0, 3, 1, 2).to(torch.float32).mul_(2.0 / full).sub_(1.0).contiguous()
 
 

@@ -47,16 +47,11 @@ class Reporter:
     def task(self, title: str, total: int, *, done: int = 0) -> Iterator[Advance]:
         """A bar, or lines, for work of `total` parts of which `done` are behind us."""
         bar = self._bars.add_task(title, total=total, completed=done, remark="")
-        started, said, first = time.monotonic(), time.monotonic(), done
+        line = _Lines(self, title, done)
 
         def advance(now_done: int, remark: str = "") -> None:
-            nonlocal said
             self._bars.update(bar, completed=now_done, remark=remark)
-            now = time.monotonic()
-            if not self.console.is_terminal and now - said >= _LINE_EVERY_SECONDS:
-                said = now
-                left = (now - started) / max(now_done - first, 1) * (total - now_done)
-                self.say(f"{title}: {now_done}/{total}, {duration(left)} left  {remark}".rstrip())
+            line.advance(now_done, total, remark)
 
         try:
             yield advance
@@ -66,17 +61,35 @@ class Reporter:
     def counter(self, title: str) -> Callable[[int, int], None]:
         """A callback (done, total) that shows a bar from its first call to the last."""
         bar: TaskID | None = None
+        line = _Lines(self, title, 0)
 
         def count(done: int, total: int) -> None:
             nonlocal bar
             if bar is None:
                 bar = self._bars.add_task(title, total=total, remark="")
             self._bars.update(bar, completed=done, total=total)
+            line.advance(done, total, "")
             if done >= total:
                 self._bars.remove_task(bar)
                 bar = None
 
         return count
+
+
+class _Lines:
+    """Progress as lines, for a console that is no terminal."""
+
+    def __init__(self, reporter: Reporter, title: str, done: int) -> None:
+        self._reporter, self._title, self._first = reporter, title, done
+        self._started = self._said = time.monotonic()
+
+    def advance(self, done: int, total: int, remark: str) -> None:
+        now = time.monotonic()
+        if self._reporter.console.is_terminal or now - self._said < _LINE_EVERY_SECONDS:
+            return
+        self._said = now
+        left = (now - self._started) / max(done - self._first, 1) * (total - done)
+        self._reporter.say(f"{self._title}: {done}/{total}, {duration(left)} left  {remark}".rstrip())
 
 
 def duration(seconds: float) -> str:
