@@ -97,7 +97,8 @@ def _read_index(index: Path) -> dict[str, list[Any]]:
         known = json.loads(index.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return {name: entry for name, entry in known.items() if len(entry) == 4}
+    entries = known.items() if isinstance(known, dict) else ()
+    return {name: entry for name, entry in entries if isinstance(entry, list) and len(entry) == 4}
 
 
 def load_split(
@@ -153,7 +154,7 @@ def _open(place: Path, key: str, names: tuple[str, ...]) -> SplitArrays | None:
         )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, EOFError, ValueError, KeyError, TypeError):
         shutil.rmtree(place, ignore_errors=True)
         return None
 
