@@ -248,7 +248,7 @@ def sections(entries: Sequence[Entry]) -> list[Section]:
     for entry in entries:
         groups.setdefault(_section_key(entry.record), []).append(entry)
     made = []
-    ordered = sorted(groups.items(), key=lambda item: tuple(str(part) for part in item[0]))
+    ordered = sorted(groups.items(), key=lambda item: tuple(_sortable(part) for part in item[0]))
     for number, (key, members) in enumerate(ordered, 1):
         dataset, direction, source, size_px, test_n, _ = key
         section = Section(f"s{number}", dataset, direction, source, size_px, test_n, members)
@@ -262,6 +262,11 @@ def _section_key(record: RunRecord) -> tuple[Any, ...]:
     size = training.get("size_px")
     test = (data.get("test_n"), data.get("test_fingerprint"))
     return (record.dataset, record.direction, str(data.get("source", "paired")), size, *test)
+
+
+def _sortable(part: object) -> tuple[int, str]:
+    """Numbers by size, names by name."""
+    return (part, "") if isinstance(part, int) else (-1, str(part))
 
 
 def _fill(section: Section) -> None:

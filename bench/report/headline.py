@@ -80,7 +80,7 @@ def _sentence(section: Section, column: Column, found: Standing) -> str:
         gap += f" [{column.text(shown[0])}, {column.text(shown[1])}]"
     if found.distinguishable:
         side = "above" if found.difference > 0 else "below"
-        lower = "" if column.goal == "max" else " (lower is better)"
+        lower = "" if column.goal == "max" else ", where lower is better"
         return (
             f"{found.best.label} leads on {column.title}{lower}: {column.text(value)}, "
             f"{gap} {side} {found.runner_up.label}."

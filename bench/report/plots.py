@@ -253,7 +253,7 @@ def class_heat_map(section: Section, colours: Colours) -> Plot | None:
     ax.set_yticks(np.arange(len(frame)) + 0.5, [_plain(c) for c in frame.index], rotation=0)
     caption = (
         "Intersection over union by class, means over seeds; classes in order of the best value. Blank: the "
-        "class occurs neither in the labels nor in the predictions."
+        "class does not occur in the test labels."
     )
     means = ", ".join(f"{label} {frame[label].mean():.2f}" for label in frame.columns)
     alt = f"Heat map of {len(frame)} classes by {len(frame.columns)} rows; mean IoU: {means}."

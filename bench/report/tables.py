@@ -231,5 +231,6 @@ def _judge(record: RunRecord) -> object:
 
 def _titles(statement: str, section: Section) -> str:
     for column in section.columns:
-        statement = statement.replace(column.info.key, column.info.title)
+        if column.info.family == "segmentation":  # keys such as "l1" may also be a variant's name
+            statement = statement.replace(column.info.key, column.info.title)
     return statement

@@ -1,0 +1,240 @@
+"""Comparison tables: aggregation, the bold rule, protocols, the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic
+from rich.console import Console
+
+from bench.metrics.catalogue import goal_of
+from bench.metrics.segmentation import scores_from_confusion
+from bench.records import MetricResult, RunRecord, read_records, write_record
+from bench.report.colours import FIXED, variant_colours
+from bench.report.compare import standing
+from bench.report.frame import Entry, Section, sections
+from bench.report.headline import headline
+from bench.report.tables import comparison
+from bench.report.terminal import terminal_notes, terminal_table
+
+Interval = tuple[float, float] | None
+
+
+def make(
+    label: str, value: float | None, *, key: str = "ssim", interval: Interval = None, seed: int = 0,
+    protocol: dict[str, object] | None = None, n: int = 40, reason: str | None = None, steps: int = 800,
+) -> RunRecord:  # fmt: skip
+    """A run with a single result."""
+    goal = goal_of(key)
+    result = MetricResult(key, value, goal, n, protocol or {"version": 1}, reason=reason, interval=interval)
+    spec = synthetic.spec(label, seed, dataset="toycity", direction="labels2photo", steps=steps)
+    return RunRecord(f"{label}-{seed}-{steps}", "run", label, spec, "finished", {key: result})
+
+
+def one_section(records: Sequence[RunRecord], out: Path | None = None) -> Section:
+    (section,) = sections([Entry(record, out) for record in records])
+    return section
+
+
+def bold(records: Sequence[RunRecord], out: Path | None = None) -> list[str]:
+    """Labels in bold, over all columns."""
+    table = comparison(one_section(records, out))
+    return [row.label for row in table.rows for cell in row.cells if cell.best]
+
+
+def shown(records: Sequence[RunRecord], width: int) -> str:
+    console = Console(width=width, record=True, file=open("/dev/null", "w"), color_system=None)  # noqa: SIM115
+    console.print(terminal_table(records, width))
+    return "\n".join(line.rstrip() for line in console.export_text().splitlines())
+
+
+def test_terminal_table_golden() -> None:
+    records = [
+        make("l1+cgan", 0.412, seed=0, interval=(0.40, 0.42)),
+        make("l1+cgan", 0.418, seed=1, interval=(0.41, 0.43)),
+        make("l1", 0.470, seed=0, interval=(0.46, 0.48)), make("l1", 0.474, seed=1, interval=(0.46, 0.48)),
+        replace(
+            make("real", None, reason="compares the pictures with themselves"), kind="reference", id="real",
+        ),
+    ]  # fmt: skip
+    assert shown(records, 80).strip("\n") == (
+        "toycity, labels to photo at 64 px (N = 40)\n"
+        "\n"
+        " variant   seeds          SSIM ↑\n"
+        " ───────────────────────────────\n"
+        " l1            2   0.472 ± 0.003\n"
+        " l1+cgan       2   0.415 ± 0.004\n"
+        "\n"
+        " real                      – [1]"
+    )
+    notes = terminal_notes(records)
+    assert notes[-1] == "[1] compares the pictures with themselves"
+    assert notes[0] == "l1 leads on SSIM: 0.472, 0.057 above l1+cgan."
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_terminal_table_never_cuts_a_number(tmp_path: Path, width: int) -> None:
+    synthetic.write_output(tmp_path)
+    records = read_records(tmp_path)
+    text = shown(records, width)
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= width
+    for row in comparison(one_section(records)).rows:
+        for cell in row.cells:
+            assert cell.plain in text
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "expected"),
+    [
+        ((0.46, 0.48), (0.40, 0.42), ["l1"]),
+        ((0.41, 0.53), (0.40, 0.42), []),  # overlap
+        (None, (0.40, 0.42), []),  # nothing to judge by
+    ],
+)
+def test_bold_needs_intervals_apart(ours: Interval, theirs: Interval, expected: list[str]) -> None:
+    assert bold([make("l1", 0.47, interval=ours), make("gan", 0.41, interval=theirs)]) == expected
+
+
+def test_bold_never_with_a_single_row() -> None:
+    assert bold([make("l1", 0.47, interval=(0.46, 0.48))]) == []
+
+
+def test_bold_follows_the_goal() -> None:
+    low = make("l1", 4.0, key="fd_scorer", interval=(3.9, 4.1))
+    high = make("gan", 6.0, key="fd_scorer", interval=(5.9, 6.1))
+    assert bold([low, high]) == ["l1"]
+    near = make("l1", 1.2, key="hf_ratio", interval=(1.1, 1.3))
+    far = make("gan", 0.3, key="hf_ratio", interval=(0.25, 0.35))
+    assert bold([near, far]) == ["l1"]
+    mirrored = make("gan", 0.8, key="hf_ratio", interval=(0.7, 0.9))  # as far from 1 on the other side
+    assert bold([near, mirrored]) == []
+
+
+def test_bold_needs_agreeing_seeds() -> None:
+    tight = (0.40, 0.401)
+    ours = [make("l1", 0.50, seed=0, interval=(0.499, 0.501)), make("l1", 0.40, seed=1, interval=tight)]
+    theirs = [make("gan", 0.42, seed=s, interval=(0.4199, 0.4201)) for s in (0, 1)]
+    assert bold(ours + theirs) == []
+    section = one_section(ours + theirs)
+    found = standing(section, section.columns[0])
+    assert found is not None
+    assert found.basis == "seeds"
+
+
+def test_without_image_intervals_seeds_decide() -> None:
+    """Welch's interval over seeds: difference 1.5, standard error sqrt(0.02 / 3 * 2) ..."""
+    values = {"l1": (4.0, 4.1, 3.9), "gan": (5.5, 5.6, 5.4)}
+    records = [make(k, v, key="fd_scorer", seed=s) for k, vs in values.items() for s, v in enumerate(vs)]
+    section = one_section(records)
+    found = standing(section, section.columns[0])
+    assert found is not None
+    assert found.distinguishable
+    half = 2.7764451 * np.sqrt(0.01 / 3 * 2)  # t(0.975, 4)
+    assert found.interval == pytest.approx((-1.5 - half, -1.5 + half), abs=1e-6)
+
+
+def test_paired_values_tell_apart_what_intervals_cannot(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    hard = rng.normal(size=40)
+    records = []
+    for label, shift in (("l1", 0.02), ("gan", 0.0)):
+        values = 0.5 + 0.1 * hard + shift + 0.01 * rng.normal(size=40)
+        record = make(label, float(values.mean()), interval=(0.45, 0.55))
+        names = [f"{i:04d}" for i in range(40)]
+        order = rng.permutation(40)  # files need not agree on the order of pictures
+        write_record(tmp_path, record, pd.DataFrame({"name": names, "ssim": values}).iloc[order])
+        records.append(record)
+    assert bold(records) == []
+    assert bold(records, tmp_path) == ["l1"]
+    section = one_section(records, tmp_path)
+    table = comparison(section)
+    assert headline(section, table.standings)[0].startswith("l1 leads on SSIM: 0.5")
+
+
+def test_paired_confusion_matrices(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    records = []
+    for label, right in (("l1", 0.5), ("gan", 0.8)):
+        matrices = np.stack([rng.multinomial(900, _confusion(right)).reshape(3, 3) for _ in range(40)])
+        value = float(scores_from_confusion(matrices.sum(0), "absent-left-out")[2])
+        record = make(label, value, key="fcn_class_iou", protocol={"class_policy": "absent-left-out"})
+        held = {"name": [str(i) for i in range(40)], "fcn_conf": [m.ravel() for m in matrices]}
+        write_record(tmp_path, record, pd.DataFrame(held))
+        records.append(record)
+    section = one_section(records, tmp_path)
+    found = standing(section, section.columns[0])
+    assert found is not None
+    assert found.best.label == "gan"
+    assert found.interval is not None
+    assert found.difference is not None
+    assert found.interval[0] < found.difference < found.interval[1]
+    assert found.basis == "paired"
+
+
+def _confusion(right: float) -> np.ndarray:
+    off = (1 - right) / 2
+    return (np.full((3, 3), off) + np.eye(3) * (right - off)).ravel() / 3
+
+
+def test_different_protocols_stand_in_columns_of_their_own() -> None:
+    records = [
+        make("l1", 0.3, key="fcn_class_iou", protocol={"scorer": "a", "size": 64}, interval=(0.29, 0.31)),
+        make("gan", 0.2, key="fcn_class_iou", protocol={"scorer": "b", "size": 64}, interval=(0.19, 0.21)),
+    ]
+    section = one_section(records)
+    assert [column.title for column in section.columns] == ["FCN class IoU (a)", "FCN class IoU (b)"]
+    assert len(section.notes) == 1
+    assert "scorer: (a) a, (b) b" in section.notes[0]
+    assert "size" not in section.notes[0]
+    assert bold(records) == []
+    table = comparison(section)
+    assert [cell.text for cell in table.rows[0].cells] == ["0.300", "–"]
+    assert "another protocol" in table.footnotes[0]
+
+
+def test_distances_of_different_n_do_not_share_a_column() -> None:
+    records = [make("l1", 4.0, key="fd_scorer", n=40), make("gan", 5.0, key="fd_scorer", n=50)]
+    section = one_section(records)
+    assert len(section.columns) == 2
+    assert "n: (a) 40, (b) 50" in section.notes[0]
+
+
+def test_a_row_for_each_training() -> None:
+    records = [make("l1", 0.4, steps=800), make("l1", 0.5, steps=1600), make("l1", 0.41, steps=800, seed=1)]
+    section = one_section(records)
+    assert [row.label for row in section.rows] == ["l1 (steps=800)", "l1 (steps=1600)"]
+    assert [row.seeds for row in section.rows] == [[0, 1], [0]]
+
+
+def test_mean_and_spread_over_seeds() -> None:
+    records = [make("l1", value, seed=seed) for seed, value in enumerate((0.40, 0.42, 0.47))]
+    (row,) = comparison(one_section(records)).rows
+    assert row.cells[0].text == "0.430"
+    assert row.cells[0].spread == "0.036"
+    assert row.seeds == "3"
+
+
+def test_a_seed_without_value_is_said() -> None:
+    records = [make("l1", 0.40), make("l1", None, seed=1, reason="too small"), make("l1", 0.42, seed=2)]
+    table = comparison(one_section(records))
+    assert table.rows[0].cells[0].plain == "0.410 ± 0.014 [1]"
+    assert table.footnotes == ["too small"]
+
+
+def test_small_values_are_not_shown_as_zero() -> None:
+    (row,) = comparison(one_section([make("l1", 0.00012)])).rows
+    assert row.cells[0].text == "0.00012"
+
+
+def test_colours_are_fixed_distinct_and_stable() -> None:
+    labels = ["l1", "cgan", "l1+cgan", "mine", "other"]
+    colours = variant_colours(labels)
+    assert colours["l1"] == FIXED["l1"]
+    assert len(set(colours.values())) == len(labels)
+    assert variant_colours(["l1+cgan", "x"])["l1+cgan"] == colours["l1+cgan"]
