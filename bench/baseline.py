@@ -13,6 +13,7 @@ import hashlib
 import itertools
 import json
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -234,7 +235,7 @@ def save_baseline(baseline: Baseline, path: Path) -> None:
         metrics: dict[str, Any] = {}
         for metric, entry in row.metrics.items():
             text = json.dumps(entry.protocol, sort_keys=True)
-            name = f"{metric}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+            name = hashlib.sha256(text.encode()).hexdigest()[:8]
             protocols[name] = entry.protocol
             metrics[metric] = {
                 "values": list(entry.values),
@@ -258,7 +259,15 @@ def save_baseline(baseline: Baseline, path: Path) -> None:
         "protocols": protocols,
         "rows": rows,
     }
-    write_text(path, json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    write_text(path, _text(content) + "\n")
+
+
+def _text(value: Any) -> str:
+    """JSON with sorted keys and every innermost object on a line of its own: one changed number, one line."""
+    if not isinstance(value, dict) or not any(isinstance(inner, dict) for inner in value.values()):
+        return json.dumps(value, sort_keys=True, allow_nan=False)
+    lines = ",\n".join(f"{json.dumps(name)}: {_text(inner)}" for name, inner in sorted(value.items()))
+    return "{\n" + textwrap.indent(lines, " ") + "\n}"
 
 
 def read_baseline(path: Path) -> Baseline:

@@ -134,23 +134,35 @@ def summary(verdicts: Sequence[Verdict]) -> str:
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> Table:
-    """The verdicts as a table for the terminal, in their order."""
-    table = Table(title=f"Against the baseline: {summary(verdicts)}", title_justify="left")
-    for title in ("state", "row", "metric"):
-        table.add_column(title, overflow="fold")
-    for title in ("baseline", "measured", "delta", "allowed"):
-        table.add_column(title, justify="right")
-    table.add_column("note", overflow="fold")
+    """The verdicts as a table, in their order; what all rows begin with stands in its title."""
+    shared = _shared_beginning([verdict.row for verdict in verdicts])
+    title = Text(f"{shared.rstrip('/') or 'records'} against the baseline: {summary(verdicts)}")
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("state", no_wrap=True)
+    for name in ("row", "metric"):
+        table.add_column(name, overflow="fold")
+    for name in ("baseline", "measured", "delta", "allowed"):
+        table.add_column(name, justify="right", no_wrap=True)
+    noted = any(verdict.note for verdict in verdicts)
+    if noted:
+        table.add_column("note", overflow="fold", min_width=20)
     for verdict in verdicts:
         cells = (
-            verdict.state, verdict.row, verdict.metric, _shown(verdict.baseline), _shown(verdict.measured),
-            _shown(verdict.delta, sign=True), _shown(verdict.tolerance), verdict.note,
+            verdict.state, verdict.row.removeprefix(shared), verdict.metric, _shown(verdict.baseline),
+            _shown(verdict.measured), _shown(verdict.delta, sign=True), _shown(verdict.tolerance),
+            *([verdict.note] if noted else []),
         )  # fmt: skip
         style = _COLOURS.get(verdict.state)
         table.add_row(
             *(Text(cell) for cell in cells), style=style
         )  # a row's name may hold brackets: no markup
     return table
+
+
+def _shared_beginning(rows: Sequence[str]) -> str:
+    """What all rows begin with, such as "toycity/labels2photo/64px/"; "" where they differ in that."""
+    beginnings = {"/".join(row.split("/")[:3]) + "/" for row in rows}
+    return beginnings.pop() if len(beginnings) == 1 else ""
 
 
 def worsening(goal: Goal, baseline: float, measured: float) -> float:

@@ -313,7 +313,7 @@ def test_the_file_is_the_same_whatever_the_order_of_the_records(tmp_path: Path) 
     content = json.loads(one.read_text())
     assert content["rows"][ROW]["metrics"]["ssim"]["values"] == [0.5, 1.5]
     assert content["rows"]["toycity/labels2photo/64px/real"]["seeds"] == [None]
-    assert len(content["protocols"]) == 2
+    assert list(content["protocols"].values()) == [PROTOCOL]
 
 
 def test_records_from_disk_are_judged_alike(tmp_path: Path) -> None:
@@ -390,21 +390,39 @@ def test_a_missing_baseline_says_how_to_write_one(tmp_path: Path) -> None:
         regress.check([run(result("ssim", 0.5))], tmp_path / "none.json")
 
 
+def shown(verdicts: list[regress.Verdict], width: int) -> list[str]:
+    console = Console(width=width)
+    with console.capture() as captured:
+        console.print(regress.verdict_table(verdicts))
+    return captured.get().splitlines()
+
+
 def test_the_table_shows_every_verdict_worst_first(tmp_path: Path) -> None:
     before = [run(result("ssim", 0.5), result("psnr", 20.0))]
     verdicts = judge(tmp_path, before, [run(result("ssim", 0.1), result("psnr", None))])
-    console = Console(width=200)
-    with console.capture() as captured:
-        console.print(regress.verdict_table(verdicts))
-    lines = [line for line in captured.get().splitlines() if ROW in line]
-    assert ["regressed" in lines[0], "missing" in lines[1]] == [True, True]
-    assert "-0.4" in lines[0]
-    assert "no weights" in lines[1]
+    title, _head, first, second = shown(verdicts, 200)
+    assert title.startswith("toycity/labels2photo/64px against the baseline: 1 regressed, 1 missing")
+    assert first.split() == ["regressed", "100", "steps/l1", "ssim", "0.5", "0.1", "-0.4", "0.01"]
+    assert second.split()[:7] == ["missing", "100", "steps/l1", "psnr", "20", "–", "–"]
+    assert second.rstrip().endswith("no weights")
+
+
+def test_a_table_without_notes_fits_a_narrow_terminal(tmp_path: Path) -> None:
+    before = [run(result("pixel_acc@10", 0.123456789)), reference(result("fd_scorer", 1234.5678, "min"))]
+    lines = shown(judge(tmp_path, before, before), 80)
+    assert len(lines) == 4
+    assert "note" not in lines[1]
 
 
 def test_the_table_does_not_take_a_label_for_markup(tmp_path: Path) -> None:
     record = run(result("ssim", 0.5), label="l1[lambda_l1=10]")
-    console = Console(width=200)
-    with console.capture() as captured:
-        console.print(regress.verdict_table(judge(tmp_path, [record], [record])))
-    assert "steps/l1[lambda_l1=10]" in captured.get()
+    assert "steps/l1[lambda_l1=10]" in shown(judge(tmp_path, [record], [record]), 200)[2]
+
+
+def test_a_changed_number_changes_one_line_of_the_file(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.json", tmp_path / "other.json"
+    regress.write_baseline([run(result("ssim", 0.5), result("psnr", 20.0))], one)
+    regress.write_baseline([run(result("ssim", 0.6), result("psnr", 20.0))], other)
+    lines = one.read_text().splitlines(), other.read_text().splitlines()
+    changed = [pair for pair in zip(*lines, strict=True) if pair[0] != pair[1]]
+    assert [("0.5" in before, "0.6" in after) for before, after in changed] == [(True, True)]
