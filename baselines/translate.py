@@ -34,7 +34,9 @@ class Checkpoint:
         generator: in train mode, on its device.
         variant, settings: what it is and how it was trained.
         source_channels: channels it expects.
-        target_dtype: "uint8" or "uint16": sample type of the pictures it makes.
+        source_dtype: "uint8" or "uint16": sample type of the sources it was trained on.
+        source_resize: "bicubic" or "nearest" (label maps): how those were resized.
+        target_dtype: sample type of the pictures it makes.
         identity: id of the run that made it.
     """
 
@@ -42,6 +44,8 @@ class Checkpoint:
     variant: Variant
     settings: TrainingSettings
     source_channels: int
+    source_dtype: str
+    source_resize: str
     target_dtype: str
     identity: str
 
@@ -53,6 +57,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "variant": asdict(checkpoint.variant),
         "settings": asdict(checkpoint.settings),
         "source_channels": checkpoint.source_channels,
+        "source_dtype": checkpoint.source_dtype,
+        "source_resize": checkpoint.source_resize,
         "target_dtype": checkpoint.target_dtype,
         "identity": checkpoint.identity,
     }
@@ -86,6 +92,8 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
             variant,
             settings,
             about["source_channels"],
+            about["source_dtype"],
+            about["source_resize"],
             about["target_dtype"],
             about["identity"],
         )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from baselines.settings import TestSettings
 from baselines.translate import Checkpoint, translate
+from bench.data.plain import list_pictures, read_pictures
 from bench.data.types import SplitArrays
 from bench.errors import UsageError
 from bench.pictures import write_png
@@ -28,36 +31,58 @@ def generate_split(
     advance: Advance,
 ) -> None:
     """Write `destination/<stem>.png` for every pair of `split`; the folder appears whole or not at all."""
-    partial = destination.with_name(f".partial-{destination.name}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    for index, name in enumerate(split.names):
-        picture = translate(checkpoint, split.source[index], test, image_seed(seed, name))
-        write_png(partial / f"{name}.png", picture)
-        advance(index + 1, "")
-    shutil.rmtree(destination, ignore_errors=True)  # an incomplete one: complete ones are never made again
-    partial.rename(destination)
+    with _whole_folder(destination) as partial:
+        for index, name in enumerate(split.names):
+            picture = translate(checkpoint, split.source[index], test, image_seed(seed, name))
+            write_png(partial / f"{name}.png", picture)
+            advance(index + 1, "")
 
 
 def translate_folder(
-    checkpoint: Checkpoint, images: Path, out: Path, test: TestSettings, seed: int, advance: Advance
+    checkpoint: Checkpoint,
+    images: Path,
+    out: Path,
+    test: TestSettings,
+    seed: int,
+    progress: Callable[[int, int], None],
 ) -> int:
     """Translate every picture of the folder `images` into `out/<stem>.png`; returns how many.
 
-    Pictures are read as the checkpoint's training read its sources: resized to its size, gray or colour
-    by its channels. Label maps (PNG with a palette) are painted with it and resized with nearest neighbour.
+    Pictures are read as the checkpoint's training read its sources: resized to its size in the same
+    way, gray or colour by its channels.
 
     Raises:
-        UsageError: for a missing or empty folder, or a picture that cannot be read; it is named, and
-            nothing is written.
+        UsageError: for a missing or empty folder, a picture that cannot be read (it is named), or an
+            `out` that is there; nothing is written then.
     """
-    from bench.data.readers import read_folder
+    if out.exists():
+        raise UsageError(f"expected a new folder for --to {out}, found one: choose another")
+    files = list_pictures(images)
+    pictures = read_pictures(
+        files,
+        size_px=checkpoint.settings.size_px,
+        channels=checkpoint.source_channels,
+        sample_type=checkpoint.source_dtype,
+        nearest=checkpoint.source_resize == "nearest",
+    )
+    with _whole_folder(out) as partial:
+        for done, (name, picture) in enumerate(pictures, start=1):
+            write_png(partial / f"{name}.png", translate(checkpoint, picture, test, image_seed(seed, name)))
+            progress(done, len(files))
+    return len(files)
 
-    size_px, channels = checkpoint.settings.size_px, checkpoint.source_channels
-    pictures = read_folder(images, size_px=size_px, channels=channels)
-    if out.exists() and any(out.iterdir()):
-        raise UsageError(f"expected an empty or new folder for --out {out}, found files: choose another")
-    for done, (name, picture) in enumerate(pictures, start=1):
-        write_png(out / f"{name}.png", translate(checkpoint, picture, test, image_seed(seed, name)))
-        advance(done, "")
-    return len(pictures)
+
+@contextmanager
+def _whole_folder(destination: Path) -> Iterator[Path]:
+    """A folder to fill, which becomes `destination` at the end, and is gone after an error."""
+    partial = destination.with_name(f".partial-{destination.name}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        shutil.rmtree(
+            destination, ignore_errors=True
+        )  # an incomplete one: a complete one is never made again
+        partial.rename(destination)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

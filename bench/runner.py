@@ -61,7 +61,8 @@ class Runner:
         write_text(files.spec, json.dumps(spec.to_dict() | {"swept": spec.swept}, indent=1) + "\n")
         bench = self.bench
         train, test = bench.train(spec.training.load_size_px), bench.test(spec.training.size_px)
-        TrainingStage(spec, files, train, test, bench.device).run(advance)
+        resize = "nearest" if bench.dataset.source_role == "labels" else "bicubic"
+        TrainingStage(spec, files, train, test, resize, bench.device).run(advance)
 
     def generate(self, spec: RunSpec, advance: Advance) -> None:
         """Predict the test split unless all predictions are there."""

@@ -35,6 +35,7 @@ class TrainingStage:
         spec, files: the run and where its files lie.
         train: training pairs at the load size.
         test: test pairs, for the sample pictures.
+        source_resize: how sources are resized, for those who use the checkpoint: "bicubic" or "nearest".
         device: as `resolve_device` takes it.
     """
 
@@ -42,6 +43,7 @@ class TrainingStage:
     files: RunFiles
     train: SplitArrays
     test: SplitArrays
+    source_resize: str
     device: str
 
     def run(self, advance: Advance) -> None:
@@ -89,6 +91,8 @@ class TrainingStage:
             self.spec.variant,
             self.spec.training,
             self.train.source.shape[3],
+            str(self.train.source.dtype),
+            self.source_resize,
             str(self.train.target.dtype),
             self.spec.id,
         )

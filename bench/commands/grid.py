@@ -201,7 +201,7 @@ def _check_output(out: Path, plans: list[Plan]) -> None:
 
 
 _PLAN_HEADS = (
-    "variant", "seed", "size", "batch", "steps", "epochs", "G parameters", "D parameters", "training",
+    "variant", "seed", "px", "batch", "steps", "epochs", "G params", "D params", "time",
 )  # fmt: skip
 
 
@@ -239,7 +239,7 @@ def _show_plans(plans: list[Plan], device: str) -> None:
             table.add_row(
                 spec.label,
                 str(spec.seed),
-                f"{settings.size_px} px",
+                str(settings.size_px),
                 str(settings.batch_size),
                 str(settings.steps),
                 f"{settings.steps * settings.batch_size / data.train_n:.3g}",

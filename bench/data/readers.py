@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from bench.data.layouts import SUFFIXES, Pair, images
+from bench.data.layouts import Pair
 from bench.data.palette import decode_colours, file_values, value_tables
 from bench.data.types import DatasetCard, Role
 from bench.errors import UsageError
@@ -92,7 +92,7 @@ class PairReader:
             UsageError: naming the file that is damaged, or of another mode or size than expected, or holds
                 label values outside the classes.
         """
-        pictures = [_open(file) for file in pair.files]
+        pictures = [decode(file) for file in pair.files]
         if self.side_by_side:
             pictures = _cut(pictures[0], pair.files[0])
         files = pair.files * 2 if self.side_by_side else pair.files
@@ -114,11 +114,11 @@ class PairReader:
         if mode == "ids":
             return self._ids(picture, file, size_px)
         if mode == "16-bit":
-            return SideArrays(_sixteen_bit(picture, file, size_px))
+            return SideArrays(sixteen_bit(picture, file, size_px))
         if role == "labels":
-            colours = np.asarray(_resize(picture, size_px, Image.Resampling.NEAREST))
+            colours = np.asarray(resized(picture, size_px, Image.Resampling.NEAREST))
             return SideArrays(colours, decode_colours(colours, self.card))
-        pixels = np.asarray(_resize(picture, size_px, Image.Resampling.BICUBIC))
+        pixels = np.asarray(resized(picture, size_px, Image.Resampling.BICUBIC))
         return SideArrays(pixels if pixels.ndim == 3 else pixels[..., None])
 
     def _ids(self, picture: Image.Image, file: Path, size_px: int) -> SideArrays:
@@ -130,52 +130,8 @@ class PairReader:
                 f"expected label values of {self.card.name} ({classes[0]}-{classes[-1]}) in {file}, found "
                 f"{', '.join(map(str, outside[:5]))}: correct the file, or give the classes an id in the card"
             )
-        ids = np.asarray(_resize(picture, size_px, Image.Resampling.NEAREST))
+        ids = np.asarray(resized(picture, size_px, Image.Resampling.NEAREST))
         return SideArrays(colours[ids], train_ids[ids])
-
-
-def read_folder(
-    folder: Path, *, size_px: int, channels: int, labels: bool = False
-) -> list[tuple[str, NDArray[Any]]]:
-    """All pictures of a plain folder as sources for a trained generator, in natural order of their names.
-
-    Args:
-        folder: holds the pictures.
-        size_px: side they are resized to.
-        channels: 3 (colour; palette pictures are painted with their palette) or 1 (gray or 16-bit; colour
-            pictures give their luminance).
-        labels: they are label maps in colours: resized nearest, as palette pictures always are.
-
-    Returns:
-        (stem, (S, S, channels) uint8 or uint16), the stems unique.
-
-    Raises:
-        UsageError: if the folder is missing or empty, two pictures share a stem, or one cannot be used.
-    """
-    if not folder.is_dir():
-        raise UsageError(f"expected a folder of pictures at {folder}, found none: check the path")
-    pictures: dict[str, NDArray[Any]] = {}
-    for file in images(folder):
-        if file.stem in pictures:
-            raise UsageError(f"expected one picture named '{file.stem}' in {folder}, found two: rename one")
-        pictures[file.stem] = _source(_open(file), file, size_px, channels, labels)
-    if not pictures:
-        raise UsageError(f"expected pictures ({', '.join(SUFFIXES)}) in {folder}, found none: check the path")
-    return list(pictures.items())
-
-
-def _source(picture: Image.Image, file: Path, size_px: int, channels: int, labels: bool) -> NDArray[Any]:
-    nearest = labels or picture.mode == "P"
-    if picture.mode == "P" and channels == 3:
-        picture = picture.convert("RGB")
-    mode = classify(picture.mode, "photo", file)
-    if channels == 3 and mode != "colour":
-        raise UsageError(f"expected colour pictures, as the generator was trained on, found {file} ({mode})")
-    if mode == "16-bit":
-        return _sixteen_bit(picture, file, size_px)
-    how = Image.Resampling.NEAREST if nearest else Image.Resampling.BICUBIC
-    resized = _resize(picture, size_px, how)
-    return np.asarray(resized if channels == 3 else resized.convert("L")).reshape(size_px, size_px, channels)
 
 
 def classify(pillow_mode: str, role: Role, file: Path) -> Mode:
@@ -216,7 +172,7 @@ def _header_mode(file: Path, role: Role) -> Mode:
     return classify(_header(file)[0], role, file)
 
 
-def _open(file: Path) -> Image.Image:
+def decode(file: Path) -> Image.Image:
     """The whole picture, upright (EXIF orientation honoured)."""
     try:
         with Image.open(file) as image:
@@ -245,18 +201,18 @@ def _cut(picture: Image.Image, file: Path) -> list[Image.Image]:
     return [picture.crop((0, 0, height, height)), picture.crop((height, 0, width, height))]
 
 
-def _resize(picture: Image.Image, size_px: int, how: Image.Resampling) -> Image.Image:
+def resized(picture: Image.Image, size_px: int, how: Image.Resampling) -> Image.Image:
     return picture if picture.size == (size_px, size_px) else picture.resize((size_px, size_px), how)
 
 
-def _sixteen_bit(picture: Image.Image, file: Path, size_px: int) -> NDArray[np.uint16]:
+def sixteen_bit(picture: Image.Image, file: Path, size_px: int) -> NDArray[np.uint16]:
     values = np.asarray(picture)
     if values.dtype.kind == "i" and (values.min() < 0 or values.max() > 65535):
         raise UsageError(
             f"expected values of 0 to 65535 in {file}, found {values.min()} to {values.max()}: rescale"
         )
     sixteen = Image.fromarray(values.astype(np.uint16))
-    return np.asarray(_resize(sixteen, size_px, Image.Resampling.NEAREST)).astype(np.uint16)[..., None]
+    return np.asarray(resized(sixteen, size_px, Image.Resampling.NEAREST)).astype(np.uint16)[..., None]
 
 
 def _size(picture: Image.Image) -> str:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (one line a metric, so that they can be compared)
 """The built-in metric keys: what each is, which way is better, and who computes it. Imports no torch."""
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def test_a_run_resumes_on_the_gpu(tmp_path: Path) -> None:
 def test_a_checkpoint_made_on_the_gpu_translates_on_both(tmp_path: Path) -> None:
     run = trainer("l1+cgan", "cuda")
     losses(run, log_every=8)
-    checkpoint = Checkpoint(run.generator, run.variant, SETTINGS, 3, "uint8", "run")
+    checkpoint = Checkpoint(run.generator, run.variant, SETTINGS, 3, "uint8", "bicubic", "uint8", "run")
     save_checkpoint(tmp_path / "g.safetensors", checkpoint)
     here = load_checkpoint(tmp_path / "g.safetensors", resolve_device("cpu"))
     there = load_checkpoint(tmp_path / "g.safetensors", resolve_device("cuda"))

@@ -44,7 +44,7 @@ def forbid_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(file: Path) -> Image.Image:
         raise AssertionError(f"decoded {file} again")
 
-    monkeypatch.setattr(readers, "_open", refuse)
+    monkeypatch.setattr(readers, "decode", refuse)
 
 
 def age(root: Path) -> None:

@@ -13,7 +13,6 @@ from PIL import Image
 from bench.data.cards import load_card
 from bench.data.datasets import Dataset, open_dataset
 from bench.data.palette import decode_colours, paint
-from bench.data.readers import read_folder
 from bench.data.types import VOID
 from bench.errors import UsageError
 
@@ -302,20 +301,3 @@ def test_toycity_is_drawn_large_enough_then_resized(cache: Path) -> None:
     assert np.array_equal(pairs.source[1], paint(pairs.labels[1], data.card))
     native = data.load("test", size_px=64, cache=cache, limit=2)
     assert np.array_equal(native.target[1], photos[0])
-
-
-def test_read_folder_for_new_pictures(tmp_path: Path) -> None:
-    save(noise(1, (20, 20, 3)), tmp_path / "10.png")
-    save(Image.fromarray(noise(2, (20, 20, 3))).quantize(8), tmp_path / "9.png")
-    (nine, painted), (ten, photo) = read_folder(tmp_path, size_px=8, channels=3)
-    assert (nine, ten) == ("9", "10")
-    stored = Image.open(tmp_path / "9.png").convert("RGB").resize((8, 8), Image.Resampling.NEAREST)
-    assert np.array_equal(painted, np.asarray(stored))
-    assert photo.shape == (8, 8, 3)
-    save(noise(3, (20, 20)), tmp_path / "gray" / "a.png")
-    assert read_folder(tmp_path / "gray", size_px=8, channels=1)[0][1].shape == (8, 8, 1)
-    with pytest.raises(UsageError, match=r"colour pictures.*a\.png \(gray\)"):
-        read_folder(tmp_path / "gray", size_px=8, channels=3)
-    (tmp_path / "none").mkdir()
-    with pytest.raises(UsageError, match="found none"):
-        read_folder(tmp_path / "none", size_px=8, channels=3)

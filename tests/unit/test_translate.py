@@ -33,7 +33,7 @@ def make(name: str = "l1", channels: tuple[int, int] = (3, 3), dtype: str = "uin
             layer.running_mean.normal_()
             layer.running_var.uniform_(0.5, 2)
     torch.nn.init.normal_(generator.up[-1][1].weight, std=0.3)  # visible differences
-    return Checkpoint(generator, variant, settings, channels[0], dtype, "run-1")
+    return Checkpoint(generator, variant, settings, channels[0], dtype, "bicubic", dtype, "run-1")
 
 
 def picture(seed: int = 0, channels: int = 3, dtype: type = np.uint8) -> NDArray[Any]:
