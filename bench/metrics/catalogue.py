@@ -29,6 +29,9 @@ class MetricInfo:
     digits: int = 3
 
 
+# One metric a line, however long.
+# fmt: off
+# ruff: noqa: E501
 _ALL = [
     MetricInfo("fcn_pixel_acc", "segmentation", "max", "FCN pixel acc.", "share of pixels of the generated photo that a segmentation network labels as the input says"),
     MetricInfo("fcn_class_acc", "segmentation", "max", "FCN class acc.", "the same, averaged over classes"),
@@ -49,6 +52,7 @@ _ALL = [
     MetricInfo("lab_b", "colour", "max", "Lab b", "the same for b (blue to yellow)"),
     MetricInfo("hf_ratio", "spectrum", 1.0, "HF ratio", "power in the upper half of the spectrum, output over target: 1 as sharp, below 1 blurry, above 1 noisy"),
 ]
+# fmt: on
 CATALOGUE: dict[str, MetricInfo] = {info.key: info for info in _ALL}
 
 
