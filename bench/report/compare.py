@@ -1,10 +1,12 @@
-"""Who is best in a column, by how much, and whether the test images can tell.
+"""Who is best in a column, by how much, and whether test images and seeds can tell.
 
-The rule, as pages state it: the best is distinguishable from the runner-up if the 95 % bootstrap interval
-of their difference over the same test images leaves out 0 (where per-image values are at hand), else if
-their own 95 % intervals over test images do not overlap, else (no such intervals, several seeds) if the
-95 % interval of their difference over seeds leaves out 0; and, in every case where both have several
-seeds, if no seed of the runner-up is better than any seed of the best.
+The rule, as pages state it: the best is distinguishable from the runner-up if
+
+1. the 95 % bootstrap interval of their difference over the same test images leaves out 0; where values by
+   image are not at hand, if their own intervals over test images do not overlap; and
+2. where both have several seeds, the 95 % interval of their difference over seeds leaves out 0.
+
+A test that has nothing to go by is left out; where both have nothing, no lead is claimed.
 """
 
 from __future__ import annotations
@@ -32,10 +34,10 @@ class Standing:
     Attributes:
         best, runner_up: the rows; no runner-up where a single row has a value.
         difference: best minus runner-up, in the metric's own unit and sign.
-        interval: 95 % interval of the difference: over test images where per-image values allow one, over
-            seeds where `basis` says so, else None.
+        interval: 95 % interval of the difference: over seeds where `basis` is "seeds", else over test
+            images, or None where values by image are not at hand.
         distinguishable: by the rule above.
-        basis: what decided: "paired", "intervals", "over seeds", "seeds" (they overlap), "none" (no data).
+        basis: what decided: "images", "seeds", or "none" (nothing to go by).
     """
 
     best: Row
@@ -56,27 +58,26 @@ def standing(section: Section, column: Column) -> Standing | None:
     if len(ranked) == 1:
         return Standing(best, None, None, None, False, "none")
     other, runner_up = ranked[1]
-    paired = paired_over_seeds(best, runner_up, column)
     ours, theirs = best.cells[column.id], runner_up.cells[column.id]
-    interval = paired.interval if paired else None
-    if not seeds_agree(column, ours, theirs):
-        return Standing(best, runner_up, value - other, interval, False, "seeds")
+    over_seeds = seed_interval(column, ours, theirs)
+    interval, by_images = _by_images(best, runner_up, column)
+    seeds_tell = None if over_seeds is None else leaves_out_zero(over_seeds)
+    if over_seeds is not None and (by_images is None or (by_images and not seeds_tell)):
+        return Standing(best, runner_up, value - other, over_seeds, bool(seeds_tell), "seeds")
+    basis = "none" if by_images is None else "images"
+    return Standing(best, runner_up, value - other, interval, bool(by_images), basis)
+
+
+def _by_images(best: Row, other: Row, column: Column) -> tuple[tuple[float, float] | None, bool | None]:
+    """Interval of the difference over test images, if there is one, and whether the images can tell."""
+    paired = paired_over_seeds(best, other, column)
     if paired is not None and paired.interval is not None and column.goal in ("max", "min"):
-        distinct = paired.distinguishable
-        return Standing(best, runner_up, value - other, interval, distinct, "paired")
-    apart = intervals_apart(column, ours.interval, theirs.interval)
-    if apart is None and (over_seeds := seed_interval(ours, theirs)) is not None:
-        distinct = over_seeds[0] > 0 or over_seeds[1] < 0
-        return Standing(best, runner_up, value - other, over_seeds, distinct, "over seeds")
-    basis = "none" if apart is None else "intervals"
-    return Standing(best, runner_up, value - other, interval, bool(apart), basis)
+        return paired.interval, paired.distinguishable
+    return None, intervals_apart(column, best.cells[column.id].interval, other.cells[column.id].interval)
 
 
-def seeds_agree(column: Column, ours: Cell, theirs: Cell) -> bool:
-    """Whether every seed of ours beats every seed of theirs; True where either has one seed only."""
-    if min(len(ours.values), len(theirs.values)) < 2:
-        return True
-    return min(map(column.merit, ours.values)) > max(map(column.merit, theirs.values))
+def leaves_out_zero(interval: tuple[float, float]) -> bool:
+    return interval[0] > 0 or interval[1] < 0
 
 
 def intervals_apart(
@@ -90,19 +91,26 @@ def intervals_apart(
     return ours[0] > theirs[1] or theirs[0] > ours[1]
 
 
-def seed_interval(ours: Cell, theirs: Cell) -> tuple[float, float] | None:
-    """95 % interval of the difference of two means over seeds (Welch 1947); None below two seeds each."""
+def seed_interval(column: Column, ours: Cell, theirs: Cell) -> tuple[float, float] | None:
+    """95 % interval of the difference of two means over seeds (Welch 1947); None below two seeds each.
+
+    Where the metric has a target, of the mean distances from it.
+    """
     if min(len(ours.values), len(theirs.values)) < 2:
         return None
-    a, b = np.asarray(ours.values), np.asarray(theirs.values)
-    parts = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
+    aimed = column.goal not in ("max", "min")
+    a, b = (
+        np.array([column.distance(value) if aimed else value for value in cell.values])
+        for cell in (ours, theirs)
+    )
+    difference = float(a.mean() - b.mean())
+    parts = float(a.var(ddof=1)) / len(a), float(b.var(ddof=1)) / len(b)
     if sum(parts) == 0:
-        return None
+        return difference, difference
     from scipy.stats import t
 
     freedom = sum(parts) ** 2 / (parts[0] ** 2 / (len(a) - 1) + parts[1] ** 2 / (len(b) - 1))
     half = float(t.ppf(0.975, freedom)) * math.sqrt(sum(parts))
-    difference = float(a.mean() - b.mean())
     return difference - half, difference + half
 
 

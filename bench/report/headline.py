@@ -70,14 +70,7 @@ def _sentence(section: Section, column: Column, found: Standing) -> str:
     other = found.runner_up.cells[column.id].mean
     assert other is not None
     assert found.difference is not None
-    gap = column.text(abs(found.difference))
-    if found.interval is not None:
-        ends = sorted(abs(end) for end in found.interval)
-        one_sided = found.interval[0] * found.interval[1] > 0
-        shown = ends if one_sided else sorted(found.interval)
-        if not one_sided and found.difference < 0:
-            shown = sorted(-end for end in found.interval)
-        gap += f" [{column.text(shown[0])}, {column.text(shown[1])}]"
+    gap = f"{column.text(abs(found.difference))}{_span(column, found)}"
     if found.distinguishable:
         side = "above" if found.difference > 0 else "below"
         lower = "" if column.goal == "max" else ", where lower is better"
@@ -91,12 +84,20 @@ def _sentence(section: Section, column: Column, found: Standing) -> str:
     )
 
 
+def _span(column: Column, found: Standing) -> str:
+    """The interval of the difference, counted as the difference is: from the best's side."""
+    if found.interval is None or found.difference is None:
+        return ""
+    sign = 1 if found.difference >= 0 else -1
+    low, high = sorted(sign * end for end in found.interval)
+    over = " over seeds" if found.basis == "seeds" else ""
+    return f" [{column.text(low)}, {column.text(high)}]{over}"
+
+
 def _undecided(found: Standing, gap: str) -> str:
-    if found.basis == "seeds":
-        return f"cannot be told apart: their seeds overlap (difference of the means {gap})"
     if found.basis == "none":
         return f"differ by {gap}; one seed and no interval: whether that is a lead is not known"
-    return f"cannot be told apart: the difference is {gap}"
+    return f"cannot be told apart: they differ by {gap}"
 
 
 def _target_sentence(section: Section, column: Column, found: Standing, value: float) -> str:

@@ -242,6 +242,8 @@ def class_heat_map(section: Section, colours: Colours) -> Plot | None:
         frame, annot=True, fmt=".2f", cmap="cividis", vmin=0, vmax=1, cbar=False, ax=ax,
         annot_kws={"fontsize": 8}, linewidths=0.5, linecolor=_RULE,
     )  # fmt: skip
+    for value, text in zip(frame.to_numpy()[frame.notna()], ax.texts, strict=True):
+        text.set_color("#161617" if value > 0.5 else "#ffffff")
     ax.set(xlabel="", ylabel="")
     ax.xaxis.tick_top()
     ax.tick_params(length=0)

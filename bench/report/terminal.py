@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich import box
 from rich.console import Group
@@ -18,18 +19,19 @@ from bench.report.tables import CellView, ComparisonTable, RowView, comparison, 
 _GAP = 3  # padding and rule between two columns
 
 
-def terminal_table(records: Sequence[RunRecord], width: int | None = None) -> Table:
+def terminal_table(records: Sequence[RunRecord], width: int | None = None, out: Path | None = None) -> Table:
     """Rows = variants over seeds, reference rows below a rule; a table a section and as many blocks of
     columns as the width takes.
 
     Args:
         records: of one or more data sets.
         width: columns of the terminal; found out when not given.
+        out: their output folder: its values by test image sharpen the judgement, as in the report.
     """
     outer = Table.grid()
     outer.add_column()
     width = _terminal_width() if width is None else width
-    for section in sections([Entry(record) for record in records]):
+    for section in sections([Entry(record, out) for record in records]):
         table = comparison(section)
         outer.add_row(Text(f"\n{section.title} (N = {table.n})", style="bold"))
         if not section.columns:
@@ -39,10 +41,14 @@ def terminal_table(records: Sequence[RunRecord], width: int | None = None) -> Ta
     return outer
 
 
-def terminal_notes(records: Sequence[RunRecord]) -> list[str]:
-    """What belongs below the table: the findings in words, reasons for gaps, failed runs."""
+def terminal_notes(records: Sequence[RunRecord], out: Path | None = None) -> list[str]:
+    """What belongs below the table: the findings in words, reasons for gaps, failed runs.
+
+    Args:
+        records, out: as for `terminal_table`.
+    """
     lines: list[str] = []
-    made = sections([Entry(record) for record in records])
+    made = sections([Entry(record, out) for record in records])
     for section in made:
         table = comparison(section)
         prefix = f"{section.title}: " if len(made) > 1 else ""

@@ -117,18 +117,18 @@ def test_bold_follows_the_goal() -> None:
 
 
 def test_bold_needs_agreeing_seeds() -> None:
-    tight = (0.40, 0.401)
-    ours = [make("l1", 0.50, seed=0, interval=(0.499, 0.501)), make("l1", 0.40, seed=1, interval=tight)]
+    """Their intervals over images are far apart, and every seed beats every seed: still only two seeds."""
+    ours = [make("l1", v, seed=s, interval=(v - 0.001, v + 0.001)) for s, v in enumerate((0.60, 0.44))]
     theirs = [make("gan", 0.42, seed=s, interval=(0.4199, 0.4201)) for s in (0, 1)]
     assert bold(ours + theirs) == []
     section = one_section(ours + theirs)
     found = standing(section, section.columns[0])
     assert found is not None
     assert found.basis == "seeds"
+    assert not found.distinguishable
 
 
 def test_without_image_intervals_seeds_decide() -> None:
-    """Welch's interval over seeds: difference 1.5, standard error sqrt(0.02 / 3 * 2) ..."""
     values = {"l1": (4.0, 4.1, 3.9), "gan": (5.5, 5.6, 5.4)}
     records = [make(k, v, key="fd_scorer", seed=s) for k, vs in values.items() for s, v in enumerate(vs)]
     section = one_section(records)
@@ -174,7 +174,7 @@ def test_paired_confusion_matrices(tmp_path: Path) -> None:
     assert found.interval is not None
     assert found.difference is not None
     assert found.interval[0] < found.difference < found.interval[1]
-    assert found.basis == "paired"
+    assert found.basis == "images"
 
 
 def _confusion(right: float) -> np.ndarray:
