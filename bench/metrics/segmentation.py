@@ -166,7 +166,7 @@ class SegmentationMetric:
         if batch.labels is None:
             raise ValueError("expected labels with every batch of a split that has them, found none")
         if self._family == "fcn":
-            pictures = torch.from_numpy(np.ascontiguousarray(batch.prediction)).permute(0, 3, 1, 2)
+            pictures = torch.from_numpy(np.array(batch.prediction)).permute(0, 3, 1, 2)
             predicted = self._context.scorer.segment(pictures).cpu().numpy()
         else:
             predicted = nearest_class(batch.prediction, self._context.card)

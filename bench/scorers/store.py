@@ -131,7 +131,7 @@ def get_scorer(
         raise UsageError(
             f"expected classes in the card of {card.name} to train a scorer, found none: add some"
         )
-    recipe = default_recipe(network_name, size_px)
+    recipe = default_recipe(network_name, size_px, len(photos))
     recipe = replace(recipe, steps=budget) if budget is not None else recipe
     folder = scorer_dir(
         cache, network_name, classes=classes, data_key=data_key, size_px=size_px, seed=seed, recipe=recipe

@@ -42,20 +42,24 @@ class Recipe:
     """
 
     steps: int
-    batch_size: int = 16
-    lr: float = 2e-3
-    max_zoom: float = 1.4
+    batch_size: int = 8
+    lr: float = 1e-3
+    max_zoom: float = 1.2
     brightness: float = 0.2
     balance: float = 0.25
 
 
-def default_recipe(network_name: str, size_px: int) -> Recipe:
-    """The recipe of a built-in network at a size; a plugged-in one gets the small network's."""
+def default_recipe(network_name: str, size_px: int, n: int) -> Recipe:
+    """The recipe of a built-in network for n photos of a size; a plugged-in one gets the small network's.
+
+    Ten passes, within limits that keep training on two CPU cores to minutes (docs/scorers.md has them).
+    """
+    passes = 10 * n // Recipe.batch_size
+    if network_name == "fcn8s":  # a random start needs more, and a GPU
+        return Recipe(steps=min(max(4 * passes, 1000), 20000), lr=1e-4)
     if network_name == "fcn-lite0":
-        return Recipe(steps=1000, batch_size=16, lr=1e-3)
-    if network_name == "fcn8s":
-        return Recipe(steps=20000, batch_size=8, lr=1e-4)
-    return Recipe(steps=700 if size_px <= 64 else 600)
+        return Recipe(steps=min(max(passes, 200), 900), lr=1e-3)
+    return Recipe(steps=min(max(passes, 200), 1200), lr=6e-3)
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,7 @@ def train_scorer(
         UsageError: for an unknown network, or too few labelled photos.
     """
     photos = photos if photos.shape[-1] == 3 else np.repeat(photos, 3, axis=-1)
-    recipe = recipe or default_recipe(network_name, photos.shape[1])
+    recipe = recipe or default_recipe(network_name, photos.shape[1], len(photos))
     held = held_out_indices(len(photos)) if len(photos) > 1 else np.zeros(0, np.int64)
     kept = np.setdiff1d(np.arange(len(photos)), held)
     counts = _class_counts(labels, kept, len(class_names))
