@@ -143,14 +143,16 @@ def verdict_table(verdicts: Sequence[Verdict]) -> Table:
         table.add_column(name, overflow="fold")
     for name in ("baseline", "measured", "delta", "allowed"):
         table.add_column(name, justify="right", no_wrap=True)
-    noted = any(verdict.note for verdict in verdicts)
-    if noted:
-        table.add_column("note", overflow="fold", min_width=20)
+    notes = list(dict.fromkeys(verdict.note for verdict in verdicts if verdict.note))
+    if notes:
+        table.add_column("note", no_wrap=True)
+        said = "\n".join(f"[{number}] {note}" for number, note in enumerate(notes, start=1))
+        table.caption, table.caption_justify = Text(said), "left"
     for verdict in verdicts:
         cells = (
             verdict.state, verdict.row.removeprefix(shared), verdict.metric, _shown(verdict.baseline),
             _shown(verdict.measured), _shown(verdict.delta, sign=True), _shown(verdict.tolerance),
-            *([verdict.note] if noted else []),
+            *([f"[{notes.index(verdict.note) + 1}]" if verdict.note else ""] if notes else []),
         )  # fmt: skip
         style = _COLOURS.get(verdict.state)
         table.add_row(

@@ -400,11 +400,11 @@ def shown(verdicts: list[regress.Verdict], width: int) -> list[str]:
 def test_the_table_shows_every_verdict_worst_first(tmp_path: Path) -> None:
     before = [run(result("ssim", 0.5), result("psnr", 20.0))]
     verdicts = judge(tmp_path, before, [run(result("ssim", 0.1), result("psnr", None))])
-    title, _head, first, second = shown(verdicts, 200)
+    title, _head, first, second, note = shown(verdicts, 200)
     assert title.startswith("toycity/labels2photo/64px against the baseline: 1 regressed, 1 missing")
     assert first.split() == ["regressed", "100", "steps/l1", "ssim", "0.5", "0.1", "-0.4", "0.01"]
-    assert second.split()[:7] == ["missing", "100", "steps/l1", "psnr", "20", "–", "–"]
-    assert second.rstrip().endswith("no weights")
+    assert second.split() == ["missing", "100", "steps/l1", "psnr", "20", "–", "–", "–", "[1]"]
+    assert note.strip() == "[1] no weights"
 
 
 def test_a_table_without_notes_fits_a_narrow_terminal(tmp_path: Path) -> None:
