@@ -11,6 +11,7 @@ from baselines.engine import resolve_device
 from baselines.settings import TestSettings
 from baselines.trainer import Trainer
 from baselines.translate import Checkpoint, save_checkpoint, translate
+from bench.data.cache import release_pages
 from bench.data.types import SplitArrays
 from bench.errors import UsageError
 from bench.files import atomic_path, write_text
@@ -62,6 +63,7 @@ class TrainingStage:
                 raise UsageError(f"{error}: delete it to train this run from the start") from None
         saved = time.monotonic()
         for entry in trainer.train(log_every=log_every(spec.training.steps)):
+            release_pages(self.train)
             step = int(entry["step"])
             advance(step, remark(entry))
             if step == spec.training.steps:

@@ -1,0 +1,235 @@
+"""The real command on the embedded data set, small: from variants to report, and what happens in between."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from bench import training
+from bench.cli import invoke
+from bench.records import RunRecord, read_records
+
+SMALL = ["--dataset", "toycity", "--size", "32", "--base-filters", "8", "--device", "cpu", "--threads", "1"]
+FEW = ["--train-limit", "60", "--test-limit", "12"]
+GRID = ["run", "--variants", "l1,l1+cgan", "--steps", "40", *SMALL, *FEW]
+QUICK = ["--metrics", "ssim,hf_ratio"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished grid with all metrics."""
+    out = tmp_path_factory.mktemp("grid") / "out"
+    assert invoke([*GRID, "--out", str(out)]) == 0
+    return out
+
+
+def by_label(out: Path) -> dict[str, RunRecord]:
+    return {record.label: record for record in read_records(out)}
+
+
+def test_every_stage_leaves_its_files(finished: Path) -> None:
+    records = by_label(finished)
+    assert set(records) == {"l1", "l1+cgan", "real", "copy", "nearest"}
+    for label in ("l1", "l1+cgan"):
+        record = records[label]
+        pictures = sorted((finished / "predictions" / record.id).iterdir())
+        assert len(pictures) == 12
+        assert Image.open(pictures[0]).size == (32, 32)
+        run = finished / "runs" / record.id
+        assert {path.name for path in run.iterdir()} == {
+            "spec.json", "checkpoint.safetensors", "history.json", "samples",
+        }  # fmt: skip
+        assert len(list((run / "samples").iterdir())) == 10
+    report = {path.name for path in (finished / "report").iterdir()}
+    assert {"index.html", "report.md", "results.csv"} <= report
+    assert set(pd.read_csv(finished / "report" / "results.csv")["label"]) == set(records)
+
+
+def test_records_hold_what_was_done(finished: Path) -> None:
+    record = by_label(finished)["l1+cgan"]
+    assert record.status == "finished"
+    assert record.spec["training"]["steps"] == 40
+    assert record.spec["data"]["test_n"] == 12
+    assert record.history[-1]["step"] == 40
+    assert {"loss_l1", "loss_g_gan", "loss_d"} <= record.history[-1].keys()
+    assert {"train", "generate", "score", "seconds_per_step"} <= record.timings.keys()
+    assert record.environment["device"] == "cpu"
+    assert record.results["ssim"].n == 12
+    assert record.results["fid"].value is None
+    assert "bench data fetch inception" in str(record.results["fid"].reason)
+    per_image = pd.read_parquet(finished / "records" / f"{record.id}.parquet")
+    assert list(per_image["name"]) == sorted(per_image["name"])
+    assert per_image["ssim"].mean() == pytest.approx(record.results["ssim"].value)
+    assert record.results["fcn_class_iou"].protocol == by_label(finished)["l1"].results["fcn_class_iou"].protocol
+
+
+def test_reference_rows_are_measured(finished: Path) -> None:
+    records = by_label(finished)
+    assert records["real"].results["ssim"].value is None
+    assert records["real"].results["hf_ratio"].value == pytest.approx(1, abs=0.2)
+    best = max(records[label].results["fcn_class_iou"].value or 0 for label in ("l1", "l1+cgan"))
+    assert (records["real"].results["fcn_class_iou"].value or 0) > best
+    source = Image.open(finished / records["copy"].gallery.sources / f"{records['copy'].gallery.names[0]}.png")  # type: ignore[union-attr]
+    copied = Image.open(finished / str(records["copy"].gallery.predictions) / f"{records['copy'].gallery.names[0]}.png")  # type: ignore[union-attr]
+    assert np.array_equal(np.asarray(source), np.asarray(copied))
+
+
+def test_a_second_time_everything_is_skipped(
+    finished: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_work(*_: object) -> None:
+        raise AssertionError("finished work was done again")
+
+    monkeypatch.setattr("bench.runner.TrainingStage", no_work)
+    monkeypatch.setattr("bench.runner.generate_split", no_work)
+    monkeypatch.setattr("bench.runner.score", no_work)
+    before = {path: path.read_bytes() for path in (finished / "records").iterdir()}
+    assert invoke([*GRID, "--out", str(finished)]) == 0
+    assert {path: path.read_bytes() for path in (finished / "records").iterdir()} == before
+    captured = capfd.readouterr()
+    assert captured.err.count("finished before, skipped") == 2
+    assert "l1+cgan" in captured.out
+    assert "report:" in captured.out
+
+
+def test_other_metrics_score_again_without_training(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    out = tmp_path / "copy"
+    shutil.copytree(finished, out)
+    monkeypatch.setattr("bench.runner.TrainingStage", None)
+    assert invoke([*GRID, "--out", str(out), *QUICK]) == 0
+    assert set(by_label(out)["l1"].results) == {"ssim", "hf_ratio"}
+    assert by_label(out)["l1"].results["ssim"] == by_label(finished)["l1"].results["ssim"]
+    assert invoke(["score", str(out), "--device", "cpu", "--metrics", "psnr"]) == 0
+    assert set(by_label(out)["real"].results) == {"psnr"}
+
+
+def test_seeded_runs_repeat_bit_for_bit(finished: Path, tmp_path: Path) -> None:
+    assert invoke([*GRID, "--out", str(tmp_path / "again")]) == 0
+    first, second = by_label(finished), by_label(tmp_path / "again")
+    for label, record in first.items():
+        assert second[label].results == record.results
+        assert second[label].id == record.id
+    run = f"runs/{first['l1+cgan'].id}/checkpoint.safetensors"
+    assert (finished / run).read_bytes() == (tmp_path / "again" / run).read_bytes()
+
+
+def test_interrupted_training_goes_on_as_if_it_had_not_been(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(training, "_SAVE_EVERY_SECONDS", 0.0)
+    remark = training.remark
+
+    def interrupt(entry: dict[str, float]) -> str:
+        if entry["step"] == 20:
+            raise KeyboardInterrupt
+        return remark(entry)
+
+    monkeypatch.setattr(training, "remark", interrupt)
+    out = tmp_path / "out"
+    grid = [*GRID, "--out", str(out), *QUICK, "--scorer", "none"]
+    assert invoke(grid) == 130
+    assert "the same command goes on" in capfd.readouterr().err
+    assert len(list(out.glob("runs/*/state.safetensors"))) == 1
+    monkeypatch.setattr(training, "remark", remark)
+    assert invoke(grid) == 0
+    assert not list(out.glob("runs/*/state.safetensors"))
+    for label in ("l1", "l1+cgan"):
+        run = f"runs/{by_label(finished)[label].id}/checkpoint.safetensors"
+        assert (out / run).read_bytes() == (finished / run).read_bytes()
+
+
+def test_a_run_that_fails_is_recorded_and_the_others_finish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    stage = training.TrainingStage.run
+
+    def fail_for_l1(self: training.TrainingStage, advance: object) -> None:
+        if self.spec.label == "l1":
+            raise RuntimeError("out of memory <b>")
+        stage(self, advance)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(training.TrainingStage, "run", fail_for_l1)
+    out = tmp_path / "out"
+    grid = [*GRID, "--out", str(out), *QUICK, "--scorer", "none"]
+    assert invoke(grid) == 4
+    assert "1 of 2 runs failed" in capfd.readouterr().err
+    records = by_label(out)
+    assert (records["l1"].status, records["l1+cgan"].status) == ("failed", "finished")
+    assert "out of memory" in str(records["l1"].error)
+    assert "out of memory &lt;b&gt;" in (out / "report" / "index.html").read_text(encoding="utf-8")
+    monkeypatch.undo()
+    monkeypatch.setenv("PIX2PIX_BENCH_CACHE", str(tmp_path / "cache"))
+    assert invoke(grid) == 0
+    assert by_label(out)["l1"].status == "finished"
+
+
+def test_single_stages_and_new_pictures(tmp_path: Path, finished: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ["--variants", "l1", "--steps", "40", *SMALL, *FEW, "--out", str(out)]
+    assert invoke(["train", *arguments]) == 0
+    assert not (out / "predictions").exists()
+    assert invoke(["generate", str(out), "--device", "cpu", "--threads", "1"]) == 0
+    record = by_label(finished)["l1"]
+    made, wanted = (folder / "predictions" / record.id for folder in (out, finished))
+    assert {p.name: p.read_bytes() for p in made.iterdir()} == {p.name: p.read_bytes() for p in wanted.iterdir()}
+    assert invoke(["score", str(out), "--device", "cpu", *QUICK, "--scorer", "none"]) == 0
+    assert by_label(out)["l1"].results["ssim"] == record.results["ssim"]
+    assert invoke(["report", str(out), str(finished), "--to", str(tmp_path / "both")]) == 0
+    assert (tmp_path / "both" / "index.html").is_file()
+
+    checkpoint = out / "runs" / record.id / "checkpoint.safetensors"
+    sources = out / str(record.gallery.sources)  # type: ignore[union-attr]
+    new = ["generate", "--checkpoint", str(checkpoint), "--images", str(sources), "--device", "cpu"]
+    assert invoke([*new, "--to", str(tmp_path / "new")]) == 0
+    for path in sources.iterdir():
+        assert (tmp_path / "new" / path.name).read_bytes() == (wanted / path.name).read_bytes()
+    assert invoke([*new, "--to", str(tmp_path / "new")]) == 2
+
+
+def test_dry_run_shows_the_grid_and_writes_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert invoke([*GRID, "--out", str(out), "--dry-run"]) == 0
+    shown = capfd.readouterr().out
+    assert "l1+cgan" in shown
+    assert "nothing was written" in shown
+    assert not out.exists()
+
+
+def test_sizes_sweeps_and_own_folders(tmp_path: Path, write_pairs) -> None:  # type: ignore[no-untyped-def]
+    write_pairs(tmp_path / "mine", {"train": 5, "test": 3}, size_px=32)
+    out = tmp_path / "out"
+    arguments = ["--dataset", "mine", "--data-root", str(tmp_path / "mine"), "--variants", "l1+cgan,encdec:l1"]
+    grid = [*arguments, "--direction", "target2source", "--set", "size_px=32,64", "--steps", "3", *SMALL[4:]]
+    assert invoke(["run", *grid, *QUICK, "--out", str(out)]) == 0
+    runs = [record for record in read_records(out) if record.kind == "run"]
+    assert {(run.label, run.spec["training"]["size_px"]) for run in runs} == {
+        (f"{name}[size_px={size}]", size) for name in ("l1+cgan", "encdec:l1") for size in (32, 64)
+    }
+    assert {run.direction for run in runs} == {"target2source"}
+
+
+@pytest.mark.parametrize("kind", ["variants", "datasets", "metrics", "suites", "scorers", "fields"])
+def test_lists(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
+    wanted = {
+        "variants": "l1+cgan/16", "datasets": "edges2shoes", "metrics": "hf_ratio",
+        "suites": "receptive-field", "scorers": "fcn8s", "fields": "lambda_l1",
+    }  # fmt: skip
+    assert invoke(["list", kind]) == 0
+    assert wanted[kind] in capfd.readouterr().out
+
+
+def test_scorer_train_says_how_well_it_sees(finished: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    size = ["--size", "32", "--train-limit", "60", "--device", "cpu"]
+    assert invoke(["scorer", "train", "--dataset", "toycity", *size]) == 0
+    shown = capfd.readouterr().out
+    hash_used = by_label(finished)["real"].results["fcn_class_iou"].protocol
+    assert json.dumps(hash_used).count(shown.split("hash: ")[-1].strip()[:8]) >= 1
