@@ -148,7 +148,7 @@ def _seed_dots(ax: Axes, rows: list[Row], column: Column) -> None:
             spread = np.linspace(-0.14, 0.14, len(cell.values))
             ax.plot(
                 cell.values, position + spread, linestyle="", marker="o", markersize=3.4,
-                markerfacecolor="#ffffff", markeredgecolor=_INK, markeredgewidth=0.8, zorder=4,
+                markerfacecolor="#ffffff", markeredgecolor="#161617", markeredgewidth=0.8, zorder=4,
             )  # fmt: skip
 
 
@@ -389,6 +389,7 @@ def _legend(
         f"\u2009{name}" if name.startswith("_") else name for name, *_ in entries
     ]  # "_x" would be hidden
     across = max(1, min(len(names), int(figure.get_figwidth() * 11 // (max(map(len, names)) + 6))))
+    figure.set_figheight(figure.get_figheight() + 0.19 * (math.ceil(len(names) / across) - 1))
     figure.legend(handles, names, loc="outside upper left", ncols=across, handlelength=2, columnspacing=1.4)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from bench.metrics.catalogue import CATALOGUE
 from bench.records import RunRecord
 from bench.report import tables
 from bench.report.colours import variant_colours
@@ -177,9 +178,9 @@ def _duration(seconds: float | None) -> str:
 
 
 def _context(views: list[SectionView], colours: Mapping[str, str], notes: list[str]) -> dict[str, Any]:
-    keys = dict.fromkeys(c.info.key for view in views for c in view.section.columns)
-    missing = {key for view in views for e in view.section.entries for key in e.record.results}
-    infos = [info_of(key) for key in [*keys, *sorted(missing - set(keys))]]
+    found = {key for view in views for e in view.section.entries for key in e.record.results}
+    infos = [info_of(key) for key in [*(k for k in CATALOGUE if k in found), *sorted(found - set(CATALOGUE))]]
+    columns = {c.info.key: c for view in reversed(views) for c in view.section.columns}
     references = dict.fromkeys(row.label for view in views for row in view.section.references)
     names = list(dict.fromkeys(view.section.dataset for view in views))
     return {
@@ -187,10 +188,7 @@ def _context(views: list[SectionView], colours: Mapping[str, str], notes: list[s
         "colours": colours,
         "notes": notes,
         "title": f"pix2pix variants on {', '.join(names)}",
-        "glossary": [
-            (info, next((c for v in views for c in v.section.columns if c.info.key == info.key), None))
-            for info in infos
-        ],
+        "glossary": [(info, columns.get(info.key)) for info in infos],
         "references": [(name, tables.REFERENCE_ABOUT.get(name, "")) for name in references],
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "svg": lambda plot: Markup(plot.svg),  # drawn here; texts in it were escaped by the drawing

@@ -177,7 +177,8 @@ def write_run(out: Path, label: str, seed: int, **fields: Any) -> RunRecord:
         created=f"2026-01-0{1 + seed}T10:00:00+00:00",
     )  # fmt: skip
     record = replace(record, **fields)
-    pictures(out, run, label, names)
+    if record.gallery is not None:
+        pictures(out, run, label, names)
     write_record(out, record, per_image if record.status == "finished" else None)
     return record
 
