@@ -11,12 +11,13 @@ import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Literal
 
 from bench.errors import UsageError
 from bench.files import atomic_path, write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA_VERSION = 1
 Goal = Literal["max", "min"] | float
@@ -195,6 +196,8 @@ def read_per_image(out: Path, record: RunRecord) -> pd.DataFrame | None:
     path = per_image_path(out, record.id)
     if not path.is_file():
         return None
+    import pandas as pd
+
     try:
         return pd.read_parquet(path)
     except Exception as error:

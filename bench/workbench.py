@@ -200,16 +200,19 @@ def data_spec(dataset: Dataset, train_limit: int | None, test_limit: int | None)
 
 
 def check_judge(choice: ScoringChoice) -> None:
-    """Refuse unknown scorers and metrics before anything is trained.
+    """Refuse unknown scorers and metrics, and weights that are not there, before anything is trained.
 
     Raises:
-        UsageError: with the nearest known name.
+        UsageError: with the nearest known name, or the path.
     """
     from bench import plugins
     from bench.errors import unknown_name
     from bench.scoring import families_for
 
+    from bench.data.fetch import find_inception
+
     families_for(choice.metrics)
+    find_inception(choice.inception_weights)
     known: Sequence[str] = ["auto", "none", *plugins.names("scorers")]
     if choice.scorer not in known:
         raise unknown_name("scorer", choice.scorer, known, "bench list scorers")

@@ -65,7 +65,9 @@ def test_records_hold_what_was_done(finished: Path) -> None:
     per_image = pd.read_parquet(finished / "records" / f"{record.id}.parquet")
     assert list(per_image["name"]) == sorted(per_image["name"])
     assert per_image["ssim"].mean() == pytest.approx(record.results["ssim"].value)
-    assert record.results["fcn_class_iou"].protocol == by_label(finished)["l1"].results["fcn_class_iou"].protocol
+    assert (
+        record.results["fcn_class_iou"].protocol == by_label(finished)["l1"].results["fcn_class_iou"].protocol
+    )
 
 
 def test_reference_rows_are_measured(finished: Path) -> None:
@@ -74,8 +76,12 @@ def test_reference_rows_are_measured(finished: Path) -> None:
     assert records["real"].results["hf_ratio"].value == pytest.approx(1, abs=0.2)
     best = max(records[label].results["fcn_class_iou"].value or 0 for label in ("l1", "l1+cgan"))
     assert (records["real"].results["fcn_class_iou"].value or 0) > best
-    source = Image.open(finished / records["copy"].gallery.sources / f"{records['copy'].gallery.names[0]}.png")  # type: ignore[union-attr]
-    copied = Image.open(finished / str(records["copy"].gallery.predictions) / f"{records['copy'].gallery.names[0]}.png")  # type: ignore[union-attr]
+    source = Image.open(
+        finished / records["copy"].gallery.sources / f"{records['copy'].gallery.names[0]}.png"
+    )  # type: ignore[union-attr]
+    copied = Image.open(
+        finished / str(records["copy"].gallery.predictions) / f"{records['copy'].gallery.names[0]}.png"
+    )  # type: ignore[union-attr]
     assert np.array_equal(np.asarray(source), np.asarray(copied))
 
 
@@ -180,7 +186,9 @@ def test_single_stages_and_new_pictures(tmp_path: Path, finished: Path) -> None:
     assert invoke(["generate", str(out), "--device", "cpu", "--threads", "1"]) == 0
     record = by_label(finished)["l1"]
     made, wanted = (folder / "predictions" / record.id for folder in (out, finished))
-    assert {p.name: p.read_bytes() for p in made.iterdir()} == {p.name: p.read_bytes() for p in wanted.iterdir()}
+    assert {p.name: p.read_bytes() for p in made.iterdir()} == {
+        p.name: p.read_bytes() for p in wanted.iterdir()
+    }
     assert invoke(["score", str(out), "--device", "cpu", *QUICK, "--scorer", "none"]) == 0
     assert by_label(out)["l1"].results["ssim"] == record.results["ssim"]
     assert invoke(["report", str(out), str(finished), "--to", str(tmp_path / "both")]) == 0
@@ -207,7 +215,14 @@ def test_dry_run_shows_the_grid_and_writes_nothing(tmp_path: Path, capfd: pytest
 def test_sizes_sweeps_and_own_folders(tmp_path: Path, write_pairs) -> None:  # type: ignore[no-untyped-def]
     write_pairs(tmp_path / "mine", {"train": 5, "test": 3}, size_px=32)
     out = tmp_path / "out"
-    arguments = ["--dataset", "mine", "--data-root", str(tmp_path / "mine"), "--variants", "l1+cgan,encdec:l1"]
+    arguments = [
+        "--dataset",
+        "mine",
+        "--data-root",
+        str(tmp_path / "mine"),
+        "--variants",
+        "l1+cgan,encdec:l1",
+    ]
     grid = [*arguments, "--direction", "target2source", "--set", "size_px=32,64", "--steps", "3", *SMALL[4:]]
     assert invoke(["run", *grid, *QUICK, "--out", str(out)]) == 0
     runs = [record for record in read_records(out) if record.kind == "run"]
