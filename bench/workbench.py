@@ -206,10 +206,9 @@ def check_judge(choice: ScoringChoice) -> None:
         UsageError: with the nearest known name, or the path.
     """
     from bench import plugins
+    from bench.data.fetch import find_inception
     from bench.errors import unknown_name
     from bench.scoring import families_for
-
-    from bench.data.fetch import find_inception
 
     families_for(choice.metrics)
     find_inception(choice.inception_weights)
