@@ -1,8 +1,7 @@
-"""Records -> sections, rows, columns and cells: everything a table, a plot or a page shows.
+"""The words of a report: sections hold what compares, rows are variants, columns metrics, cells values.
 
-A section holds what may be compared: one data set, one direction, one size, one test set. A row is a
-variant under one training, aggregated over its seeds. A column is a metric under one protocol: where
-records disagree on the protocol, the column is split and the differing fields are named.
+A section holds one data set, one direction, one size, one test set. A row is a variant under one training,
+aggregated over its seeds. A column is a metric under one protocol.
 """
 
 from __future__ import annotations
@@ -10,9 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import math
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,10 +17,7 @@ from typing import Any
 import pandas as pd
 
 from bench.metrics.catalogue import CATALOGUE, MetricInfo
-from bench.records import Goal, MetricResult, RunRecord, read_per_image, read_records
-
-SET_DISTANCES = ("fid", "kid", "fd_scorer")  # depend on N: values of different N do not compare
-REFERENCE_ORDER = {"real": 0, "copy": 1, "nearest": 2}
+from bench.records import Goal, RunRecord, read_per_image
 
 
 @dataclass(frozen=True)
@@ -182,187 +176,6 @@ def protocol_hash(protocol: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def load_entries(outs: Sequence[Path]) -> tuple[list[Entry], list[str]]:
-    """All records of several outputs; of one that is in more than one, the latest counts.
-
-    Returns:
-        The entries, and notes about what was set aside.
-
-    Raises:
-        UsageError: if an output holds no records or one cannot be read.
-    """
-    chosen: dict[str, Entry] = {}
-    doubled: set[str] = set()
-    for out in outs:
-        for record in read_records(out):
-            before = chosen.get(record.id)
-            if before is not None:
-                doubled.add(record.id)
-            if before is None or record.created >= before.record.created:
-                chosen[record.id] = Entry(record, out)
-    notes = [f"{len(doubled)} records are in several outputs; the latest of each counts."] if doubled else []
-    return list(chosen.values()), notes
-
-
-def tidy(entries: Iterable[Entry]) -> pd.DataFrame:
-    """One row a (record, metric), and one row with an empty metric for a record without any result."""
-    lines = []
-    for record in (entry.record for entry in entries):
-        training = record.spec.get("training", {})
-        head = {
-            "id": record.id,
-            "dataset": record.dataset,
-            "direction": record.direction,
-            "size_px": training.get("size_px"),
-            "steps": training.get("steps"),
-            "label": record.label,
-            "kind": record.kind,
-            "seed": record.seed,
-        }
-        results: list[MetricResult | None] = [*record.results.values()] or [None]
-        lines += [{**head, **_result_fields(record, result)} for result in results]
-    frame = pd.DataFrame(lines)
-    whole = {name: "Int64" for name in ("size_px", "steps", "seed", "n")}
-    return frame.astype({**whole, "value": "float64", "low": "float64", "high": "float64"})
-
-
-def _result_fields(record: RunRecord, result: MetricResult | None) -> dict[str, Any]:
-    low, high = result.interval if result and result.interval else (None, None)
-    return {
-        "metric": result.name if result else None,
-        "value": result.value if result else None,
-        "low": low,
-        "high": high,
-        "n": result.n if result else None,
-        "reason": result.reason if result else record.error,
-        "goal": result.goal if result else None,
-        "status": record.status,
-        "protocol": protocol_hash(result.protocol) if result else None,
-        "protocol_json": json.dumps(result.protocol, sort_keys=True, default=str) if result else None,
-    }
-
-
-def sections(entries: Sequence[Entry]) -> list[Section]:
-    """Group entries into sections, in order of data set, direction and size."""
-    groups: dict[tuple[Any, ...], list[Entry]] = {}
-    for entry in entries:
-        groups.setdefault(_section_key(entry.record), []).append(entry)
-    made = []
-    ordered = sorted(groups.items(), key=lambda item: tuple(_sortable(part) for part in item[0]))
-    for number, (key, members) in enumerate(ordered, 1):
-        dataset, direction, source, size_px, test_n, _ = key
-        section = Section(f"s{number}", dataset, direction, source, size_px, test_n, members)
-        _fill(section)
-        made.append(section)
-    return made
-
-
-def _section_key(record: RunRecord) -> tuple[Any, ...]:
-    data, training = record.spec["data"], record.spec.get("training", {})
-    size = training.get("size_px")
-    test = (data.get("test_n"), data.get("test_fingerprint"))
-    return (record.dataset, record.direction, str(data.get("source", "paired")), size, *test)
-
-
-def _sortable(part: object) -> tuple[int, str]:
-    """Numbers by size, names by name."""
-    return (part, "") if isinstance(part, int) else (-1, str(part))
-
-
-def _fill(section: Section) -> None:
-    done = [e for e in section.entries if e.record.status == "finished"]
-    section.rows = _run_rows([e for e in done if e.record.kind == "run"])
-    section.references = _reference_rows([e for e in done if e.record.kind != "run"])
-    _fill_columns(section, done)
-    for row in section.all_rows:
-        row.cells = {column.id: _cell(row, column, section) for column in section.columns}
-
-
-def _run_rows(entries: list[Entry]) -> list[Row]:
-    """One row a label and training; equal labels are told apart by what differs in their specs."""
-    by_label: dict[str, dict[str, list[Entry]]] = {}
-    for entry in entries:
-        settings = json.dumps(_settings(entry.record), sort_keys=True, default=str)
-        by_label.setdefault(entry.record.label, {}).setdefault(settings, []).append(entry)
-    rows = []
-    for label, groups in by_label.items():
-        differing = differing_fields([_settings(members[0].record) for members in groups.values()])
-        for position, members in enumerate(groups.values()):
-            said = ", ".join(f"{name}={values[position]}" for name, values in differing.items())
-            members.sort(key=lambda entry: entry.record.seed or 0)
-            rows.append(Row(f"{label} ({said})" if said else label, "run", members, label))
-    return sorted(rows, key=lambda row: _canonical_position(row.variant))
-
-
-def _settings(record: RunRecord) -> dict[str, Any]:
-    """What makes two runs of one label different systems: all of the spec but seed, names and test data."""
-    variant = {k: v for k, v in record.spec.get("variant", {}).items() if k not in ("name", "source")}
-    data = record.spec["data"]
-    training = record.spec.get("training", {})
-    seen = {name: data[name] for name in ("train_n", "train_fingerprint") if name in data}
-    return {**variant, **training, **record.spec.get("test", {}), **seen}
-
-
-def _canonical_position(label: str) -> int:
-    """The order of the paper's table 1, others after it as they come."""
-    order = ["l1", "gan", "cgan", "l1+gan", "l1+cgan"]
-    return order.index(label) if label in order else len(order)
-
-
-def _reference_rows(entries: list[Entry]) -> list[Row]:
-    rows: dict[str, Row] = {}
-    for entry in sorted(entries, key=lambda entry: entry.record.created):
-        row = rows.setdefault(
-            entry.record.label, Row(entry.record.label, "reference", [], entry.record.label)
-        )
-        row.entries.append(entry)
-    return sorted(rows.values(), key=lambda row: REFERENCE_ORDER.get(row.label, 9))
-
-
-def _comparable(result: MetricResult) -> str:
-    """What must agree before two values may share a column."""
-    return protocol_hash(_protocol_with_n(result))
-
-
-def _protocol_with_n(result: MetricResult) -> dict[str, Any]:
-    return {"n": result.n, **result.protocol} if result.name in SET_DISTANCES else result.protocol
-
-
-def _fill_columns(section: Section, done: list[Entry]) -> None:
-    found: dict[str, list[MetricResult]] = {}
-    for entry in done:
-        for key, result in entry.record.results.items():
-            found.setdefault(key, []).append(result)
-    order = {key: position for position, key in enumerate(CATALOGUE)}
-    for key in sorted(found, key=lambda key: (order.get(key, len(order)), key)):
-        results, info = found[key], info_of(key)
-        groups: dict[str, MetricResult] = {}
-        for result in results:
-            if result.value is not None:
-                groups.setdefault(_comparable(result), result)
-        if not groups:
-            section.unmeasured[info.title] = list(dict.fromkeys(str(r.reason) for r in results))
-        marks = [chr(ord("a") + i % 26) * (1 + i // 26) for i in range(len(groups))]
-        for mark, (digest, result) in zip(marks, groups.items(), strict=True):
-            split = mark if len(groups) > 1 else ""
-            name = f"{key}:{digest}" if split else key
-            section.columns.append(Column(name, info, split, result.goal, result.protocol))
-        if len(groups) > 1:
-            section.notes.append(_split_note(info, list(groups.values()), marks))
-
-
-def _split_note(info: MetricInfo, results: list[MetricResult], marks: list[str]) -> str:
-    protocols = [_protocol_with_n(result) for result in results]
-    said = []
-    for name, values in differing_fields(protocols).items():
-        listed = ", ".join(f"({mark}) {value}" for mark, value in zip(marks, values, strict=True))
-        said.append(f"{name}: {listed}")
-    return (
-        f"{info.title} was scored under {len(results)} protocols, whose values do not compare and stand in "
-        f"columns of their own. What differs: {'; '.join(said)}."
-    )
-
-
 def differing_fields(settings: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """The fields, dotted where nested, in which `settings` differ, with each one's value ("–": has none)."""
     flat = [flatten(one) for one in settings]
@@ -380,34 +193,3 @@ def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{name}"] = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
     return flat
-
-
-def _cell(row: Row, column: Column, section: Section) -> Cell:
-    values: list[float] = []
-    intervals: list[tuple[float, float] | None] = []
-    ns: list[int] = []
-    reasons: list[str] = []
-    digest = column.id.partition(":")[2]
-    for entry in row.entries:
-        result = entry.record.results.get(column.info.key)
-        if result is None:
-            reasons.append("not among the metrics that were asked for")
-        elif result.value is None:
-            reasons.append(str(result.reason))
-        elif digest and _comparable(result) != digest:
-            reasons.append("scored under another protocol: see the other column of this metric")
-        else:
-            values.append(result.value)
-            intervals.append(result.interval)
-            ns.append(result.n)
-    if row.kind != "run":  # repeated reference rows of one protocol are the same measurement
-        values, intervals, ns = values[-1:], intervals[-1:], ns[-1:]
-    if not values:
-        return Cell(reasons=tuple(dict.fromkeys(reasons)))
-    known = [interval for interval in intervals if interval is not None]
-    interval = None
-    if len(known) == len(values):
-        interval = (statistics.fmean(low for low, _ in known), statistics.fmean(high for _, high in known))
-    std = statistics.stdev(values) if len(values) > 1 else None
-    kept = tuple(dict.fromkeys(reasons)) if row.kind == "run" else ()
-    return Cell(tuple(values), math.fsum(values) / len(values), std, interval, tuple(ns), kept)

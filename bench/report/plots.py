@@ -1,81 +1,37 @@
-"""The figures of a section: drawn once, kept as SVG for the page and as PNG for everything else.
-
-Colours in the SVG that stand for ink, rules and paper are CSS variables of the page, so that a figure
-follows its light or dark ground. Text stays text.
-"""
+"""The figures of a section, by seaborn: metrics, training, classes, sharpness, colours."""
 
 from __future__ import annotations
 
-import io
 import math
-import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from bench.report.colours import DASHES
+from bench.report.drawing import (
+    INK,
+    MUTED,
+    REFERENCE,
+    RULE,
+    Colours,
+    Plot,
+    dashes_of,
+    finish,
+    legend,
+    linestyle,
+    new_figure,
+    plain,
+    plain_log_ticks,
+    short_ticks,
+    style,
+)
 from bench.report.frame import Column, Row, Section
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 MAX_ROWS = 24  # rows a figure holds legibly
-_INK, _MUTED, _RULE, _REFERENCE = "#1b1b1c", "#6b6b6c", "#d4d4d5", "#4c4c4d"
-_VARIABLES = {_INK: "var(--ink)", _MUTED: "var(--muted)", _RULE: "var(--rule)", _REFERENCE: "var(--ink)"}
-_STYLE: dict[str, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "pix2pix-bench",
-    "text.parse_math": False,  # a variant may be called "$x"
-    "axes.unicode_minus": True,
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.labelsize": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": _MUTED,
-    "axes.labelcolor": _INK,
-    "axes.titlecolor": _INK,
-    "text.color": _INK,
-    "xtick.color": _MUTED,
-    "ytick.color": _MUTED,
-    "xtick.labelcolor": _INK,
-    "ytick.labelcolor": _INK,
-    "grid.color": _RULE,
-    "legend.frameon": False,
-}
-
-Colours = Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A finished figure.
-
-    Attributes:
-        key: file-name-safe, unique in the report.
-        title, caption: as the page prints them.
-        alt: what it shows, for those who cannot see it.
-        svg: an `<svg>` element.
-        png: the same on white, 150 dpi.
-        width_px: natural width on the page.
-    """
-
-    key: str
-    title: str
-    caption: str
-    alt: str
-    svg: str
-    png: bytes
-    width_px: int
 
 
 def draw(section: Section, colours: Colours) -> list[Plot]:
@@ -87,16 +43,8 @@ def draw(section: Section, colours: Colours) -> list[Plot]:
         spectra,
         colour_histograms,
     ]
-    with _style():
+    with style():
         return [plot for maker in makers if (plot := maker(section, colours)) is not None]
-
-
-@contextmanager
-def _style() -> Iterator[None]:
-    import matplotlib as mpl
-
-    with mpl.rc_context(cast(Any, _STYLE)):
-        yield
 
 
 def metric_bars(section: Section, colours: Colours) -> Plot | None:
@@ -111,7 +59,7 @@ def metric_bars(section: Section, colours: Colours) -> Plot | None:
     down = math.ceil(len(columns) / across)
     longest = max(len(row.label) for row in rows)
     width = across * 2.35 + min(2.6, 0.075 * longest)
-    figure = _figure(width, down * (0.72 + 0.24 * len(rows)))
+    figure = new_figure(width, down * (0.72 + 0.24 * len(rows)))
     axes = figure.subplots(down, across, sharey=True, squeeze=False).ravel()
     names = [row.label for row in rows]
     for ax, column in zip(axes, columns, strict=False):
@@ -122,9 +70,9 @@ def metric_bars(section: Section, colours: Colours) -> Plot | None:
         )  # fmt: skip
         _seed_dots(ax, rows, column)
         _reference_lines(ax, section, column)
-        ax.set(xlabel="", ylabel="", title=f"{_plain(column.title)} {column.arrow}")
+        ax.set(xlabel="", ylabel="", title=f"{plain(column.title)} {column.arrow}")
         ax.tick_params(axis="y", length=0)
-        ax.set_yticks(range(len(names)), [_plain(name) for name in names])
+        ax.set_yticks(range(len(names)), [plain(name) for name in names])
     for ax in axes[len(columns) :]:
         ax.set_visible(False)
     seeds = max(len(row.seeds) for row in section.rows)
@@ -136,14 +84,14 @@ def metric_bars(section: Section, colours: Colours) -> Plot | None:
         f"The arrow says which way is better.{cut}"
     )
     alt = "; ".join(f"{c.title}: {_said(rows, c)}" for c in columns)
-    return _plot(figure, f"{section.id}-metrics", "Metrics by variant", caption, f"Bar charts. {alt}")
+    return finish(figure, f"{section.id}-metrics", "Metrics by variant", caption, f"Bar charts. {alt}")
 
 
 def _seed_dots(ax: Axes, rows: list[Row], column: Column) -> None:
     for position, row in enumerate(rows):
         cell = row.cells[column.id]
         if cell.mean is not None and cell.interval is not None:
-            ax.plot(cell.interval, [position] * 2, color=_INK, linewidth=1.2, solid_capstyle="butt", zorder=3)
+            ax.plot(cell.interval, [position] * 2, color=INK, linewidth=1.2, solid_capstyle="butt", zorder=3)
         if len(cell.values) > 1:
             spread = np.linspace(-0.14, 0.14, len(cell.values))
             ax.plot(
@@ -156,9 +104,9 @@ def _reference_lines(ax: Axes, section: Section, column: Column) -> None:
     real = next((row for row in section.references if row.label == "real"), None)
     value = real.cells[column.id].mean if real else None
     if value is not None:
-        ax.axvline(value, color=_REFERENCE, linewidth=1, linestyle=(0, (4, 3)), zorder=2)
+        ax.axvline(value, color=REFERENCE, linewidth=1, linestyle=(0, (4, 3)), zorder=2)
     if column.goal not in ("max", "min"):
-        ax.axvline(float(column.goal), color=_MUTED, linewidth=1, linestyle=":", zorder=2)
+        ax.axvline(float(column.goal), color=MUTED, linewidth=1, linestyle=":", zorder=2)
 
 
 def _said(rows: list[Row], column: Column) -> str:
@@ -191,10 +139,10 @@ def training_curves(section: Section, colours: Colours) -> Plot | None:
     losses.sort(key=lambda name: (list(_LOSSES).index(name) if name in _LOSSES else 9, name))
     across = min(3, len(losses))
     down = math.ceil(len(losses) / across)
-    figure = _figure(across * 2.9, down * 2.3 + 0.4)
+    figure = new_figure(across * 2.9, down * 2.3 + 0.4)
     axes = figure.subplots(down, across, squeeze=False).ravel()
     labels = list(dict.fromkeys(points["variant"]))
-    dashes = _dashes(labels, colours)
+    dashes = dashes_of(labels, colours)
     for ax, loss in zip(axes, losses, strict=False):
         held = points[points[loss].notna()].copy()
         held[loss] = held.groupby("run")[loss].transform(_smoothed)
@@ -203,18 +151,18 @@ def training_curves(section: Section, colours: Colours) -> Plot | None:
             palette=dict(colours), dashes=dashes, hue_order=labels, style_order=labels,
             linewidth=1.3, legend=False, ax=ax,
         )  # fmt: skip
-        ax.set(xlabel="training images seen", ylabel="", title=_plain(_LOSSES.get(loss, loss)))
+        ax.set(xlabel="training images seen", ylabel="", title=plain(_LOSSES.get(loss, loss)))
         ax.grid(axis="y", linewidth=0.6)
-        _short_ticks(ax)
+        short_ticks(ax)
     for ax in axes[len(losses) :]:
         ax.set_visible(False)
-    _legend(figure, labels, colours, dashes)
+    legend(figure, labels, colours, dashes)
     caption = (
         "A line a run (one a seed): running means over a twentieth of the training. Adversarial losses do "
         "not measure quality: they show who is ahead, the generator or the discriminator."
     )
     alt = f"Line charts of {', '.join(_LOSSES.get(n, n) for n in losses)} for {', '.join(labels)}."
-    return _plot(figure, f"{section.id}-training", "Training curves", caption, alt)
+    return finish(figure, f"{section.id}-training", "Training curves", caption, alt)
 
 
 def _smoothed(values: pd.Series[float]) -> pd.Series[float]:
@@ -236,11 +184,11 @@ def class_heat_map(section: Section, colours: Colours) -> Plot | None:
         return None
     frame = pd.DataFrame(table)
     frame = frame.loc[frame.max(axis=1).fillna(-1).sort_values(ascending=False, kind="stable").index]
-    figure = _figure(1.9 + 0.62 * len(frame.columns), 0.9 + 0.235 * len(frame))
+    figure = new_figure(1.9 + 0.62 * len(frame.columns), 0.9 + 0.235 * len(frame))
     ax = figure.subplots()
     sns.heatmap(
         frame, annot=True, fmt=".2f", cmap="cividis", vmin=0, vmax=1, cbar=False, ax=ax,
-        annot_kws={"fontsize": 8}, linewidths=0.5, linecolor=_RULE,
+        annot_kws={"fontsize": 8}, linewidths=0.5, linecolor=RULE,
     )  # fmt: skip
     for value, text in zip(frame.to_numpy()[frame.notna()], ax.texts, strict=True):
         text.set_color("#161617" if value > 0.5 else "#ffffff")
@@ -249,17 +197,17 @@ def class_heat_map(section: Section, colours: Colours) -> Plot | None:
     ax.tick_params(length=0)
     slanted = max(map(len, frame.columns)) > 7
     ax.set_xticks(
-        np.arange(len(frame.columns)) + 0.5, [_plain(c) for c in frame.columns],
+        np.arange(len(frame.columns)) + 0.5, [plain(c) for c in frame.columns],
         rotation=35 if slanted else 0, ha="left" if slanted else "center",
     )  # fmt: skip
-    ax.set_yticks(np.arange(len(frame)) + 0.5, [_plain(c) for c in frame.index], rotation=0)
+    ax.set_yticks(np.arange(len(frame)) + 0.5, [plain(c) for c in frame.index], rotation=0)
     caption = (
         "Intersection over union by class, means over seeds; classes in order of the best value. Blank: the "
         "class does not occur in the test labels."
     )
     means = ", ".join(f"{label} {frame[label].mean():.2f}" for label in frame.columns)
     alt = f"Heat map of {len(frame)} classes by {len(frame.columns)} rows; mean IoU: {means}."
-    return _plot(figure, f"{section.id}-classes", "IoU by class", caption, alt)
+    return finish(figure, f"{section.id}-classes", "IoU by class", caption, alt)
 
 
 def spectra(section: Section, colours: Colours) -> Plot | None:
@@ -271,21 +219,21 @@ def spectra(section: Section, colours: Colours) -> Plot | None:
     }
     if not curves:
         return None
-    figure = _figure(5.6, 3.1)
+    figure = new_figure(5.6, 3.1)
     ax = figure.subplots()
-    dashes = _dashes(list(curves), colours)
+    dashes = dashes_of(list(curves), colours)
     for label, (frequency, ratio) in curves.items():
         shown = ratio > 0
         ax.plot(
             frequency[shown], ratio[shown], color=colours[label], linewidth=1.6,
-            linestyle=_linestyle(dashes[label]),
+            linestyle=linestyle(dashes[label]),
         )  # fmt: skip
-    ax.axhline(1, color=_REFERENCE, linewidth=1, linestyle=(0, (4, 3)))
+    ax.axhline(1, color=REFERENCE, linewidth=1, linestyle=(0, (4, 3)))
     ax.set_yscale("log")
-    _plain_log_ticks(ax)
+    plain_log_ticks(ax)
     ax.grid(axis="y", linewidth=0.6)
     ax.set(xlabel="radial frequency (cycles per picture)", ylabel="power, output over target")
-    _legend(figure, list(curves), colours, dashes)
+    legend(figure, list(curves), colours, dashes)
     caption = (
         "1 (dashed): as much detail as the real pictures. Below 1: blurry; above 1: noise or artefacts "
         "such as checkerboards. Fine detail is to the right. HF ratio sums up the right half."
@@ -293,7 +241,7 @@ def spectra(section: Section, colours: Colours) -> Plot | None:
     alt = "Line chart, log scale. At the highest frequency: " + ", ".join(
         f"{label} {ratio[-1]:.2g}" for label, (_, ratio) in curves.items()
     )
-    return _plot(figure, f"{section.id}-spectrum", "Sharpness by spatial frequency", caption, alt)
+    return finish(figure, f"{section.id}-spectrum", "Sharpness by spatial frequency", caption, alt)
 
 
 def _mean_curve(row: Row, detail: str, x: str, y: str) -> tuple[Any, Any] | None:
@@ -318,19 +266,19 @@ def colour_histograms(section: Section, colours: Colours) -> Plot | None:
     channels = [c for c in _CHANNELS if all(c in histograms for histograms in held.values())]
     if not held or not channels:
         return None
-    figure = _figure(2.9 * len(channels), 2.7)
+    figure = new_figure(2.9 * len(channels), 2.7)
     axes = figure.subplots(1, len(channels), squeeze=False)[0]
-    dashes = _dashes(list(held), colours)
+    dashes = dashes_of(list(held), colours)
     for ax, channel in zip(axes, channels, strict=True):
         first = next(iter(held.values()))[channel]
-        ax.plot(*_log_probability(first["edges"], first["target"]), color=_REFERENCE, linewidth=2.2)
+        ax.plot(*_log_probability(first["edges"], first["target"]), color=REFERENCE, linewidth=2.2)
         for label, histograms in held.items():
             x, y = _log_probability(histograms[channel]["edges"], histograms[channel]["prediction"])
-            ax.plot(x, y, color=colours[label], linewidth=1.3, linestyle=_linestyle(dashes[label]))
+            ax.plot(x, y, color=colours[label], linewidth=1.3, linestyle=linestyle(dashes[label]))
         ax.set(title=_CHANNELS[channel], xlabel="")
         ax.grid(axis="y", linewidth=0.6)
     axes[0].set_ylabel("log probability")
-    _legend(figure, list(held), colours, dashes, target=True)
+    legend(figure, list(held), colours, dashes, target=True)
     caption = (
         "How often each colour value occurs in the outputs and in the real pictures (thick line), pooled "
         "over the test set, first seed. Outputs that average over "
@@ -339,7 +287,7 @@ def colour_histograms(section: Section, colours: Colours) -> Plot | None:
     alt = (
         f"Line charts of the histograms of {', '.join(_CHANNELS[c] for c in channels)} for {', '.join(held)}."
     )
-    return _plot(figure, f"{section.id}-colours", "Colour distribution", caption, alt)
+    return finish(figure, f"{section.id}-colours", "Colour distribution", caption, alt)
 
 
 def _log_probability(edges: list[float], counts: list[float]) -> tuple[Any, Any]:
@@ -348,89 +296,3 @@ def _log_probability(edges: list[float], counts: list[float]) -> tuple[Any, Any]
     with np.errstate(divide="ignore"):
         logs = np.where(shares > 0, np.log(shares), np.nan)
     return (sides[:-1] + sides[1:]) / 2, logs
-
-
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(max(width, 2.5), max(height, 1.6)), layout="constrained")
-
-
-def _plain(text: str) -> str:
-    """Text as matplotlib takes it: printable, and not so long that it pushes the axes out."""
-    shown = "".join(c if c.isprintable() else " " for c in text)
-    return shown if len(shown) <= 36 else f"{shown[:35]}…"
-
-
-def _dashes(labels: list[str], colours: Colours) -> dict[str, Any]:
-    """Dash patterns: plain, but for labels whose colour another one has already."""
-    seen: dict[str, int] = {}
-    chosen = {}
-    for label in labels:
-        turn = seen[colours[label]] = seen.get(colours[label], -1) + 1
-        chosen[label] = DASHES[turn % len(DASHES)]
-    return chosen
-
-
-def _linestyle(dash: Any) -> Any:
-    return (0, dash) if dash else "-"
-
-
-def _legend(
-    figure: Figure, labels: list[str], colours: Colours, dashes: Mapping[str, Any], target: bool = False
-) -> None:
-    from matplotlib.lines import Line2D
-
-    entries = [(_plain(label), colours[label], 1.8, _linestyle(dashes[label])) for label in labels]
-    if target:
-        entries.insert(0, ("target", _REFERENCE, 2.4, "-"))
-    handles = [Line2D([], [], color=c, linewidth=w, linestyle=s) for _, c, w, s in entries]
-    names = [
-        f"\u2009{name}" if name.startswith("_") else name for name, *_ in entries
-    ]  # "_x" would be hidden
-    across = max(1, min(len(names), int(figure.get_figwidth() * 11 // (max(map(len, names)) + 6))))
-    figure.set_figheight(figure.get_figheight() + 0.19 * (math.ceil(len(names) / across) - 1))
-    figure.legend(handles, names, loc="outside upper left", ncols=across, handlelength=2, columnspacing=1.4)
-
-
-def _plain_log_ticks(ax: Axes) -> None:
-    """0.1, 1, 10 as they are: powers would need mathematical text, which is off for the labels' sake."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
-
-    low, high = ax.get_ylim()
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    few = math.log10(high / low) > 1.5
-    ax.yaxis.set_minor_formatter(NullFormatter() if few else FuncFormatter(_short_minor))
-
-
-def _short_minor(value: float, _: int | None) -> str:
-    return f"{value:g}" if f"{value:.0e}"[0] in "25" else ""
-
-
-def _short_ticks(ax: Axes) -> None:
-    from matplotlib.ticker import EngFormatter, MaxNLocator
-
-    ax.xaxis.set_major_locator(MaxNLocator(4))
-    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
-
-
-def _plot(figure: Figure, key: str, title: str, caption: str, alt: str) -> Plot:
-    picture, drawing = io.BytesIO(), io.StringIO()
-    figure.savefig(picture, format="png", dpi=150, facecolor="white", metadata={"Software": None})
-    figure.savefig(drawing, format="svg", transparent=True, metadata={"Date": None})
-    width = round(figure.get_figwidth() * 96)
-    return Plot(key, title, caption, alt, _inline(drawing.getvalue(), key), picture.getvalue(), width)
-
-
-def _inline(svg: str, key: str) -> str:
-    """The `<svg>` element alone: ids unique in the page, colours as variables, no metadata, no size."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r'\bid="', f'id="{key}-', svg)
-    svg = svg.replace("url(#", f"url(#{key}-").replace('href="#', f'href="#{key}-')
-    for colour, variable in _VARIABLES.items():
-        svg = svg.replace(colour, variable)
-    return svg.replace("<svg", '<svg aria-hidden="true" focusable="false"', 1)

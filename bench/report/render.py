@@ -19,11 +19,13 @@ from bench.metrics.catalogue import CATALOGUE
 from bench.records import RunRecord
 from bench.report import tables
 from bench.report.colours import variant_colours
+from bench.report.drawing import Plot
 from bench.report.facts import facts, measured_protocol
-from bench.report.frame import Row, Section, flatten, info_of, load_entries, sections, tidy
+from bench.report.frame import Row, Section, flatten, info_of
 from bench.report.gallery import Gallery, build
 from bench.report.headline import headline
-from bench.report.plots import Plot, draw
+from bench.report.plots import draw
+from bench.report.sections import load_entries, sections, tidy
 from bench.resources import resource_dir
 
 

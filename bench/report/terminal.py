@@ -12,8 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.records import RunRecord
-from bench.report.frame import Entry, Section, sections
+from bench.report.frame import Entry, Section
 from bench.report.headline import headline
+from bench.report.sections import sections
 from bench.report.tables import CellView, ComparisonTable, RowView, comparison, failures
 
 _GAP = 3  # padding and rule between two columns

@@ -7,8 +7,9 @@ from pathlib import Path
 import synthetic
 
 from bench.published import published_scores
-from bench.report.frame import Entry, sections
+from bench.report.frame import Entry
 from bench.report.render import write_report
+from bench.report.sections import sections
 from bench.report.tables import published
 
 

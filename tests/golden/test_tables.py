@@ -17,8 +17,9 @@ from bench.metrics.segmentation import scores_from_confusion
 from bench.records import MetricResult, RunRecord, read_records, write_record
 from bench.report.colours import FIXED, variant_colours
 from bench.report.compare import standing
-from bench.report.frame import Entry, Section, sections
+from bench.report.frame import Entry, Section
 from bench.report.headline import headline
+from bench.report.sections import sections
 from bench.report.tables import comparison
 from bench.report.terminal import terminal_notes, terminal_table
 
