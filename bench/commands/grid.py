@@ -138,8 +138,8 @@ def finish(out: Path, records: list[RunRecord]) -> None:
     from bench.report.terminal import terminal_notes, terminal_table
 
     console = Console(highlight=False)
-    console.print(terminal_table(records))
-    for note in terminal_notes(records):
+    console.print(terminal_table(records, out=out))
+    for note in terminal_notes(records, out=out):
         console.print(note, markup=False, soft_wrap=True)
     files = write_report([out], out / "report")
     console.print(f"report: {files.html}", markup=False, soft_wrap=True)
