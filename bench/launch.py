@@ -54,13 +54,14 @@ def run_grid(plans: list[Plan], launch: Launch, reporter: Reporter) -> list[RunR
     benches = [_workbench(plan, launch, reporter) for plan in plans]
     for plan, bench in zip(plans, benches, strict=True):
         _decode(plan, bench)
+    runners = [Runner(launch.out, bench, launch.command, launch.again) for bench in benches]
     records: list[RunRecord] = []
-    with reporter.task("all runs", total) as overall:
+    if launch.until == "score":
+        for plan, runner in zip(plans, runners, strict=True):
+            records += _references(runner, plan, reporter)
+    with reporter.task("all runs", total) as overall:  # from here on, so that its time left means something
         behind = 0
-        for plan, bench in zip(plans, benches, strict=True):
-            runner = Runner(launch.out, bench, launch.command, launch.again)
-            if launch.until == "score":
-                records += _references(runner, plan, reporter)
+        for plan, runner in zip(plans, runners, strict=True):
             for number, spec in enumerate(plan.runs, start=1):
                 title = f"{spec.label} seed {spec.seed} ({number}/{len(plan.runs)})"
                 run = _Run(runner, spec, title, launch, reporter, _shifted(overall, behind))

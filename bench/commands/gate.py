@@ -16,7 +16,7 @@ import click
     "ignored",
     multiple=True,
     metavar="FIELD",
-    help="Protocol field that may differ, such as scorer.hash.",
+    help="Protocol field that may differ, such as scorer_hash.",
 )
 def baseline(output: Path, file: Path, force: bool, ignored: tuple[str, ...]) -> None:
     """Write the records of OUT as a baseline to commit."""
