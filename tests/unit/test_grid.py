@@ -17,7 +17,7 @@ def test_defaults_come_from_the_card(cache: Path) -> None:
     (plan,) = resolve(TOY)
     assert [run.label for run in plan.runs] == ["l1", "l1+cgan"]
     training = plan.runs[0].training
-    assert (training.size_px, training.batch_size, training.base_filters) == (64, 1, 32)
+    assert (training.size_px, training.batch_size, training.base_filters) == (64, 1, 16)
     assert training.steps == plan.dataset.card.options["training"]["epochs"] * 400
 
 
