@@ -42,7 +42,9 @@ def test_a_planted_fault_is_caught(tmp_path: Path, capfd: pytest.CaptureFixture[
     assert "regressed" in capfd.readouterr().out
 
 
-def test_another_budget_is_not_comparable(out: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_another_budget_is_not_comparable(
+    out: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     baseline = tmp_path / "baseline.json"
     assert invoke(["baseline", str(out), str(baseline)]) == 0
     assert invoke(["check", str(out), "--baseline", str(baseline)]) == 0
