@@ -134,7 +134,7 @@ def find_inception(explicit: Path | None = None) -> tuple[Path | None, str | Non
         return None, f"${INCEPTION_VARIABLE} names {path}, which is no file: correct or unset it"
     path = _inception_in_cache()
     if not path.is_file():
-        return None, f"no Inception weights at {path}: `bench data fetch inception` gets them"
+        return None, "no Inception weights at hand: `bench data fetch inception` gets them"
     if not inception_hash(path).startswith(INCEPTION_PREFIX):
         return None, (
             f"the sha256 of {path} does not begin with {INCEPTION_PREFIX}: delete it, then "
