@@ -5,6 +5,7 @@ Commands live in `bench.commands`; none of them imports torch before it has work
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 import traceback
@@ -48,7 +49,7 @@ def cli(context: click.Context, debug: bool, plugin_files: tuple[str, ...]) -> N
 
     from bench import plugins
 
-    context.obj = {"debug": debug}
+    context.obj["debug"] = debug
     for file in plugin_files:
         plugins.load_file(Path(file))
 
@@ -70,7 +71,8 @@ def invoke(arguments: list[str]) -> int:
     """Run one command line and return its exit code; errors are printed as one line on stderr."""
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
-        outcome = cli.main(arguments, prog_name="bench", standalone_mode=False)
+        typed = {"command": shlex.join(["bench", *arguments])}
+        outcome = cli.main(arguments, prog_name="bench", standalone_mode=False, obj=typed)
         return outcome if isinstance(outcome, int) else 0
     except BenchError as error:
         return _fail(str(error), error.exit_code, arguments)

@@ -62,7 +62,8 @@ class Runner:
         bench = self.bench
         train, test = bench.train(spec.training.load_size_px), bench.test(spec.training.size_px)
         resize = "nearest" if bench.dataset.source_role == "labels" else "bicubic"
-        TrainingStage(spec, files, train, test, resize, bench.device).run(advance)
+        stage = TrainingStage(spec, files, train, test, resize, bench.device, self._environment())
+        stage.run(advance)
 
     def generate(self, spec: RunSpec, advance: Advance) -> None:
         """Predict the test split unless all predictions are there."""
@@ -99,6 +100,7 @@ class Runner:
             spec=spec.to_dict(),
             status="finished",
             history=history["history"],
+            environment=history["environment"],
             timings={
                 "train": steps_seconds,
                 "seconds_per_step": steps_seconds / spec.training.steps,
@@ -154,13 +156,14 @@ class Runner:
         started = time.perf_counter()
         output, per_image = score(predictions, context, self.bench.choice.metrics, advance)
         details = {**output.details, "scoring": self._scoring(size_px)}
+        details["scored_by"] = self._environment()
         details["data"] = {"void_share": context.test.void_share, "layout": self.bench.dataset.layout}
         finished = replace(
             record,
             results={result.name: result for result in output.results},
             details=details,
             timings={**record.timings, "score": time.perf_counter() - started},
-            environment=self._environment(),
+            environment=record.environment or self._environment(),
             created=_now(),
         )
         write_record(self.out, finished, per_image)
@@ -207,7 +210,7 @@ def reference_rows(specs: list[RunSpec]) -> list[tuple[str, int]]:
 def _read_history(files: RunFiles) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(files.history.read_text(encoding="utf-8"))
-        content["history"], content["train_seconds"]
+        content["history"], content["train_seconds"], content["environment"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"expected the training history in {files.history}: {error}; delete {files.folder} and run again"

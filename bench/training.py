@@ -6,6 +6,7 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from baselines.engine import resolve_device
 from baselines.settings import TestSettings
@@ -38,6 +39,7 @@ class TrainingStage:
         test: test pairs, for the sample pictures.
         source_resize: how sources are resized, for those who use the checkpoint: "bicubic" or "nearest".
         device: as `resolve_device` takes it.
+        environment: commit, versions, device and command of this training, for its record.
     """
 
     spec: RunSpec
@@ -46,6 +48,7 @@ class TrainingStage:
     test: SplitArrays
     source_resize: str
     device: str
+    environment: dict[str, Any]
 
     def run(self, advance: Advance) -> None:
         """Train to the end.
@@ -77,7 +80,11 @@ class TrainingStage:
         self._finish(trainer)
 
     def _finish(self, trainer: Trainer) -> None:
-        content = {"history": trainer.history, "train_seconds": trainer.train_seconds}
+        content = {
+            "history": trainer.history,
+            "train_seconds": trainer.train_seconds,
+            "environment": self.environment,
+        }
         write_text(self.files.history, json.dumps(content, allow_nan=False))
         with atomic_path(self.files.checkpoint) as temporary:
             save_checkpoint(temporary, self._checkpoint(trainer))

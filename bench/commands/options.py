@@ -117,7 +117,4 @@ def choose_device(name: str, threads: int | None) -> str:
 
 def command_line() -> str:
     """The command as typed, for records."""
-    import shlex
-    import sys
-
-    return shlex.join(["bench", *sys.argv[1:]])
+    return str(click.get_current_context().find_root().obj["command"])

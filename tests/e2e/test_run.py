@@ -191,6 +191,8 @@ def test_single_stages_and_new_pictures(tmp_path: Path, finished: Path) -> None:
     }
     assert invoke(["score", str(out), "--device", "cpu", *QUICK, "--scorer", "none"]) == 0
     assert by_label(out)["l1"].results["ssim"] == record.results["ssim"]
+    assert by_label(out)["l1"].environment["command"].startswith("bench train --variants l1 ")
+    assert by_label(out)["l1"].details["scored_by"]["command"].startswith("bench score ")
     assert invoke(["report", str(out), str(finished), "--to", str(tmp_path / "both")]) == 0
     assert (tmp_path / "both" / "index.html").is_file()
 
