@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.data.cache import release_array
 from bench.data.types import SplitArrays
 from bench.pictures import to_rgb8
 
@@ -56,6 +57,7 @@ def nearest_sources(train: NDArray[Any], test: NDArray[Any]) -> NDArray[np.int64
         found = distances[np.arange(len(wanted)), nearest]
         better = found < best
         best[better], index[better] = found[better], start + nearest[better]
+        release_array(train)
     return index
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench import plugins
+from bench.data.cache import release_pages
 from bench.errors import unknown_name
 from bench.metrics.base import Batch, Metric, MetricOutput, ScoringContext
 from bench.metrics.catalogue import CATALOGUE
@@ -72,6 +73,7 @@ def score(
         )
         for metric in metrics:
             metric.update(batch)
+        release_pages(test)
         advance(stop, "")
     merged = MetricOutput([])
     for metric, wanted in zip(metrics, families.values(), strict=True):

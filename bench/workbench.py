@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.data.cache import release_pages
 from bench.data.datasets import Dataset
 from bench.data.types import SplitArrays
 from bench.errors import UsageError
@@ -140,8 +141,9 @@ class Workbench:
             size_px=size_px,
             cache=self.cache,
             device=self.device,
-            progress=self.reporter.counter(f"training scorer {name}"),
+            progress=_releasing(split, self.reporter.counter(f"training scorer {name}")),
         )
+        release_pages(split)
         return scorer, None
 
     def _no_judge_reason(self) -> str:
@@ -157,7 +159,9 @@ class Workbench:
 
         targets = self.train(size_px).target
         wanted = min(len(targets), self.spec.test_n)
-        return to_rgb8(targets[even_indices(len(targets), wanted)])
+        chosen = to_rgb8(targets[even_indices(len(targets), wanted)])
+        release_pages(self.train(size_px))
+        return chosen
 
     def gallery(self, out: Path, size_px: int) -> GalleryFiles:
         """Write the fixed gallery pictures' sources and targets under OUT/gallery, once."""
@@ -169,6 +173,17 @@ class Workbench:
         write_gallery(out / folder / "source", names, split.source[chosen])
         write_gallery(out / folder / "target", names, split.target[chosen])
         return GalleryFiles(names, None, str(folder / "source"), str(folder / "target"))
+
+
+def _releasing(split: SplitArrays, counter: Callable[[int, int], None]) -> Callable[[int, int], None]:
+    """`counter`, which now and then also gives the memory of the pages read so far back."""
+
+    def count(done: int, total: int) -> None:
+        if done % 20 == 0:
+            release_pages(split)
+        counter(done, total)
+
+    return count
 
 
 def even_indices(total: int, wanted: int) -> NDArray[np.int64]:

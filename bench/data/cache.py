@@ -137,9 +137,14 @@ def release_pages(arrays: SplitArrays) -> None:
     Pages of a memory map count as resident once touched; a long training touches all of them.
     """
     for array in (arrays.source, arrays.target, arrays.labels):
-        mapped = getattr(array, "_mmap", None)
-        if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
-            mapped.madvise(mmap.MADV_DONTNEED)
+        release_array(array)
+
+
+def release_array(array: NDArray[Any] | None) -> None:
+    """The same for one array; nothing happens where it is no memory map."""
+    mapped = getattr(array, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _open(place: Path, key: str, names: tuple[str, ...]) -> SplitArrays | None:
