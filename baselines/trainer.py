@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +95,12 @@ class Trainer:
         self._summed = 0
         self._wait_seconds = 0.0
 
-    def train(self, *, log_every: int) -> Iterator[dict[str, float]]:
+    def train(
+        self, *, log_every: int, stop: Callable[[], bool] = lambda: False
+    ) -> Iterator[dict[str, float]]:
         """Train to the end, yielding a history entry at each multiple of `log_every` and at the last step.
+
+        Ends early, between two steps, once `stop` says so: `save` then keeps all there is.
 
         An entry holds the means of the losses since the one before: "step", "images_seen", "lr",
         "seconds" (training time so far), "data_wait" (share of it spent waiting for data), "loss_l1"
@@ -106,7 +110,7 @@ class Trainer:
             DivergedError: when a mean is not finite.
         """
         started = time.perf_counter()
-        while self.steps_done < self.settings.steps:
+        while self.steps_done < self.settings.steps and not stop():
             self.step()
             if self.steps_done % log_every == 0 or self.steps_done == self.settings.steps:
                 entry = self._log_entry()  # waits for the device, so that the time below is whole
@@ -118,6 +122,7 @@ class Trainer:
                 self.history.append(entry)
                 yield entry
                 started = time.perf_counter()
+        self.train_seconds += time.perf_counter() - started
 
     def step(self) -> None:
         """One update of D and one of G on the batch of this step."""
@@ -202,8 +207,7 @@ class Trainer:
     def save(self, path: Path, identity: str) -> None:
         """Write weights, moments, counters and history to `path` (safetensors; no pickle).
 
-        `identity` names the run: `restore` refuses the state of another one. Call it at log points
-        only, where no loss sums are pending.
+        `identity` names the run: `restore` refuses the state of another one.
         """
         tensors = {f"generator.{name}": value for name, value in self.generator.state_dict().items()}
         tensors |= _adam_tensors("generator", self.generator_adam)
@@ -216,6 +220,8 @@ class Trainer:
             "steps_done": self.steps_done,
             "train_seconds": self.train_seconds,
             "history": self.history,
+            "sums": {name: total.item() for name, total in self._sums.items()},  # float32: exact in JSON
+            "summed": self._summed,
         }
         save_file(
             {name: value.contiguous() for name, value in tensors.items()},
@@ -252,7 +258,10 @@ class Trainer:
             self.discriminator.load_state_dict(_part(tensors, "discriminator."))
             _load_adam("discriminator", self.discriminator_adam, tensors)
         self.steps_done, self.history = progress["steps_done"], progress["history"]
-        self.train_seconds = progress["train_seconds"]
+        self.train_seconds, self._summed = progress["train_seconds"], progress["summed"]
+        self._sums = {
+            name: torch.tensor(total, device=self.device) for name, total in progress["sums"].items()
+        }
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

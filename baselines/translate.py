@@ -126,16 +126,16 @@ def translate(
 def _test_mode(generator: Generator, test: TestSettings) -> Iterator[None]:
     """Dropout on or off; normalisation by the picture's own statistics, leaving the running ones alone."""
     norms = [layer for layer in generator.modules() if isinstance(layer, nn.BatchNorm2d)]
-    momenta = [layer.momentum for layer in norms]
+    kept = [(layer.momentum, layer.num_batches_tracked) for layer in norms]
     for layer in generator.modules():
         if isinstance(layer, nn.Dropout):
             layer.train(test.dropout)
     for layer in norms:
         layer.train(test.norm == "batch")
-        layer.momentum = 0.0
+        layer.momentum, layer.num_batches_tracked = 0.0, None
     try:
         yield
     finally:
         generator.train()
-        for layer, momentum in zip(norms, momenta, strict=True):
-            layer.momentum = momentum
+        for layer, (momentum, batches) in zip(norms, kept, strict=True):
+            layer.momentum, layer.num_batches_tracked = momentum, batches

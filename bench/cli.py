@@ -9,7 +9,6 @@ import shlex
 import signal
 import sys
 import traceback
-from types import FrameType
 
 import click
 
@@ -20,6 +19,7 @@ from bench.commands.listing import listing
 from bench.commands.scorer import scorer
 from bench.commands.stages import generate, report, score
 from bench.errors import BenchError
+from bench.interrupt import Terminated, terminate
 
 EXIT_USAGE, EXIT_BUG, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 70, 130, 143
 
@@ -58,10 +58,6 @@ for command in (run, train, generate, score, report, listing, data, scorer, chec
     cli.add_command(command)
 
 
-class _Terminated(BaseException):
-    """SIGTERM arrived."""
-
-
 def main() -> None:
     """Entry point of `bench`."""
     sys.exit(invoke(sys.argv[1:]))
@@ -69,7 +65,7 @@ def main() -> None:
 
 def invoke(arguments: list[str]) -> int:
     """Run one command line and return its exit code; errors are printed as one line on stderr."""
-    previous = signal.signal(signal.SIGTERM, _terminate)
+    previous = signal.signal(signal.SIGTERM, terminate)
     try:
         typed = {"command": shlex.join(["bench", *arguments])}
         outcome = cli.main(arguments, prog_name="bench", standalone_mode=False, obj=typed)
@@ -80,7 +76,7 @@ def invoke(arguments: list[str]) -> int:
         return _fail(error.format_message(), EXIT_USAGE, arguments)
     except (KeyboardInterrupt, click.Abort):
         return _fail("interrupted: the same command goes on from here", EXIT_INTERRUPTED, [])
-    except _Terminated:
+    except Terminated:
         return _fail("terminated: the same command goes on from here", EXIT_TERMINATED, [])
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
         sys.stderr.close()
@@ -97,10 +93,6 @@ def _fail(message: str, exit_code: int, arguments: list[str]) -> int:
         traceback.print_exc()
     click.echo(f"bench: {' '.join(message.split())}", err=True)
     return exit_code
-
-
-def _terminate(signum: int, frame: FrameType | None) -> None:
-    raise _Terminated
 
 
 if __name__ == "__main__":

@@ -62,8 +62,8 @@ class Runner:
         bench = self.bench
         train, test = bench.train(spec.training.load_size_px), bench.test(spec.training.size_px)
         resize = "nearest" if bench.dataset.source_role == "labels" else "bicubic"
-        stage = TrainingStage(spec, files, train, test, resize, bench.device, self._environment())
-        stage.run(advance)
+        say, about = bench.reporter.say, self._environment()
+        TrainingStage(spec, files, train, test, resize, bench.device, say, about).run(advance)
 
     def generate(self, spec: RunSpec, advance: Advance) -> None:
         """Predict the test split unless all predictions are there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from bench.data.types import SplitArrays
 from bench.errors import UsageError
 from bench.files import atomic_path, write_text
 from bench.generate import image_seed
+from bench.interrupt import deferred
 from bench.output import RunFiles
 from bench.pictures import contact_sheet, write_png
 from bench.progress import Advance
@@ -33,12 +35,15 @@ _SAVE_EVERY_SECONDS = 60.0
 class TrainingStage:
     """Trains one run in its folder; interrupted, it goes on from the last saved state.
 
+    Ctrl-C and SIGTERM save the state first; anything harder loses a minute at most.
+
     Attributes:
         spec, files: the run and where its files lie.
         train: training pairs at the load size.
         test: test pairs, for the sample pictures.
         source_resize: how sources are resized, for those who use the checkpoint: "bicubic" or "nearest".
         device: as `resolve_device` takes it.
+        say: told, in a line, what a person should know.
         environment: commit, versions, device and command of this training, for its record.
     """
 
@@ -48,6 +53,7 @@ class TrainingStage:
     test: SplitArrays
     source_resize: str
     device: str
+    say: Callable[[str], None]
     environment: dict[str, Any]
 
     def run(self, advance: Advance) -> None:
@@ -64,20 +70,25 @@ class TrainingStage:
                 trainer.restore(files.state, spec.hash)
             except ValueError as error:
                 raise UsageError(f"{error}: delete it to train this run from the start") from None
-        saved = time.monotonic()
-        for entry in trainer.train(log_every=log_every(spec.training.steps)):
+            self.say(f"{spec.label} seed {spec.seed}: goes on at step {trainer.steps_done}")
+        with deferred() as stop:
+            self._train(trainer, advance, stop)
+            if trainer.steps_done < spec.training.steps:
+                self._save_state(trainer)
+        self._sample(trainer, spec.training.steps)
+        self._finish(trainer)
+
+    def _train(self, trainer: Trainer, advance: Advance, stop: Callable[[], bool]) -> None:
+        steps, saved = self.spec.training.steps, time.monotonic()
+        for entry in trainer.train(log_every=log_every(steps), stop=stop):
             release_pages(self.train)
             step = int(entry["step"])
             advance(step, remark(entry))
-            if step == spec.training.steps:
-                break
-            if self._sample_is_due(step):
+            if step < steps and self._sample_is_due(step):
                 self._sample(trainer, step)
-            if time.monotonic() - saved >= _SAVE_EVERY_SECONDS:
+            if step < steps and time.monotonic() - saved >= _SAVE_EVERY_SECONDS:
                 self._save_state(trainer)
                 saved = time.monotonic()
-        self._sample(trainer, spec.training.steps)
-        self._finish(trainer)
 
     def _finish(self, trainer: Trainer) -> None:
         content = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from baselines.trainer import Trainer
 from bench import training
 from bench.cli import invoke
 from bench.records import RunRecord, read_records
@@ -128,29 +130,41 @@ def test_seeded_runs_repeat_bit_for_bit(finished: Path, tmp_path: Path) -> None:
     assert (finished / run).read_bytes() == (tmp_path / "again" / run).read_bytes()
 
 
+@pytest.mark.parametrize(("signals", "exit_code"), [((signal.SIGINT,), 130), ((signal.SIGTERM,), 143)])
 def test_interrupted_training_goes_on_as_if_it_had_not_been(
-    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    signals: tuple[int, ...],
+    exit_code: int,
+    finished: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(training, "_SAVE_EVERY_SECONDS", 0.0)
-    remark = training.remark
+    import os
 
-    def interrupt(entry: dict[str, float]) -> str:
-        if entry["step"] == 20:
-            raise KeyboardInterrupt
-        return remark(entry)
+    step, sent = Trainer.step, dict(enumerate(signals))
 
-    monkeypatch.setattr(training, "remark", interrupt)
+    def interrupted(self: Trainer) -> None:
+        step(self)
+        if self.steps_done == 17 and self.variant.name == "l1+cgan" and sent:
+            os.kill(os.getpid(), sent.pop(min(sent)))
+
+    monkeypatch.setattr(Trainer, "step", interrupted)
+    monkeypatch.setattr(training, "log_every", lambda steps: 5)  # 17 lies between two log points
     out = tmp_path / "out"
     grid = [*GRID, "--out", str(out), *QUICK, "--scorer", "none"]
-    assert invoke(grid) == 130
+    assert invoke(grid) == exit_code
     assert "the same command goes on" in capfd.readouterr().err
     assert len(list(out.glob("runs/*/state.safetensors"))) == 1
-    monkeypatch.setattr(training, "remark", remark)
     assert invoke(grid) == 0
+    assert "goes on at step 17" in capfd.readouterr().err
     assert not list(out.glob("runs/*/state.safetensors"))
     for label in ("l1", "l1+cgan"):
         run = f"runs/{by_label(finished)[label].id}/checkpoint.safetensors"
         assert (out / run).read_bytes() == (finished / run).read_bytes()
+    histories = [by_label(folder)["l1+cgan"].history for folder in (out, finished)]
+    means = [{entry["step"]: entry["loss_d"] for entry in history} for history in histories]
+    assert len(means[0]) == 8
+    assert means[0][40] == pytest.approx(sum(means[1][step] for step in range(36, 41)) / 5)
 
 
 def test_a_run_that_fails_is_recorded_and_the_others_finish(
