@@ -1,0 +1,54 @@
+"""Ctrl-C and SIGTERM: work that can be saved is saved first, then the process leaves with 130 or 143."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+def terminate(signum: int, frame: FrameType | None) -> None:
+    """Handler of SIGTERM: leave at once, as KeyboardInterrupt does for SIGINT."""
+    raise Terminated
+
+
+@contextmanager
+def deferred() -> Iterator[Callable[[], bool]]:
+    """Hold the first SIGINT or SIGTERM back until the block has ended; a second one is not held back.
+
+    Yields:
+        a function that says whether one has arrived: the block then saves its work and ends.
+
+    Raises:
+        KeyboardInterrupt, Terminated: at the end of the block, if one has arrived.
+    """
+    arrived: list[int] = []
+
+    def note(signum: int, frame: FrameType | None) -> None:
+        if arrived:
+            _raise(signum)
+        arrived.append(signum)
+
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's matter
+        yield lambda: False
+        return
+    before = {number: signal.signal(number, note) for number in _SIGNALS}
+    try:
+        yield lambda: bool(arrived)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if arrived:
+        _raise(arrived[0])
+
+
+def _raise(signum: int) -> None:
+    raise KeyboardInterrupt if signum == signal.SIGINT else Terminated
