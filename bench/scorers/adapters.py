@@ -49,7 +49,10 @@ def check_adapter(spec: str) -> None:
 
 
 def split_options(rest: str, known: Collection[str]) -> tuple[str, dict[str, str]]:
-    """ "FILE,key=value,..." as the file (or name) and its options; a comma before no `key=` is the file's own.
+    """Take "FILE,key=value,..." apart; a comma that no `key=` follows belongs to the file.
+
+    Returns:
+        the file (or name), and the options.
 
     Raises:
         UsageError: if nothing stands before the options, or an option is unknown or given twice.
