@@ -29,16 +29,20 @@ _EPSILON = 1e-12  # the released script's
 Floats = NDArray[np.float64]
 
 
-def confusion_matrix(truth: NDArray[Any], predicted: NDArray[Any], num_classes: int) -> NDArray[np.int64]:
+def confusion_matrix(
+    truth: NDArray[Any], predicted: NDArray[Any], num_classes: int, *, no_class: bool = False
+) -> NDArray[np.int64]:
     """How often class j (column) was predicted where class i (row) is true.
 
     Args:
         truth: train ids of any shape; 255 is void and not counted.
         predicted: train ids of the same shape.
         num_classes: K.
+        no_class: whether a prediction may be none of the classes (any other id): such pixels are counted
+            in a last column, so that they are wrong whatever the truth.
 
     Returns:
-        (K, K) int64.
+        (K, K) int64; (K, K + 1) with `no_class`.
 
     Raises:
         ValueError: if shapes differ, or an id outside 0..K-1 stands on a pixel that counts.
@@ -47,18 +51,21 @@ def confusion_matrix(truth: NDArray[Any], predicted: NDArray[Any], num_classes: 
         raise ValueError(f"expected predictions of shape {truth.shape}, found {predicted.shape}")
     counted = truth != VOID
     rows, columns = truth[counted].astype(np.int64), predicted[counted].astype(np.int64)
-    for what, ids in (("truth", rows), ("prediction", columns)):
-        if ids.size and not 0 <= ids.min() <= ids.max() < num_classes:
-            raise ValueError(f"expected {what} ids in 0..{num_classes - 1}, found {ids.min()}..{ids.max()}")
-    counts = np.bincount(rows * num_classes + columns, minlength=num_classes**2)
-    return counts.reshape(num_classes, num_classes).astype(np.int64)
+    width = num_classes + no_class
+    if no_class:
+        columns[(columns < 0) | (columns >= num_classes)] = num_classes
+    for what, ids, limit in (("truth", rows, num_classes), ("prediction", columns, width)):
+        if ids.size and not 0 <= ids.min() <= ids.max() < limit:
+            raise ValueError(f"expected {what} ids in 0..{limit - 1}, found {ids.min()}..{ids.max()}")
+    counts = np.bincount(rows * width + columns, minlength=num_classes * width)
+    return counts.reshape(num_classes, width).astype(np.int64)
 
 
 def class_scores(conf: NDArray[Any], policy: str) -> tuple[Floats, Floats]:
     """Accuracy and IoU of each class.
 
     Args:
-        conf: (..., K, K) confusion matrices, rows = truth.
+        conf: (..., K, K) confusion matrices, rows = truth; (..., K, K + 1) where predictions may be no class.
         policy: what a class that does not occur in the truth counts as: 0 with "absent-is-zero", NaN
             with "absent-left-out" (even where it was predicted: those pixels count against the classes
             that they were taken from).
@@ -73,7 +80,7 @@ def class_scores(conf: NDArray[Any], policy: str) -> tuple[Floats, Floats]:
         raise ValueError(f"expected class policy {ABSENT_IS_ZERO} or {ABSENT_LEFT_OUT}, found {policy!r}")
     counts = np.asarray(conf, dtype=np.float64)
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
-    rows, columns = counts.sum(-1), counts.sum(-2)
+    rows, columns = counts.sum(-1), counts.sum(-2)[..., : counts.shape[-2]]
     accuracy = hits / (rows + _EPSILON)
     iou = hits / (rows + columns - hits + _EPSILON)
     if policy == ABSENT_LEFT_OUT:
@@ -89,7 +96,7 @@ def scores_from_confusion(conf: NDArray[Any], policy: str) -> tuple[Floats, Floa
     ("absent-left-out").
 
     Args:
-        conf: (..., K, K) confusion matrices, rows = truth.
+        conf: (..., K, K) confusion matrices, rows = truth; (..., K, K + 1) where predictions may be no class.
         policy: "absent-is-zero" or "absent-left-out".
 
     Returns:
@@ -111,11 +118,11 @@ def scores_from_confusion(conf: NDArray[Any], policy: str) -> tuple[Floats, Floa
     return pixel, means[0], means[1]
 
 
-def _statistic(score: int, num_classes: int, policy: str) -> Callable[[Floats], Floats]:
-    """Maps (R, K*K) summed matrices to (R,) values of one of the three scores."""
+def _statistic(score: int, shape: tuple[int, ...], policy: str) -> Callable[[Floats], Floats]:
+    """Maps (R, ...) flattened sums of matrices of `shape` to (R,) values of one of the three scores."""
 
     def of_totals(totals: Floats) -> Floats:
-        return scores_from_confusion(totals.reshape(-1, num_classes, num_classes), policy)[score]
+        return scores_from_confusion(totals.reshape(-1, *shape), policy)[score]
 
     return of_totals
 
@@ -170,8 +177,9 @@ class SegmentationMetric:
             predicted = self._context.scorer.segment(pictures).cpu().numpy()
         else:
             predicted = nearest_class(batch.prediction, self._context.card)
+        no_class = self._family == "fcn" and getattr(self._context.scorer, "no_class", False)
         for truth, guess in zip(batch.labels, predicted, strict=True):
-            self._matrices.append(confusion_matrix(truth, guess, len(self._classes)))
+            self._matrices.append(confusion_matrix(truth, guess, len(self._classes), no_class=no_class))
 
     def compute(self) -> MetricOutput:
         """Scores of the summed matrix, with bootstrap intervals over pictures."""
@@ -204,13 +212,13 @@ class SegmentationMetric:
         return {**protocol, **(scorer.protocol if scorer is not None else {})}
 
     def _results(self, family: str, keys: tuple[str, ...]) -> list[MetricResult]:
-        policy, num_classes = self._context.card.class_policy, len(self._classes)
+        policy = self._context.card.class_policy
         stack = np.stack(self._matrices)
         values = scores_from_confusion(stack.sum(0), policy)
         rows = stack.reshape(len(stack), -1).astype(np.float64)
         results = []
         for index, (key, value) in enumerate(zip(keys, values, strict=True)):
-            interval = bootstrap_sum(rows, _statistic(index, num_classes, policy))
+            interval = bootstrap_sum(rows, _statistic(index, stack.shape[1:], policy))
             results.append(
                 MetricResult(
                     key, float(value), goal_of(key), len(stack), self._protocol(family), interval=interval

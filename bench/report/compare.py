@@ -185,13 +185,13 @@ def _matching_score(
     """The score under the class policy that gives the records' own values; None if none does."""
     from bench.metrics.segmentation import ABSENT_IS_ZERO, ABSENT_LEFT_OUT, scores_from_confusion
 
-    classes = math.isqrt(stacks[0][0].shape[1])
+    classes = math.isqrt(stacks[0][0].shape[1])  # of K x K, and of K x (K + 1) with a column "no class"
     position = ["pixel_acc", "class_acc", "class_iou"].index(score)
     known = [entry.record.results[key].value for row in rows for entry in row.entries]
     for policy in (ABSENT_IS_ZERO, ABSENT_LEFT_OUT):
 
         def one(totals: Floats, policy: str = policy) -> Floats:
-            return scores_from_confusion(totals.reshape(-1, classes, classes), policy)[position]
+            return scores_from_confusion(totals.reshape(len(totals), classes, -1), policy)[position]
 
         found = [float(one(stack.sum(0, keepdims=True))[0]) for side in stacks for stack in side]
         if all(k is not None and abs(f - k) <= _AGREES for f, k in zip(found, known, strict=True)):
