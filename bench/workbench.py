@@ -79,7 +79,7 @@ class Workbench:
 
     def context(self, size_px: int, row: str) -> ScoringContext:
         """What the metrics of one row may use; trains the judge if there is none yet."""
-        scorer, scorer_reason = self._judge(size_px)
+        scorer, scorer_reason = self.judge(size_px)
         weights, inception_reason = self.inception
         return ScoringContext(
             card=self.dataset.card,
@@ -117,7 +117,8 @@ class Workbench:
 
         return default_scorer_name(size_px, self.device)
 
-    def _judge(self, size_px: int) -> tuple[Any, str | None]:
+    def judge(self, size_px: int) -> tuple[Any, str | None]:
+        """The judge for pictures of `size_px`, or None and why there is none; trained if need be."""
         if size_px not in self._judges:
             self._judges[size_px] = self._open_judge(size_px)
         return self._judges[size_px]

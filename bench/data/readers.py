@@ -32,6 +32,7 @@ _REMEDIES = {
     "LA": "flatten it onto a background and save it as grayscale",
     "1": "convert it to 8-bit grayscale",
     "CMYK": "convert it to RGB",
+    "F": "save it with 8 bits, values 0 to 255",
 }
 
 
@@ -103,9 +104,10 @@ class PairReader:
             )
         roles = _roles(self.card, "pairs" if len(pictures) == 2 else "photos")
         sides = zip(pictures, files, roles, self.modes, strict=True)
-        return tuple(self._side(picture, file, role, mode, size_px) for picture, file, role, mode in sides)
+        return tuple(self.side(picture, file, role, mode, size_px) for picture, file, role, mode in sides)
 
-    def _side(self, picture: Image.Image, file: Path, role: Role, mode: Mode, size_px: int) -> SideArrays:
+    def side(self, picture: Image.Image, file: Path, role: Role, mode: Mode, size_px: int) -> SideArrays:
+        """One decoded picture as `role`, checked to have `mode`, at `size_px`."""
         found = classify(picture.mode, role, file)
         if found != mode:
             raise UsageError(
@@ -152,7 +154,7 @@ def classify(pillow_mode: str, role: Role, file: Path) -> Mode:
 
 def is_side_by_side(file: Path) -> bool:
     """Whether a picture is twice as wide as high, by its header."""
-    width, height = _header(file)[1]
+    width, height = header(file)[1]
     return width == 2 * height
 
 
@@ -160,7 +162,8 @@ def _roles(card: DatasetCard, layout: str) -> tuple[Role, ...]:
     return ("photo",) if layout == "photos" else card.roles
 
 
-def _header(file: Path) -> tuple[str, tuple[int, int]]:
+def header(file: Path) -> tuple[str, tuple[int, int]]:
+    """Pillow mode and (width, height) of a picture; its pixels are not read."""
     try:
         with Image.open(file) as image:
             return image.mode, image.size
@@ -169,7 +172,7 @@ def _header(file: Path) -> tuple[str, tuple[int, int]]:
 
 
 def _header_mode(file: Path, role: Role) -> Mode:
-    return classify(_header(file)[0], role, file)
+    return classify(header(file)[0], role, file)
 
 
 def decode(file: Path) -> Image.Image:
