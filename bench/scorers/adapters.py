@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 KINDS: dict[str, str] = {
     "caffe": "bench.scorers.paper",
+    "hf": "bench.scorers.judge_hf",
+    "onnx": "bench.scorers.judge_onnx",
+    "torchscript": "bench.scorers.judge_torchscript",
+    "torchvision": "bench.scorers.judge_torchvision",
 }
 
 
