@@ -16,8 +16,9 @@ from bench.data.types import SplitArrays
 from bench.errors import UsageError
 from bench.metrics.base import ScoringContext
 from bench.output import write_gallery
-from bench.progress import Reporter
+from bench.progress import Reporter, duration
 from bench.records import GalleryFiles
+from bench.scorers.adapters import check_adapter, is_adapter, open_adapter
 from bench.specs import DataSpec
 
 GALLERY_SIZE = 12
@@ -127,6 +128,8 @@ class Workbench:
         name = self.scorer_name(size_px)
         if name is None:
             return None, self._no_judge_reason()
+        if is_adapter(name):
+            return self._open_adapter(name, size_px), None
         from bench.scorers.store import get_scorer
 
         split = self.train(size_px)
@@ -144,6 +147,17 @@ class Workbench:
             progress=self.reporter.counter(f"training scorer {name}"),
         )
         return scorer, None
+
+    def _open_adapter(self, name: str, size_px: int) -> Any:
+        """A judge that is not trained here; says what a row will take where the judge can tell."""
+        scorer = open_adapter(name, self.dataset.card, self.device)
+        if hasattr(scorer, "seconds_per_picture"):
+            seconds, count = scorer.seconds_per_picture(), len(self.test(size_px))
+            self.reporter.say(
+                f"scorer {scorer.name} on {self.device}: about {seconds:.2g} s a picture, "
+                f"{duration(seconds * count)} for each row of {count} pictures"
+            )
+        return scorer
 
     def _no_judge_reason(self) -> str:
         if self.choice.scorer == "none":
@@ -213,6 +227,8 @@ def check_judge(choice: ScoringChoice) -> None:
 
     families_for(choice.metrics)
     find_inception(choice.inception_weights)
+    if is_adapter(choice.scorer):
+        return check_adapter(choice.scorer)
     known: Sequence[str] = ["auto", "none", *plugins.names("scorers")]
     if choice.scorer not in known:
         raise unknown_name("scorer", choice.scorer, known, "bench list scorers")

@@ -172,14 +172,29 @@ class SegmentationMetric:
             return
         if batch.labels is None:
             raise ValueError("expected labels with every batch of a split that has them, found none")
-        if self._family == "fcn":
-            pictures = torch.from_numpy(np.array(batch.prediction)).permute(0, 3, 1, 2)
-            predicted = self._context.scorer.segment(pictures).cpu().numpy()
-        else:
-            predicted = nearest_class(batch.prediction, self._context.card)
-        no_class = self._family == "fcn" and getattr(self._context.scorer, "no_class", False)
-        for truth, guess in zip(batch.labels, predicted, strict=True):
-            self._matrices.append(confusion_matrix(truth, guess, len(self._classes), no_class=no_class))
+        self._matrices += self._count(batch, batch.labels)
+
+    def _count(self, batch: Batch, labels: NDArray[np.uint8]) -> list[NDArray[np.int64]]:
+        """One matrix a picture; a judge with a protocol of its own (`confusions`) counts for itself."""
+        scorer, size = self._context.scorer, len(self._classes)
+        if self._family == "label":
+            guesses = nearest_class(batch.prediction, self._context.card)
+            return [
+                confusion_matrix(truth, guess, size) for truth, guess in zip(labels, guesses, strict=True)
+            ]
+        pictures = torch.from_numpy(np.array(batch.prediction)).permute(0, 3, 1, 2)
+        if hasattr(scorer, "confusions"):
+            return list(scorer.confusions(pictures, labels))
+        guesses, no_class = scorer.segment(pictures).cpu().numpy(), getattr(scorer, "no_class", False)
+        return [
+            confusion_matrix(truth, guess, size, no_class=no_class)
+            for truth, guess in zip(labels, guesses, strict=True)
+        ]
+
+    def _policy(self, family: str) -> str:
+        """The data set's class policy, or that of a judge whose protocol fixes it."""
+        fixed = getattr(self._context.scorer, "class_policy", None) if family == "fcn" else None
+        return fixed or self._context.card.class_policy
 
     def compute(self) -> MetricOutput:
         """Scores of the summed matrix, with bootstrap intervals over pictures."""
@@ -199,20 +214,20 @@ class SegmentationMetric:
         return MetricOutput(results, self._per_image(family), self._details(family))
 
     def _protocol(self, family: str) -> dict[str, Any]:
-        card, scorer = self._context.card, self._context.scorer
+        scorer = self._context.scorer
         protocol: dict[str, Any] = {
             "metric": "segmentation",
             "version": 1,
             "size_px": self._context.size_px,
             "num_classes": len(self._classes),
-            "class_policy": card.class_policy,
+            "class_policy": self._policy(family),
         }
         if family == "label":
             return {**protocol, "decoding": "nearest palette colour, RGB distance"}
         return {**protocol, **(scorer.protocol if scorer is not None else {})}
 
     def _results(self, family: str, keys: tuple[str, ...]) -> list[MetricResult]:
-        policy = self._context.card.class_policy
+        policy = self._policy(family)
         stack = np.stack(self._matrices)
         values = scores_from_confusion(stack.sum(0), policy)
         rows = stack.reshape(len(stack), -1).astype(np.float64)
@@ -229,7 +244,7 @@ class SegmentationMetric:
     def _per_image(self, family: str) -> dict[str, NDArray[Any]]:
         matrices = np.empty(len(self._matrices), dtype=object)
         matrices[:] = [matrix.ravel() for matrix in self._matrices]
-        pixel = scores_from_confusion(np.stack(self._matrices), self._context.card.class_policy)[0]
+        pixel = scores_from_confusion(np.stack(self._matrices), self._policy(family))[0]
         return {f"{family}_conf": matrices, f"{family}_pixel_acc": pixel}
 
     def _details(self, family: str) -> dict[str, Any]:
