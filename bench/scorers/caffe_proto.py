@@ -26,7 +26,7 @@ _DATA = {5: "<f4", 8: "<f8"}  # fields of BlobProto
 _LEGACY_SHAPE = (1, 2, 3, 4)  # num, channels, height, width
 _SHAPE = 7
 _MOST_AXES = 32  # Caffe's own limit
-_MOST_FIELDS = 1_000_000  # FCN-8s has about 1000; a file of nothing but tiny fields would take for ever
+_MOST_FIELDS = 100_000  # FCN-8s has about 1000; a file of nothing but tiny fields would take for ever
 _UNPACKED_WINDOW = 1 << 16
 Value = int | memoryview
 
