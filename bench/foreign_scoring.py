@@ -99,6 +99,7 @@ class ForeignScoring:
             scorer_reason=judge[1],
             inception_weights=weights,
             inception_reason=inception_reason,
+            fid_protocol=self.choice.fid_protocol,
         )
 
     def _judge(self, pictures: ForeignPictures) -> tuple[Any, str | None]:

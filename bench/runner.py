@@ -191,6 +191,7 @@ class Runner:
             "metrics": sorted(self.bench.choice.metrics),
             "scorer": self.bench.scorer_name(size_px),
             "inception": None if weights is None else inception_hash(weights)[:16],
+            "fid_protocol": self.bench.choice.fid_protocol,
         }
 
     def _environment(self) -> dict[str, Any]:

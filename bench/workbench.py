@@ -32,11 +32,13 @@ class ScoringChoice:
         metrics: metric keys; empty = all.
         scorer: name of the segmentation network, "auto" (by size and device) or "none".
         inception_weights: the user's file, or None: the environment's, then the cache's.
+        fid_protocol: how pictures are made ready for Inception (`bench.metrics.catalogue.FID_PROTOCOLS`).
     """
 
     metrics: tuple[str, ...] = ()
     scorer: str = "auto"
     inception_weights: Path | None = None
+    fid_protocol: str = "torch-fidelity"
 
 
 @dataclass
@@ -95,6 +97,8 @@ class Workbench:
             scorer_reason=scorer_reason,
             inception_weights=weights,
             inception_reason=inception_reason,
+            file_labels=self.dataset.file_labels("test", self.spec.test_n),
+            fid_protocol=self.choice.fid_protocol,
         )
 
     @property

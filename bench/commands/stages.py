@@ -126,7 +126,9 @@ def score(obj: dict[str, Any], /, folders: tuple[Path, ...], **options: Any) -> 
     from bench.workbench import ScoringChoice, check_judge
 
     device = choose_device(options["device"], options["threads"])
-    choice = ScoringChoice(names(options["metrics"]), options["scorer"], options["inception_weights"])
+    choice = ScoringChoice(
+        names(options["metrics"]), options["scorer"], options["inception_weights"], options["fid_protocol"]
+    )
     check_judge(choice)
     if len(folders) == 1 and _is_output(folders[0]):
         if given := [name for name in _FOREIGN_OPTIONS if options[name]]:

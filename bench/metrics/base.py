@@ -53,6 +53,7 @@ class ScoringContext:
             split allows it; None when there are none at hand.
         scorer: the segmentation network (`bench.scorers.base.Scorer`), or None with `scorer_reason`.
         inception_weights: path of the released Inception state dict, or None with `inception_reason`.
+        fid_protocol: how pictures are made ready for Inception, a name of `bench.metrics.preparation`.
     """
 
     card: DatasetCard
@@ -67,6 +68,7 @@ class ScoringContext:
     scorer_reason: str | None = None
     inception_weights: Path | None = None
     inception_reason: str | None = None
+    fid_protocol: str = "torch-fidelity"
 
 
 @dataclass

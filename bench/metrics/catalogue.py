@@ -54,6 +54,8 @@ _ALL = [
 ]
 # fmt: on
 CATALOGUE: dict[str, MetricInfo] = {info.key: info for info in _ALL}
+PSEUDO = "_pseudo"  # ends the per-image columns of set distances whose mean is the metric's value
+FID_PROTOCOLS = ("torch-fidelity", "pytorch-fid", "clean")  # how pictures are made ready, `preparation.py`
 
 
 def goal_of(key: str) -> Goal:

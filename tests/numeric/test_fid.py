@@ -21,7 +21,8 @@ from bench.files import sha256_file
 from bench.metrics import inception
 from bench.metrics.fid import FidMetric
 from bench.metrics.frechet import frechet_distance, gaussian
-from bench.metrics.inception import InceptionFeatures, load_inception, resize_tf1
+from bench.metrics.inception import InceptionFeatures, load_inception
+from bench.metrics.preparation import resize_tf1
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ class _SmallNetwork(torch.nn.Module):
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[_SmallNetwork, Path]:
     network, path = _SmallNetwork(), tmp_path / "weights.pth"
     path.write_bytes(b"small network")
-    monkeypatch.setattr(inception, "load_inception", lambda weights, device: network)
+    monkeypatch.setattr(inception, "load_inception", lambda weights, device, protocol: network)
     return network, path
 
 
