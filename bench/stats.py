@@ -30,11 +30,13 @@ class PairedDifference(NamedTuple):
         difference: score of a minus score of b; None where there is no pair to compare.
         interval: its bootstrap interval, or None for fewer than two pairs.
         distinguishable: True when the interval exists and leaves out zero.
+        p_value: two-sided, of no difference; None without an interval.
     """
 
     difference: float | None
     interval: Interval | None
     distinguishable: bool
+    p_value: float | None = None
 
 
 class SeedSpread(NamedTuple):
@@ -126,8 +128,11 @@ def paired_difference(
     gaps = gaps[~np.isnan(gaps)]
     if not len(gaps):
         return PairedDifference(None, None, False)
-    interval = bootstrap_mean(gaps, replicates=replicates, seed=seed, level=level)
-    return PairedDifference(float(gaps.mean()), interval, _leaves_out_zero(interval))
+    difference = float(gaps.mean())
+    if len(gaps) < 2:
+        return PairedDifference(difference, None, False)
+    scores = np.concatenate([draws @ gaps for draws in _draws(len(gaps), replicates, seed)]) / len(gaps)
+    return _judged(difference, scores, len(gaps), level)
 
 
 def paired_difference_sum(
@@ -164,8 +169,51 @@ def paired_difference_sum(
     gaps = [
         statistic(draws @ first) - statistic(draws @ second) for draws in _draws(len(first), replicates, seed)
     ]
-    interval = _percentile(np.concatenate(gaps), level)
-    return PairedDifference(difference, interval, _leaves_out_zero(interval))
+    return _judged(difference, np.concatenate(gaps), len(first), level)
+
+
+def _judged(difference: float, scores: Floats, n: int, level: float) -> PairedDifference:
+    """A difference with its replicates: percentile interval, and p from their spread by Student's t.
+
+    Counting replicates beyond zero could give no p below 1 / replicates, too coarse for a correction over
+    many comparisons.
+    """
+    interval = _percentile(scores, level)
+    if interval is None:
+        return PairedDifference(difference, None, False)
+    p_value = two_sided_p(difference, float(np.nanstd(scores, ddof=1)), n - 1)
+    return PairedDifference(difference, interval, _leaves_out_zero(interval), p_value)
+
+
+def two_sided_p(difference: float, error: float, freedom: float) -> float:
+    """p-value of a difference of zero under Student's t.
+
+    Args:
+        difference: as estimated.
+        error: its standard error; 0 makes any difference certain.
+        freedom: degrees of freedom of `error`.
+    """
+    if error == 0:
+        return 1.0 if difference == 0 else 0.0
+    from scipy.special import stdtr
+
+    return float(2 * stdtr(freedom, -abs(difference) / error))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values corrected for how many they are, in the order given.
+
+    All those at most alpha are significant together: the chance of even one false among them is at most
+    alpha, whatever depends on what.
+
+    Source: Holm, "A simple sequentially rejective multiple test procedure", 1979.
+    """
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    corrected, largest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = largest
+    return corrected
 
 
 def seed_spread(values: Sequence[float | None]) -> SeedSpread:
