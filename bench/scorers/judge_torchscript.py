@@ -46,9 +46,7 @@ def open_scorer(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
     path = existing_file(file, "a TorchScript file")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", DeprecationWarning
-            )  # torch recommends other formats for new files
+            warnings.simplefilter("ignore")  # torch recommends other formats for new files
             network = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError) as error:
         said = str(error).strip().partition("\n")[0]
