@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import os
 import pickle
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -56,11 +57,13 @@ def find_alexnet() -> tuple[Path | None, str | None]:
     return path, None
 
 
-def load_lpips(weights: Path, device: str) -> nn.Module:
+@lru_cache(maxsize=1)  # all rows of a table have the same
+def load_lpips(weights: Path, digest: str, device: str) -> nn.Module:
     """torchmetrics' LPIPS network with AlexNet weights from a file, in eval mode.
 
     Args:
         weights: torchvision's AlexNet state dict; only `features.*` is used.
+        digest: the file's sha256: another content is loaded anew.
         device: torch device string.
 
     Raises:
@@ -156,7 +159,7 @@ class LpipsMetric:
         self._protocol["weights"] = digest[:16]
         if not digest.startswith(ALEXNET_PREFIX):
             self._protocol["network"] = "LPIPS 0.1, AlexNet, weights not the released ones"
-        self._network = load_lpips(path, context.device)
+        self._network = load_lpips(path, digest, context.device)
         return None
 
     def update(self, batch: Batch) -> None:
