@@ -12,6 +12,7 @@ from types import FrameType
 
 import click
 
+from bench.commands.compare import compare
 from bench.commands.data import data
 from bench.commands.gate import baseline, check
 from bench.commands.grid import run, train
@@ -53,7 +54,7 @@ def cli(context: click.Context, debug: bool, plugin_files: tuple[str, ...]) -> N
         plugins.load_file(Path(file))
 
 
-for command in (run, train, generate, score, report, listing, data, scorer, check, baseline):
+for command in (run, train, generate, score, report, listing, data, scorer, check, baseline, compare):
     cli.add_command(command)
 
 
