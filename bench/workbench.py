@@ -18,7 +18,7 @@ from bench.metrics.base import ScoringContext
 from bench.output import write_gallery
 from bench.progress import Reporter, duration
 from bench.records import GalleryFiles
-from bench.scorers.adapters import check_adapter, is_adapter, open_adapter
+from bench.scorers.adapters import check_adapter, check_card, identity, is_adapter, open_adapter
 from bench.specs import DataSpec
 
 GALLERY_SIZE = 12
@@ -62,6 +62,10 @@ class Workbench:
     reporter: Reporter
     _splits: dict[tuple[str, int], SplitArrays] = field(default_factory=dict)
     _judges: dict[int, tuple[Any, str | None]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if is_adapter(self.choice.scorer) and self._is_judged():
+            check_card(self.choice.scorer, self.dataset.card)
 
     def train(self, size_px: int) -> SplitArrays:
         """The training pairs at `size_px`."""
@@ -108,13 +112,18 @@ class Workbench:
 
         return find_inception(self.choice.inception_weights)
 
+    def _is_judged(self) -> bool:
+        is_photo, has_classes = self.dataset.target_role == "photo", bool(self.dataset.card.classes)
+        return self.choice.scorer != "none" and is_photo and has_classes
+
+    def scorer_identity(self, size_px: int) -> str | None:
+        """`scorer_name`, with content hashes in place of files."""
+        name = self.scorer_name(size_px)
+        return identity(name) if name is not None and is_adapter(name) else name
+
     def scorer_name(self, size_px: int) -> str | None:
         """The judge that will be used at `size_px`, or None where there is nothing to judge."""
-        if (
-            self.choice.scorer == "none"
-            or self.dataset.target_role != "photo"
-            or not self.dataset.card.classes
-        ):
+        if not self._is_judged():
             return None
         if self.choice.scorer != "auto":
             return self.choice.scorer

@@ -86,8 +86,8 @@ class PairReader:
     def _tables(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]:
         return value_tables(self.card)
 
-    def read(self, pair: Pair, size_px: int) -> tuple[SideArrays, ...]:
-        """Left and right side of `pair` at `size_px` (one side for a plain photo).
+    def read(self, pair: Pair, size_px: int | None) -> tuple[SideArrays, ...]:
+        """Left and right side of `pair` at `size_px`, or None: its own size (one side for a plain photo).
 
         Raises:
             UsageError: naming the file that is damaged, or of another mode or size than expected, or holds
@@ -106,7 +106,9 @@ class PairReader:
         sides = zip(pictures, files, roles, self.modes, strict=True)
         return tuple(self.side(picture, file, role, mode, size_px) for picture, file, role, mode in sides)
 
-    def side(self, picture: Image.Image, file: Path, role: Role, mode: Mode, size_px: int) -> SideArrays:
+    def side(
+        self, picture: Image.Image, file: Path, role: Role, mode: Mode, size_px: int | None
+    ) -> SideArrays:
         """One decoded picture as `role`, checked to have `mode`, at `size_px`."""
         found = classify(picture.mode, role, file)
         if found != mode:
@@ -123,7 +125,7 @@ class PairReader:
         pixels = np.asarray(resized(picture, size_px, Image.Resampling.BICUBIC))
         return SideArrays(pixels if pixels.ndim == 3 else pixels[..., None])
 
-    def _ids(self, picture: Image.Image, file: Path, size_px: int) -> SideArrays:
+    def _ids(self, picture: Image.Image, file: Path, size_px: int | None) -> SideArrays:
         train_ids, colours, known = self._tables
         values = np.flatnonzero(np.bincount(np.asarray(picture).ravel(), minlength=256))
         if outside := values[~known[values]].tolist():
@@ -204,11 +206,13 @@ def _cut(picture: Image.Image, file: Path) -> list[Image.Image]:
     return [picture.crop((0, 0, height, height)), picture.crop((height, 0, width, height))]
 
 
-def resized(picture: Image.Image, size_px: int, how: Image.Resampling) -> Image.Image:
-    return picture if picture.size == (size_px, size_px) else picture.resize((size_px, size_px), how)
+def resized(picture: Image.Image, size_px: int | None, how: Image.Resampling) -> Image.Image:
+    if size_px is None or picture.size == (size_px, size_px):
+        return picture
+    return picture.resize((size_px, size_px), how)
 
 
-def sixteen_bit(picture: Image.Image, file: Path, size_px: int) -> NDArray[np.uint16]:
+def sixteen_bit(picture: Image.Image, file: Path, size_px: int | None) -> NDArray[np.uint16]:
     values = np.asarray(picture)
     if values.dtype.kind == "i" and (values.min() < 0 or values.max() > 65535):
         raise UsageError(

@@ -136,6 +136,7 @@ class SegmentationMetric:
         self._context = context
         self._classes = context.card.train_classes
         self._matrices: list[NDArray[np.int64]] = []
+        self._label_sizes: set[str] = set()  # of a judge that compares at a size of its own
         self._seen = 0
         self._reasons = {"fcn": self._why_not_fcn(), "label": self._why_not_label()}
         self._family = next((name for name, reason in self._reasons.items() if reason is None), None)
@@ -184,12 +185,19 @@ class SegmentationMetric:
             ]
         pictures = torch.from_numpy(np.array(batch.prediction)).permute(0, 3, 1, 2)
         if hasattr(scorer, "confusions"):
-            return list(scorer.confusions(pictures, labels))
+            return list(scorer.confusions(pictures, self._whole_labels(labels)))
         guesses, no_class = scorer.segment(pictures).cpu().numpy(), getattr(scorer, "no_class", False)
         return [
             confusion_matrix(truth, guess, size, no_class=no_class)
             for truth, guess in zip(labels, guesses, strict=True)
         ]
+
+    def _whole_labels(self, labels: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+        """The batch's label maps as large as on disk, where they are at hand; their sizes are noted."""
+        read, first = self._context.file_labels, len(self._matrices)
+        maps = list(labels) if read is None else [read(first + place) for place in range(len(labels))]
+        self._label_sizes |= {f"{ids.shape[0]}x{ids.shape[1]}" for ids in maps}
+        return maps
 
     def _policy(self, family: str) -> str:
         """The data set's class policy, or that of a judge whose protocol fixes it."""
@@ -224,6 +232,8 @@ class SegmentationMetric:
         }
         if family == "label":
             return {**protocol, "decoding": "nearest palette colour, RGB distance"}
+        if self._label_sizes:
+            protocol["labels_found"] = " ".join(sorted(self._label_sizes))
         return {**protocol, **(scorer.protocol if scorer is not None else {})}
 
     def _results(self, family: str, keys: tuple[str, ...]) -> list[MetricResult]:

@@ -1,17 +1,21 @@
 """Judges that the project did not train, by name: `--scorer KIND:REST`, such as `caffe:weights.caffemodel`.
 
 Each kind is a module with two functions: `check(rest)`, cheap, run before anything is trained, and
-`open_scorer(rest, card, device)`, which returns a `bench.scorers.base.Scorer`. Modules are imported when
-they are named. REST may end in options, `caffe:FILE,policy=guarded`: see `split_options`.
+`open_scorer(rest, card, device)`, which returns a `bench.scorers.base.Scorer`. One that judges the classes of
+one data set only has `check_card(card)` too. Modules are imported when they are named. REST may end in
+options, `caffe:FILE,policy=guarded`: see `split_options`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import UsageError
+from bench.files import sha256_file
 
 if TYPE_CHECKING:
     from bench.data.types import DatasetCard
@@ -50,6 +54,30 @@ def check_adapter(spec: str) -> None:
     """
     module, rest = _module(spec)
     module.check(rest)
+
+
+def check_card(spec: str, card: DatasetCard) -> None:
+    """Refuse, before anything is trained, a data set whose classes the judge cannot know.
+
+    Raises:
+        UsageError: as `open_adapter`.
+    """
+    module, _ = _module(spec)
+    if hasattr(module, "check_card"):
+        module.check_card(card)
+
+
+@cache
+def identity(spec: str) -> str:
+    """`spec` with the content hash of each file in place of its path: what a record remembers."""
+    kind, _, rest = spec.partition(":")
+    words = [word.rpartition("=") for word in rest.split(",")]
+    return f"{kind}:{','.join(key + sign + _content(value) for key, sign, value in words)}"
+
+
+def _content(name: str) -> str:
+    path = Path(name).expanduser()
+    return sha256_file(path)[:16] if path.is_file() else name
 
 
 def split_options(rest: str, known: Collection[str]) -> tuple[str, dict[str, str]]:

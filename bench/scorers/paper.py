@@ -34,6 +34,7 @@ CLASSES = (
     "terrain", "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
 )  # fmt: skip
 OUTPUTS = 20
+PUBLISHED, PUBLISHED_PX = (0.80, 0.26, 0.21), 256  # real photos through 256 px (table 1)
 MEAN_BGR = (72.78044, 83.21195, 73.45286)
 NATIVE = (1024, 2048)
 RELEASED, GUARDED = "released-unguarded", "guarded"
@@ -64,6 +65,20 @@ def check(rest: str) -> None:
     _parse(rest)
 
 
+def check_card(card: DatasetCard) -> None:
+    """See `bench.scorers.adapters`.
+
+    Raises:
+        UsageError: for classes other than the 19 of Cityscapes.
+    """
+    found = tuple(info.name for info in card.train_classes)
+    if found != CLASSES:
+        raise UsageError(
+            f"expected the {len(CLASSES)} classes of Cityscapes for the paper's FCN-8s, found those of "
+            f"{card.name} ({', '.join(found[:3])}, ...): use a scorer that is trained on them (--scorer auto)"
+        )
+
+
 def open_scorer(rest: str, card: DatasetCard, device: str) -> PaperScorer:
     """The judge of "FILE[,policy=...][,label_size=HxW]" on `device`.
 
@@ -71,12 +86,7 @@ def open_scorer(rest: str, card: DatasetCard, device: str) -> PaperScorer:
         UsageError: for classes other than the 19 of Cityscapes, or a file that is no FCN-8s with 20 outputs.
     """
     path, options = _parse(rest)
-    found = tuple(info.name for info in card.train_classes)
-    if found != CLASSES:
-        raise UsageError(
-            f"expected the {len(CLASSES)} classes of Cityscapes for the paper's FCN-8s, found those of "
-            f"{card.name} ({', '.join(found[:3])}, ...): use a scorer that is trained on them (--scorer auto)"
-        )
+    check_card(card)
     network = load_fcn8s(path)
     if network.num_outputs != OUTPUTS:
         raise UsageError(
@@ -161,6 +171,11 @@ class PaperScorer:
         """For the record's details."""
         return {"network": self.name, **self.protocol}
 
+    def published(self, card: DatasetCard, size_px: int) -> tuple[float, float, float] | None:
+        """The paper's three scores of real photos, where they are of these: Cityscapes through 256 px."""
+        as_published = card.name == "cityscapes" and size_px == PUBLISHED_PX
+        return PUBLISHED if as_published and self.options.label_size == NATIVE else None
+
     @property
     def feature_dim(self) -> int:
         """Channels of pool5."""
@@ -188,12 +203,12 @@ class PaperScorer:
         ids = np.where(ids < len(CLASSES), ids, NO_CLASS)
         return torch.from_numpy(ids.astype(np.int64))
 
-    def confusions(self, images: Tensor, labels: NDArray[np.uint8]) -> NDArray[np.int64]:
+    def confusions(self, images: Tensor, labels: Sequence[NDArray[np.uint8]]) -> NDArray[np.int64]:
         """One matrix a picture, rows = truth, counted at `label_size` under the histogram policy.
 
         Args:
             images: (N, 3, H, W) uint8 RGB.
-            labels: (N, h, w) uint8 train ids, 255 = void; enlarged nearest where they are smaller.
+            labels: N arrays (h, w) uint8 of train ids, 255 = void; of another size, nearest pixels are taken.
 
         Returns:
             (N, 19, 19) int64; (N, 19, 20) with policy "guarded", whose last column is the 20th output.
