@@ -1,4 +1,4 @@
-"""Pictures that this project did not make, as a test split: matched, checked by their headers, read.
+"""Pictures that this project did not make: matched by name, checked by their headers.
 
 Nothing is resized unless `--size` says so: predictions and targets then have one size and are scored pixel
 by pixel. Labels may be larger; they are resized as those of data sets are (nearest).
@@ -6,25 +6,21 @@ by pixel. Labels may be larger; they are resized as those of data sets are (near
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from bench.data import readers
-from bench.data.cache import FileHashes, Progress, Sample, digest, load_split
-from bench.data.types import DatasetCard, Role, SplitArrays
+from bench.data.cache import FileHashes, digest
+from bench.data.types import DatasetCard, Role
 from bench.errors import UsageError
+from bench.foreign_pictures import ForeignPictures, roles_of
 from bench.matching import Files, Matched, Part, label_of, marked, match, pictures_of
 from bench.specs import DataSpec
 from bench.workbench import even_indices
 
 Header = tuple[str, tuple[int, int]]
 _SHOWN = 3
-_NO_SOURCE = np.zeros((1, 1, 1), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -55,89 +51,6 @@ class ForeignRequest:
     allow_missing: bool = False
 
 
-@dataclass(frozen=True)
-class ForeignPictures:
-    """Matched and checked pictures, ready to be read.
-
-    Attributes:
-        card: palette, classes and roles.
-        data: what records say about the test pictures.
-        rows: (name, folder) of the predictions.
-        size_px: side of the square pictures.
-        matched: files by stem.
-        modes: expected mode of each part ("prediction" first).
-        resized_from: size of the predictions where `--size` changes it, such as "512x256"; else None.
-        train_targets: real training targets, or ().
-    """
-
-    card: DatasetCard
-    data: DataSpec
-    rows: tuple[tuple[str, Path], ...]
-    size_px: int
-    matched: Matched
-    modes: dict[Part, readers.Mode]
-    resized_from: str | None
-    train_targets: tuple[Path, ...]
-    hashes: FileHashes = field(repr=False)
-
-    @property
-    def target_role(self) -> Role:
-        return _roles(self.card, self.data.direction)[1]
-
-    @property
-    def has_sources(self) -> bool:
-        return "source" in self.matched.parts
-
-    def test(self, cache: Path, progress: Progress | None = None) -> SplitArrays:
-        """Targets, labels and sources as a split; sources are one black pixel each where there are none."""
-        parts = self.matched.parts
-        content = {part: self.hashes.hashes(files) for part, files in parts.items()}
-        key = digest([readers.READER_VERSION, self.matched.names, content, self._reading])
-
-        def read(index: int) -> Sample:
-            target = self._side("target", parts["target"][index])
-            source = self._side("source", parts["source"][index]) if self.has_sources else None
-            labels = self._side("labels", parts["labels"][index]).labels if "labels" in parts else None
-            if labels is None:
-                labels = target.labels if source is None or target.labels is not None else source.labels
-            return Sample(_NO_SOURCE if source is None else source.picture, target.picture, labels)
-
-        return load_split(cache, key, self.matched.names, read, progress)
-
-    def train(self, cache: Path, progress: Progress | None = None) -> NDArray[np.uint8] | None:
-        """(N, S, S, C) training targets, or None where no folder was named."""
-        if not self.train_targets:
-            return None
-        files = self.train_targets
-        key = digest([readers.READER_VERSION, "train", self.hashes.hashes(files), self._reading])
-
-        def read(index: int) -> Sample:
-            return Sample(_NO_SOURCE, self._side("target", files[index]).picture, None)
-
-        names = tuple(file.stem for file in files)
-        return load_split(cache, key, names, read, progress).target
-
-    def prediction(self, row: int) -> Callable[[int], NDArray[Any]]:
-        """Index in the test split -> (S, S, C) picture of one folder."""
-        files = self.matched.predictions[row]
-        return lambda index: self._side("prediction", files[index]).picture
-
-    def fingerprint(self, row: int) -> str:
-        """Content hash of one folder's predictions."""
-        return digest(self.hashes.hashes(self.matched.predictions[row]))
-
-    @property
-    def _reading(self) -> list[Any]:
-        classes = [asdict(entry) for entry in self.card.classes]
-        return [classes, self.card.roles, self.data.direction, sorted(self.modes.items()), self.size_px]
-
-    def _side(self, part: Part, file: Path) -> readers.SideArrays:
-        source_role, target_role = _roles(self.card, self.data.direction)
-        role: Role = {"source": source_role, "labels": "labels"}.get(part, target_role)
-        reader = readers.PairReader(self.card, False, (), f"the other {part} pictures")
-        return reader.side(readers.decode(file), file, role, self.modes[part], self.size_px)
-
-
 def gather(request: ForeignRequest, hashes: FileHashes) -> ForeignPictures:
     """Match what was asked for, and check names, modes and sizes by the files' headers.
 
@@ -146,7 +59,7 @@ def gather(request: ForeignRequest, hashes: FileHashes) -> ForeignPictures:
     """
     card = request.card or _plain_card(request.target)
     direction = request.direction or card.direction
-    roles = _roles(card, direction)
+    roles = roles_of(card, direction)
     rows = _rows(request)
     matched = _matched(request, hashes)
     if "labels" in matched.parts and not card.classes:
@@ -178,17 +91,6 @@ def _plain_card(target: Path | None) -> DatasetCard:
         name, name, "as found", "the owner's", "", ("source", "target"), ("image", "photo"), "source2target",
         (), {}, 0, "",
     )  # fmt: skip
-
-
-def _roles(card: DatasetCard, direction: str) -> tuple[Role, Role]:
-    """Roles of source and target in `direction`."""
-    (left, right), (left_role, right_role) = card.domains, card.roles
-    known = {f"{left}2{right}": (left_role, right_role), f"{right}2{left}": (right_role, left_role)}
-    if direction not in known:
-        raise UsageError(
-            f"expected a --direction of {card.name} among {', '.join(known)}, found '{direction}'"
-        )
-    return known[direction]
 
 
 def _rows(request: ForeignRequest) -> tuple[tuple[str, Path], ...]:

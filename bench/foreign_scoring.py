@@ -17,7 +17,7 @@ from baselines.engine import describe_device, resolve_device
 from bench.data.types import SplitArrays
 from bench.environment import environment
 from bench.errors import UsageError
-from bench.foreign import ForeignPictures
+from bench.foreign_pictures import ForeignPictures
 from bench.metrics.base import ScoringContext
 from bench.output import write_gallery
 from bench.pictures import to_rgb8
@@ -25,7 +25,7 @@ from bench.progress import Reporter
 from bench.records import GalleryFiles, MetricResult, RunRecord, write_record
 from bench.scoring import score
 from bench.specs import slug
-from bench.workbench import GALLERY_SIZE, ScoringChoice, Workbench, even_indices
+from bench.workbench import GALLERY_SIZE, ScoringChoice, Workbench, announce, even_indices
 
 _NO_JUDGE = (
     "no judge was named: --scorer-dataset NAME trains one on real photos of that data set, "
@@ -99,19 +99,23 @@ class ForeignScoring:
             scorer_reason=judge[1],
             inception_weights=weights,
             inception_reason=inception_reason,
+            file_labels=pictures.file_labels,
             fid_protocol=self.choice.fid_protocol,
         )
 
     def _judge(self, pictures: ForeignPictures) -> tuple[Any, str | None]:
         """The judge, or None and why there is none."""
-        from bench.scorers.adapters import is_adapter, open_adapter
+        from bench.scorers.adapters import check_card, is_adapter, open_adapter
 
         if self.choice.scorer == "none":
             return None, "no segmentation network was wanted (--scorer none)"
         if pictures.target_role != "photo" or not pictures.card.classes:
             return None, None  # the metric itself says what it lacks
         if is_adapter(self.choice.scorer):
-            return open_adapter(self.choice.scorer, pictures.card, self.device), None
+            check_card(self.choice.scorer, pictures.card)
+            scorer = open_adapter(self.choice.scorer, pictures.card, self.device)
+            announce(scorer, len(pictures.matched.names), self.device, self.reporter)
+            return scorer, None
         if self.training is None:
             return None, _NO_JUDGE
         known, wanted = (

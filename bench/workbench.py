@@ -164,12 +164,7 @@ class Workbench:
     def _open_adapter(self, name: str, size_px: int) -> Any:
         """A judge that is not trained here; says what a row will take where the judge can tell."""
         scorer = open_adapter(name, self.dataset.card, self.device)
-        if hasattr(scorer, "seconds_per_picture"):
-            seconds, count = scorer.seconds_per_picture(), len(self.test(size_px))
-            self.reporter.say(
-                f"scorer {scorer.name} on {self.device}: about {seconds:.2g} s a picture, "
-                f"{duration(seconds * count)} for each row of {count} pictures"
-            )
+        announce(scorer, len(self.test(size_px)), self.device, self.reporter)
         return scorer
 
     def _no_judge_reason(self) -> str:
@@ -197,6 +192,16 @@ class Workbench:
         write_gallery(out / folder / "source", names, split.source[chosen])
         write_gallery(out / folder / "target", names, split.target[chosen])
         return GalleryFiles(names, None, str(folder / "source"), str(folder / "target"))
+
+
+def announce(scorer: Any, count: int, device: str, reporter: Reporter) -> None:
+    """Say what judging a row of `count` pictures will take, where the judge can tell."""
+    if hasattr(scorer, "seconds_per_picture"):
+        seconds = scorer.seconds_per_picture()
+        reporter.say(
+            f"scorer {scorer.name} on {device}: about {seconds:.2g} s a picture, "
+            f"{duration(seconds * count)} for each row of {count} pictures"
+        )
 
 
 def even_indices(total: int, wanted: int) -> NDArray[np.int64]:

@@ -14,7 +14,8 @@ from bench.data.cache import FileHashes
 from bench.data.cards import load_card
 from bench.data.palette import paint
 from bench.errors import UsageError
-from bench.foreign import ForeignPictures, ForeignRequest, gather
+from bench.foreign import ForeignRequest, gather
+from bench.foreign_pictures import ForeignPictures
 
 TOYCITY = load_card("toycity")
 
