@@ -11,6 +11,7 @@ import json
 import re
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -186,8 +187,7 @@ class PaperScorer:
         trial = torch.zeros(1, 3, _TRIAL_PX, _TRIAL_PX, device=self.device)
         for _ in range(2):  # the first one warms up
             started = time.perf_counter()
-            with torch.inference_mode():
-                self.network.score(trial).sum().item()
+            self._score(trial).sum().item()
             seconds = time.perf_counter() - started
         return (
             seconds * self.network.flops(*self.options.label_size) / self.network.flops(_TRIAL_PX, _TRIAL_PX)
@@ -229,16 +229,20 @@ class PaperScorer:
         """Means of pool5 (N, D) float32 on the CPU for (N, 3, H, W) uint8 RGB, enlarged as for labelling."""
         rows = [torch.empty(0, self.feature_dim)]
         for image in _arrays(images):
-            rows.append(self.network.pools(self._input(image))[-1].mean((2, 3)).cpu())
+            with _full_precision():
+                rows.append(self.network.pools(self._input(image))[-1].mean((2, 3)).cpu())
         return torch.cat(rows)
 
-    @torch.inference_mode()
     def _labels(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(H, W) uint8 at `label_size`: argmax over the 20 outputs."""
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            scores = self.network.score(self._input(image))
+        scores = self._score(self._input(image))
         labels: NDArray[np.uint8] = scores[0].argmax(0).to(torch.uint8).cpu().numpy()
         return labels
+
+    @torch.inference_mode()
+    def _score(self, pixels: Tensor) -> Tensor:
+        with _full_precision():
+            return self.network.score(pixels)
 
     def _input(self, image: NDArray[np.uint8]) -> Tensor:
         return torch.from_numpy(network_input(image, self.options.label_size)).to(self.device)
@@ -281,6 +285,14 @@ def released_confusion(
     if len(counts) != num_classes**2:
         return np.zeros((num_classes, num_classes), np.int64)
     return counts.reshape(num_classes, num_classes).astype(np.int64)
+
+
+def _full_precision() -> AbstractContextManager[None]:
+    """No TF32, and the same result every time: float32 throughout, as Caffe computes."""
+    flags: AbstractContextManager[None] = torch.backends.cudnn.flags(
+        enabled=True, deterministic=True, allow_tf32=False
+    )
+    return flags
 
 
 def _arrays(images: Tensor) -> list[NDArray[np.uint8]]:
