@@ -11,6 +11,7 @@ and 15 (paired data).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -228,13 +229,24 @@ def seed_spread(values: Sequence[float | None]) -> SeedSpread:
 
 def _draws(n: int, replicates: int, seed: int) -> Iterator[Floats]:
     """Resamples of n images as counts: matrices (R, n) whose rows sum to n, `replicates` rows in all."""
+    if n * replicates <= _CHUNK:
+        yield _all_draws(n, replicates, seed)
+        return
     rng = np.random.default_rng(seed)
     step = max(1, _CHUNK // n)
     for start in range(0, replicates, step):
-        rows = min(step, replicates - start)
-        chosen = rng.integers(0, n, size=(rows, n)) + np.arange(rows)[:, None] * n
-        counts = np.bincount(chosen.ravel(), minlength=rows * n)
-        yield counts.reshape(rows, n).astype(np.float64)
+        yield _counts(rng, n, min(step, replicates - start))
+
+
+@lru_cache(maxsize=4)
+def _all_draws(n: int, replicates: int, seed: int) -> Floats:
+    """The same in one piece, kept: a table's comparisons resample the same images again and again."""
+    return _counts(np.random.default_rng(seed), n, replicates)
+
+
+def _counts(rng: np.random.Generator, n: int, rows: int) -> Floats:
+    chosen = rng.integers(0, n, size=(rows, n)) + np.arange(rows)[:, None] * n
+    return np.bincount(chosen.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
 
 
 def _percentile(scores: Floats, level: float) -> Interval | None:

@@ -9,7 +9,6 @@ from bench.metrics.catalogue import PSEUDO
 from bench.metrics.common import measured
 from bench.metrics.features import FeatureComparison, few_pictures
 from bench.metrics.influence import frechet_estimate
-from bench.stats import bootstrap_mean
 
 
 class FdScorerMetric:
@@ -44,10 +43,9 @@ class FdScorerMetric:
             return MetricOutput(missing(self.keys, self._comparison.reason, protocol, n))
         prediction, reference = self._comparison.pair()
         found = frechet_estimate(prediction, reference)
-        interval = None if found.pseudo is None else bootstrap_mean(found.pseudo)
         pseudo = {} if found.pseudo is None else {f"fd_scorer{PSEUDO}": found.pseudo}
         return MetricOutput(
-            [measured("fd_scorer", found.value, n, protocol, interval=interval)],
+            [measured("fd_scorer", found.value, n, protocol, interval=found.interval)],
             pseudo,
             {"fd_scorer": {"caution": few_pictures(n, prediction.shape[1])}},
         )

@@ -17,7 +17,6 @@ from bench.metrics.features import FeatureComparison, few_pictures
 from bench.metrics.frechet import KID_SEED, KID_SUBSET_SIZE, KID_SUBSETS
 from bench.metrics.influence import frechet_estimate, kernel_estimate
 from bench.metrics.preparation import preparation
-from bench.stats import bootstrap_mean
 
 
 class FidMetric:
@@ -77,11 +76,10 @@ class FidMetric:
         }
         pseudo = {"fid": fid.pseudo, "kid": kid.pseudo}
         columns = {f"{key}{PSEUDO}": values for key, values in pseudo.items() if values is not None}
-        between = {key: None if values is None else bootstrap_mean(values) for key, values in pseudo.items()}
         distance = kid.distance
         results = [
-            measured("fid", fid.value, self._seen, protocol, interval=between["fid"]),
-            measured("kid", distance.value, self._seen, {**protocol, **kernel}, interval=between["kid"]),
+            measured("fid", fid.value, self._seen, protocol, interval=fid.interval),
+            measured("kid", distance.value, self._seen, {**protocol, **kernel}, interval=kid.interval),
         ]
         details = {
             "fid": {"caution": few_pictures(self._seen, prediction.shape[1])},
