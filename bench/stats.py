@@ -107,6 +107,26 @@ def bootstrap_sum(
     return _percentile(scores, level)
 
 
+def pseudo_values(stats: ArrayLike, statistic: SumStatistic) -> Floats:
+    """Jackknife pseudo-values of a score that is a function of a sum over images, shifted to its value.
+
+    Their mean is the score of the whole, and their spread over sqrt(N) its standard error.
+
+    Args:
+        stats: (N, D) one row of additive statistics an image, N at least 2.
+        statistic: maps (R, D) totals to (R,) scores.
+
+    Returns:
+        (N,) float64; an image without which there is no score has the score itself.
+    """
+    rows = _matrix(stats)
+    total = rows.sum(0, keepdims=True)
+    whole = float(statistic(total)[0])
+    pulls = (len(rows) - 1) * (whole - statistic(total - rows))
+    pulls = np.where(np.isfinite(pulls), pulls, 0.0)
+    return np.asarray(whole + pulls - pulls.mean())
+
+
 def paired_difference(
     a: ArrayLike, b: ArrayLike, *, replicates: int = 1000, seed: int = 0, level: float = 0.95
 ) -> PairedDifference:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bench.metrics.catalogue import PSEUDO
 from bench.report.frame import Column, Row
-from bench.stats import PairedDifference, paired_difference, paired_difference_sum
+from bench.stats import PairedDifference, paired_difference, paired_difference_sum, pseudo_values
 
 Floats = NDArray[np.float64]
 _AGREES = 1e-6  # a per-image column belongs to a metric if its mean is the metric's value
@@ -33,6 +33,33 @@ def paired_over_seeds(best: Row, other: Row, column: Column) -> PairedDifference
         return None
     aligned = [[table.loc[shared] for table in side] for side in sides]
     return _paired_means((best, other), column, aligned) or _paired_confusions((best, other), column, aligned)
+
+
+def image_values(row: Row, column: Column) -> Floats | None:
+    """(S, N) values by seed and test image whose means over images are the row's values; None: no data.
+
+    Where the score is one of a sum over images, jackknife pseudo-values.
+    """
+    if len(row.cells[column.id].values) != len(row.entries):
+        return None
+    held = [entry.per_image for entry in row.entries]
+    tables = [table.set_index("name") for table in held if table is not None]
+    if len(tables) < len(held) or any(table.index.has_duplicates for table in tables):
+        return None
+    if any(set(table.index) != set(tables[0].index) for table in tables):
+        return None
+    tables = [table.sort_index() for table in tables]
+    values = [float(value) for value in row.cells[column.id].values]
+    for name in (column.info.key, f"{column.info.key}{PSEUDO}"):
+        if all(name in table for table in tables):
+            found = np.stack([table[name].to_numpy(np.float64) for table in tables])
+            return found if np.allclose(found.mean(1), values, rtol=_AGREES, atol=_AGREES) else None
+    family, _, score = column.info.key.partition("_")
+    if family not in ("fcn", "label") or any(f"{family}_conf" not in table for table in tables):
+        return None
+    stacks = [np.stack(table[f"{family}_conf"].to_list()).astype(np.float64) for table in tables]
+    one = _matching_score(score, (row, row), column.info.key, [stacks, stacks])
+    return None if one is None else np.stack([pseudo_values(stack, one) for stack in stacks])
 
 
 def _paired_means(

@@ -196,7 +196,7 @@ def test_at_the_size_of_a_real_test_set() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_equal_distributions_get_intervals_that_are_too_wide_not_too_narrow() -> None:
-    """Where both sides are alike the distance has no slope, and the jackknife doubles what curvature gives."""
+    """Where both sides are alike the distance has no slope; the jackknife doubles what curvature gives."""
 
     def share(n: int, dim: int, repetitions: int) -> float:
         rng = np.random.default_rng(SEED)
