@@ -137,9 +137,14 @@ def release_pages(arrays: SplitArrays) -> None:
     Pages of a memory map count as resident once touched; a long training touches all of them.
     """
     for array in (arrays.source, arrays.target, arrays.labels):
-        mapped = getattr(array, "_mmap", None)
-        if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
-            mapped.madvise(mmap.MADV_DONTNEED)
+        release_array(array)
+
+
+def release_array(array: NDArray[Any] | None) -> None:
+    """`release_pages` for one array; nothing happens to one that is no memory map, or a view of one."""
+    mapped = getattr(array, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _open(place: Path, key: str, names: tuple[str, ...]) -> SplitArrays | None:

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bench.data.cache import release_array
 from bench.errors import UsageError
 from bench.files import atomic_path
 from bench.metrics.base import Batch, ScoringContext
@@ -119,10 +120,11 @@ class FeatureComparison:
         kept = _read(path, len(places))
         if kept is not None:
             return kept
-        starts = range(0, len(places), CHUNK)
-        made = np.concatenate(
-            [self._extracted(to_rgb8(pictures[places[start : start + CHUNK]])) for start in starts]
-        )
+        parts = []
+        for start in range(0, len(places), CHUNK):
+            parts.append(self._extracted(to_rgb8(pictures[places[start : start + CHUNK]])))
+            release_array(pictures)
+        made = np.concatenate(parts)
         with atomic_path(path) as temporary:
             np.savez(temporary, features=made)
         return made
