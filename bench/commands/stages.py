@@ -158,6 +158,11 @@ def _score_foreign(
     from bench.progress import Reporter
     from bench.resources import cache_dir
 
+    if output := next((folder for folder in folders if (folder / "records").is_dir()), None):
+        raise UsageError(
+            f"expected folders of pictures, or one output of `bench run`, found the output {output}: name "
+            "the folders that it was scored from"
+        )
     check_writable(options["out"])
     card = _card(options["dataset"] or options["scorer_dataset"])
     chosen = {

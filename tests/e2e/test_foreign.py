@@ -72,6 +72,8 @@ def test_released_results_score_as_they_stand(
     page = (out / "report" / "index.html").read_text(encoding="utf-8")
     assert "good" in page
     assert "file missing" not in page
+    assert invoke(["score", str(out), *QUICK]) == 2
+    assert "found the output" in capfd.readouterr().err
     one, other = (str(out / "records" / f"{records[name].id}.json") for name in ("good", "bad"))
     assert invoke(["compare", one, other, "--json"]) == 0
     lines = {line["metric"]: line for line in json.loads(capfd.readouterr().out)["differences"]}
