@@ -154,11 +154,11 @@ def _with_tolerances(row: Row, older: Row | None) -> Row:
 
 
 def row_key(record: RunRecord) -> str:
-    """ "toycity/labels2photo/64px/800 steps/l1+cgan"; a reference row has no steps."""
+    """ "toycity/labels2photo/64px/800 steps/l1+cgan"; reference rows and pictures of others have no steps."""
     data, training = record.spec["data"], record.spec["training"]
     source = data.get("source", "paired")
     direction = record.direction if source == "paired" else f"{record.direction} from {source}"
-    steps = [f"{training['steps']} steps"] if record.kind == "run" else []
+    steps = [f"{training['steps']} steps"] if "steps" in training else []
     return "/".join([record.dataset, direction, f"{training['size_px']}px", *steps, record.label])
 
 

@@ -12,10 +12,12 @@ import traceback
 
 import click
 
+from bench.commands.compare import compare
 from bench.commands.data import data
 from bench.commands.gate import baseline, check
 from bench.commands.grid import run, train
 from bench.commands.listing import listing
+from bench.commands.power import power
 from bench.commands.scorer import scorer
 from bench.commands.stages import generate, report, score
 from bench.errors import BenchError
@@ -54,7 +56,7 @@ def cli(context: click.Context, debug: bool, plugin_files: tuple[str, ...]) -> N
         plugins.load_file(Path(file))
 
 
-for command in (run, train, generate, score, report, listing, data, scorer, check, baseline):
+for command in (run, train, generate, score, report, listing, data, scorer, check, baseline, compare, power):
     cli.add_command(command)
 
 

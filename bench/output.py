@@ -55,6 +55,11 @@ class RunFiles:
         return self.folder / "history.json"
 
     @property
+    def diversity(self) -> Path:
+        """Spread over repeated dropout samples (`bench.repeats`)."""
+        return self.folder / "diversity.json"
+
+    @property
     def samples(self) -> Path:
         return self.folder / "samples"
 

@@ -26,6 +26,7 @@ from bench.pictures import read_png
 from bench.progress import Advance
 from bench.records import RunRecord, read_record, record_path, write_record
 from bench.reference_rows import REFERENCE_ROWS, reference_predictions
+from bench.repeats import DropoutSamples
 from bench.scoring import score
 from bench.specs import RunSpec, slug
 from bench.training import TrainingStage
@@ -110,7 +111,9 @@ class Runner:
         gallery = replace(
             self.bench.gallery(self.out, spec.training.size_px), predictions=f"predictions/{spec.id}"
         )
-        return self._score(replace(record, gallery=gallery), "run", prediction, advance)
+        test = self.bench.test(spec.training.size_px)
+        repeats = DropoutSamples(files, test, spec.test, spec.seed, self.bench.device)
+        return self._score(replace(record, gallery=gallery), "run", prediction, advance, repeats)
 
     def reference(self, row: str, size_px: int, advance: Advance) -> RunRecord:
         """The record of the reference row `row` at `size_px`, scored unless it is there already."""
@@ -150,9 +153,10 @@ class Runner:
         row: str,
         predictions: Callable[[int], NDArray[Any]],
         advance: Advance,
+        repeats: DropoutSamples | None = None,
     ) -> RunRecord:
         size_px = int(record.spec["training"]["size_px"])
-        context = self.bench.context(size_px, row)
+        context = replace(self.bench.context(size_px, row), repeats=repeats)
         started = time.perf_counter()
         output, per_image = score(predictions, context, self.bench.choice.metrics, advance)
         details = {**output.details, "scoring": self._scoring(size_px)}
@@ -192,8 +196,9 @@ class Runner:
         weights, _ = self.bench.inception
         return {
             "metrics": sorted(self.bench.choice.metrics),
-            "scorer": self.bench.scorer_name(size_px),
+            "scorer": self.bench.scorer_identity(size_px),
             "inception": None if weights is None else inception_hash(weights)[:16],
+            "fid_protocol": self.bench.choice.fid_protocol,
         }
 
     def _environment(self) -> dict[str, Any]:

@@ -1,8 +1,14 @@
-"""One pass over a row's predictions: each picture is decoded once and shown to every metric."""
+"""One pass over a row's predictions: each picture is decoded once and shown to every metric.
+
+Decoding runs in a few threads, ahead of the scoring.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -11,13 +17,15 @@ from numpy.typing import NDArray
 
 from bench import plugins
 from bench.data.cache import release_pages
-from bench.errors import unknown_name
+from bench.data.types import SplitArrays
+from bench.errors import UsageError, unknown_name
 from bench.metrics.base import Batch, Metric, MetricOutput, ScoringContext
 from bench.metrics.catalogue import CATALOGUE
 from bench.pictures import to_rgb8
 from bench.progress import Advance
 
 _BATCH_PIXELS = 16 * 256 * 256
+_DECODERS, _BATCHES_AHEAD = 4, 2  # threads, and batches of predictions held beside the one being scored
 
 
 def families_for(keys: Sequence[str]) -> dict[str, set[str]]:
@@ -62,19 +70,12 @@ def score(
     families = families_for(keys)
     metrics: list[Metric] = [plugins.load("metrics", family)(context) for family in families]
     test = context.test
-    step = max(1, _BATCH_PIXELS // context.size_px**2)
-    for start in range(0, len(test), step):
-        stop = min(start + step, len(test))
-        batch = Batch(
-            test.names[start:stop],
-            to_rgb8(np.stack([predictions(index) for index in range(start, stop)])),
-            to_rgb8(test.target[start:stop]),
-            None if test.labels is None else np.asarray(test.labels[start:stop]),
-        )
+    done = 0
+    for batch in _batches(predictions, test, max(1, _BATCH_PIXELS // context.size_px**2)):
         for metric in metrics:
             metric.update(batch)
-        release_pages(test)
-        advance(stop, "")
+        done += len(batch.names)
+        advance(done, "")
     merged = MetricOutput([])
     for metric, wanted in zip(metrics, families.values(), strict=True):
         output = metric.compute()
@@ -83,3 +84,68 @@ def score(
         merged.details |= output.details
     table = pd.DataFrame({"name": list(test.names), **{k: list(v) for k, v in merged.per_image.items()}})
     return merged, table
+
+
+def _batches(predictions: Callable[[int], NDArray[Any]], test: SplitArrays, step: int) -> Iterator[Batch]:
+    """The test pictures in order, `step` at a time; the next batches are decoded while one is scored.
+
+    Memory stays flat in the number of pictures: a few batches are held, and the pages of the targets that
+    were read are given back.
+    """
+    starts = iter(range(0, len(test), step))
+    with ThreadPoolExecutor(min(_DECODERS, os.cpu_count() or 1)) as pool:
+        ahead: deque[tuple[range, list[Future[NDArray[np.uint8]]]]] = deque()
+
+        def send() -> None:
+            if (start := next(starts, None)) is not None:
+                indices = range(start, min(start + step, len(test)))
+                ahead.append((indices, [pool.submit(_prediction, predictions, test, i) for i in indices]))
+
+        try:
+            for _ in range(_BATCHES_AHEAD):
+                send()
+            while ahead:
+                indices, decoding = ahead.popleft()
+                part = slice(indices.start, indices.stop)
+                batch = Batch(
+                    test.names[part],
+                    np.stack([future.result() for future in decoding]),
+                    to_rgb8(np.array(test.target[part])),
+                    None if test.labels is None else np.array(test.labels[part]),
+                )
+                release_pages(test)
+                send()
+                yield batch
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _prediction(
+    predictions: Callable[[int], NDArray[Any]], test: SplitArrays, index: int
+) -> NDArray[np.uint8]:
+    """One prediction as (H, W, 3) uint8, checked: nothing is clipped, rounded or resized on the way.
+
+    Raises:
+        UsageError: for floats (with what is wrong about them), or another size than the target's.
+    """
+    picture, name = predictions(index), test.names[index]
+    if picture.dtype not in (np.uint8, np.uint16):
+        raise UsageError(
+            f"expected 8-bit or 16-bit predictions, found {picture.dtype} {_range(picture)} for {name}: "
+            "convert them to uint8, values 0 to 255"
+        )
+    wanted = test.target.shape[1:3]
+    if picture.ndim != 3 or picture.shape[:2] != wanted or picture.shape[2] not in (1, 3):
+        found = "x".join(map(str, picture.shape))
+        raise UsageError(
+            f"expected predictions of {wanted[0]}x{wanted[1]} with 1 or 3 channels, found {found} for {name}"
+        )
+    return to_rgb8(picture)
+
+
+def _range(values: NDArray[Any]) -> str:
+    """What an array of floats holds, in words."""
+    given = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(given).all():
+        return "with NaN or infinite values"
+    return f"of {given.min():.3g} to {given.max():.3g}" if given.size else "without values"

@@ -11,6 +11,7 @@ and 15 (paired data).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,11 +31,13 @@ class PairedDifference(NamedTuple):
         difference: score of a minus score of b; None where there is no pair to compare.
         interval: its bootstrap interval, or None for fewer than two pairs.
         distinguishable: True when the interval exists and leaves out zero.
+        p_value: two-sided, of no difference; None without an interval.
     """
 
     difference: float | None
     interval: Interval | None
     distinguishable: bool
+    p_value: float | None = None
 
 
 class SeedSpread(NamedTuple):
@@ -104,6 +107,26 @@ def bootstrap_sum(
     return _percentile(scores, level)
 
 
+def pseudo_values(stats: ArrayLike, statistic: SumStatistic) -> Floats:
+    """Jackknife pseudo-values of a score that is a function of a sum over images, shifted to its value.
+
+    Their mean is the score of the whole, and their spread over sqrt(N) its standard error.
+
+    Args:
+        stats: (N, D) one row of additive statistics an image, N at least 2.
+        statistic: maps (R, D) totals to (R,) scores.
+
+    Returns:
+        (N,) float64; an image without which there is no score has the score itself.
+    """
+    rows = _matrix(stats)
+    total = rows.sum(0, keepdims=True)
+    whole = float(statistic(total)[0])
+    pulls = (len(rows) - 1) * (whole - statistic(total - rows))
+    pulls = np.where(np.isfinite(pulls), pulls, 0.0)
+    return np.asarray(whole + pulls - pulls.mean())
+
+
 def paired_difference(
     a: ArrayLike, b: ArrayLike, *, replicates: int = 1000, seed: int = 0, level: float = 0.95
 ) -> PairedDifference:
@@ -126,8 +149,11 @@ def paired_difference(
     gaps = gaps[~np.isnan(gaps)]
     if not len(gaps):
         return PairedDifference(None, None, False)
-    interval = bootstrap_mean(gaps, replicates=replicates, seed=seed, level=level)
-    return PairedDifference(float(gaps.mean()), interval, _leaves_out_zero(interval))
+    difference = float(gaps.mean())
+    if len(gaps) < 2:
+        return PairedDifference(difference, None, False)
+    scores = np.concatenate([draws @ gaps for draws in _draws(len(gaps), replicates, seed)]) / len(gaps)
+    return _judged(difference, scores, len(gaps), level)
 
 
 def paired_difference_sum(
@@ -164,8 +190,51 @@ def paired_difference_sum(
     gaps = [
         statistic(draws @ first) - statistic(draws @ second) for draws in _draws(len(first), replicates, seed)
     ]
-    interval = _percentile(np.concatenate(gaps), level)
-    return PairedDifference(difference, interval, _leaves_out_zero(interval))
+    return _judged(difference, np.concatenate(gaps), len(first), level)
+
+
+def _judged(difference: float, scores: Floats, n: int, level: float) -> PairedDifference:
+    """A difference with its replicates: percentile interval, and p from their spread by Student's t.
+
+    Counting replicates beyond zero could give no p below 1 / replicates, too coarse for a correction over
+    many comparisons.
+    """
+    interval = _percentile(scores, level)
+    if interval is None:
+        return PairedDifference(difference, None, False)
+    p_value = two_sided_p(difference, float(np.nanstd(scores, ddof=1)), n - 1)
+    return PairedDifference(difference, interval, _leaves_out_zero(interval), p_value)
+
+
+def two_sided_p(difference: float, error: float, freedom: float) -> float:
+    """p-value of a difference of zero under Student's t.
+
+    Args:
+        difference: as estimated.
+        error: its standard error; 0 makes any difference certain.
+        freedom: degrees of freedom of `error`.
+    """
+    if error == 0:
+        return 1.0 if difference == 0 else 0.0
+    from scipy.special import stdtr
+
+    return float(2 * stdtr(freedom, -abs(difference) / error))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values corrected for how many they are, in the order given.
+
+    All those at most alpha are significant together: the chance of even one false among them is at most
+    alpha, whatever depends on what.
+
+    Source: Holm, "A simple sequentially rejective multiple test procedure", 1979.
+    """
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    corrected, largest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = largest
+    return corrected
 
 
 def seed_spread(values: Sequence[float | None]) -> SeedSpread:
@@ -180,13 +249,24 @@ def seed_spread(values: Sequence[float | None]) -> SeedSpread:
 
 def _draws(n: int, replicates: int, seed: int) -> Iterator[Floats]:
     """Resamples of n images as counts: matrices (R, n) whose rows sum to n, `replicates` rows in all."""
+    if n * replicates <= _CHUNK:
+        yield _all_draws(n, replicates, seed)
+        return
     rng = np.random.default_rng(seed)
     step = max(1, _CHUNK // n)
     for start in range(0, replicates, step):
-        rows = min(step, replicates - start)
-        chosen = rng.integers(0, n, size=(rows, n)) + np.arange(rows)[:, None] * n
-        counts = np.bincount(chosen.ravel(), minlength=rows * n)
-        yield counts.reshape(rows, n).astype(np.float64)
+        yield _counts(rng, n, min(step, replicates - start))
+
+
+@lru_cache(maxsize=4)
+def _all_draws(n: int, replicates: int, seed: int) -> Floats:
+    """The same in one piece, kept: a table's comparisons resample the same images again and again."""
+    return _counts(np.random.default_rng(seed), n, replicates)
+
+
+def _counts(rng: np.random.Generator, n: int, rows: int) -> Floats:
+    chosen = rng.integers(0, n, size=(rows, n)) + np.arange(rows)[:, None] * n
+    return np.bincount(chosen.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
 
 
 def _percentile(scores: Floats, level: float) -> Interval | None:

@@ -17,8 +17,9 @@ from bench.data.types import SplitArrays
 from bench.errors import UsageError
 from bench.metrics.base import ScoringContext
 from bench.output import write_gallery
-from bench.progress import Reporter
+from bench.progress import Reporter, duration
 from bench.records import GalleryFiles
+from bench.scorers.adapters import check_adapter, check_card, identity, is_adapter, open_adapter
 from bench.specs import DataSpec
 
 GALLERY_SIZE = 12
@@ -32,11 +33,13 @@ class ScoringChoice:
         metrics: metric keys; empty = all.
         scorer: name of the segmentation network, "auto" (by size and device) or "none".
         inception_weights: the user's file, or None: the environment's, then the cache's.
+        fid_protocol: how pictures are made ready for Inception (`bench.metrics.catalogue.FID_PROTOCOLS`).
     """
 
     metrics: tuple[str, ...] = ()
     scorer: str = "auto"
     inception_weights: Path | None = None
+    fid_protocol: str = "torch-fidelity"
 
 
 @dataclass
@@ -61,6 +64,10 @@ class Workbench:
     _splits: dict[tuple[str, int], SplitArrays] = field(default_factory=dict)
     _judges: dict[int, tuple[Any, str | None]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if is_adapter(self.choice.scorer) and self._is_judged():
+            check_card(self.choice.scorer, self.dataset.card)
+
     def train(self, size_px: int) -> SplitArrays:
         """The training pairs at `size_px`."""
         return self._load("train", size_px, self.spec.train_n)
@@ -80,7 +87,7 @@ class Workbench:
 
     def context(self, size_px: int, row: str) -> ScoringContext:
         """What the metrics of one row may use; trains the judge if there is none yet."""
-        scorer, scorer_reason = self._judge(size_px)
+        scorer, scorer_reason = self.judge(size_px)
         weights, inception_reason = self.inception
         return ScoringContext(
             card=self.dataset.card,
@@ -95,6 +102,8 @@ class Workbench:
             scorer_reason=scorer_reason,
             inception_weights=weights,
             inception_reason=inception_reason,
+            file_labels=self.dataset.file_labels("test", self.spec.test_n),
+            fid_protocol=self.choice.fid_protocol,
         )
 
     @property
@@ -104,13 +113,18 @@ class Workbench:
 
         return find_inception(self.choice.inception_weights)
 
+    def _is_judged(self) -> bool:
+        is_photo, has_classes = self.dataset.target_role == "photo", bool(self.dataset.card.classes)
+        return self.choice.scorer != "none" and is_photo and has_classes
+
+    def scorer_identity(self, size_px: int) -> str | None:
+        """`scorer_name`, with content hashes in place of files."""
+        name = self.scorer_name(size_px)
+        return identity(name) if name is not None and is_adapter(name) else name
+
     def scorer_name(self, size_px: int) -> str | None:
         """The judge that will be used at `size_px`, or None where there is nothing to judge."""
-        if (
-            self.choice.scorer == "none"
-            or self.dataset.target_role != "photo"
-            or not self.dataset.card.classes
-        ):
+        if not self._is_judged():
             return None
         if self.choice.scorer != "auto":
             return self.choice.scorer
@@ -118,7 +132,8 @@ class Workbench:
 
         return default_scorer_name(size_px, self.device)
 
-    def _judge(self, size_px: int) -> tuple[Any, str | None]:
+    def judge(self, size_px: int) -> tuple[Any, str | None]:
+        """The judge for pictures of `size_px`, or None and why there is none; trained if need be."""
         if size_px not in self._judges:
             self._judges[size_px] = self._open_judge(size_px)
         return self._judges[size_px]
@@ -127,6 +142,8 @@ class Workbench:
         name = self.scorer_name(size_px)
         if name is None:
             return None, self._no_judge_reason()
+        if is_adapter(name):
+            return self._open_adapter(name, size_px), None
         from bench.scorers.store import get_scorer
 
         split = self.train(size_px)
@@ -145,6 +162,12 @@ class Workbench:
         )
         release_pages(split)
         return scorer, None
+
+    def _open_adapter(self, name: str, size_px: int) -> Any:
+        """A judge that is not trained here; says what a row will take where the judge can tell."""
+        scorer = open_adapter(name, self.dataset.card, self.device)
+        announce(scorer, len(self.test(size_px)), self.device, self.reporter)
+        return scorer
 
     def _no_judge_reason(self) -> str:
         if self.choice.scorer == "none":
@@ -184,6 +207,16 @@ def _releasing(split: SplitArrays, counter: Callable[[int, int], None]) -> Calla
         counter(done, total)
 
     return count
+
+
+def announce(scorer: Any, count: int, device: str, reporter: Reporter) -> None:
+    """Say what judging a row of `count` pictures will take, where the judge can tell."""
+    if hasattr(scorer, "seconds_per_picture"):
+        seconds = scorer.seconds_per_picture()
+        reporter.say(
+            f"scorer {scorer.name} on {device}: about {seconds:.2g} s a picture, "
+            f"{duration(seconds * count)} for each row of {count} pictures"
+        )
 
 
 def even_indices(total: int, wanted: int) -> NDArray[np.int64]:
@@ -227,6 +260,8 @@ def check_judge(choice: ScoringChoice) -> None:
 
     families_for(choice.metrics)
     find_inception(choice.inception_weights)
+    if is_adapter(choice.scorer):
+        return check_adapter(choice.scorer)
     known: Sequence[str] = ["auto", "none", *plugins.names("scorers")]
     if choice.scorer not in known:
         raise unknown_name("scorer", choice.scorer, known, "bench list scorers")

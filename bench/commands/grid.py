@@ -95,7 +95,12 @@ def run(obj: dict[str, Any], /, **options: Any) -> None:
 @click.pass_obj
 def train(obj: dict[str, Any], /, **options: Any) -> None:
     """Only train: `bench generate` and `bench score` go on from there."""
-    no_scoring = {"metrics": None, "scorer": "none", "inception_weights": None}
+    no_scoring = {
+        "metrics": None,
+        "scorer": "none",
+        "inception_weights": None,
+        "fid_protocol": "torch-fidelity",
+    }
     _execute({**options, **no_scoring}, "train", debug=obj["debug"])
 
 
@@ -105,7 +110,9 @@ def _execute(options: dict[str, Any], until: Until, *, debug: bool) -> None:
     from bench.grid import resolve
     from bench.workbench import ScoringChoice, check_judge
 
-    choice = ScoringChoice(names(options["metrics"]), options["scorer"], options["inception_weights"])
+    choice = ScoringChoice(
+        names(options["metrics"]), options["scorer"], options["inception_weights"], options["fid_protocol"]
+    )
     check_judge(choice)
     plans = resolve(request)
     _check_precision(request.precision, device)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from bench.errors import UsageError
+from bench.metrics.catalogue import FID_PROTOCOLS
 
 Command = Callable[..., Any]
 
@@ -81,6 +82,13 @@ def scoring_options(command: Command) -> Command:
             envvar="PIX2PIX_BENCH_INCEPTION",
             metavar="FILE",
             help="For FID and KID; also $PIX2PIX_BENCH_INCEPTION, or `bench data fetch inception`.",
+        ),
+        click.option(
+            "--fid-protocol",
+            type=click.Choice(FID_PROTOCOLS),
+            default=FID_PROTOCOLS[0],
+            show_default=True,
+            help="Resize and normalisation before Inception, as that implementation does them.",
         ),
     )
 

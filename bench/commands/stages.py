@@ -18,9 +18,11 @@ from bench.commands.options import (
 from bench.errors import RunFailedError, UsageError
 
 if TYPE_CHECKING:
+    from bench.data.types import DatasetCard
     from bench.launch import Until
+    from bench.progress import Reporter
     from bench.records import RunRecord
-    from bench.workbench import ScoringChoice
+    from bench.workbench import ScoringChoice, Workbench
 
 
 @click.command()
@@ -90,21 +92,123 @@ def _translate(path: Path, images: Path, destination: Path, seed: int, device: s
 
 
 @click.command()
-@click.argument("output", type=click.Path(path_type=Path), metavar="OUT")
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="OUT | DIR...")
+@click.option("--target", type=click.Path(path_type=Path), metavar="DIR", help="Targets; matched by stem.")
+@click.option("--labels", type=click.Path(path_type=Path), metavar="DIR", help="Label maps: ids or colours.")
+@click.option("--source", type=click.Path(path_type=Path), metavar="DIR", help="What was translated.")
+@click.option(
+    "--train-target", type=click.Path(path_type=Path), metavar="DIR", help="Training targets, for row 'real'."
+)
+@click.option(
+    "--dataset", metavar="CARD", help="Whose classes and palette these are: a name, or a card.toml."
+)
+@click.option("--direction", metavar="A2B", help="Such as photo2labels; the card's own by default.")
+@click.option("--name", "row_names", metavar="LABELS", help="What the folders are called, comma-separated.")
+@click.option("--size", "size_px", type=click.IntRange(16, 4096), metavar="PX", help="Resize all to PX x PX.")
+@click.option("--allow-missing", is_flag=True, help="Go on with the stems that all folders have.")
+@click.option("--scorer-dataset", metavar="NAME", help="Train the judge on this data set's real photos.")
 @data_root_option
 @scoring_options
 @device_options
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("out"), show_default=True, help="With DIR: output."
+)
 @click.pass_obj
-def score(obj: dict[str, Any], /, output: Path, **options: Any) -> None:
-    """Score the predictions in OUT again, and write records and report."""
+def score(obj: dict[str, Any], /, folders: tuple[Path, ...], **options: Any) -> None:
+    """Score the predictions in OUT again, or anybody's pictures, and write records and report:
+
+    \b
+    bench score OUT
+    bench score DIR [DIR2 ...] --target DIR [--labels DIR --dataset cityscapes] [--out OUT]
+    bench score results/NAME/test_latest/images       (of the released PyTorch code)
+    """
     from bench.commands.grid import finish
     from bench.workbench import ScoringChoice, check_judge
 
     device = choose_device(options["device"], options["threads"])
-    choice = ScoringChoice(names(options["metrics"]), options["scorer"], options["inception_weights"])
+    choice = ScoringChoice(
+        names(options["metrics"]), options["scorer"], options["inception_weights"], options["fid_protocol"]
+    )
     check_judge(choice)
-    records = _again(output, options["data_roots"], device, choice, "score", debug=obj["debug"])
-    finish(output, records)
+    if len(folders) == 1 and _is_output(folders[0]):
+        if given := [name for name in _FOREIGN_OPTIONS if options[name]]:
+            option = f"--{given[0].replace('_', '-')}"
+            raise UsageError(f"expected {option} with a folder of pictures, found the output {folders[0]}")
+        records = _again(folders[0], options["data_roots"], device, choice, "score", debug=obj["debug"])
+        finish(folders[0], records)
+    else:
+        finish(options["out"], _score_foreign(folders, options, device, choice))
+
+
+_FOREIGN_OPTIONS = ("target", "labels", "source", "train_target", "dataset", "size_px", "scorer_dataset")
+
+
+def _is_output(folder: Path) -> bool:
+    """Whether `folder` is an output of `bench run`, or nothing that could be anything else."""
+    return (folder / "runs").is_dir() or not folder.exists()
+
+
+def _score_foreign(
+    folders: tuple[Path, ...], options: dict[str, Any], device: str, choice: ScoringChoice
+) -> list[RunRecord]:
+    from bench.data.cache import FileHashes
+    from bench.foreign import ForeignRequest, gather
+    from bench.foreign_scoring import ForeignScoring
+    from bench.output import check_writable
+    from bench.progress import Reporter
+    from bench.resources import cache_dir
+
+    if output := next((folder for folder in folders if (folder / "records").is_dir()), None):
+        raise UsageError(
+            f"expected folders of pictures, or one output of `bench run`, found the output {output}: name "
+            "the folders that it was scored from"
+        )
+    check_writable(options["out"])
+    card = _card(options["dataset"] or options["scorer_dataset"])
+    chosen = {
+        key: options[key]
+        for key in ("target", "labels", "source", "train_target", "direction", "size_px", "allow_missing")
+    }
+    request = ForeignRequest(folders, names(options["row_names"]), card=card, **chosen)
+    with Reporter() as reporter:
+        training = _judge_training(options, device, choice, reporter)
+        pictures = gather(request, FileHashes(cache_dir() / "hashes" / "foreign.json"))
+        for gap in pictures.matched.left_out:
+            reporter.say(f"left out: {gap}; N = {len(pictures.matched.names)}")
+        scoring = ForeignScoring(
+            options["out"], cache_dir(), device, choice, training, command_line(), reporter
+        )
+        return scoring.run(pictures)
+
+
+def _card(name: str | None) -> DatasetCard | None:
+    from bench.data.cards import load_card, read_card
+
+    if name is None:
+        return None
+    return read_card(Path(name)) if name.endswith(".toml") else load_card(name)
+
+
+def _judge_training(
+    options: dict[str, Any], device: str, choice: ScoringChoice, reporter: Reporter
+) -> Workbench | None:
+    """The data set whose real photos train the judge, where one was named."""
+    from bench.data.datasets import open_dataset
+    from bench.grid import data_roots
+    from bench.resources import cache_dir
+    from bench.scorers.adapters import is_adapter
+    from bench.workbench import Workbench, data_spec
+
+    name = options["scorer_dataset"]
+    if name is None:
+        if choice.scorer not in ("auto", "none") and not is_adapter(choice.scorer):
+            raise UsageError(
+                f"expected --scorer-dataset NAME with --scorer {choice.scorer}, to train it on real photos, "
+                "found none"
+            )
+        return None
+    dataset = open_dataset(name, root=data_roots(options["data_roots"], [name]).get(name))
+    return Workbench(dataset, data_spec(dataset, None, None), cache_dir(), device, choice, reporter)
 
 
 def _again(

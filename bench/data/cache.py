@@ -141,7 +141,7 @@ def release_pages(arrays: SplitArrays) -> None:
 
 
 def release_array(array: NDArray[Any] | None) -> None:
-    """The same for one array; nothing happens where it is no memory map."""
+    """`release_pages` for one array; nothing happens to one that is no memory map, or a view of one."""
     mapped = getattr(array, "_mmap", None)
     if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
         mapped.madvise(mmap.MADV_DONTNEED)

@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bench.data import layouts, readers
 from bench.data.cache import Progress, Sample, digest, load_split
 from bench.data.cards import card_names, load_card, make_card, read_card
@@ -145,6 +148,23 @@ class Dataset:
             if self.source == "paired":
                 return Sample(sides[1 - self.target_side].picture, target.picture, labels)
             return Sample(derive(self.source, target.picture), target.picture, labels)
+
+        return read
+
+    def file_labels(self, split: str, limit: int | None = None) -> Callable[[int], NDArray[np.uint8]]:
+        """Reads the label map of pair i of a split as large as its file is: (h, w) uint8 train ids.
+
+        Raises:
+            UsageError: if there is no such split; when called, for a file that is damaged or no label map.
+        """
+        indices = self._indices(split, limit)
+
+        def read(place: int) -> NDArray[np.uint8]:
+            sides = self.pictures.read(split, indices[place], None)
+            labels = next((side.labels for side in sides if side.labels is not None), None)
+            if labels is None:
+                raise UsageError(f"expected label maps in {self.name}, found none")
+            return labels
 
         return read
 

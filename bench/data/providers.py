@@ -37,8 +37,8 @@ class Pictures(Protocol):
         """A text for each pair that changes whenever its content does."""
         ...
 
-    def read(self, split: str, index: int, size_px: int) -> tuple[SideArrays, ...]:
-        """Left and right side (or the one side of a plain photo) at `size_px`."""
+    def read(self, split: str, index: int, size_px: int | None) -> tuple[SideArrays, ...]:
+        """Left and right side (or the one side of a plain photo) at `size_px`; None: as large as they are."""
         ...
 
 
@@ -65,7 +65,7 @@ class FilePictures:
         hashes = iter(self._hashes.hashes([file for pair in pairs for file in pair.files]))
         return ["+".join(next(hashes) for _ in pair.files) for pair in pairs]
 
-    def read(self, split: str, index: int, size_px: int) -> tuple[SideArrays, ...]:
+    def read(self, split: str, index: int, size_px: int | None) -> tuple[SideArrays, ...]:
         return self._reader.read(self._pairs[split][index], size_px)
 
 
@@ -91,9 +91,10 @@ class ToyPictures:
 
         return [f"toycity {TOYCITY_VERSION} {split} {index}" for index in indices]
 
-    def read(self, split: str, index: int, size_px: int) -> tuple[SideArrays, ...]:
+    def read(self, split: str, index: int, size_px: int | None) -> tuple[SideArrays, ...]:
         from bench.data import toycity
 
+        size_px = size_px or _TOY_SIZES_PX[-1]
         native = next((size for size in _TOY_SIZES_PX if size >= size_px), _TOY_SIZES_PX[-1])
         photos, train_ids = toycity.generate(split, 1, native, start=index)
         to = (size_px, size_px)

@@ -32,6 +32,7 @@ _REMEDIES = {
     "LA": "flatten it onto a background and save it as grayscale",
     "1": "convert it to 8-bit grayscale",
     "CMYK": "convert it to RGB",
+    "F": "save it with 8 bits, values 0 to 255",
 }
 
 
@@ -85,8 +86,8 @@ class PairReader:
     def _tables(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]:
         return value_tables(self.card)
 
-    def read(self, pair: Pair, size_px: int) -> tuple[SideArrays, ...]:
-        """Left and right side of `pair` at `size_px` (one side for a plain photo).
+    def read(self, pair: Pair, size_px: int | None) -> tuple[SideArrays, ...]:
+        """Left and right side of `pair` at `size_px`, or None: its own size (one side for a plain photo).
 
         Raises:
             UsageError: naming the file that is damaged, or of another mode or size than expected, or holds
@@ -103,9 +104,12 @@ class PairReader:
             )
         roles = _roles(self.card, "pairs" if len(pictures) == 2 else "photos")
         sides = zip(pictures, files, roles, self.modes, strict=True)
-        return tuple(self._side(picture, file, role, mode, size_px) for picture, file, role, mode in sides)
+        return tuple(self.side(picture, file, role, mode, size_px) for picture, file, role, mode in sides)
 
-    def _side(self, picture: Image.Image, file: Path, role: Role, mode: Mode, size_px: int) -> SideArrays:
+    def side(
+        self, picture: Image.Image, file: Path, role: Role, mode: Mode, size_px: int | None
+    ) -> SideArrays:
+        """One decoded picture as `role`, checked to have `mode`, at `size_px`."""
         found = classify(picture.mode, role, file)
         if found != mode:
             raise UsageError(
@@ -121,7 +125,7 @@ class PairReader:
         pixels = np.asarray(resized(picture, size_px, Image.Resampling.BICUBIC))
         return SideArrays(pixels if pixels.ndim == 3 else pixels[..., None])
 
-    def _ids(self, picture: Image.Image, file: Path, size_px: int) -> SideArrays:
+    def _ids(self, picture: Image.Image, file: Path, size_px: int | None) -> SideArrays:
         train_ids, colours, known = self._tables
         values = np.flatnonzero(np.bincount(np.asarray(picture).ravel(), minlength=256))
         if outside := values[~known[values]].tolist():
@@ -152,7 +156,7 @@ def classify(pillow_mode: str, role: Role, file: Path) -> Mode:
 
 def is_side_by_side(file: Path) -> bool:
     """Whether a picture is twice as wide as high, by its header."""
-    width, height = _header(file)[1]
+    width, height = header(file)[1]
     return width == 2 * height
 
 
@@ -160,7 +164,8 @@ def _roles(card: DatasetCard, layout: str) -> tuple[Role, ...]:
     return ("photo",) if layout == "photos" else card.roles
 
 
-def _header(file: Path) -> tuple[str, tuple[int, int]]:
+def header(file: Path) -> tuple[str, tuple[int, int]]:
+    """Pillow mode and (width, height) of a picture; its pixels are not read."""
     try:
         with Image.open(file) as image:
             return image.mode, image.size
@@ -169,7 +174,7 @@ def _header(file: Path) -> tuple[str, tuple[int, int]]:
 
 
 def _header_mode(file: Path, role: Role) -> Mode:
-    return classify(_header(file)[0], role, file)
+    return classify(header(file)[0], role, file)
 
 
 def decode(file: Path) -> Image.Image:
@@ -201,11 +206,13 @@ def _cut(picture: Image.Image, file: Path) -> list[Image.Image]:
     return [picture.crop((0, 0, height, height)), picture.crop((height, 0, width, height))]
 
 
-def resized(picture: Image.Image, size_px: int, how: Image.Resampling) -> Image.Image:
-    return picture if picture.size == (size_px, size_px) else picture.resize((size_px, size_px), how)
+def resized(picture: Image.Image, size_px: int | None, how: Image.Resampling) -> Image.Image:
+    if size_px is None or picture.size == (size_px, size_px):
+        return picture
+    return picture.resize((size_px, size_px), how)
 
 
-def sixteen_bit(picture: Image.Image, file: Path, size_px: int) -> NDArray[np.uint16]:
+def sixteen_bit(picture: Image.Image, file: Path, size_px: int | None) -> NDArray[np.uint16]:
     values = np.asarray(picture)
     if values.dtype.kind == "i" and (values.min() < 0 or values.max() > 65535):
         raise UsageError(

@@ -6,7 +6,7 @@ accumulates in float64 and states its protocol. One class may answer for several
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -53,6 +53,11 @@ class ScoringContext:
             split allows it; None when there are none at hand.
         scorer: the segmentation network (`bench.scorers.base.Scorer`), or None with `scorer_reason`.
         inception_weights: path of the released Inception state dict, or None with `inception_reason`.
+        repeats: (test pictures, K) -> their spread over K dropout samples of the run's generator, or None
+            where it is gone (`bench.repeats`); None where no generator of ours made the pictures.
+        file_labels: index in the test split -> (h, w) uint8 train ids as large as in their file, for judges
+            that compare at a size of their own; None where there are but those of `test`.
+        fid_protocol: how pictures are made ready for Inception, a name of `bench.metrics.preparation`.
     """
 
     card: DatasetCard
@@ -67,6 +72,9 @@ class ScoringContext:
     scorer_reason: str | None = None
     inception_weights: Path | None = None
     inception_reason: str | None = None
+    repeats: Callable[[Sequence[int], int], NDArray[np.float64] | None] | None = None
+    file_labels: Callable[[int], NDArray[np.uint8]] | None = None
+    fid_protocol: str = "torch-fidelity"
 
 
 @dataclass

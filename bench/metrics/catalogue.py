@@ -45,15 +45,19 @@ _ALL = [
     MetricInfo("ssim", "structural", "max", "SSIM", "structural similarity to the target, mean over images; favours blur"),
     MetricInfo("psnr", "structural", "max", "PSNR (dB)", "peak signal-to-noise ratio against the target, mean over images", 2),
     MetricInfo("l1", "structural", "min", "L1", "mean absolute error against the target, in grey levels of 0-255", 2),
+    MetricInfo("lpips", "lpips", "min", "LPIPS", "perceptual distance to the target in AlexNet features, mean over images"),
     MetricInfo("pixel_acc@5", "pixels", "max", "Pixel acc. @5", "share of pixels with all three channels within 5 grey levels of the target"),
     MetricInfo("pixel_acc@10", "pixels", "max", "Pixel acc. @10", "share of pixels with all three channels within 10 grey levels of the target"),
     MetricInfo("lab_l", "colour", "max", "Lab L", "intersection of the lightness histograms of outputs and targets"),
     MetricInfo("lab_a", "colour", "max", "Lab a", "the same for a (green to red)"),
     MetricInfo("lab_b", "colour", "max", "Lab b", "the same for b (blue to yellow)"),
     MetricInfo("hf_ratio", "spectrum", 1.0, "HF ratio", "power in the upper half of the spectrum, output over target: 1 as sharp, below 1 blurry, above 1 noisy"),
+    MetricInfo("diversity", "diversity", "max", "Diversity", "spread over repeated dropout samples of one input, in grey levels; says nothing of quality", 2),
 ]
 # fmt: on
 CATALOGUE: dict[str, MetricInfo] = {info.key: info for info in _ALL}
+PSEUDO = "_pseudo"  # ends the per-image columns of set distances whose mean is the metric's value
+FID_PROTOCOLS = ("torch-fidelity", "pytorch-fid", "clean")  # how pictures are made ready, `preparation.py`
 
 
 def goal_of(key: str) -> Goal:

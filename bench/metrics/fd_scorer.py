@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from bench.metrics.base import Batch, MetricOutput, ScoringContext, missing
+from bench.metrics.catalogue import PSEUDO
 from bench.metrics.common import measured
-from bench.metrics.features import FeatureComparison
-from bench.metrics.frechet import frechet_distance, gaussian
+from bench.metrics.features import FeatureComparison, few_pictures
+from bench.metrics.influence import frechet_estimate
 
 
 class FdScorerMetric:
@@ -35,11 +36,16 @@ class FdScorerMetric:
         self._comparison.update(batch)
 
     def compute(self) -> MetricOutput:
-        """The distance, or why there is none."""
+        """The distance with its interval and pseudo-values by picture, or why there is none."""
         n = self._comparison.n
         protocol = {**self._protocol, "n": n}
         if self._comparison.reason is not None:
             return MetricOutput(missing(self.keys, self._comparison.reason, protocol, n))
         prediction, reference = self._comparison.pair()
-        distance = frechet_distance(gaussian(prediction), gaussian(reference))
-        return MetricOutput([measured("fd_scorer", distance, n, protocol)])
+        found = frechet_estimate(prediction, reference)
+        pseudo = {} if found.pseudo is None else {f"fd_scorer{PSEUDO}": found.pseudo}
+        return MetricOutput(
+            [measured("fd_scorer", found.value, n, protocol, interval=found.interval)],
+            pseudo,
+            {"fd_scorer": {"caution": few_pictures(n, prediction.shape[1])}},
+        )

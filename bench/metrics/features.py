@@ -1,7 +1,8 @@
 """Features of predictions and of their reference: what every distance between sets of features needs.
 
 The network always sees chunks of the same size, whatever the batches of the scoring pass are, and the
-features of the reference are kept on disk under the content they were made from.
+features of the reference are kept on disk under the content they were made from. Memory: 4 D bytes a picture
+and side (0.8 GB for both sides of 50,000 pictures with D = 2048), and one chunk of pictures.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bench.data.cache import release_array
+from bench.errors import UsageError
 from bench.files import atomic_path
 from bench.metrics.base import Batch, ScoringContext
 from bench.metrics.common import NO_PICTURES, stand_ins
@@ -44,7 +47,8 @@ class FeatureComparison:
     def __init__(self, context: ScoringContext, extract: Extract, identity: dict[str, Any]) -> None:
         self._context, self._extract, self._identity = context, extract, identity
         self._pending: list[NDArray[np.uint8]] = []
-        self._features: list[Features] = []
+        self._features: Features | None = None
+        self._done = 0
         self._places: NDArray[np.int64] | None = None
         self._reason: str | None = None
         self.n = 0
@@ -52,7 +56,16 @@ class FeatureComparison:
             self._places, self._reason = stand_ins(context)
 
     def update(self, batch: Batch) -> None:
-        """Take in the predictions of a batch."""
+        """Take in the predictions of a batch.
+
+        Raises:
+            UsageError: if they are not 8-bit: a network would take other ranges for the same pictures.
+        """
+        if batch.prediction.dtype != np.uint8:
+            raise UsageError(
+                f"expected 8-bit predictions for distances between features, found {batch.prediction.dtype}: "
+                "write them as 8-bit PNG"
+            )
         self.n += len(batch.names)
         if self._context.row == "real":
             return
@@ -74,18 +87,22 @@ class FeatureComparison:
     def pair(self) -> tuple[Features, Features]:
         """Features of the predictions (N, D) and of the reference (M, D), float32."""
         test = self._context.test
-        reference = self._kept(to_rgb8(np.asarray(test.target)), test.key)
+        reference = self._kept(test.target, np.arange(len(test)), test.key)
         train = self._context.train_targets
         if self._places is not None and train is not None:
-            pictures = to_rgb8(train[self._places])
-            return self._kept(pictures, hashlib.sha256(pictures.tobytes()).hexdigest()), reference
+            return self._kept(train, self._places, _content(train, self._places)), reference
         while self._pending:
             self._run(CHUNK)
-        return np.concatenate(self._features), reference
+        assert self._features is not None
+        return self._features[: self._done], reference
 
     def _run(self, count: int) -> None:
         chunk, self._pending = self._pending[:count], self._pending[count:]
-        self._features.append(self._extracted(np.stack(chunk)))
+        found = self._extracted(np.stack(chunk))
+        if self._features is None:
+            self._features = np.empty((len(self._context.test), found.shape[1]), np.float32)
+        self._features[self._done : self._done + len(found)] = found
+        self._done += len(found)
 
     def _extracted(self, pictures: NDArray[np.uint8]) -> Features:
         """Features (N, D) of one chunk (N, H, W, 3)."""
@@ -95,19 +112,40 @@ class FeatureComparison:
         found: Features = features.float().cpu().numpy()
         return found
 
-    def _kept(self, pictures: NDArray[np.uint8], content: str) -> Features:
-        """Features of (N, H, W, 3) pictures, read from the cache or made and put there."""
-        size = [len(pictures), *pictures.shape[1:]]
+    def _kept(self, pictures: NDArray[Any], places: NDArray[np.int64], content: str) -> Features:
+        """Features of the pictures at `places`, read from the cache or made and put there."""
+        size = [len(places), *pictures.shape[1:3], 3]
         name = json.dumps([content, size, CHUNK, self._identity], sort_keys=True)
         path = self._context.cache / "stats" / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.npz"
-        kept = _read(path, len(pictures))
+        kept = _read(path, len(places))
         if kept is not None:
             return kept
-        starts = range(0, len(pictures), CHUNK)
-        made = np.concatenate([self._extracted(pictures[start : start + CHUNK]) for start in starts])
+        parts = []
+        for start in range(0, len(places), CHUNK):
+            parts.append(self._extracted(to_rgb8(pictures[places[start : start + CHUNK]])))
+            release_array(pictures)
+        made = np.concatenate(parts)
         with atomic_path(path) as temporary:
             np.savez(temporary, features=made)
         return made
+
+
+def few_pictures(n: int, dim: int) -> str | None:
+    """What to say beside a Fréchet distance of fewer pictures than features; None where there are enough."""
+    if n >= dim:
+        return None
+    return (
+        f"N = {n} is below the {dim} features: the covariances are singular and the distance is biased "
+        "upwards; compare at this N only, and with the real row"
+    )
+
+
+def _content(pictures: NDArray[Any], places: NDArray[np.int64]) -> str:
+    """sha256 over the pictures at `places`, read one at a time."""
+    digest = hashlib.sha256()
+    for place in places:
+        digest.update(to_rgb8(pictures[place]).tobytes())
+    return digest.hexdigest()
 
 
 def _read(path: Path, n: int) -> Features | None:

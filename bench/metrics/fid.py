@@ -1,7 +1,8 @@
 """FID and KID: distances of generated test pictures from real ones in Inception-v3 features.
 
-The network, its weights and its resize are those of torch-fidelity (and torchmetrics); see
-`bench.metrics.inception`. Without the weights both are None, with that reason.
+One network (`bench.metrics.inception`), and a choice of how pictures are made ready for it: as
+torch-fidelity, pytorch-fid or clean-fid do (`bench.metrics.preparation`). Without the weights both are None,
+with that reason.
 """
 
 from __future__ import annotations
@@ -10,16 +11,12 @@ from typing import Any, ClassVar
 
 from bench.files import sha256_file
 from bench.metrics.base import Batch, MetricOutput, ScoringContext, missing
+from bench.metrics.catalogue import PSEUDO
 from bench.metrics.common import measured
-from bench.metrics.features import FeatureComparison
-from bench.metrics.frechet import (
-    KID_SEED,
-    KID_SUBSET_SIZE,
-    KID_SUBSETS,
-    frechet_distance,
-    gaussian,
-    kernel_distance,
-)
+from bench.metrics.features import FeatureComparison, few_pictures
+from bench.metrics.frechet import KID_SEED, KID_SUBSET_SIZE, KID_SUBSETS
+from bench.metrics.influence import frechet_estimate, kernel_estimate
+from bench.metrics.preparation import preparation
 
 
 class FidMetric:
@@ -28,13 +25,15 @@ class FidMetric:
     keys: ClassVar[tuple[str, ...]] = ("fid", "kid")
 
     def __init__(self, context: ScoringContext) -> None:
+        prepared = preparation(context.fid_protocol)
         self._protocol: dict[str, Any] = {
             "version": 1,
             "size_px": context.size_px,
+            "fid_protocol": prepared.name,
             "network": "inception-v3-compat 2015-12-05",
             "features": "pool3, 2048",
-            "resize": "tf1-bilinear-299",
-            "normalisation": "(x - 128) / 128",
+            "resize": prepared.resize,
+            "normalisation": prepared.normalisation,
             "reference": "test",
             "weights": None,
         }
@@ -52,7 +51,7 @@ class FidMetric:
         self._protocol["weights"] = digest[:16]
         if not digest.startswith(RELEASED_PREFIX):
             self._protocol["network"] = "inception-v3-compat, weights not the released ones"
-        network = load_inception(context.inception_weights, context.device)
+        network = load_inception(context.inception_weights, context.device, context.fid_protocol)
         return FeatureComparison(context, network, dict(self._protocol))
 
     def update(self, batch: Batch) -> None:
@@ -62,22 +61,28 @@ class FidMetric:
             self._comparison.update(batch)
 
     def compute(self) -> MetricOutput:
-        """Both distances; the spread of KID over its subsets goes to the detail `kid`."""
+        """Both distances with intervals and pseudo-values; the detail `kid` is its spread over subsets."""
         protocol = {**self._protocol, "n": self._seen}
         reason = self._reason if self._comparison is None else self._comparison.reason
         if self._comparison is None or reason is not None:
             return MetricOutput(missing(self.keys, str(reason), protocol, self._seen))
         prediction, reference = self._comparison.pair()
-        fid = frechet_distance(gaussian(prediction), gaussian(reference))
-        kid = kernel_distance(prediction, reference)
+        fid, kid = frechet_estimate(prediction, reference), kernel_estimate(prediction, reference)
         kernel: dict[str, Any] = {
             "kernel": "(x.y / 2048 + 1)^3, unbiased",
             "subsets": KID_SUBSETS,
             "subset_size": min(KID_SUBSET_SIZE, len(prediction), len(reference)),
             "seed": KID_SEED,
         }
+        pseudo = {"fid": fid.pseudo, "kid": kid.pseudo}
+        columns = {f"{key}{PSEUDO}": values for key, values in pseudo.items() if values is not None}
+        distance = kid.distance
         results = [
-            measured("fid", fid, self._seen, protocol),
-            measured("kid", kid.value, self._seen, {**protocol, **kernel}),
+            measured("fid", fid.value, self._seen, protocol, interval=fid.interval),
+            measured("kid", distance.value, self._seen, {**protocol, **kernel}, interval=kid.interval),
         ]
-        return MetricOutput(results, details={"kid": {"std": kid.std, "subsets": kid.subsets}})
+        details = {
+            "fid": {"caution": few_pictures(self._seen, prediction.shape[1])},
+            "kid": {"std": distance.std, "subsets": distance.subsets, "subset_size": distance.subset_size},
+        }
+        return MetricOutput(results, columns, details)

@@ -98,8 +98,12 @@ def frechet_distance(a: Gaussian, b: Gaussian) -> float:
     With S1 = R1 R1' and S2 = R2 R2' that last trace is the sum of the singular values of R1' R2. So no
     matrix square root is taken, singular covariances (N < D) need no offset, and nothing turns complex.
     """
+    return squared_distance(a, b, float(np.linalg.svd(a.root.T @ b.root, compute_uv=False).sum()))
+
+
+def squared_distance(a: Gaussian, b: Gaussian, cross: float) -> float:
+    """The same with the last trace given; rounding below zero is cut off."""
     gap = a.mean - b.mean
-    cross = np.linalg.svd(a.root.T @ b.root, compute_uv=False).sum()
     distance = gap @ gap + (a.root**2).sum() + (b.root**2).sum() - 2 * cross
     return float(max(distance, 0.0))
 
@@ -160,11 +164,12 @@ def kernel_distance(
 def unbiased_mmd2(a: NDArray[Any], b: NDArray[Any]) -> float:
     """Unbiased squared MMD of (N, D) and (M, D) features under the kernel (x.y / D + 1)^3."""
     x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    within = _mean_off_diagonal(_kernel(x, x)) + _mean_off_diagonal(_kernel(y, y))
-    return float(within - 2 * _kernel(x, y).mean())
+    within = _mean_off_diagonal(kernel(x, x)) + _mean_off_diagonal(kernel(y, y))
+    return float(within - 2 * kernel(x, y).mean())
 
 
-def _kernel(x: Floats, y: Floats) -> Floats:
+def kernel(x: Floats, y: Floats) -> Floats:
+    """(N, M) kernel (x.y / D + 1)^3 of (N, D) and (M, D) vectors."""
     return np.asarray((x @ y.T / x.shape[1] + 1.0) ** 3)
 
 

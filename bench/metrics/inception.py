@@ -3,7 +3,10 @@
 A port of torch-fidelity's `FeatureExtractorInceptionV3` (Apache-2.0; itself after pytorch-fid and the
 TensorFlow graph of 2015-12-05): module names are those of its released state dict. It differs from
 torchvision's Inception-v3 in average pools that leave out the padding, a max pool in the last block, 1008
-outputs, and the resize.
+outputs, and the resize (`bench.metrics.preparation`).
+
+pytorch-fid's pt_inception-2015-12-05-6726825d.pth is the same file under another name: both names end in the
+first digits of its sha256, and both networks name their tensors alike.
 """
 
 from __future__ import annotations
@@ -16,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.errors import UsageError
+from bench.metrics.preparation import Preparation, preparation
 
 FEATURE_DIM = 2048
-INPUT_PX = 299
 RELEASED_PREFIX = "6726825d"  # of the sha256 of torch-fidelity's weights-inception-2015-12-05-6726825d.pth
 _Kernel = int | tuple[int, int]
 
@@ -143,10 +146,15 @@ class InceptionE(nn.Module):
 
 
 class InceptionFeatures(nn.Module):
-    """Images (N, 3, H, W) uint8 RGB -> pool3 features (N, 2048) float32."""
+    """Images (N, 3, H, W) uint8 RGB -> pool3 features (N, 2048) float32.
 
-    def __init__(self) -> None:
+    Args:
+        prepare: resize and normalisation; torch-fidelity's by default.
+    """
+
+    def __init__(self, prepare: Preparation | None = None) -> None:
         super().__init__()
+        self.prepare = prepare or preparation("torch-fidelity")
         self.Conv2d_1a_3x3 = BasicConv2d(3, 32, 3, stride=2, same=False)
         self.Conv2d_2a_3x3 = BasicConv2d(32, 32, 3, same=False)
         self.Conv2d_2b_3x3 = BasicConv2d(32, 64, 3)
@@ -168,45 +176,26 @@ class InceptionFeatures(nn.Module):
         self.fc = nn.Linear(FEATURE_DIM, 1008)  # in the released weights; the features stop before it
 
     def forward(self, images: Tensor) -> Tensor:
-        x = (resize_tf1(images.to(torch.float32), INPUT_PX) - 128) / 128
+        x = self.prepare.apply(images)
         for name, layer in self.named_children():
             if name != "fc":
                 x = layer(x)
         return x.mean(dim=(2, 3))
 
 
-def resize_tf1(images: Tensor, size: int) -> Tensor:
-    """Bilinear resize as TensorFlow 1.x: corners not aligned, pixel centres at whole numbers, no antialias.
+def load_inception(weights: Path, device: str, protocol: str = "torch-fidelity") -> InceptionFeatures:
+    """The network with released weights, ready on its device.
 
     Args:
-        images: (N, C, H, W) float32.
-        size: side length of the result.
-
-    Returns:
-        (N, C, size, size) float32.
-    """
-    rows, next_row, down = _taps(images.shape[2], size, images.device)
-    columns, next_column, across = _taps(images.shape[3], size, images.device)
-    top, bottom = images[:, :, rows], images[:, :, next_row]
-    upper = top[..., columns] + (top[..., next_column] - top[..., columns]) * across
-    lower = bottom[..., columns] + (bottom[..., next_column] - bottom[..., columns]) * across
-    return upper + (lower - upper) * down[:, None]
-
-
-def _taps(length: int, size: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """For each output place: the input index below it, the one above, and the fraction in between."""
-    place = torch.arange(size, dtype=torch.float32, device=device) * (length / size)
-    below = place.long()
-    return below, (below + 1).clamp_max(length - 1), place - below
-
-
-def load_inception(weights: Path, device: str) -> InceptionFeatures:
-    """The network with released weights, ready on its device.
+        weights: state dict as released by torch-fidelity or pytorch-fid.
+        device: torch device string.
+        protocol: how pictures are made ready, a name of `bench.metrics.preparation`.
 
     Raises:
         UsageError: if the file is no state dict, or not one of this network.
     """
     advice = "give torch-fidelity's weights-inception-2015-12-05-6726825d.pth"
+    network = InceptionFeatures(preparation(protocol))
     try:
         state = torch.load(weights, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
@@ -214,7 +203,6 @@ def load_inception(weights: Path, device: str) -> InceptionFeatures:
         raise UsageError(
             f"expected Inception weights in {weights}, found no state dict ({found}): {advice}"
         ) from error
-    network = InceptionFeatures()
     wanted = network.state_dict()
     given = state if isinstance(state, dict) else {}
     wrong = [

@@ -29,16 +29,20 @@ _EPSILON = 1e-12  # the released script's
 Floats = NDArray[np.float64]
 
 
-def confusion_matrix(truth: NDArray[Any], predicted: NDArray[Any], num_classes: int) -> NDArray[np.int64]:
+def confusion_matrix(
+    truth: NDArray[Any], predicted: NDArray[Any], num_classes: int, *, no_class: bool = False
+) -> NDArray[np.int64]:
     """How often class j (column) was predicted where class i (row) is true.
 
     Args:
         truth: train ids of any shape; 255 is void and not counted.
         predicted: train ids of the same shape.
         num_classes: K.
+        no_class: whether a prediction may be none of the classes (any other id): such pixels are counted
+            in a last column, so that they are wrong whatever the truth.
 
     Returns:
-        (K, K) int64.
+        (K, K) int64; (K, K + 1) with `no_class`.
 
     Raises:
         ValueError: if shapes differ, or an id outside 0..K-1 stands on a pixel that counts.
@@ -47,18 +51,21 @@ def confusion_matrix(truth: NDArray[Any], predicted: NDArray[Any], num_classes: 
         raise ValueError(f"expected predictions of shape {truth.shape}, found {predicted.shape}")
     counted = truth != VOID
     rows, columns = truth[counted].astype(np.int64), predicted[counted].astype(np.int64)
-    for what, ids in (("truth", rows), ("prediction", columns)):
-        if ids.size and not 0 <= ids.min() <= ids.max() < num_classes:
-            raise ValueError(f"expected {what} ids in 0..{num_classes - 1}, found {ids.min()}..{ids.max()}")
-    counts = np.bincount(rows * num_classes + columns, minlength=num_classes**2)
-    return counts.reshape(num_classes, num_classes).astype(np.int64)
+    width = num_classes + no_class
+    if no_class:
+        columns[(columns < 0) | (columns >= num_classes)] = num_classes
+    for what, ids, limit in (("truth", rows, num_classes), ("prediction", columns, width)):
+        if ids.size and not 0 <= ids.min() <= ids.max() < limit:
+            raise ValueError(f"expected {what} ids in 0..{limit - 1}, found {ids.min()}..{ids.max()}")
+    counts = np.bincount(rows * width + columns, minlength=num_classes * width)
+    return counts.reshape(num_classes, width).astype(np.int64)
 
 
 def class_scores(conf: NDArray[Any], policy: str) -> tuple[Floats, Floats]:
     """Accuracy and IoU of each class.
 
     Args:
-        conf: (..., K, K) confusion matrices, rows = truth.
+        conf: (..., K, K) confusion matrices, rows = truth; (..., K, K + 1) where predictions may be no class.
         policy: what a class that does not occur in the truth counts as: 0 with "absent-is-zero", NaN
             with "absent-left-out" (even where it was predicted: those pixels count against the classes
             that they were taken from).
@@ -73,7 +80,7 @@ def class_scores(conf: NDArray[Any], policy: str) -> tuple[Floats, Floats]:
         raise ValueError(f"expected class policy {ABSENT_IS_ZERO} or {ABSENT_LEFT_OUT}, found {policy!r}")
     counts = np.asarray(conf, dtype=np.float64)
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
-    rows, columns = counts.sum(-1), counts.sum(-2)
+    rows, columns = counts.sum(-1), counts.sum(-2)[..., : counts.shape[-2]]
     accuracy = hits / (rows + _EPSILON)
     iou = hits / (rows + columns - hits + _EPSILON)
     if policy == ABSENT_LEFT_OUT:
@@ -89,7 +96,7 @@ def scores_from_confusion(conf: NDArray[Any], policy: str) -> tuple[Floats, Floa
     ("absent-left-out").
 
     Args:
-        conf: (..., K, K) confusion matrices, rows = truth.
+        conf: (..., K, K) confusion matrices, rows = truth; (..., K, K + 1) where predictions may be no class.
         policy: "absent-is-zero" or "absent-left-out".
 
     Returns:
@@ -111,11 +118,11 @@ def scores_from_confusion(conf: NDArray[Any], policy: str) -> tuple[Floats, Floa
     return pixel, means[0], means[1]
 
 
-def _statistic(score: int, num_classes: int, policy: str) -> Callable[[Floats], Floats]:
-    """Maps (R, K*K) summed matrices to (R,) values of one of the three scores."""
+def _statistic(score: int, shape: tuple[int, ...], policy: str) -> Callable[[Floats], Floats]:
+    """Maps (R, ...) flattened sums of matrices of `shape` to (R,) values of one of the three scores."""
 
     def of_totals(totals: Floats) -> Floats:
-        return scores_from_confusion(totals.reshape(-1, num_classes, num_classes), policy)[score]
+        return scores_from_confusion(totals.reshape(-1, *shape), policy)[score]
 
     return of_totals
 
@@ -129,6 +136,7 @@ class SegmentationMetric:
         self._context = context
         self._classes = context.card.train_classes
         self._matrices: list[NDArray[np.int64]] = []
+        self._label_sizes: set[str] = set()  # of a judge that compares at a size of its own
         self._seen = 0
         self._reasons = {"fcn": self._why_not_fcn(), "label": self._why_not_label()}
         self._family = next((name for name, reason in self._reasons.items() if reason is None), None)
@@ -165,13 +173,36 @@ class SegmentationMetric:
             return
         if batch.labels is None:
             raise ValueError("expected labels with every batch of a split that has them, found none")
-        if self._family == "fcn":
-            pictures = torch.from_numpy(np.array(batch.prediction)).permute(0, 3, 1, 2)
-            predicted = self._context.scorer.segment(pictures).cpu().numpy()
-        else:
-            predicted = nearest_class(batch.prediction, self._context.card)
-        for truth, guess in zip(batch.labels, predicted, strict=True):
-            self._matrices.append(confusion_matrix(truth, guess, len(self._classes)))
+        self._matrices += self._count(batch, batch.labels)
+
+    def _count(self, batch: Batch, labels: NDArray[np.uint8]) -> list[NDArray[np.int64]]:
+        """One matrix a picture; a judge with a protocol of its own (`confusions`) counts for itself."""
+        scorer, size = self._context.scorer, len(self._classes)
+        if self._family == "label":
+            guesses = nearest_class(batch.prediction, self._context.card)
+            return [
+                confusion_matrix(truth, guess, size) for truth, guess in zip(labels, guesses, strict=True)
+            ]
+        pictures = torch.from_numpy(np.array(batch.prediction)).permute(0, 3, 1, 2)
+        if hasattr(scorer, "confusions"):
+            return list(scorer.confusions(pictures, self._whole_labels(labels)))
+        guesses, no_class = scorer.segment(pictures).cpu().numpy(), getattr(scorer, "no_class", False)
+        return [
+            confusion_matrix(truth, guess, size, no_class=no_class)
+            for truth, guess in zip(labels, guesses, strict=True)
+        ]
+
+    def _whole_labels(self, labels: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+        """The batch's label maps as large as on disk, where they are at hand; their sizes are noted."""
+        read, first = self._context.file_labels, len(self._matrices)
+        maps = list(labels) if read is None else [read(first + place) for place in range(len(labels))]
+        self._label_sizes |= {f"{ids.shape[0]}x{ids.shape[1]}" for ids in maps}
+        return maps
+
+    def _policy(self, family: str) -> str:
+        """The data set's class policy, or that of a judge whose protocol fixes it."""
+        fixed = getattr(self._context.scorer, "class_policy", None) if family == "fcn" else None
+        return fixed or self._context.card.class_policy
 
     def compute(self) -> MetricOutput:
         """Scores of the summed matrix, with bootstrap intervals over pictures."""
@@ -191,26 +222,28 @@ class SegmentationMetric:
         return MetricOutput(results, self._per_image(family), self._details(family))
 
     def _protocol(self, family: str) -> dict[str, Any]:
-        card, scorer = self._context.card, self._context.scorer
+        scorer = self._context.scorer
         protocol: dict[str, Any] = {
             "metric": "segmentation",
             "version": 1,
             "size_px": self._context.size_px,
             "num_classes": len(self._classes),
-            "class_policy": card.class_policy,
+            "class_policy": self._policy(family),
         }
         if family == "label":
             return {**protocol, "decoding": "nearest palette colour, RGB distance"}
+        if self._label_sizes:
+            protocol["labels_found"] = " ".join(sorted(self._label_sizes))
         return {**protocol, **(scorer.protocol if scorer is not None else {})}
 
     def _results(self, family: str, keys: tuple[str, ...]) -> list[MetricResult]:
-        policy, num_classes = self._context.card.class_policy, len(self._classes)
+        policy = self._policy(family)
         stack = np.stack(self._matrices)
         values = scores_from_confusion(stack.sum(0), policy)
         rows = stack.reshape(len(stack), -1).astype(np.float64)
         results = []
         for index, (key, value) in enumerate(zip(keys, values, strict=True)):
-            interval = bootstrap_sum(rows, _statistic(index, num_classes, policy))
+            interval = bootstrap_sum(rows, _statistic(index, stack.shape[1:], policy))
             results.append(
                 MetricResult(
                     key, float(value), goal_of(key), len(stack), self._protocol(family), interval=interval
@@ -221,7 +254,7 @@ class SegmentationMetric:
     def _per_image(self, family: str) -> dict[str, NDArray[Any]]:
         matrices = np.empty(len(self._matrices), dtype=object)
         matrices[:] = [matrix.ravel() for matrix in self._matrices]
-        pixel = scores_from_confusion(np.stack(self._matrices), self._context.card.class_policy)[0]
+        pixel = scores_from_confusion(np.stack(self._matrices), self._policy(family))[0]
         return {f"{family}_conf": matrices, f"{family}_pixel_acc": pixel}
 
     def _details(self, family: str) -> dict[str, Any]:

@@ -1,30 +1,70 @@
-"""Who is best in a column, by how much, and whether test images and seeds can tell.
+"""Which differences between variants are real: all pairs of a table, corrected for how many there are.
 
-The rule, as pages state it: the best is distinguishable from the runner-up if
+The rule, as pages state it: two variants differ in a metric if
 
-1. the 95 % bootstrap interval of their difference over the same test images leaves out 0; where values by
-   image are not at hand, if their own intervals over test images do not overlap; and
+1. the paired bootstrap over the same test images says so at 5 %, after Holm's correction over all pairs and
+   metrics of the table; where values by image are not at hand, their own intervals over test images stand in
+   (as if of independent images, which is cautious); and
 2. where both have several seeds, the 95 % interval of their difference over seeds leaves out 0.
 
-A test that has nothing to go by is left out; where both have nothing, no lead is claimed.
+A test that has nothing to go by is left out, and seeds alone then count in the first place; where both have
+nothing, no difference is claimed.
 """
 
 from __future__ import annotations
 
-import functools
+import itertools
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from bench.report.frame import Cell, Column, Row, Section
-from bench.stats import PairedDifference, paired_difference, paired_difference_sum
+from bench.report.pairing import paired_over_seeds
+from bench.stats import holm, two_sided_p
 
-Floats = NDArray[np.float64]
-_AGREES = 1e-6  # a per-image column belongs to a metric if its mean is the metric's value
+Interval = tuple[float, float]
+ALPHA = 0.05
+_WIDTH = 2 * 1.959964  # of a 95 % interval, in standard errors
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two rows in a column.
+
+    Attributes:
+        column: the metric.
+        first, second: the rows.
+        difference: first minus second, in the metric's own unit and sign.
+        interval: 95 % interval over test images, or None where values by image are not at hand.
+        over_seeds: 95 % interval over seeds (Welch 1947), None below two seeds each.
+        p_value: of no difference, over test images, else over seeds; None: nothing to go by.
+        corrected: that p-value after Holm's correction over the table.
+        basis: where the p-value comes from: "images", "seeds", "none".
+    """
+
+    column: Column
+    first: Row
+    second: Row
+    difference: float
+    interval: Interval | None
+    over_seeds: Interval | None
+    p_value: float | None
+    basis: str
+    corrected: float | None = None
+
+    @property
+    def by_images(self) -> bool | None:
+        """Whether the test images can tell; None: unknown."""
+        return None if self.basis != "images" or self.corrected is None else self.corrected <= ALPHA
+
+    @property
+    def distinguishable(self) -> bool:
+        """By the rule above."""
+        if self.corrected is None or self.corrected > ALPHA:
+            return False
+        return self.over_seeds is None or leaves_out_zero(self.over_seeds)
 
 
 @dataclass(frozen=True)
@@ -43,61 +83,97 @@ class Standing:
     best: Row
     runner_up: Row | None
     difference: float | None
-    interval: tuple[float, float] | None
+    interval: Interval | None
     distinguishable: bool
     basis: str
 
 
-def standing(section: Section, column: Column) -> Standing | None:
-    """The standing of the trained variants in a column; None where none has a value."""
-    ranked = [(cell.mean, row) for row in section.rows if (cell := row.cells[column.id]).mean is not None]
-    ranked.sort(key=lambda pair: column.merit(pair[0]), reverse=True)
+def differences(section: Section) -> list[Difference]:
+    """All pairs of trained variants in all columns, best first, with corrected p-values."""
+    found = [
+        _difference(column, first, second)
+        for column in section.columns
+        for first, second in itertools.combinations(_ranked(section, column), 2)
+    ]
+    known = [(place, one.p_value) for place, one in enumerate(found) if one.p_value is not None]
+    for (place, _), corrected in zip(known, holm([p_value for _, p_value in known]), strict=True):
+        found[place] = replace(found[place], corrected=corrected)
+    return found
+
+
+def standing(section: Section, column: Column, known: Sequence[Difference] | None = None) -> Standing | None:
+    """The standing of the trained variants in a column; None where none has a value.
+
+    Args:
+        section: the table.
+        column: of the table.
+        known: what `differences` found; found here when not given.
+    """
+    ranked = _ranked(section, column)
     if not ranked:
         return None
-    value, best = ranked[0]
     if len(ranked) == 1:
-        return Standing(best, None, None, None, False, "none")
-    other, runner_up = ranked[1]
-    ours, theirs = best.cells[column.id], runner_up.cells[column.id]
-    over_seeds = seed_interval(column, ours, theirs)
-    interval, by_images = _by_images(best, runner_up, column)
-    seeds_tell = None if over_seeds is None else leaves_out_zero(over_seeds)
-    if over_seeds is not None and (by_images is None or (by_images and not seeds_tell)):
-        return Standing(best, runner_up, value - other, over_seeds, bool(seeds_tell), "seeds")
-    basis = "none" if by_images is None else "images"
-    return Standing(best, runner_up, value - other, interval, bool(by_images), basis)
+        return Standing(ranked[0], None, None, None, False, "none")
+    known = differences(section) if known is None else known
+    best, other = ranked[:2]
+    found = next(one for one in known if one.column is column and one.first is best and one.second is other)
+    if found.over_seeds is not None and (found.by_images is None or found.by_images):
+        seeds_tell = found.distinguishable
+        if found.by_images is None or not seeds_tell:
+            return Standing(best, other, found.difference, found.over_seeds, seeds_tell, "seeds")
+    return Standing(best, other, found.difference, found.interval, found.distinguishable, found.basis)
 
 
-def _by_images(best: Row, other: Row, column: Column) -> tuple[tuple[float, float] | None, bool | None]:
-    """Interval of the difference over test images, if there is one, and whether the images can tell."""
-    paired = paired_over_seeds(best, other, column)
-    if paired is not None and paired.interval is not None and column.goal in ("max", "min"):
-        return paired.interval, paired.distinguishable
-    return None, intervals_apart(column, best.cells[column.id].interval, other.cells[column.id].interval)
+def _ranked(section: Section, column: Column) -> list[Row]:
+    """The trained variants with a value in the column, best first."""
+    valued = [(cell.mean, row) for row in section.rows if (cell := row.cells[column.id]).mean is not None]
+    valued.sort(key=lambda pair: column.merit(pair[0]), reverse=True)
+    return [row for _, row in valued]
 
 
-def leaves_out_zero(interval: tuple[float, float]) -> bool:
+def _difference(column: Column, first: Row, second: Row) -> Difference:
+    ours, theirs = first.cells[column.id], second.cells[column.id]
+    assert ours.mean is not None
+    assert theirs.mean is not None
+    gap = ours.mean - theirs.mean
+    over_seeds, seeds_p = _welch(column, ours, theirs)
+    paired = paired_over_seeds(first, second, column) if column.goal in ("max", "min") else None
+    if paired is not None and paired.p_value is not None:
+        return Difference(column, first, second, gap, paired.interval, over_seeds, paired.p_value, "images")
+    apart = _p_from_intervals(column, ours, theirs)
+    if apart is not None:
+        return Difference(column, first, second, gap, None, over_seeds, apart, "images")
+    return Difference(
+        column, first, second, gap, None, over_seeds, seeds_p, "none" if seeds_p is None else "seeds"
+    )
+
+
+def leaves_out_zero(interval: Interval) -> bool:
     return interval[0] > 0 or interval[1] < 0
 
 
-def intervals_apart(
-    column: Column, ours: tuple[float, float] | None, theirs: tuple[float, float] | None
-) -> bool | None:
-    """Whether two intervals do not overlap, as distances from a target if there is one; None: unknown."""
-    if ours is None or theirs is None:
+def _p_from_intervals(column: Column, ours: Cell, theirs: Cell) -> float | None:
+    """p-value of two values with intervals, as if of independent images; None where one has none.
+
+    Where the metric has a target, of the distances from it.
+    """
+    if ours.interval is None or theirs.interval is None or ours.mean is None or theirs.mean is None:
         return None
+    gap = ours.mean - theirs.mean
     if column.goal not in ("max", "min"):
-        ours, theirs = _distances(column, ours), _distances(column, theirs)
-    return ours[0] > theirs[1] or theirs[0] > ours[1]
+        gap = column.distance(ours.mean) - column.distance(theirs.mean)
+    widths = [interval[1] - interval[0] for interval in (ours.interval, theirs.interval)]
+    freedom = max(1, min((*ours.n, *theirs.n), default=2) - 1)
+    return two_sided_p(gap, math.hypot(*widths) / _WIDTH, freedom)
 
 
-def seed_interval(column: Column, ours: Cell, theirs: Cell) -> tuple[float, float] | None:
-    """95 % interval of the difference of two means over seeds (Welch 1947); None below two seeds each.
+def _welch(column: Column, ours: Cell, theirs: Cell) -> tuple[Interval | None, float | None]:
+    """95 % interval of the difference of two means over seeds, and its p; None below two seeds each.
 
-    Where the metric has a target, of the mean distances from it.
+    Where the metric has a target, of the mean distances from it. Source: Welch 1947.
     """
     if min(len(ours.values), len(theirs.values)) < 2:
-        return None
+        return None, None
     aimed = column.goal not in ("max", "min")
     a, b = (
         np.array([column.distance(value) if aimed else value for value in cell.values])
@@ -106,94 +182,40 @@ def seed_interval(column: Column, ours: Cell, theirs: Cell) -> tuple[float, floa
     difference = float(a.mean() - b.mean())
     parts = float(a.var(ddof=1)) / len(a), float(b.var(ddof=1)) / len(b)
     if sum(parts) == 0:
-        return difference, difference
+        return (difference, difference), two_sided_p(difference, 0.0, 1)
     from scipy.stats import t
 
     freedom = sum(parts) ** 2 / (parts[0] ** 2 / (len(a) - 1) + parts[1] ** 2 / (len(b) - 1))
-    half = float(t.ppf(0.975, freedom)) * math.sqrt(sum(parts))
-    return difference - half, difference + half
+    error = math.sqrt(sum(parts))
+    half = float(t.ppf(0.975, freedom)) * error
+    return (difference - half, difference + half), two_sided_p(difference, error, freedom)
 
 
-def _distances(column: Column, interval: tuple[float, float]) -> tuple[float, float]:
-    ends = sorted(column.distance(end) for end in interval)
-    goal = float(column.goal)
-    return (0.0 if interval[0] <= goal <= interval[1] else ends[0], ends[1])
+def undecided(found: Sequence[Difference]) -> list[str]:
+    """Which differences of a table are not distinguishable, in words: at most one sentence."""
+    compared = [one for one in found if one.p_value is not None]
+    pairs: dict[tuple[str, str], list[str]] = {}
+    for one in compared:
+        if not one.distinguishable:
+            labels = sorted((one.first.label, one.second.label))
+            pairs.setdefault((labels[0], labels[1]), []).append(one.column.title)
+    if not pairs:
+        return []
+    said = "; ".join(f"{a} and {b} on {', '.join(titles)}" for (a, b), titles in pairs.items())
+    return [
+        f"Not distinguishable at 5 %, after Holm's correction over the table's {len(compared)} differences: "
+        f"{said}."
+    ]
 
 
-def paired_over_seeds(best: Row, other: Row, column: Column) -> PairedDifference | None:
-    """Difference best - other over the test images both have, scores averaged over seeds; None: no data."""
-    if len(best.cells[column.id].values) != len(best.entries):
-        return None
-    if len(other.cells[column.id].values) != len(other.entries):
-        return None
-    tables = [[entry.per_image for entry in row.entries] for row in (best, other)]
-    if any(table is None for side in tables for table in side):
-        return None
-    sides = [[table.set_index("name") for table in side if table is not None] for side in tables]
-    shared = functools.reduce(lambda a, b: a.intersection(b), (t.index for side in sides for t in side))
-    if len(shared) < 2 or any(table.index.has_duplicates for side in sides for table in side):
-        return None
-    aligned = [[table.loc[shared] for table in side] for side in sides]
-    return _paired_means((best, other), column, aligned) or _paired_confusions((best, other), column, aligned)
-
-
-def _paired_means(
-    rows: tuple[Row, Row], column: Column, tables: list[list[pd.DataFrame]]
-) -> PairedDifference | None:
-    """For metrics that are means over images: the record's value is the mean of the column of that name."""
-    key = column.info.key
-    means = []
-    for row, side in zip(rows, tables, strict=True):
-        for entry, table in zip(row.entries, side, strict=True):
-            value = entry.record.results[key].value
-            if key not in table or value is None:
-                return None
-            if abs(float(table[key].mean()) - value) > _AGREES * (1 + abs(value)):
-                return None
-        means.append(np.mean([table[key].to_numpy(np.float64) for table in side], axis=0))
-    return paired_difference(means[0], means[1])
-
-
-def _paired_confusions(
-    rows: tuple[Row, Row], column: Column, tables: list[list[pd.DataFrame]]
-) -> PairedDifference | None:
-    """For scores of pooled confusion matrices: images resampled for both, scores averaged over seeds."""
-    family, _, score = column.info.key.partition("_")
-    name = f"{family}_conf"
-    if family not in ("fcn", "label") or any(name not in table for side in tables for table in side):
-        return None
-    stacks = [[np.stack(table[name].to_list()).astype(np.float64) for table in side] for side in tables]
-    if len({stack.shape for side in stacks for stack in side}) != 1:
-        return None
-    if len(stacks[0]) != len(stacks[1]):
-        return None
-    one = _matching_score(score, rows, column.info.key, stacks)
-    if one is None:
-        return None
-    width = stacks[0][0].shape[1]
-
-    def averaged(total: Floats) -> Floats:
-        parts = [one(total[:, start : start + width]) for start in range(0, total.shape[1], width)]
-        return np.asarray(np.mean(parts, axis=0), dtype=np.float64)
-
-    return paired_difference_sum(np.hstack(stacks[0]), np.hstack(stacks[1]), averaged)
-
-
-def _matching_score(
-    score: str, rows: tuple[Row, Row], key: str, stacks: list[list[Floats]]
-) -> Callable[[Floats], Floats] | None:
-    """The score under the class policy that gives the records' own values; None if none does."""
-    from bench.metrics.segmentation import ABSENT_IS_ZERO, ABSENT_LEFT_OUT, scores_from_confusion
-
-    classes = math.isqrt(stacks[0][0].shape[1])
-    position = ["pixel_acc", "class_acc", "class_iou"].index(score)
-    known = [entry.record.results[key].value for row in rows for entry in row.entries]
-    for policy in (ABSENT_IS_ZERO, ABSENT_LEFT_OUT):
-
-        def one(totals: Floats, policy: str = policy) -> Floats:
-            return scores_from_confusion(totals.reshape(-1, classes, classes), policy)[position]
-
-        found = [float(one(stack.sum(0, keepdims=True))[0]) for side in stacks for stack in side]
-        if all(k is not None and abs(f - k) <= _AGREES for f, k in zip(found, known, strict=True)):
-            return one
-    return None
+def cautions(section: Section) -> list[str]:
+    """What records say must be read beside a number, such as an N below the number of features."""
+    said: dict[str, None] = {}
+    for column in section.columns:
+        for row in section.all_rows:
+            for entry in row.entries:
+                detail = entry.record.details.get(column.info.key)
+                caution = detail.get("caution") if isinstance(detail, dict) else None
+                if caution and row.cells[column.id].mean is not None:
+                    said[f"{column.title}: {caution}."] = None
+    return list(said)

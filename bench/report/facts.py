@@ -67,7 +67,7 @@ def _listed(values: Iterable[object]) -> str:
 
 
 def _of_data(records: list[RunRecord], name: str) -> str:
-    return _listed(record.spec["data"].get(name) for record in records)
+    return _listed(record.spec["data"].get(name) or None for record in records)
 
 
 def _of_training(records: list[RunRecord], name: str) -> str:

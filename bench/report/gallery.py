@@ -91,6 +91,8 @@ def build(section: Section) -> Gallery | None:
         pictures.append(_picture("target", first, "targets", name))
         rows.append((name, tuple(pictures)))
     heads = ("source", *(label for label, _ in shown), "target")
+    if all(pictures[0].pixels is None for _, pictures in rows):  # pictures of others may have no sources
+        heads, rows = heads[1:], [(name, pictures[1:]) for name, pictures in rows]
     return Gallery(heads, tuple(rows), tuple(notes)) if rows else None
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import pandas as pd
 from markupsafe import Markup
 
 from bench.metrics.catalogue import CATALOGUE
@@ -28,6 +29,11 @@ from bench.report.plots import draw
 from bench.report.sections import load_entries, sections, tidy
 from bench.resources import resource_dir
 
+_DIFFERENCE_COLUMNS = [
+    "section", "metric", "first", "second", "difference", "low", "high", "seeds_low", "seeds_high", "basis",
+    "p", "p_holm", "distinguishable",
+]  # fmt: skip
+
 
 @dataclass(frozen=True)
 class ReportFiles:
@@ -37,12 +43,14 @@ class ReportFiles:
         html: the page; needs nothing beside it.
         markdown: the same tables; its figures lie in `figures/`.
         csv: one row a (record, metric).
+        differences: CSV, one row a (metric, pair of variants).
         figures: PNG files.
     """
 
     html: Path
     markdown: Path
     csv: Path
+    differences: Path
     figures: tuple[Path, ...]
 
 
@@ -108,10 +116,35 @@ def write_report(outs: Sequence[Path], destination: Path) -> ReportFiles:
         temporary = Path(name)
         figures = _write_figures(views, temporary / "figures")
         tidy(entries).to_csv(temporary / "results.csv", index=False, quoting=csv.QUOTE_MINIMAL)
+        _differences(views).to_csv(temporary / "differences.csv", index=False)
         context = _context(views, colours, notes)
         _render(temporary / "report.md", "report.md.j2", _markdown_environment(), context)
         _render(temporary / "index.html", "index.html.j2", _html_environment(), context)
         return _move(temporary, destination, figures)
+
+
+def _differences(views: Sequence[SectionView]) -> pd.DataFrame:
+    """One row a metric and pair of variants: difference, intervals, p-values, and the judgement."""
+    rows = [
+        {
+            "section": view.section.title,
+            "metric": one.column.id,
+            "first": one.first.label,
+            "second": one.second.label,
+            "difference": one.difference,
+            "low": one.interval[0] if one.interval else None,
+            "high": one.interval[1] if one.interval else None,
+            "seeds_low": one.over_seeds[0] if one.over_seeds else None,
+            "seeds_high": one.over_seeds[1] if one.over_seeds else None,
+            "basis": one.basis,
+            "p": one.p_value,
+            "p_holm": one.corrected,
+            "distinguishable": one.distinguishable,
+        }
+        for view in views
+        for one in view.table.differences
+    ]
+    return pd.DataFrame(rows, columns=_DIFFERENCE_COLUMNS)
 
 
 def _view(section: Section, colours: Mapping[str, str]) -> SectionView:
@@ -251,10 +284,14 @@ def _move(temporary: Path, destination: Path, figures: list[str]) -> ReportFiles
     )
     for name in figures:
         (temporary / "figures" / name).replace(folder / name)
-    for name in ("results.csv", "report.md", "index.html"):
+    for name in ("results.csv", "differences.csv", "report.md", "index.html"):
         (temporary / name).replace(destination / name)
     for name in set(before) - set(figures):
         (folder / name).unlink(missing_ok=True)
     return ReportFiles(
-        destination / "index.html", old, destination / "results.csv", tuple(folder / name for name in figures)
+        destination / "index.html",
+        old,
+        destination / "results.csv",
+        destination / "differences.csv",
+        tuple(folder / name for name in figures),
     )

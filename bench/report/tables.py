@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from bench.published import PublishedScores, published_scores
 from bench.records import RunRecord
-from bench.report.compare import Standing, standing
+from bench.report.compare import Difference, Standing, cautions, differences, standing, undecided
 from bench.report.frame import Cell, Column, Row, Section
 
 MISSING = "–"
@@ -88,7 +88,16 @@ class PublishedRow:
 
 @dataclass
 class ComparisonTable:
-    """The comparison of a section."""
+    """The comparison of a section.
+
+    Attributes:
+        columns, rows, references: the table.
+        footnotes: why values are missing, in the order of their numbers.
+        standings: the best of each column.
+        n: test pictures.
+        differences: all pairs of variants in all columns.
+        statements: what must be read beside the numbers: differences that are none, cautions.
+    """
 
     columns: list[Column]
     rows: list[RowView]
@@ -96,6 +105,8 @@ class ComparisonTable:
     footnotes: list[str]
     standings: dict[str, Standing]
     n: str
+    differences: list[Difference] = field(default_factory=list)
+    statements: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -109,11 +120,14 @@ class PublishedTable:
 
 def comparison(section: Section) -> ComparisonTable:
     """The comparison table of a section, with numbered reasons for what is missing."""
-    standings = {c.id: found for c in section.columns if (found := standing(section, c)) is not None}
+    gaps = differences(section)
+    standings = {c.id: found for c in section.columns if (found := standing(section, c, gaps)) is not None}
     notes: dict[str, int] = {}
     rows = [_row(row, section, standings, notes) for row in section.rows]
     references = [_row(row, section, standings, notes) for row in section.references]
-    return ComparisonTable(section.columns, rows, references, list(notes), standings, _n_words(section))
+    statements = [*undecided(gaps), *cautions(section)]
+    n = _n_words(section)
+    return ComparisonTable(section.columns, rows, references, list(notes), standings, n, gaps, statements)
 
 
 def _row(row: Row, section: Section, standings: Mapping[str, Standing], notes: dict[str, int]) -> RowView:
@@ -124,7 +138,7 @@ def _row(row: Row, section: Section, standings: Mapping[str, Standing], notes: d
         best = found is not None and found.distinguishable and found.best is row
         cells.append(_cell(cell, column, best, notes, f"{row.label}, {column.title}"))
     words = REFERENCE_WORDS.get(row.label, "") if row.kind != "run" else ""
-    seeds = str(len(row.seeds)) if row.kind == "run" else ""
+    seeds = str(len(row.seeds)) if row.seeds else ""
     return RowView(row.label, words, row.kind, seeds, tuple(cells))
 
 

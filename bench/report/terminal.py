@@ -55,6 +55,7 @@ def terminal_notes(records: Sequence[RunRecord], out: Path | None = None) -> lis
         prefix = f"{section.title}: " if len(made) > 1 else ""
         lines += [f"{prefix}{sentence}" for sentence in headline(section, table.standings)]
         lines += [f"[{number}] {reason}" for number, reason in enumerate(table.footnotes, 1)]
+        lines += table.statements
         lines += _section_notes(section)
     return lines
 

@@ -6,6 +6,8 @@ from typing import Any, ClassVar, Protocol
 
 from torch import Tensor
 
+NO_CLASS = 254  # a prediction that is none of the data set's classes
+
 
 class Scorer(Protocol):
     """A network ready to judge, on its device, in eval mode.
@@ -16,6 +18,9 @@ class Scorer(Protocol):
         num_classes: K; predictions are train ids 0..K-1.
         feature_dim: D of `features`.
         protocol: JSON-able: name, hash, size, how it was trained, feature layer.
+
+    A judge with other classes than the data set's has `no_class = True` as well: its `segment` may then
+    give ids outside 0..K-1 (`NO_CLASS`), which count as wrong wherever they stand.
     """
 
     name: str

@@ -44,7 +44,7 @@ def test_every_stage_leaves_its_files(finished: Path) -> None:
         assert Image.open(pictures[0]).size == (32, 32)
         run = finished / "runs" / record.id
         assert {path.name for path in run.iterdir()} == {
-            "spec.json", "checkpoint.safetensors", "history.json", "samples",
+            "spec.json", "checkpoint.safetensors", "history.json", "diversity.json", "samples",
         }  # fmt: skip
         assert len(list((run / "samples").iterdir())) == 10
     report = {path.name for path in (finished / "report").iterdir()}
@@ -64,6 +64,7 @@ def test_records_hold_what_was_done(finished: Path) -> None:
     assert record.results["ssim"].n == 12
     assert record.results["fid"].value is None
     assert "bench data fetch inception" in str(record.results["fid"].reason)
+    assert (record.results["diversity"].value or 0) > 0
     per_image = pd.read_parquet(finished / "records" / f"{record.id}.parquet")
     assert list(per_image["name"]) == sorted(per_image["name"])
     assert per_image["ssim"].mean() == pytest.approx(record.results["ssim"].value)

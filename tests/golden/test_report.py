@@ -59,12 +59,16 @@ def test_files_are_there(city: tuple[Path, ReportFiles]) -> None:
         "index.html",
         "report.md",
         "results.csv",
+        "differences.csv",
         "figures",
     }
     kinds = {"metrics", "training", "classes", "spectrum", "colours", "gallery"}
     assert {p.name for p in files.figures} == {f"s1-{kind}.png" for kind in kinds}
     assert all(p.read_bytes()[:4] == b"\x89PNG" for p in files.figures)
     assert not list(out.glob(".report-*"))
+    told = pd.read_csv(files.differences).groupby("metric").size()
+    assert set(told) == {3}  # pairs of three variants, in every column with values
+    assert {"ssim", "fcn_class_iou", "hf_ratio"} <= set(told.index)
 
 
 def test_page_is_self_contained(city: tuple[Path, ReportFiles]) -> None:

@@ -239,3 +239,45 @@ def test_colours_are_fixed_distinct_and_stable() -> None:
     assert colours["l1"] == FIXED["l1"]
     assert len(set(colours.values())) == len(labels)
     assert variant_colours(["l1+cgan", "x"])["l1+cgan"] == colours["l1+cgan"]
+
+
+def test_holm_takes_back_what_one_of_many_would_give(tmp_path: Path) -> None:
+    """A difference that is clear alone is none among many columns without one, and the table says so."""
+    rng = np.random.default_rng(11)
+    keys = ["ssim", "psnr", "l1", "pixel_acc@5", "pixel_acc@10"]
+    records = []
+    noise = {key: rng.normal(size=40) for key in keys}
+    for label, shift in (("l1", 0.38), ("gan", 0.0)):
+        columns = {key: 5 + shift * (key == "ssim") + noise[key] * (label == "l1") for key in keys}
+        made = [make(label, float(values.mean()), key=key) for key, values in columns.items()]
+        record = replace(made[0], results={r.name: r for one in made for r in one.results.values()})
+        table = pd.DataFrame({"name": [str(i) for i in range(40)], **columns})
+        write_record(tmp_path, record, table)
+        records.append(record)
+    alone = [replace(record, results={"ssim": record.results["ssim"]}) for record in records]
+    assert bold(alone, tmp_path) == ["l1"]
+    assert bold(records, tmp_path) == []
+    (statement,) = comparison(one_section(records, tmp_path)).statements
+    assert statement.startswith("Not distinguishable at 5 %, after Holm's correction over the table's 5 ")
+    assert "gan and l1 on SSIM, PSNR" in statement
+
+
+def test_pseudo_values_pair_distances_of_sets(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    shared, records = rng.normal(size=40), []
+    for label, value in (("l1", 30.0), ("gan", 31.0)):
+        pulls = shared * 20 + rng.normal(size=40)
+        record = make(label, value, key="fd_scorer", interval=(value - 6, value + 6))
+        pseudo = value + pulls - pulls.mean()
+        table = pd.DataFrame({"name": [str(i) for i in range(40)], "fd_scorer_pseudo": pseudo})
+        write_record(tmp_path, record, table)
+        records.append(record)
+    assert bold(records) == []
+    assert bold(records, tmp_path) == ["l1"]
+
+
+def test_cautions_of_records_stand_below_the_table() -> None:
+    told = replace(make("l1", 4.0, key="fd_scorer"), details={"fd_scorer": {"caution": "N = 40 is few"}})
+    assert comparison(one_section([told])).statements == ["FD (scorer): N = 40 is few."]
+    silent = replace(told, details={"fd_scorer": {"caution": None}})
+    assert comparison(one_section([silent])).statements == []

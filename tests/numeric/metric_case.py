@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -54,6 +55,23 @@ def context_for(targets: NDArray[Any], cache: Path, *, row: str = "run", **more:
         "test": test,
     }
     return ScoringContext(**{**values, **more})
+
+
+def write_inception(path: Path) -> Path:
+    """A state dict in the released format: seeded weights that keep activations near unit size."""
+    from bench.metrics.inception import InceptionFeatures
+
+    generator = torch.Generator().manual_seed(0)
+    state = InceptionFeatures().state_dict()
+    for key, tensor in state.items():
+        if key.endswith("conv.weight"):
+            tensor.normal_(0, (2 / tensor[0].numel()) ** 0.5, generator=generator)
+        elif key.endswith(("bn.weight", "running_var")):
+            tensor.uniform_(0.8, 1.2, generator=generator)
+        elif key.endswith(("bn.bias", "running_mean")):
+            tensor.normal_(0, 0.1, generator=generator)
+    torch.save(state, path)
+    return path
 
 
 def run(metric: Metric, predictions: Pictures, targets: Pictures, *, batch: int = 4) -> MetricOutput:

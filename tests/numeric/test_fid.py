@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from metric_case import by_name, context_for, pictures, run, value
+from metric_case import by_name, context_for, pictures, run, value, write_inception
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 from torch_fidelity.metric_kid import kernel_mmd
@@ -21,24 +21,13 @@ from bench.files import sha256_file
 from bench.metrics import inception
 from bench.metrics.fid import FidMetric
 from bench.metrics.frechet import frechet_distance, gaussian
-from bench.metrics.inception import InceptionFeatures, load_inception, resize_tf1
+from bench.metrics.inception import InceptionFeatures, load_inception
+from bench.metrics.preparation import resize_tf1
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A state dict in the released format: seeded weights that keep activations near unit size."""
-    generator = torch.Generator().manual_seed(0)
-    state = InceptionFeatures().state_dict()
-    for key, tensor in state.items():
-        if key.endswith("conv.weight"):
-            tensor.normal_(0, (2 / tensor[0].numel()) ** 0.5, generator=generator)
-        elif key.endswith(("bn.weight", "running_var")):
-            tensor.uniform_(0.8, 1.2, generator=generator)
-        elif key.endswith(("bn.bias", "running_mean")):
-            tensor.normal_(0, 0.1, generator=generator)
-    path = tmp_path_factory.mktemp("weights") / "inception.pth"
-    torch.save(state, path)
-    return path
+    return write_inception(tmp_path_factory.mktemp("weights") / "inception.pth")
 
 
 class _SmallNetwork(torch.nn.Module):
@@ -60,7 +49,7 @@ class _SmallNetwork(torch.nn.Module):
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[_SmallNetwork, Path]:
     network, path = _SmallNetwork(), tmp_path / "weights.pth"
     path.write_bytes(b"small network")
-    monkeypatch.setattr(inception, "load_inception", lambda weights, device: network)
+    monkeypatch.setattr(inception, "load_inception", lambda weights, device, protocol: network)
     return network, path
 
 

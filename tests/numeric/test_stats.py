@@ -11,9 +11,11 @@ from scipy import stats as scipy_stats
 from bench.stats import (
     bootstrap_mean,
     bootstrap_sum,
+    holm,
     paired_difference,
     paired_difference_sum,
     seed_spread,
+    two_sided_p,
 )
 
 
@@ -112,13 +114,32 @@ def test_paired_difference_of_sums_is_that_of_means_where_the_score_is_a_mean() 
 
 
 def test_degenerate_pairs() -> None:
-    assert paired_difference([], []) == (None, None, False)
-    assert paired_difference([3.0], [1.0]) == (2.0, None, False)
-    assert paired_difference([np.nan, 3.0], [1.0, 1.0]) == (2.0, None, False)
+    assert paired_difference([], []) == (None, None, False, None)
+    assert paired_difference([3.0], [1.0]) == (2.0, None, False, None)
+    assert paired_difference([np.nan, 3.0], [1.0, 1.0]) == (2.0, None, False, None)
+    assert paired_difference([3.0, 4.0], [1.0, 2.0]) == (2.0, (2.0, 2.0), True, 0.0)
+    assert paired_difference([3.0, 4.0], [3.0, 4.0]) == (0.0, (0.0, 0.0), False, 1.0)
     with pytest.raises(ValueError, match="expected pairs"):
         paired_difference([1.0], [1.0, 2.0])
     empty = np.zeros((3, 1))
     assert paired_difference_sum(empty, empty, lambda total: total[:, 0] * np.nan).difference is None
+
+
+def test_p_values_are_those_of_a_paired_t_test() -> None:
+    rng = np.random.default_rng(10)
+    a = rng.normal(0.3, 1, 80)
+    b = rng.normal(0, 1, 80)
+    expected = scipy_stats.ttest_rel(a, b).pvalue
+    assert paired_difference(a, b, replicates=20_000).p_value == pytest.approx(expected, rel=0.15)
+    assert two_sided_p(2.0, 1.0, 5) == pytest.approx(2 * scipy_stats.t.sf(2.0, 5), rel=1e-12)
+    assert 0 < two_sided_p(40.0, 1.0, 400) < 1e-100  # far tails do not become zero
+
+
+def test_holm_equals_a_computation_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    assert holm([]) == []
+    assert holm([0.2]) == [0.2]
 
 
 def test_seed_spread() -> None:

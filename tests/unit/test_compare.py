@@ -1,0 +1,178 @@
+"""Two records side by side: differences over the same pictures, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.cli import invoke
+from bench.compare import compare, load
+from bench.errors import NotComparableError, UsageError
+from bench.metrics.segmentation import ABSENT_LEFT_OUT, scores_from_confusion
+from bench.records import MetricResult, RunRecord, write_record
+
+N = 40
+RNG = np.random.default_rng(3)
+HARD = RNG.normal(size=N)  # some pictures are harder for everybody
+DATA = {
+    "name": "streets", "direction": "labels2photo", "source": "paired", "train_n": 9, "test_n": N,
+    "train_fingerprint": "aa", "test_fingerprint": "bb",
+}  # fmt: skip
+
+
+def write(out: Path, label: str, *, shift: float = 0.0, seed: int = 0, **changes: Any) -> Path:
+    """A record whose SSIM lies `shift` above 0.5, and whose FCN scores come from its confusion matrices."""
+    rng = np.random.default_rng([seed, *label.encode()])
+    ssim = 0.5 + shift + 0.1 * HARD + 0.01 * rng.normal(size=N)
+    matrices = rng.integers(1, 30, (N, 3, 3)) + (50 * (1 + shift) * np.eye(3)).astype(np.int64)
+    iou = float(scores_from_confusion(matrices.sum(0), ABSENT_LEFT_OUT)[2])
+    protocols = {
+        "ssim": {"version": 1, "size_px": 64},
+        "fid": {"version": 1, "resize": "tf1"},
+        "fcn_class_iou": {"scorer_hash": "ab", "class_policy": ABSENT_LEFT_OUT},
+    }
+    for key, more in changes.get("protocols", {}).items():
+        protocols[key] = {**protocols[key], **more}
+    n = changes.get("n", N)
+    results = [
+        MetricResult("ssim", float(ssim.mean()), "max", n, protocols["ssim"], interval=(0.4, 0.6)),
+        MetricResult("fid", 30.0 + shift, "min", n, protocols["fid"]),
+        MetricResult("fcn_class_iou", iou, "max", n, protocols["fcn_class_iou"]),
+    ]
+    data = {**DATA, **changes.get("data", {})}
+    spec = {"data": data, "variant": {"name": label}, "training": {"size_px": 64, "steps": 9}, "seed": seed}
+    record = RunRecord(
+        f"{label.replace('+', '-')}-{seed}", "run", label, spec, changes.get("status", "finished"),
+        {result.name: result for result in results},
+    )  # fmt: skip
+    columns = {"name": [str(i) for i in range(N)], "ssim": ssim, "fcn_conf": [m.ravel() for m in matrices]}
+    return write_record(out, record, pd.DataFrame(columns))
+
+
+def test_differences_are_paired(tmp_path: Path) -> None:
+    one, other = write(tmp_path, "l1", shift=0.02), write(tmp_path, "cgan")
+    found = {line.metric: line for line in compare(load(one), load(other)).lines}
+    ssim = found["ssim"]
+    assert ssim.difference == pytest.approx(ssim.a - ssim.b)
+    assert ssim.difference == pytest.approx(0.02, abs=0.01)
+    assert ssim.interval is not None
+    assert ssim.interval[0] < ssim.difference < ssim.interval[1]
+    assert ssim.interval[1] - ssim.interval[0] < 0.02  # each alone: 0.06, since pictures differ in hardness
+    assert ssim.distinguishable
+    assert ssim.basis == "images"
+    assert found["fcn_class_iou"].interval is not None
+    assert found["fid"].p_value is None  # no values by image, one seed
+    assert not found["fid"].distinguishable
+
+
+def test_the_sides_keep_their_order(tmp_path: Path) -> None:
+    one, other = load(write(tmp_path, "l1", shift=0.02)), load(write(tmp_path, "cgan"))
+    there, back = (
+        {line.metric: line for line in compare(*pair).lines} for pair in ((one, other), (other, one))
+    )
+    for key, line in there.items():
+        assert (line.a, line.b) == (back[key].b, back[key].a)
+        assert line.difference == pytest.approx(-back[key].difference)
+        assert line.distinguishable == back[key].distinguishable
+
+
+def test_a_record_does_not_differ_from_itself(tmp_path: Path) -> None:
+    one = load(write(tmp_path, "l1"))
+    for line in compare(one, one).lines:
+        assert line.difference == 0
+        assert not line.distinguishable
+
+
+def test_outputs_are_compared_row_by_row_over_seeds(tmp_path: Path) -> None:
+    for out, shift in ((tmp_path / "a", 0.0), (tmp_path / "b", 0.03)):
+        for label in ("l1", "l1+cgan"):
+            for seed in (0, 1):
+                write(out, label, shift=shift, seed=seed)
+    write(tmp_path / "a", "gan")
+    found = compare(load(tmp_path / "a"), load(tmp_path / "b"), ["ssim"])
+    assert [line.row for line in found.lines] == ["l1", "l1+cgan"]
+    assert all(line.difference == pytest.approx(-0.03, abs=0.01) for line in found.lines)
+    assert found.notes == ("gan is only in A",)
+
+
+def test_other_protocols_are_refused_by_field(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    changed = {"ssim": {"window": "uniform 7", "size_px": 128}, "fcn_class_iou": {"scorer_hash": "cd"}}
+    one, other = write(tmp_path, "l1"), write(tmp_path, "cgan", protocols=changed)
+    with pytest.raises(NotComparableError) as error:
+        compare(load(one), load(other))
+    for said in ("ssim", "size_px 64 against 128", "window – against uniform 7", "scorer_hash ab against cd"):
+        assert said in str(error.value)
+    assert "fid" not in str(error.value)
+    assert [line.metric for line in compare(load(one), load(other), ["fid"]).lines] == ["fid"]
+    capfd.readouterr()
+    assert invoke(["compare", str(one), str(other)]) == 3
+    assert "scorer_hash" in capfd.readouterr().err
+    assert invoke(["compare", str(one), str(other), "--metrics", "fid"]) == 0
+
+
+def test_distances_need_one_n(tmp_path: Path) -> None:
+    one, other = write(tmp_path, "l1"), write(tmp_path, "cgan", n=N - 1)
+    with pytest.raises(NotComparableError, match=r"fid \(n 40 against 39\)"):
+        compare(load(one), load(other), ["fid"])
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"test_fingerprint": "cc"}, "data.test_fingerprint bb against cc"),
+        ({"test_n": 12}, "data.test_n 40 against 12"),
+        ({"name": "facades"}, "data.name streets against facades"),
+    ],
+)
+def test_other_test_pictures_are_refused(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
+    one, other = write(tmp_path / "a", "l1"), write(tmp_path / "b", "l1", data=changed)
+    for pair in ((one, other), (tmp_path / "a", tmp_path / "b")):
+        with pytest.raises(NotComparableError, match=said):
+            compare(load(pair[0]), load(pair[1]))
+
+
+def test_outputs_without_a_common_row_are_refused(tmp_path: Path) -> None:
+    for out, labels in ((tmp_path / "a", ("l1", "gan")), (tmp_path / "b", ("cgan", "l1+cgan"))):
+        for label in labels:
+            write(out, label)
+    with pytest.raises(NotComparableError, match=r"found gan, l1 in A and cgan, l1\+cgan in B"):
+        compare(load(tmp_path / "a"), load(tmp_path / "b"))
+
+
+def test_what_cannot_be_loaded(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    failed = write(tmp_path, "l1", status="diverged")
+    with pytest.raises(UsageError, match="diverged"):
+        load(failed)
+    with pytest.raises(UsageError, match="did not finish"):
+        load(tmp_path)
+    assert invoke(["compare", str(tmp_path / "none"), str(failed)]) == 2
+    assert "none" in capfd.readouterr().err
+    fine = write(tmp_path, "cgan")
+    assert invoke(["compare", str(fine), str(fine), "--metrics", "sim"]) == 2
+    assert "did you mean 'ssim'" in capfd.readouterr().err
+
+
+def test_the_report_and_the_gate_refuse_as_well(tmp_path: Path) -> None:
+    from bench.records import read_records
+    from bench.regress import check, write_baseline
+    from bench.report.frame import Entry
+    from bench.report.sections import sections
+
+    write(tmp_path / "a", "l1")
+    write(tmp_path / "b", "l1", protocols={"ssim": {"window": "uniform 7"}})
+    write(tmp_path / "b", "cgan")
+    both = [Entry(r, tmp_path / side) for side in "ab" for r in read_records(tmp_path / side)]
+    (made,) = sections(both)
+    titles = [column.title for column in made.columns]
+    assert [title for title in titles if title.startswith("SSIM")] == ["SSIM (a)", "SSIM (b)"]
+    assert any("window" in note and "uniform 7" in note for note in made.notes)
+    baseline = tmp_path / "baseline.json"
+    write_baseline(read_records(tmp_path / "a"), baseline)
+    verdicts = {v.metric: v for v in check(read_records(tmp_path / "b"), baseline) if "l1" in v.row}
+    assert verdicts["ssim"].state == "incomparable"
+    assert "window" in verdicts["ssim"].note
+    assert verdicts["fid"].state == "pass"
