@@ -22,7 +22,7 @@ from typing import Any
 
 from bench.errors import NotComparableError, UsageError
 from bench.files import write_text
-from bench.records import Goal, MetricResult, RunRecord
+from bench.records import Goal, MetricResult, RunRecord, is_number
 
 BASELINE_SCHEMA = 1
 
@@ -154,11 +154,19 @@ def _with_tolerances(row: Row, older: Row | None) -> Row:
 
 
 def row_key(record: RunRecord) -> str:
-    """ "toycity/labels2photo/64px/800 steps/l1+cgan"; reference rows and pictures of others have no steps."""
-    data, training = record.spec["data"], record.spec["training"]
+    """ "toycity/labels2photo/64px/800 steps/l1+cgan"; reference rows and pictures of others have no steps.
+
+    Raises:
+        UsageError: if the record does not tell its size.
+    """
+    data, training = record.spec["data"], record.spec.get("training", {})
+    if "size_px" not in training:
+        raise UsageError(
+            f"expected spec.training.size_px in record {record.id}, found none: delete it and run again"
+        )
     source = data.get("source", "paired")
     direction = record.direction if source == "paired" else f"{record.direction} from {source}"
-    steps = [f"{training['steps']} steps"] if "steps" in training else []
+    steps = [f"{training['steps']} steps"] if training.get("steps") is not None else []
     return "/".join([record.dataset, direction, f"{training['size_px']}px", *steps, record.label])
 
 
@@ -228,7 +236,11 @@ def _mean(what: str, results: list[MetricResult]) -> MetricMean:
 
 
 def save_baseline(baseline: Baseline, path: Path) -> None:
-    """Write `baseline` to `path`: sorted, each protocol once, numbers exact (a tolerance of 0 means it)."""
+    """Write `baseline` to `path`: sorted, each protocol once, numbers exact (a tolerance of 0 means it).
+
+    Raises:
+        UsageError: if `path` cannot be written.
+    """
     protocols: dict[str, dict[str, Any]] = {}
     rows: dict[str, Any] = {}
     for key, row in baseline.rows.items():
@@ -259,7 +271,13 @@ def save_baseline(baseline: Baseline, path: Path) -> None:
         "protocols": protocols,
         "rows": rows,
     }
-    write_text(path, _text(content) + "\n")
+    try:
+        write_text(path, _text(content) + "\n")
+    except OSError as error:
+        raise UsageError(
+            f"expected to write the baseline {path}: {error.strerror or error}; "
+            "give a FILE in a folder that can be written"
+        ) from error
 
 
 def _text(value: Any) -> str:
@@ -312,16 +330,22 @@ def _from_json(raw: dict[str, Any]) -> Baseline:
 
 
 def _metric(entry: dict[str, Any], protocols: dict[str, dict[str, Any]]) -> MetricMean:
-    goal = entry["goal"]
-    values = tuple(float(value) for value in entry["values"])
-    if not values or not all(math.isfinite(value) for value in values):
-        raise ValueError(f"expected finite values, found {entry['values']}")
-    interval, own = entry.get("interval"), entry.get("tolerance")
+    goal, interval, own = entry["goal"], entry.get("interval"), entry.get("tolerance")
+    if not entry["values"]:
+        raise ValueError("expected finite values, found none")
+    if interval is not None and len(interval) != 2:
+        raise ValueError(f"expected an interval of two numbers, found {interval!r}")
     return MetricMean(
-        values=values,
-        goal=goal if goal in ("max", "min") else float(goal),
-        n=int(entry["n"]),
+        values=tuple(_number(value) for value in entry["values"]),
+        goal=goal if goal in ("max", "min") else _number(goal),
+        n=int(_number(entry["n"])),
         protocol=protocols[entry["protocol"]],
-        interval=None if interval is None else (float(interval[0]), float(interval[1])),
+        interval=None if interval is None else (_number(interval[0]), _number(interval[1])),
         tolerance=None if own is None else Tolerance(**own),
     )
+
+
+def _number(value: Any) -> float:
+    if not is_number(value):
+        raise ValueError(f"expected a finite number, found {str(value)[:60]!r}")
+    return float(value)

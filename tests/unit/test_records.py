@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,10 @@ def record() -> RunRecord:
     return RunRecord(
         id="toycity-l1-s3", kind="run", label="l1", spec=SPEC, status="finished",
         results={result.name: result for result in results},
-        details={"per_class_iou": {"road": 0.9, "train": None}, "spectrum": {"ratio": [1.0, 0.5]}},
+        details={
+            "per_class_iou": {"road": 0.9, "train": None},
+            "spectrum": {"frequency": [1, 2], "ratio": [1.0, 0.5]},
+        },
         history=[{"step": 10, "images_seen": 10, "loss_l1": 0.5}],
         timings={"train": 1.5}, environment={"dirty": True, "commit": None},
         gallery=GalleryFiles(("a", "b"), None, "gallery/source", "gallery/target"), created="2026-01-01",
@@ -51,7 +55,7 @@ def test_per_image_values_are_parquet_beside_it(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(records.read_per_image(tmp_path, record()), frame)
     assert records.read_per_image(tmp_path, replace(record(), id="other")) is None
     records.per_image_path(tmp_path, record().id).write_bytes(b"PAR1")
-    with pytest.raises(UsageError, match=r"toycity-l1-s3\.parquet"):
+    with pytest.raises(UsageError, match=r"toycity-l1-s3\.parquet.*delete it and .*toycity-l1-s3\.json"):
         records.read_per_image(tmp_path, record())
 
 
@@ -122,6 +126,9 @@ def change(edit: Callable[[dict[str, Any]], object]) -> Callable[[str], str]:
         (change(lambda c: c.update(spec=[])), "damaged"),
         (change(lambda c: c.update(extra=1)), "damaged"),
         (change(lambda c: c["gallery"].pop("names")), "damaged"),
+        (change(lambda c: c.update(schema_version=True)), "found True"),
+        (lambda text: text.replace("0.5", "1e999"), "damaged"),
+        (lambda text: text.replace("0.5", "[" * 900 + "]" * 900), "record"),
     ],
 )
 def test_what_is_no_record_is_refused_by_name(spoil: Callable[[str], str], said: str, tmp_path: Path) -> None:
@@ -130,6 +137,153 @@ def test_what_is_no_record_is_refused_by_name(spoil: Callable[[str], str], said:
     with pytest.raises(UsageError, match=said) as caught:
         read_records(tmp_path)
     assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "delete it and run again" in str(caught.value)  # running again stops at the record
+
+
+HUGE = 10**400
+DAMAGE: list[tuple[str, Any]] = [
+    ("id", 1),
+    ("kind", "weird"),
+    ("kind", []),
+    ("status", "unknown"),
+    ("status", None),
+    ("label", ["l1"]),
+    ("created", None),
+    ("error", 1),
+    ("results", []),
+    ("results.ssim", 1),
+    ("results.ssim.value", True),
+    ("results.ssim.value", "0.5"),
+    ("results.ssim.value", math.nan),
+    ("results.ssim.value", HUGE),
+    ("results.ssim.n", "many"),
+    ("results.ssim.n", True),
+    ("results.ssim.n", 2**63),
+    ("results.ssim.goal", "foo"),
+    ("results.ssim.goal", True),
+    ("results.ssim.goal", None),
+    ("results.ssim.goal", math.inf),
+    ("results.ssim.protocol", None),
+    ("results.ssim.protocol.version", math.nan),
+    ("results.ssim.reason", 3),
+    ("results.ssim.interval", [1]),
+    ("results.ssim.interval", []),
+    ("results.ssim.interval", [0, 1, 2]),
+    ("results.ssim.interval", [0, True]),
+    ("results.ssim.interval", [0, None]),
+    ("results.ssim.interval", "ab"),
+    ("spec", 1),
+    ("spec.data", []),
+    ("spec.data.name", None),
+    ("spec.data.direction", 1),
+    ("spec.data.source", 1),
+    ("spec.data.train_n", "all"),
+    ("spec.data.test_n", 1.5),
+    ("spec.data.test_fingerprint", 7),
+    ("spec.seed", "3"),
+    ("spec.seed", 1.5),
+    ("spec.seed", True),
+    ("spec.training", 3),
+    ("spec.training", None),
+    ("spec.training.size_px", "big"),
+    ("spec.training.size_px", None),
+    ("spec.training.size_px", True),
+    ("spec.training.steps", "many"),
+    ("spec.training.batch_size", [1]),
+    ("spec.variant", None),
+    ("spec.test", [1]),
+    ("details", None),
+    ("details", []),
+    ("details.spectrum", 3),
+    ("details.spectrum", {"ratio": [1.0]}),
+    ("details.spectrum.ratio", 1),
+    ("details.spectrum.frequency[0]", None),
+    ("details.per_class_iou", [1]),
+    ("details.per_class_iou.road", "good"),
+    ("details.lab_histograms", 1),
+    ("details.lab_histograms.l", {"edges": [0, 1]}),
+    ("details.lab_histograms.l.edges", [0, 1]),
+    ("details.lab_histograms.l.target", ["a", "b"]),
+    ("details.scorer", "fcn-small"),
+    ("details.scorer.held_out", 1),
+    ("details.scorer.held_out.pixel_acc", "0.8"),
+    ("details.data", [1]),
+    ("details.data.void_share", "some"),
+    ("details.scoring", 1),
+    ("details.scoring.metrics", None),
+    ("details.plugged[1]", math.nan),
+    ("history", "x"),
+    ("history", None),
+    ("history[0]", 1),
+    ("history[0].loss_l1", "x"),
+    ("history[0].loss_l1", None),
+    ("timings", []),
+    ("timings.train", "x"),
+    ("timings.train", True),
+    ("environment", []),
+    ("environment.packages", []),
+    ("environment.threads", -math.inf),
+    ("gallery", []),
+    ("gallery.names", "ab"),
+    ("gallery.names[0]", 1),
+    ("gallery.predictions", 1),
+    ("gallery.sources", None),
+]
+
+
+def full() -> RunRecord:
+    """A record with every part that the reports look into."""
+    training = {"steps": 10, "size_px": 64, "batch_size": 1}
+    histogram = {"edges": [0, 1.5, 2], "prediction": [0, 1], "target": [0.5, 0.5]}
+    details = {
+        "per_class_iou": {"road": 0.9, "train": None},
+        "spectrum": {"frequency": [1, 2], "ratio": [None, 0.5]},
+        "lab_histograms": {"l": histogram},
+        "scorer": {"network": "fcn-small", "held_out": {"pixel_acc": 0.8, "class_iou": None}},
+        "scoring": {"metrics": ["ssim"], "scorer": None},
+        "data": {"void_share": None},
+        "plugged": [1, 2.5],
+    }
+    spec = {**SPEC, "training": training, "variant": {"name": "l1"}, "test": {"dropout": True}}
+    environment = {"packages": {"torch": None}, "threads": 1}
+    return replace(record(), spec=spec, details=details, environment=environment)
+
+
+def put(content: Any, where: str, value: Any) -> None:
+    *parents, last = [int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", where)]
+    for part in parents:
+        content = content[part]
+    content[last] = value
+
+
+@pytest.mark.parametrize(("where", "value"), DAMAGE)
+def test_a_damaged_record_is_refused_with_the_place(where: str, value: Any, tmp_path: Path) -> None:
+    path = write_record(tmp_path, full())
+    content = json.loads(path.read_text())
+    put(content, where, value)
+    path.write_text(json.dumps(content))
+    with pytest.raises(UsageError) as caught:
+        read_record(path)
+    said = str(caught.value)
+    assert said.startswith(f"record {path} is damaged (")
+    assert said.endswith("): delete it and run again")
+    assert where.split(".held_out")[0] in said
+    assert len(said.splitlines()) == 1
+    assert len(said) < 300 + len(str(path))
+
+
+def test_all_that_the_project_writes_is_read(tmp_path: Path) -> None:
+    foreign = replace(full(), spec=SPEC, details={}, history=[], timings={}, environment={}, gallery=None)
+    for held in (full(), foreign, replace(foreign, status="diverged", error="NaN", results={})):
+        assert read_record(write_record(tmp_path, held)) == held
+
+
+def test_a_name_over_several_lines_stays_one_line(tmp_path: Path) -> None:
+    path = write_record(tmp_path, full())
+    path.write_text(change(lambda c: c["timings"].update({"a\nb": "c\nd"}))(path.read_text()))
+    with pytest.raises(UsageError, match="damaged") as caught:
+        read_record(path)
     assert "\n" not in str(caught.value)
 
 

@@ -346,6 +346,33 @@ def test_a_baseline_of_failed_runs_is_refused(tmp_path: Path) -> None:
         regress.write_baseline([], tmp_path / "baseline.json")
 
 
+@pytest.mark.parametrize("training", [{"size_px": 64}, {"size_px": 64, "steps": None}])
+def test_a_run_without_steps_has_none_in_its_row(tmp_path: Path, training: dict[str, Any]) -> None:
+    foreign = run(result("ssim", 0.5), label="theirs")
+    foreign = replace(foreign, spec={"data": foreign.spec["data"], "training": training})
+    (verdict,) = judge(tmp_path, [foreign], [foreign])
+    assert (verdict.row, verdict.state) == ("toycity/labels2photo/64px/theirs", "pass")
+
+
+@pytest.mark.parametrize("spec", [{}, {"training": {}}, {"training": {"steps": 100}}])
+def test_a_record_that_fits_no_row_is_named(tmp_path: Path, spec: dict[str, Any]) -> None:
+    record = run(result("ssim", 0.5))
+    record = replace(record, spec={"data": record.spec["data"], **spec})
+    with pytest.raises(UsageError, match=r"size_px in record l1-s0, found none") as caught:
+        regress.write_baseline([record], tmp_path / "baseline.json")
+    assert "delete it and run again" in str(caught.value)
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "file" / "baseline.json", tmp_path / "folder", Path("/proc/baseline.json")):
+        with pytest.raises(UsageError, match="give a FILE in a folder that can be written") as caught:
+            regress.write_baseline([run(result("ssim", 0.5))], path)
+        assert str(path) in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
 def damaged(change: Any) -> Any:
     def apply(content: dict[str, Any]) -> str:
         change(content)
@@ -373,6 +400,14 @@ def damaged(change: Any) -> Any:
         (damaged(lambda c: c["rows"][ROW]["metrics"]["ssim"].update(values=[float("nan")])), "finite"),
         (damaged(lambda c: c["rows"][ROW]["metrics"]["ssim"].update(values=[1, 2])), "one value a seed"),
         (damaged(lambda c: c["rows"][ROW]["metrics"]["ssim"].update(goal="up")), "malformed"),
+        (damaged(lambda c: c["rows"][ROW]["metrics"]["ssim"].update(goal=True)), "finite"),
+        (damaged(lambda c: c["rows"][ROW]["metrics"]["ssim"].update(goal=float("inf"))), "finite"),
+        (damaged(lambda c: c["rows"][ROW]["metrics"]["ssim"].update(values=[True])), "finite"),
+        (damaged(lambda c: c["rows"][ROW]["metrics"]["ssim"].update(values=["1"])), "finite"),
+        (damaged(lambda c: c["rows"][ROW]["metrics"]["ssim"].update(values=[10**400])), "finite"),
+        (damaged(lambda c: c["rows"][ROW]["metrics"]["ssim"].update(n=True)), "finite"),
+        (damaged(lambda c: c["rows"][ROW]["metrics"]["ssim"].update(interval=[0])), "interval"),
+        (damaged(lambda c: c["rows"][ROW]["metrics"]["ssim"].update(interval=[0, float("nan")])), "finite"),
     ],
 )
 def test_a_file_that_is_no_baseline_is_refused_by_name(tmp_path: Path, spoil: Any, said: str) -> None:
