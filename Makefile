@@ -55,10 +55,12 @@ install: .venv/.installed-test  ## .venv with everything for development
 
 # The stamps make the second time quick: pip runs again only when pyproject.toml has changed.
 .venv/.installed: pyproject.toml .venv/.made
+	@echo "installing into .venv: about 6 GB the first time, some minutes"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
 .venv/.installed-test: pyproject.toml .venv/.made
+	@echo "installing into .venv with the test extras: about 6 GB the first time, some minutes"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@ .venv/.installed
 

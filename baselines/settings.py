@@ -12,6 +12,7 @@ LrSchedule = Literal["constant", "linear"]
 Precision = Literal["default", "fp32", "tf32", "bf16"]
 EngineName = Literal["eager"]
 TestNorm = Literal["batch", "running"]
+MAX_BASE_FILTERS = 512
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class TrainingSettings:
         steps: optimisation steps, one of D and one of G each.
         size_px: side of the pictures: a power of two, 32 to 512.
         batch_size: pairs a step.
-        base_filters: width of the first layer of both networks (64 in the paper).
+        base_filters: width of the first layer of both networks (64 in the paper), 512 at most.
         lr, beta1, beta2: Adam (appendix 6.2).
         lr_schedule: "constant" (the paper, the Lua code), or "linear": constant for the first half of
             the steps, then falling linearly to 0 (as the released PyTorch code's, step by step).
@@ -53,6 +54,10 @@ class TrainingSettings:
         for name in ("steps", "batch_size", "base_filters"):
             if getattr(self, name) < 1:
                 raise ValueError(f"expected {name} of at least 1, found {getattr(self, name)}")
+        if self.base_filters > MAX_BASE_FILTERS:
+            raise ValueError(
+                f"expected base_filters of at most {MAX_BASE_FILTERS}, found {self.base_filters}"
+            )
         if not 0 < self.lr < math.inf:
             raise ValueError(f"expected a finite lr above 0, found {self.lr}")
         for name in ("beta1", "beta2"):

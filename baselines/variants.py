@@ -79,7 +79,12 @@ class Variant:
         if self.receptive_field != 0:
             return self
         resolved = smallest_covering(size_px)
-        return replace(self, receptive_field=resolved, name=self.name.replace("/full", _rf_suffix(resolved)))
+        name = self.name.replace("/full", _rf_suffix(resolved))
+        return replace(
+            self,
+            receptive_field=resolved,
+            name=name.replace("receptive_field=full", f"receptive_field={resolved}"),
+        )
 
     def with_fields(self, overrides: Mapping[str, Any]) -> Variant:
         """This variant with fields replaced, and that said in its name: "l1+cgan[lambda_l1=10]".
@@ -92,7 +97,7 @@ class Variant:
         if not changed:
             return self
         said = ",".join(
-            f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"
+            f"{key}={value:g}" if isinstance(value, float) else f"{key}={_rf_name(key, value)}"
             for key, value in changed.items()
         )
         return replace(self, **changed, name=f"{self.name}[{said}]")
@@ -154,7 +159,7 @@ def parse_variant(name: str) -> Variant:
         raise KeyError(name)
     adversarial, lambda_l1 = _LOSSES[match["losses"]]
     if adversarial == "none" and match["rf"]:
-        raise ValueError(f"variant '{name}' has no discriminator: drop '/{match['rf']}'")
+        raise ValueError(f"it has no discriminator: drop '/{match['rf']}'")
     receptive_field = None if adversarial == "none" else _parse_rf(match["rf"])
     generator: Generator = "encdec" if match["generator"] == "encdec" else "unet"
     prefix = "encdec:" if generator == "encdec" else ""
@@ -175,6 +180,10 @@ def parse_variant(name: str) -> Variant:
 
 def _parse_rf(text: str | None) -> int:
     return 70 if text is None else 0 if text == "full" else int(text)
+
+
+def _rf_name(key: str, value: Any) -> Any:
+    return "full" if key == "receptive_field" and value == 0 else value
 
 
 def _rf_suffix(receptive_field: int) -> str:

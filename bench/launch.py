@@ -58,10 +58,12 @@ def run_grid(plans: list[Plan], launch: Launch, reporter: Reporter) -> list[RunR
     records: list[RunRecord] = []
     if launch.until == "score":
         for plan, runner in zip(plans, runners, strict=True):
-            records += _references(runner, plan, reporter)
+            records += _references(runner, plan, reporter, launch.debug)
     with reporter.task("all runs", total) as overall:  # from here on, so that its time left means something
         behind = 0
         for plan, runner in zip(plans, runners, strict=True):
+            for line in same_runs(plan.runs):
+                reporter.say(line)
             for number, spec in enumerate(plan.runs, start=1):
                 title = f"{spec.label} seed {spec.seed} ({number}/{len(plan.runs)})"
                 run = _Run(runner, spec, title, launch, reporter, _shifted(overall, behind))
@@ -69,6 +71,16 @@ def run_grid(plans: list[Plan], launch: Launch, reporter: Reporter) -> list[RunR
                 behind += spec.training.steps
                 overall(behind, "")
     return records
+
+
+def same_runs(specs: list[RunSpec]) -> list[str]:
+    """What to tell about variants that are one run at their size."""
+    lines = [
+        f"{other} at {spec.training.size_px} px is the same run as {spec.label}"
+        for spec in specs
+        for other in spec.also
+    ]
+    return list(dict.fromkeys(lines))
 
 
 @dataclass(frozen=True)
@@ -91,7 +103,7 @@ class _Run:
         except Exception as error:  # one run's failure must not lose the others
             if self.launch.debug:
                 self.reporter.say(traceback.format_exc())
-            record = self.runner.failed(self.spec, error)
+            record = self.runner.run_failed(self.spec, error)
             self.reporter.say(f"{self.title}: {record.status}: {record.error}")
             return [record]
 
@@ -113,11 +125,18 @@ class _Run:
         return [record]
 
 
-def _references(runner: Runner, plan: Plan, reporter: Reporter) -> list[RunRecord]:
+def _references(runner: Runner, plan: Plan, reporter: Reporter, debug: bool) -> list[RunRecord]:
     records = []
     for row, size_px in reference_rows(plan.runs):
-        with reporter.task(f"reference row '{row}'  score", plan.data.test_n) as advance:
-            records.append(runner.reference(row, size_px, advance))
+        title = f"reference row '{row}' at {size_px} px"
+        try:
+            with reporter.task(f"{title}  score", plan.data.test_n) as advance:
+                records.append(runner.reference(row, size_px, advance))
+        except Exception as error:  # as for runs: the others go on
+            if debug:
+                reporter.say(traceback.format_exc())
+            records.append(runner.reference_failed(row, size_px, error))
+            reporter.say(f"{title}: {records[-1].status}: {records[-1].error}")
     return records
 
 

@@ -35,6 +35,16 @@ def read_png(path: Path) -> NDArray[Any]:
     return array[..., None] if array.ndim == 2 else array
 
 
+def is_whole(path: Path) -> bool:
+    """Whether `path` is a picture file without damage (its checksums are read, not its pixels)."""
+    try:
+        with Image.open(path) as image:
+            image.verify()
+    except Exception:  # Pillow raises nearly anything on damaged files
+        return False
+    return True
+
+
 def contact_sheet(rows: list[list[NDArray[Any]]]) -> NDArray[np.uint8]:
     """Rows of equally sized pictures as one (H, W, 3) uint8 picture."""
     return np.concatenate([np.concatenate([to_rgb8(cell) for cell in row], axis=1) for row in rows], axis=0)

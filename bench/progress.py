@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 Advance = Callable[[int, str], None]  # done so far, a remark such as "loss_l1 0.12"
-_LINE_EVERY_SECONDS = 30.0
+_FIRST_LINE_SECONDS, _LINE_EVERY_SECONDS = 5.0, 30.0
 
 
 class Reporter:
@@ -80,21 +80,25 @@ class _Lines:
     """Progress as lines, for a console that is no terminal."""
 
     def __init__(self, reporter: Reporter, title: str, done: int) -> None:
-        self._reporter, self._title, self._first = reporter, title, done
-        self._started = self._said = time.monotonic()
+        self._reporter, self._title = reporter, title
+        self._done, self._said, self._wait = done, time.monotonic(), _FIRST_LINE_SECONDS
 
     def advance(self, done: int, total: int, remark: str) -> None:
         now = time.monotonic()
-        if self._reporter.console.is_terminal or now - self._said < _LINE_EVERY_SECONDS:
+        if self._reporter.console.is_terminal or now - self._said < self._wait:
             return
-        self._said = now
-        left = (now - self._started) / max(done - self._first, 1) * (total - done)
+        left = (now - self._said) / max(done - self._done, 1) * (total - done)  # at the rate of late
+        self._done, self._said, self._wait = done, now, _LINE_EVERY_SECONDS
         self._reporter.say(f"{self._title}: {done}/{total}, {duration(left)} left  {remark}".rstrip())
 
 
 def duration(seconds: float) -> str:
-    """ "45 s", "12 min", "3 h 20 min"."""
+    """ "45 s", "12 min", "3 h 20 min", "19 days"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+    if minutes < 90:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes / 1440:,.0f} days"

@@ -12,21 +12,30 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from numpy.typing import NDArray
 
 from baselines.engine import describe_device, resolve_device
 from baselines.trainer import DivergedError
 from baselines.translate import load_checkpoint
 from bench.environment import environment
-from bench.errors import UsageError
+from bench.errors import BenchError, UsageError
 from bench.files import write_text
 from bench.generate import generate_split
 from bench.output import RunFiles
-from bench.pictures import read_png
+from bench.pictures import is_whole, read_png
 from bench.progress import Advance
-from bench.records import RunRecord, read_record, record_path, write_record
+from bench.records import (
+    MetricResult,
+    RunRecord,
+    read_per_image,
+    read_record,
+    record_path,
+    write_record,
+)
 from bench.reference_rows import REFERENCE_ROWS, reference_predictions
 from bench.repeats import DropoutSamples
+from bench.scorers.fitness import fitness
 from bench.scoring import score
 from bench.specs import RunSpec, slug
 from bench.training import TrainingStage
@@ -59,7 +68,9 @@ class Runner:
         if files.checkpoint.is_file():
             advance(spec.training.steps, "")
             return
-        write_text(files.spec, json.dumps(spec.to_dict() | {"swept": spec.swept}, indent=1) + "\n")
+        write_text(
+            files.spec, json.dumps(spec.to_dict() | {"swept": spec.swept, "also": spec.also}, indent=1) + "\n"
+        )
         bench = self.bench
         train, test = bench.train(spec.training.load_size_px), bench.test(spec.training.size_px)
         resize = "nearest" if bench.dataset.source_role == "labels" else "bicubic"
@@ -69,7 +80,7 @@ class Runner:
     def generate(self, spec: RunSpec, advance: Advance) -> None:
         """Predict the test split unless all predictions are there."""
         files, test = RunFiles(self.out, spec.id), self.bench.test(spec.training.size_px)
-        if all((files.predictions / f"{name}.png").is_file() for name in test.names):
+        if all(is_whole(files.predictions / f"{name}.png") for name in test.names):
             return
         try:
             checkpoint = load_checkpoint(files.checkpoint, resolve_device(self.bench.device))
@@ -101,6 +112,7 @@ class Runner:
             spec=spec.to_dict(),
             status="finished",
             history=history["history"],
+            details={"also": list(spec.also)} if spec.also else {},
             environment=history["environment"],
             timings={
                 "train": steps_seconds,
@@ -117,35 +129,44 @@ class Runner:
 
     def reference(self, row: str, size_px: int, advance: Advance) -> RunRecord:
         """The record of the reference row `row` at `size_px`, scored unless it is there already."""
-        content = {"data": asdict(self.bench.spec), "training": {"size_px": size_px}, "row": row}
-        data = self.bench.spec
-        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
-        record_id = f"{slug(data.name)}-{row}-{size_px}px-{digest}"
-        if self._has_record(record_id, size_px):
-            return read_record(record_path(self.out, record_id))
+        record = self._reference_record(row, size_px)
+        if self._has_record(record.id, size_px):
+            return read_record(record_path(self.out, record.id))
         predictions = reference_predictions(row, partial(self.bench.train, size_px), self.bench.test(size_px))
-        record = RunRecord(id=record_id, kind="reference", label=row, spec=content, status="finished")
         gallery = self.bench.gallery(self.out, size_px)
         if row != "real":
             gallery = replace(gallery, predictions=self._reference_gallery(row, size_px, predictions))
         return self._score(replace(record, gallery=gallery), row, predictions, advance)
 
-    def failed(self, spec: RunSpec, error: Exception) -> RunRecord:
-        """Write and give back the record of a run that failed."""
-        status = "diverged" if isinstance(error, DivergedError) else "failed"
-        said = str(error) if isinstance(error, DivergedError) else f"{type(error).__name__}: {error}"
-        record = RunRecord(
-            id=spec.id,
-            kind="run",
-            label=spec.label,
-            spec=spec.to_dict(),
-            status="diverged" if status == "diverged" else "failed",
+    def _reference_record(self, row: str, size_px: int) -> RunRecord:
+        data = self.bench.spec
+        content = {"data": asdict(data), "training": {"size_px": size_px}, "row": row}
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+        return RunRecord(
+            f"{slug(data.name)}-{row}-{size_px}px-{digest}", "reference", row, content, "finished"
+        )
+
+    def run_failed(self, spec: RunSpec, error: Exception) -> RunRecord:
+        """The record of a run that failed, written unless the run has finished before."""
+        return self._failed(RunRecord(spec.id, "run", spec.label, spec.to_dict(), "failed"), error)
+
+    def reference_failed(self, row: str, size_px: int, error: Exception) -> RunRecord:
+        """The same for a reference row."""
+        return self._failed(self._reference_record(row, size_px), error)
+
+    def _failed(self, record: RunRecord, error: Exception) -> RunRecord:
+        diverged = isinstance(error, DivergedError)
+        said = str(error) if diverged or isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+        failed = replace(
+            record,
+            status="diverged" if diverged else "failed",
             environment=self._environment(),
             error=" ".join(said.split())[:500],
             created=_now(),
         )
-        write_record(self.out, record)
-        return record
+        if self._finished(record.id) is None:
+            write_record(self.out, failed)
+        return failed
 
     def _score(
         self,
@@ -165,13 +186,24 @@ class Runner:
         finished = replace(
             record,
             results={result.name: result for result in output.results},
-            details=details,
+            details={**record.details, **details, **self._fitness(record, output.results)},
             timings={**record.timings, "score": time.perf_counter() - started},
             environment=record.environment or self._environment(),
             created=_now(),
         )
+        before = self._finished(record.id)
+        if before is not None:
+            finished, per_image = merged(before, read_per_image(self.out, before), finished, per_image)
         write_record(self.out, finished, per_image)
         return finished
+
+    def _fitness(self, record: RunRecord, results: list[MetricResult]) -> dict[str, Any]:
+        """Whether the judge can tell this run from real photos, in words; nothing without a `real` row."""
+        real = self._finished(self._reference_record("real", int(record.spec["training"]["size_px"])).id)
+        if record.kind != "run" or real is None:
+            return {}
+        scored = replace(record, results={result.name: result for result in results})
+        return {"fitness": fitness(real, [scored])}
 
     def _reference_gallery(self, row: str, size_px: int, predictions: Callable[[int], NDArray[Any]]) -> str:
         from bench.output import write_gallery
@@ -187,7 +219,16 @@ class Runner:
         if self.again or not path.is_file():
             return False
         record = read_record(path)
-        return record.status == "finished" and record.details.get("scoring") == self._scoring(size_px)
+        return record.status == "finished" and covers(record.details.get("scoring"), self._scoring(size_px))
+
+    def _finished(self, record_id: str) -> RunRecord | None:
+        """The record that is there, if it is one of finished work."""
+        path = record_path(self.out, record_id)
+        try:
+            record = read_record(path) if path.is_file() else None
+        except UsageError:
+            return None
+        return record if record is not None and record.status == "finished" else None
 
     def _scoring(self, size_px: int) -> dict[str, Any]:
         """What was asked of the scoring; a record of another asking is scored again."""
@@ -206,6 +247,37 @@ class Runner:
         return {**environment(name), "command": self.command}
 
 
+def covers(done: dict[str, Any] | None, wanted: dict[str, Any]) -> bool:
+    """Whether a scoring of one asking also answers another: same judge and weights, no metric missing."""
+    if done is None or any(done.get(key) != value for key, value in wanted.items() if key != "metrics"):
+        return False
+    return not done["metrics"] or (bool(wanted["metrics"]) and set(wanted["metrics"]) <= set(done["metrics"]))
+
+
+def merged(
+    before: RunRecord, table_before: pd.DataFrame | None, now: RunRecord, table: pd.DataFrame
+) -> tuple[RunRecord, pd.DataFrame]:
+    """A record scored again: new values in place of old ones, and the old ones where there is no new.
+
+    The pictures are the same, so what was measured of them before still holds, each value under the
+    protocol that it carries.
+    """
+    values = {key: old for key, old in before.results.items() if old.value is not None}
+    results = {**now.results, **{k: v for k, v in values.items() if _unmeasured(now.results.get(k))}}
+    asked = [set(record.details["scoring"]["metrics"]) for record in (before, now)]
+    scoring = {**now.details["scoring"], "metrics": sorted(asked[0] | asked[1]) if all(asked) else []}
+    details = {**before.details, **now.details, "scoring": scoring}
+    if table_before is not None and list(table_before["name"]) == list(table["name"]):
+        kept = [column for column in table_before if column not in table]
+        for column in kept:
+            table[column] = table_before[column]
+    return replace(now, results=results, details=details), table
+
+
+def _unmeasured(result: MetricResult | None) -> bool:
+    return result is None or result.value is None
+
+
 def reference_rows(specs: list[RunSpec]) -> list[tuple[str, int]]:
     """The reference rows that belong to a grid: every one at every size."""
     sizes = sorted({spec.training.size_px for spec in specs})
@@ -215,12 +287,12 @@ def reference_rows(specs: list[RunSpec]) -> list[tuple[str, int]]:
 def _read_history(files: RunFiles) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(files.history.read_text(encoding="utf-8"))
-        content["history"], content["train_seconds"], content["environment"]
+        content["history"], content["train_seconds"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"expected the training history in {files.history}: {error}; delete {files.folder} and run again"
         ) from None
-    return {"generate_seconds": 0.0, **content}
+    return {"generate_seconds": 0.0, "environment": {}, **content}
 
 
 def _now() -> str:

@@ -46,7 +46,11 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """Everything that decides a run's result, but for the machine: equal specs have equal hashes."""
+    """Everything that decides a run's result, but for the machine: equal specs have equal hashes.
+
+    `swept` and `also` are words about it: the training fields that vary in its grid, and other variant
+    names of the grid that mean the same run at this size ("imagegan" at 64 px is "l1+cgan").
+    """
 
     data: DataSpec
     variant: Variant
@@ -54,14 +58,15 @@ class RunSpec:
     training: TrainingSettings
     test: TestSettings
     swept: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As records hold it (JSON only)."""
-        return {name: value for name, value in asdict(self).items() if name != "swept"}
+        return {name: value for name, value in asdict(self).items() if name not in ("swept", "also")}
 
     @staticmethod
     def from_dict(content: Mapping[str, Any]) -> RunSpec:
-        """The spec that `to_dict` (with an optional "swept") described.
+        """The spec that `to_dict` (with an optional "swept" and "also") described.
 
         Raises:
             ValueError: if it describes none.
@@ -74,6 +79,7 @@ class RunSpec:
                 TrainingSettings(**content["training"]),
                 TestSettings(**content["test"]),
                 tuple(content.get("swept", ())),
+                tuple(content.get("also", ())),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"no run spec ({type(error).__name__}: {error})") from error
@@ -210,6 +216,8 @@ def read_variants(path: Path) -> dict[str, Variant]:
     for name, table in tables.items():
         if not isinstance(table, dict):
             raise UsageError(f"{path}: expected variants.{name} to be a table, found '{table}'")
+        if name in {*NAMED, *ALIASES}:
+            raise UsageError(f"{path}: '{name}' is a built-in variant: give yours another name")
         wanted = dict(table)
         base = get_variant(str(wanted.pop("base", "l1+cgan")), declared)
         try:
@@ -248,6 +256,9 @@ def parse_sets(assignments: Sequence[str]) -> dict[str, list[str]]:
     return sweeps
 
 
+_ALIAS_OF = {v.name: alias for alias in ALIASES if (v := parse_variant(alias)).receptive_field == 0}
+
+
 def resolve_grid(
     data: DataSpec,
     variants: Sequence[Variant],
@@ -282,7 +293,9 @@ def resolve_grid(
                 raise UsageError(f"variant '{variant.name}': {error}") from None
             _check_receptive_field(resolved, settings.size_px)
             run = RunSpec(data, resolved, seed, settings, test, swept)
-            runs.setdefault(run.hash, run)
+            known = runs.setdefault(run.hash, run)
+            if variant.name != known.variant.name and not variant_fields:
+                runs[run.hash] = replace(known, also=(*known.also, _ALIAS_OF.get(variant.name, variant.name)))
     return list(runs.values())
 
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from bench.data.cache import release_pages
 from bench.data.datasets import Dataset
 from bench.data.types import SplitArrays
-from bench.errors import UsageError
 from bench.metrics.base import ScoringContext
 from bench.output import write_gallery
 from bench.progress import Reporter, duration
@@ -23,6 +22,7 @@ from bench.scorers.adapters import check_adapter, check_card, identity, is_adapt
 from bench.specs import DataSpec
 
 GALLERY_SIZE = 12
+_FEWEST_PHOTOS = 2  # one to train on, one to hold out
 
 
 @dataclass(frozen=True)
@@ -149,6 +149,8 @@ class Workbench:
         split = self.train(size_px)
         if split.labels is None:
             return None, f"data set {self.dataset.name} has no label maps with --source {self.spec.source}"
+        if len(split) < _FEWEST_PHOTOS:
+            return None, f"{len(split)} training photos are too few to train a segmentation network"
         scorer = get_scorer(
             name,
             split.target,
@@ -233,9 +235,7 @@ def data_spec(dataset: Dataset, train_limit: int | None, test_limit: int | None)
     counts = {}
     for split, limit in (("train", train_limit), ("test", test_limit)):
         there = dataset.splits[split]
-        if limit is not None and not 1 <= limit <= there:
-            raise UsageError(f"expected --{split}-limit between 1 and {there}, found {limit}")
-        counts[split] = there if limit is None else limit
+        counts[split] = there if limit is None else min(limit, there)
     return DataSpec(
         name=dataset.name,
         direction=dataset.direction,

@@ -115,7 +115,7 @@ def _execute(options: dict[str, Any], until: Until, *, debug: bool) -> None:
     )
     check_judge(choice)
     plans = resolve(request)
-    _check_precision(request.precision, device)
+    _check_precision(plans, device)
     if options["dry_run"]:
         _show_plans(plans, device)
         return
@@ -132,8 +132,8 @@ def _execute(options: dict[str, Any], until: Until, *, debug: bool) -> None:
     failed = [record for record in records if record.status != "finished"]
     if failed:
         raise RunFailedError(
-            f"{len(failed)} of {sum(len(plan.runs) for plan in plans)} runs failed "
-            f"({failed[0].id}: {failed[0].error}): the same command tries them again"
+            f"{len(failed)} of {len(records)} rows failed, the first: {failed[0].id}: {failed[0].error}; "
+            "the same command tries them again"
         )
 
 
@@ -183,11 +183,12 @@ def _request(options: dict[str, Any]) -> GridRequest:
     )
 
 
-def _check_precision(precision: str | None, device: str) -> None:
+def _check_precision(plans: list[Plan], device: str) -> None:
     from baselines.engine import resolve_device, set_precision
 
     try:
-        set_precision(precision or "default", resolve_device(device))
+        for precision in {spec.training.precision for plan in plans for spec in plan.runs}:
+            set_precision(precision, resolve_device(device))
     except ValueError as error:
         raise UsageError(str(error)) from None
 
@@ -195,9 +196,11 @@ def _check_precision(precision: str | None, device: str) -> None:
 def _check_output(out: Path, plans: list[Plan]) -> None:
     from bench.estimate import bytes_needed
     from bench.output import RunFiles, check_room, check_writable
-    from bench.records import record_path
+    from bench.records import read_record, record_path
 
     check_writable(out)
+    for spec in (spec for plan in plans for spec in plan.runs if record_path(out, spec.id).is_file()):
+        read_record(record_path(out, spec.id))  # refused now, not after hours of training
     fresh = [
         bytes_needed(spec, plan.dataset, plan.data.test_n)
         for plan in plans
@@ -208,7 +211,7 @@ def _check_output(out: Path, plans: list[Plan]) -> None:
 
 
 _PLAN_HEADS = (
-    "variant", "seed", "px", "batch", "steps", "epochs", "G params", "D params", "time",
+    "variant", "seed", "px", "batch", "steps", "epochs", "G", "D", "time",
 )  # fmt: skip
 
 
@@ -217,6 +220,7 @@ def _show_plans(plans: list[Plan], device: str) -> None:
     from rich.table import Table
 
     from bench.estimate import grid_seconds_per_step, parameters
+    from bench.launch import same_runs
     from bench.progress import duration
 
     console = Console(highlight=False)
@@ -224,20 +228,14 @@ def _show_plans(plans: list[Plan], device: str) -> None:
     for plan in plans:
         data = plan.data
         table = Table(
-            title=f"{data.name} {data.direction}: {data.train_n} training, {data.test_n} test pairs"
+            title=f"{data.name} {data.direction}: {data.train_n} training, {data.test_n} test pairs",
+            box=None,
+            title_justify="left",
+            padding=(0, 2, 0, 0),
         )
-        for head in (
-            "variant",
-            "seed",
-            "size",
-            "batch",
-            "steps",
-            "epochs",
-            "G parameters",
-            "D parameters",
-            "training",
-        ):
-            table.add_column(head, justify="left" if head == "variant" else "right")
+        for head in _PLAN_HEADS:
+            left = head == "variant"
+            table.add_column(head, justify="left" if left else "right", no_wrap=not left, overflow="fold")
         seconds = grid_seconds_per_step(plan.runs, plan.dataset, device)
         for spec in plan.runs:
             settings, count = spec.training, parameters(spec, plan.dataset)
@@ -255,6 +253,9 @@ def _show_plans(plans: list[Plan], device: str) -> None:
                 duration(cost),
             )
         console.print(table)
+        for line in same_runs(plan.runs):
+            console.print(line)
+    console.print("G, D: parameters of generator and discriminator")
     console.print(
         f"training on {device}: about {duration(total)} (measured on a few steps); nothing was written"
     )

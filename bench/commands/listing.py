@@ -54,7 +54,7 @@ def _datasets() -> list[tuple[str, str]]:
     from bench.data.cards import card_names, load_card
 
     rows = [(name, f"{load_card(name).title}, {load_card(name).direction}") for name in card_names()]
-    rows.append(("any other name", "your own folder, given by --data-root (see README)"))
+    rows.append(("any other name", "your own folder, given by --data-root NAME=DIR (see datasets/README.md)"))
     return rows
 
 

@@ -240,6 +240,11 @@ def _own(name: str, root: Path | None, source: str) -> tuple[DatasetCard, FilePi
     """A folder of the user's own, with an optional `card.toml` in it."""
     near = difflib.get_close_matches(name, card_names(), n=1, cutoff=0.8)
     if root is None or (near and not (root / name).is_dir() and root.name != name):
+        if root is None and not near:
+            raise UsageError(
+                f"expected the folder of data set '{name}', found none: give it with --data-root {name}=DIR "
+                "(`bench list datasets` shows the data sets that need none or have a card)"
+            )
         raise unknown_name("data set", name, card_names(), "bench list datasets")
     places = _places(name, root)
     kinds = ["folders", "pairs"] if source == "paired" else ["folders", "pairs", "photos"]

@@ -50,6 +50,9 @@ def refused(arguments: list[str], capfd: pytest.CaptureFixture[str], *words: str
         (["--variants", "l1", "--dataset", "toycity", "--set", "dropout=1.5"], ["dropout"]),
         (["--variants", "l1", "--dataset", "toycity", "--steps", "0"], ["--steps"]),
         (["--variants", "l1", "--dataset", "toycity", "--precision", "tf32"], ["CUDA"]),
+        (["--variants", "l1", "--dataset", "toycity", "--set", "precision=fp32,tf32"], ["CUDA"]),
+        (["--variants", "l1", "--dataset", "toycity", "--base-filters", "100000"], ["512"]),
+        (["--variants", "l1", "--dataset", "somewhere"], ["--data-root somewhere=DIR"]),
         (["--variants", "l1", "--dataset", "toycity", "--inception-weights", "none.pth"], ["none.pth"]),
         (["--variants", "l1", "--dataset", "toycity", "--variant-file", "none.toml"], ["none.toml"]),
         (["--variants", "l1", "--dataset", "toycity", "--direction", "photo2depth"], ["photo2depth"]),
@@ -62,7 +65,7 @@ def test_refused_before_anything_is_written(
     arguments: list[str], words: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    device = [] if "tf32" not in arguments else ["--device", "cpu"]
+    device = ["--device", "cpu"] if any("tf32" in argument for argument in arguments) else []
     refused(["run", *arguments, *device, "--out", str(out)], capfd, *words)
     assert not out.exists()
 
@@ -181,6 +184,21 @@ def test_record_of_an_unknown_schema(tmp_path: Path, capfd: pytest.CaptureFixtur
     refused(["report", str(tmp_path / "none")], capfd, "found none")
     refused(["score", str(tmp_path / "none")], capfd, "found none")
     refused(["check", str(tmp_path / "none"), "--baseline", "x.json"], capfd, "found none")
+
+
+def test_a_damaged_record_stops_a_grid_before_it_starts(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    grid = ["run", "--variants", "l1", "--dataset", "toycity", "--size", "32", "--train-limit", "4"]
+    grid += ["--test-limit", "2", *QUICK, "--out", str(out)]
+    assert invoke(grid) == 0
+    (record,) = (out / "records").glob("toycity-l1-s0-*.json")
+    text = record.read_text()
+    record.write_text(text[:-40])
+    refused(grid, capfd, record.name, "delete it and run again")
+    record.unlink()
+    assert invoke(grid) == 0
 
 
 def test_checkpoints_and_pictures_for_generate(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

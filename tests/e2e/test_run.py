@@ -14,7 +14,7 @@ from PIL import Image
 from baselines.trainer import Trainer
 from bench import training
 from bench.cli import invoke
-from bench.records import RunRecord, read_records
+from bench.records import RunRecord, read_per_image, read_records
 
 SMALL = ["--dataset", "toycity", "--size", "32", "--base-filters", "8", "--device", "cpu", "--threads", "1"]
 FEW = ["--train-limit", "60", "--test-limit", "12"]
@@ -115,10 +115,44 @@ def test_other_metrics_score_again_without_training(
     shutil.copytree(finished, out)
     monkeypatch.setattr("bench.runner.TrainingStage", None)
     assert invoke([*GRID, "--out", str(out), *QUICK]) == 0
-    assert set(by_label(out)["l1"].results) == {"ssim", "hf_ratio"}
-    assert by_label(out)["l1"].results["ssim"] == by_label(finished)["l1"].results["ssim"]
-    assert invoke(["score", str(out), "--device", "cpu", "--metrics", "psnr"]) == 0
-    assert set(by_label(out)["real"].results) == {"psnr"}
+    assert by_label(out) == by_label(finished)  # all that was asked for had been measured
+    assert invoke(["score", str(out), "--device", "cpu", *QUICK, "--scorer", "none"]) == 0
+    for label, record in by_label(finished).items():
+        assert by_label(out)[label].results == record.results, "what was not asked for stays"
+        per_image = [read_per_image(folder, record) for folder in (out, finished)]
+        assert set(per_image[0]) == set(per_image[1])  # type: ignore[arg-type]
+
+
+def test_a_subset_of_metrics_grows(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    tiny = ["--variants", "l1", "--steps", "2", *SMALL, *FEW, "--scorer", "none", "--out", str(out)]
+    assert invoke(["run", *tiny, "--metrics", "ssim"]) == 0
+    first = by_label(out)["l1"]
+    assert set(first.results) == {"ssim"}
+    assert invoke(["run", *tiny, "--metrics", "psnr"]) == 0
+    assert set(by_label(out)["l1"].results) == {"ssim", "psnr"}
+    assert by_label(out)["l1"].results["ssim"] == first.results["ssim"]
+    assert {"name", "psnr", "ssim"} <= set(read_per_image(out, first))  # type: ignore[arg-type]
+
+
+def test_a_damaged_prediction_is_made_again_and_a_failed_rescore_loses_nothing(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    out = tmp_path / "copy"
+    shutil.copytree(finished, out)
+    before = by_label(out)
+    damaged = next((out / "predictions" / before["l1"].id).iterdir())
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:-20])
+    again = ["score", str(out), "--device", "cpu", *QUICK, "--scorer", "none"]
+    with monkeypatch.context() as patch:
+        patch.setattr("bench.runner.score", lambda *_: 1 / 0)
+        assert invoke(again) == 4
+    assert by_label(out) == before
+    assert damaged.read_bytes() == whole
+    assert invoke(again) == 0
 
 
 def test_seeded_runs_repeat_bit_for_bit(finished: Path, tmp_path: Path) -> None:
@@ -182,7 +216,7 @@ def test_a_run_that_fails_is_recorded_and_the_others_finish(
     out = tmp_path / "out"
     grid = [*GRID, "--out", str(out), *QUICK, "--scorer", "none"]
     assert invoke(grid) == 4
-    assert "1 of 2 runs failed" in capfd.readouterr().err
+    assert "1 of 5 rows failed" in capfd.readouterr().err
     records = by_label(out)
     assert (records["l1"].status, records["l1+cgan"].status) == ("failed", "finished")
     assert "out of memory" in str(records["l1"].error)

@@ -29,6 +29,7 @@ def test_flags_win_over_the_card(cache: Path) -> None:
     assert (training.size_px, training.batch_size, training.base_filters) == (32, 8, 4)
     assert training.steps == 6  # half of 81 pairs, eight a step, rounded up
     assert plan.data.train_n == 81
+    assert resolve(replace(TOY, train_limit=1000))[0].data.train_n == 400
 
 
 def test_suite_brings_variants_batch_and_direction(cache: Path) -> None:
@@ -52,6 +53,25 @@ def test_aliases_are_one_run(cache: Path) -> None:
     assert [run.label for run in plan.runs] == ["l1+cgan"]
 
 
+def test_names_that_mean_one_run_at_a_size_are_told(cache: Path) -> None:
+    (run,) = resolve(replace(TOY, variants=("l1+cgan", "imagegan")))[0].runs
+    assert (run.label, run.also) == ("l1+cgan", ("imagegan",))
+    (alone,) = resolve(replace(TOY, variants=("imagegan",)))[0].runs
+    assert (alone.label, alone.also, alone.hash) == ("l1+cgan", ("imagegan",), run.hash)
+
+
+def test_a_swept_receptive_field_is_named_as_resolved(cache: Path) -> None:
+    asked = replace(TOY, variants=("l1+cgan",), sets=("receptive_field=16,full",), size_px=128)
+    labels = [run.label for run in resolve(asked)[0].runs]
+    assert labels == ["l1+cgan[receptive_field=16]", "l1+cgan[receptive_field=142]"]
+
+
+def test_built_in_names_cannot_be_declared_anew(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "v.toml").write_text("[variants.l1]\nlambda_l1 = 3\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="built-in"):
+        resolve(replace(TOY, variant_file=tmp_path / "v.toml"))
+
+
 def test_sweeps_multiply(cache: Path) -> None:
     (plan,) = resolve(replace(TOY, variants=("l1+cgan",), sets=("lambda_l1=1,10,100", "steps=5,6")))
     assert len({run.hash for run in plan.runs}) == 6
@@ -71,7 +91,6 @@ def test_sweeps_multiply(cache: Path) -> None:
         ({"epochs": 1.0, "steps": 5}, "found both"),
         ({"epochs": 0.0}, "above 0"),
         ({"epochs": float("nan")}, "above 0"),
-        ({"train_limit": 401}, "between 1 and 400"),
         ({"sets": ("lambda_l2=1",)}, "did you mean 'lambda_l1'"),
         ({"sets": ("lambda_l1",)}, "FIELD=VALUE"),
         ({"variants": ("l1+cgan/286",)}, "cannot be built at 64 px"),
