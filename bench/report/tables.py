@@ -138,7 +138,7 @@ def _row(row: Row, section: Section, standings: Mapping[str, Standing], notes: d
         best = found is not None and found.distinguishable and found.best is row
         cells.append(_cell(cell, column, best, notes, f"{row.label}, {column.title}"))
     words = REFERENCE_WORDS.get(row.label, "") if row.kind != "run" else ""
-    seeds = str(len(row.seeds)) if row.seeds else ""
+    seeds = str(len(row.seeds)) if row.kind == "run" and row.seeds else ""
     return RowView(row.label, words, row.kind, seeds, tuple(cells))
 
 
