@@ -14,7 +14,7 @@ from typing import Any
 
 import jinja2
 import pandas as pd
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from bench.metrics.catalogue import CATALOGUE
 from bench.records import RunRecord
@@ -26,6 +26,7 @@ from bench.report.frame import Row, Section, flatten, info_of
 from bench.report.gallery import Gallery, build
 from bench.report.headline import headline
 from bench.report.plots import draw
+from bench.report.readings import fitness_statements
 from bench.report.sections import load_entries, sections, tidy
 from bench.resources import resource_dir
 
@@ -157,7 +158,7 @@ def _view(section: Section, colours: Mapping[str, str]) -> SectionView:
         table=table,
         headline=headline(section, table.standings),
         facts=facts(section),
-        fitness=tables.fitness_statements(section),
+        fitness=fitness_statements(section),
         unmeasured=[(", ".join(titles), reason) for reason, titles in by_reason.items()],
         failures=tables.failures(section),
         published=tables.published(section),
@@ -232,18 +233,39 @@ def _context(views: list[SectionView], colours: Mapping[str, str], notes: list[s
 
 def _html_environment() -> jinja2.Environment:
     loader = jinja2.FileSystemLoader(resource_dir("reports/templates"))
-    return jinja2.Environment(
+    made = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    made.filters["code"] = html_code
+    return made
 
 
 def _markdown_environment() -> jinja2.Environment:
     """Escapes whatever an expression prints: nothing from a record is read as Markdown or HTML."""
     loader = jinja2.FileSystemLoader(resource_dir("reports/templates"))
-    return jinja2.Environment(
+    made = jinja2.Environment(
         loader=loader, autoescape=False, finalize=markdown_text, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
+    made.filters["code"] = markdown_code
+    return made
+
+
+def html_code(text: str) -> Markup:
+    """`text`, escaped, with what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+
+
+def markdown_code(text: str) -> Markup:
+    """`text` as `markdown_text` gives it, but for harmless words between backticks, which stay code."""
+    parts = re.split(r"(`[\w ./:=,+-]+`)", text)
+    return Markup("".join(part if i % 2 else _inner(part) for i, part in enumerate(parts)).strip())
+
+
+def _inner(text: str) -> str:
+    """`text` for Markdown, keeping a space at either end."""
+    left, right = text[:1].isspace(), text[-1:].isspace()
+    return " " * left + str(markdown_text(text)).strip() + " " * right
 
 
 def markdown_text(value: object) -> object:
