@@ -14,7 +14,7 @@ from typing import Any
 
 import jinja2
 import pandas as pd
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from bench.metrics.catalogue import CATALOGUE
 from bench.records import RunRecord
@@ -28,7 +28,7 @@ from bench.report.headline import headline
 from bench.report.plots import draw
 from bench.report.readings import fitness_statements
 from bench.report.sections import load_entries, sections, tidy
-from bench.resources import resource_dir
+from bench.report.wording import html_environment, markdown_environment
 
 _DIFFERENCE_COLUMNS = [
     "section", "metric", "first", "second", "difference", "low", "high", "seeds_low", "seeds_high", "basis",
@@ -119,8 +119,8 @@ def write_report(outs: Sequence[Path], destination: Path) -> ReportFiles:
         tidy(entries).to_csv(temporary / "results.csv", index=False, quoting=csv.QUOTE_MINIMAL)
         _differences(views).to_csv(temporary / "differences.csv", index=False)
         context = _context(views, colours, notes)
-        _render(temporary / "report.md", "report.md.j2", _markdown_environment(), context)
-        _render(temporary / "index.html", "index.html.j2", _html_environment(), context)
+        _render(temporary / "report.md", "report.md.j2", markdown_environment(), context)
+        _render(temporary / "index.html", "index.html.j2", html_environment(), context)
         return _move(temporary, destination, figures)
 
 
@@ -229,52 +229,6 @@ def _context(views: list[SectionView], colours: Mapping[str, str], notes: list[s
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "svg": lambda plot: Markup(plot.svg),  # drawn here; texts in it were escaped by the drawing
     }
-
-
-def _html_environment() -> jinja2.Environment:
-    loader = jinja2.FileSystemLoader(resource_dir("reports/templates"))
-    made = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    made.filters["code"] = html_code
-    return made
-
-
-def _markdown_environment() -> jinja2.Environment:
-    """Escapes whatever an expression prints: nothing from a record is read as Markdown or HTML."""
-    loader = jinja2.FileSystemLoader(resource_dir("reports/templates"))
-    made = jinja2.Environment(
-        loader=loader, autoescape=False, finalize=markdown_text, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    made.filters["code"] = markdown_code
-    return made
-
-
-def html_code(text: str) -> Markup:
-    """`text`, escaped, with what stands between backticks as code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
-
-
-def markdown_code(text: str) -> Markup:
-    """`text` as `markdown_text` gives it, but for harmless words between backticks, which stay code."""
-    parts = re.split(r"(`[\w ./:=,+-]+`)", text)
-    return Markup("".join(part if i % 2 else _inner(part) for i, part in enumerate(parts)).strip())
-
-
-def _inner(text: str) -> str:
-    """`text` for Markdown, keeping a space at either end."""
-    left, right = text[:1].isspace(), text[-1:].isspace()
-    return " " * left + str(markdown_text(text)).strip() + " " * right
-
-
-def markdown_text(value: object) -> object:
-    """`value` as text that Markdown shows as it is, on one line; `Markup` passes unchanged."""
-    if isinstance(value, Markup):
-        return value
-    text = str(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    text = re.sub(r"([\\`*_\[\]|~#$])", r"\\\1", text)
-    return " ".join(text.split()) if text.strip() else text
 
 
 def _render(path: Path, template: str, environment: jinja2.Environment, context: dict[str, Any]) -> None:

@@ -13,9 +13,10 @@ from bench.metrics.catalogue import goal_of
 from bench.records import MetricResult, RunRecord, write_record
 from bench.report.frame import Entry, Section
 from bench.report.readings import fitness_statements, name_statements, trivial_statements
-from bench.report.render import html_code, markdown_code, write_report
+from bench.report.render import write_report
 from bench.report.sections import sections
 from bench.report.terminal import terminal_notes
+from bench.report.wording import html_code, markdown_code
 
 Given = dict[str, tuple[float, float, float] | float]
 SCORER = {"network": "fcn-small", "hash": "a1", "size_px": 64,
