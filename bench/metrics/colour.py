@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.metrics.base import Batch, MetricOutput, ScoringContext, missing
+from bench.metrics.catalogue import PSEUDO
 from bench.metrics.common import NO_PICTURES, PredictionSource, measured
-from bench.stats import bootstrap_sum
+from bench.stats import bootstrap_sum, pseudo_values
 
 BINS = 100
 RANGES = {"l": (0.0, 100.0), "a": (-110.0, 110.0), "b": (-110.0, 110.0)}
@@ -84,23 +85,25 @@ class ColourMetric:
             self._target.append(lab_histograms(batch.target))
 
     def compute(self) -> MetricOutput:
-        """Intersections with intervals, and the pooled histograms as `lab_histograms`."""
+        """Intersections with intervals and pseudo-values, and the pooled histograms as `lab_histograms`."""
         reason = self._source.reason or (None if self._n else NO_PICTURES)
         if reason is not None:
             return MetricOutput(missing(self.keys, reason, self._protocol, self._n))
         prediction, target = np.concatenate(self._prediction), np.concatenate(self._target)
-        results, details = [], {}
+        results, details, columns = [], {}, {}
         for channel, (key, (name, (low, high))) in enumerate(zip(self.keys, RANGES.items(), strict=True)):
             rows = np.concatenate([prediction[:, channel], target[:, channel]], axis=1)
             value = _of_sums(rows.sum(0, keepdims=True))[0]
             interval = bootstrap_sum(rows, _of_sums)
+            if len(rows) > 1:
+                columns[f"{key}{PSEUDO}"] = pseudo_values(rows, _of_sums)
             results.append(measured(key, float(value), self._n, self._protocol, interval=interval))
             details[name] = {
                 "edges": np.linspace(low, high, BINS + 1).tolist(),
                 "prediction": _shares(prediction[:, channel]),
                 "target": _shares(target[:, channel]),
             }
-        return MetricOutput(results, details={"lab_histograms": details})
+        return MetricOutput(results, columns, {"lab_histograms": details})
 
 
 def _of_sums(totals: Floats) -> Floats:

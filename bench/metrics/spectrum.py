@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from bench.metrics.base import Batch, MetricOutput, ScoringContext, missing
+from bench.metrics.catalogue import PSEUDO
 from bench.metrics.common import NO_PICTURES, PredictionSource, measured
-from bench.stats import bootstrap_sum
+from bench.stats import bootstrap_sum, pseudo_values
 
 REC601 = (0.299, 0.587, 0.114)
 _NOTHING = 1e-18  # share of the total power below which a band holds rounding only
@@ -112,21 +113,24 @@ class SpectrumMetric:
             self._target.append(power(luminance(batch.target)))
 
     def compute(self) -> MetricOutput:
-        """The ratio with its interval, and the detail `spectrum` (bins 1 to size/2)."""
+        """The ratio with its interval and pseudo-values, and the detail `spectrum` (bins 1 to size/2)."""
         reason = self._source.reason or (None if self._n else NO_PICTURES)
         if reason is not None:
             return MetricOutput(missing(self.keys, reason, self._protocol, self._n))
         bins, band = _joined(self._prediction)
         target_bins, target_band = _joined(self._target)
         total = target_bins.sum()
-        value, interval = float("nan"), None
+        value, interval, columns = float("nan"), None, {}
         if target_band.sum() > _NOTHING * total:
             value = float(band.sum() / target_band.sum())
-            interval = bootstrap_sum(np.stack([band, target_band], axis=1), _ratio_of_sums)
+            rows = np.stack([band, target_band], axis=1)
+            interval = bootstrap_sum(rows, _ratio_of_sums)
+            if len(rows) > 1:
+                columns[f"hf_ratio{PSEUDO}"] = pseudo_values(rows, _ratio_of_sums)
         nothing = "the targets have no power in the upper half of the spectrum"
         result = measured("hf_ratio", value, self._n, self._protocol, interval=interval, undefined=nothing)
         curve = _curve(bins.sum(0), target_bins.sum(0), self._n * coefficients(self._protocol["size_px"]))
-        return MetricOutput([result], details={"spectrum": curve})
+        return MetricOutput([result], columns, {"spectrum": curve})
 
 
 def _joined(parts: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:

@@ -137,7 +137,7 @@ def _difference(column: Column, first: Row, second: Row) -> Difference:
     assert theirs.mean is not None
     gap = ours.mean - theirs.mean
     over_seeds, seeds_p = _welch(column, ours, theirs)
-    paired = paired_over_seeds(first, second, column) if column.goal in ("max", "min") else None
+    paired = paired_over_seeds(first, second, column) if _one_sided(column, ours, theirs) else None
     if paired is not None and paired.p_value is not None:
         return Difference(column, first, second, gap, paired.interval, over_seeds, paired.p_value, "images")
     apart = _p_from_intervals(column, ours, theirs)
@@ -146,6 +146,14 @@ def _difference(column: Column, first: Row, second: Row) -> Difference:
     return Difference(
         column, first, second, gap, None, over_seeds, seeds_p, "none" if seeds_p is None else "seeds"
     )
+
+
+def _one_sided(column: Column, ours: Cell, theirs: Cell) -> bool:
+    """Whether a difference of values is one of merit: always, but where a target may lie between them."""
+    if column.goal in ("max", "min"):
+        return True
+    ends = [end - float(column.goal) for cell in (ours, theirs) for end in cell.interval or ()]
+    return len(ends) == 4 and (min(ends) > 0 or max(ends) < 0)
 
 
 def leaves_out_zero(interval: Interval) -> bool:

@@ -80,7 +80,7 @@ def metric_bars(section: Section, colours: Colours) -> Plot | None:
     cut = f" The first {MAX_ROWS} of {len(section.rows)} rows." if len(section.rows) > MAX_ROWS else ""
     caption = (
         f"Bars: {'means over seeds' if seeds > 1 else 'values'}; thin lines: 95 % intervals over test "
-        f"images, where there are any.{dots} Dashed: the real row. Dotted: the target value. "
+        f"images, where there are any.{dots}{_lines_said(section, columns)} "
         f"The arrow says which way is better.{cut}"
     )
     alt = "; ".join(f"{c.title}: {_said(rows, c)}" for c in columns)
@@ -106,7 +106,14 @@ def _reference_lines(ax: Axes, section: Section, column: Column) -> None:
     if value is not None:
         ax.axvline(value, color=REFERENCE, linewidth=1, linestyle=(0, (4, 3)), zorder=2)
     if column.goal not in ("max", "min"):
-        ax.axvline(float(column.goal), color=MUTED, linewidth=1, linestyle=":", zorder=2)
+        ax.axvline(float(column.goal), color=MUTED, linewidth=3, linestyle=":", zorder=1.9)
+
+
+def _lines_said(section: Section, columns: list[Column]) -> str:
+    """Which lines there are; the dots of a target are thick, to be seen where both lines fall together."""
+    real = any(row.label == "real" for row in section.references)
+    aimed = any(column.goal not in ("max", "min") for column in columns)
+    return " Dashed: the real row." * real + " Thick dots: the target value." * aimed
 
 
 def _said(rows: list[Row], column: Column) -> str:

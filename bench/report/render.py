@@ -26,8 +26,9 @@ from bench.report.frame import Row, Section, flatten, info_of
 from bench.report.gallery import Gallery, build
 from bench.report.headline import headline
 from bench.report.plots import draw
+from bench.report.readings import fitness_statements
 from bench.report.sections import load_entries, sections, tidy
-from bench.resources import resource_dir
+from bench.report.wording import html_environment, markdown_environment
 
 _DIFFERENCE_COLUMNS = [
     "section", "metric", "first", "second", "difference", "low", "high", "seeds_low", "seeds_high", "basis",
@@ -118,8 +119,8 @@ def write_report(outs: Sequence[Path], destination: Path) -> ReportFiles:
         tidy(entries).to_csv(temporary / "results.csv", index=False, quoting=csv.QUOTE_MINIMAL)
         _differences(views).to_csv(temporary / "differences.csv", index=False)
         context = _context(views, colours, notes)
-        _render(temporary / "report.md", "report.md.j2", _markdown_environment(), context)
-        _render(temporary / "index.html", "index.html.j2", _html_environment(), context)
+        _render(temporary / "report.md", "report.md.j2", markdown_environment(), context)
+        _render(temporary / "index.html", "index.html.j2", html_environment(), context)
         return _move(temporary, destination, figures)
 
 
@@ -157,7 +158,7 @@ def _view(section: Section, colours: Mapping[str, str]) -> SectionView:
         table=table,
         headline=headline(section, table.standings),
         facts=facts(section),
-        fitness=tables.fitness_statements(section),
+        fitness=fitness_statements(section),
         unmeasured=[(", ".join(titles), reason) for reason, titles in by_reason.items()],
         failures=tables.failures(section),
         published=tables.published(section),
@@ -228,31 +229,6 @@ def _context(views: list[SectionView], colours: Mapping[str, str], notes: list[s
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "svg": lambda plot: Markup(plot.svg),  # drawn here; texts in it were escaped by the drawing
     }
-
-
-def _html_environment() -> jinja2.Environment:
-    loader = jinja2.FileSystemLoader(resource_dir("reports/templates"))
-    return jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-
-
-def _markdown_environment() -> jinja2.Environment:
-    """Escapes whatever an expression prints: nothing from a record is read as Markdown or HTML."""
-    loader = jinja2.FileSystemLoader(resource_dir("reports/templates"))
-    return jinja2.Environment(
-        loader=loader, autoescape=False, finalize=markdown_text, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-
-
-def markdown_text(value: object) -> object:
-    """`value` as text that Markdown shows as it is, on one line; `Markup` passes unchanged."""
-    if isinstance(value, Markup):
-        return value
-    text = str(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    text = re.sub(r"([\\`*_\[\]|~#$])", r"\\\1", text)
-    return " ".join(text.split()) if text.strip() else text
 
 
 def _render(path: Path, template: str, environment: jinja2.Environment, context: dict[str, Any]) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bench.published import PublishedScores, published_scores
-from bench.records import RunRecord
 from bench.report.compare import Difference, Standing, cautions, differences, standing, undecided
 from bench.report.frame import Cell, Column, Row, Section
+from bench.report.readings import name_statements, trivial_statements
 
 MISSING = "–"
 REFERENCE_WORDS = {
@@ -96,7 +96,8 @@ class ComparisonTable:
         standings: the best of each column.
         n: test pictures.
         differences: all pairs of variants in all columns.
-        statements: what must be read beside the numbers: differences that are none, cautions.
+        statements: what must be read beside the numbers: trivial rows that win, differences that are none,
+            cautions, names.
     """
 
     columns: list[Column]
@@ -125,7 +126,12 @@ def comparison(section: Section) -> ComparisonTable:
     notes: dict[str, int] = {}
     rows = [_row(row, section, standings, notes) for row in section.rows]
     references = [_row(row, section, standings, notes) for row in section.references]
-    statements = [*undecided(gaps), *cautions(section)]
+    statements = [
+        *trivial_statements(section),
+        *undecided(gaps),
+        *cautions(section),
+        *name_statements(section),
+    ]
     n = _n_words(section)
     return ComparisonTable(section.columns, rows, references, list(notes), standings, n, gaps, statements)
 
@@ -138,7 +144,7 @@ def _row(row: Row, section: Section, standings: Mapping[str, Standing], notes: d
         best = found is not None and found.distinguishable and found.best is row
         cells.append(_cell(cell, column, best, notes, f"{row.label}, {column.title}"))
     words = REFERENCE_WORDS.get(row.label, "") if row.kind != "run" else ""
-    seeds = str(len(row.seeds)) if row.seeds else ""
+    seeds = str(len(row.seeds)) if row.kind == "run" and row.seeds else ""
     return RowView(row.label, words, row.kind, seeds, tuple(cells))
 
 
@@ -219,32 +225,3 @@ def failures(section: Section) -> list[tuple[str, str, str, str]]:
         (r.label, MISSING if r.seed is None else str(r.seed), r.status, r.error or "no reason was recorded")
         for r in (entry.record for entry in section.failed)
     ]
-
-
-def fitness_statements(section: Section) -> list[str]:
-    """What may be read out of the FCN scores, in words: by the records, else by the scorer's own check."""
-    done = [e.record for e in section.entries if e.record.status == "finished"]
-    said: list[str] = []
-    for record in done:
-        found = record.details.get("fitness")
-        said += [str(line) for line in found] if isinstance(found, list) else []
-    if said:
-        return list(dict.fromkeys(said))
-    from bench.scorers.fitness import fitness
-
-    runs = [record for record in done if record.kind == "run"]
-    for real in (record for record in done if record.kind != "run" and record.label == "real"):
-        judged = [run for run in runs if _judge(run) == _judge(real)]
-        said += [_titles(line, section) for line in fitness(real, judged)] if judged and _judge(real) else []
-    return list(dict.fromkeys(said))
-
-
-def _judge(record: RunRecord) -> object:
-    return (record.details.get("scorer") or {}).get("hash")
-
-
-def _titles(statement: str, section: Section) -> str:
-    for column in section.columns:
-        if column.info.family == "segmentation":  # keys such as "l1" may also be a variant's name
-            statement = statement.replace(column.info.key, column.info.title)
-    return statement

@@ -14,6 +14,7 @@ from rich.text import Text
 from bench.records import RunRecord
 from bench.report.frame import Entry, Section
 from bench.report.headline import headline
+from bench.report.readings import fitness_statements
 from bench.report.sections import sections
 from bench.report.tables import CellView, ComparisonTable, RowView, comparison, failures
 
@@ -43,7 +44,7 @@ def terminal_table(records: Sequence[RunRecord], width: int | None = None, out: 
 
 
 def terminal_notes(records: Sequence[RunRecord], out: Path | None = None) -> list[str]:
-    """What belongs below the table: the findings in words, reasons for gaps, failed runs.
+    """What belongs below the table: the findings in words, what the judge can tell, gaps, failed runs.
 
     Args:
         records, out: as for `terminal_table`.
@@ -55,6 +56,7 @@ def terminal_notes(records: Sequence[RunRecord], out: Path | None = None) -> lis
         prefix = f"{section.title}: " if len(made) > 1 else ""
         lines += [f"{prefix}{sentence}" for sentence in headline(section, table.standings)]
         lines += [f"[{number}] {reason}" for number, reason in enumerate(table.footnotes, 1)]
+        lines += fitness_statements(section)
         lines += table.statements
         lines += _section_notes(section)
     return lines

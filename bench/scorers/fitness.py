@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench.metrics.catalogue import CATALOGUE
 from bench.records import MetricResult, RunRecord
 
 KEYS = ("fcn_pixel_acc", "fcn_class_acc", "fcn_class_iou")
@@ -28,25 +29,39 @@ def fitness(real: RunRecord, others: Sequence[RunRecord]) -> list[str]:
     reason = real.results[keys[0]].reason
     if reason is not None:
         return [f"No FCN score of real photos to compare with: {reason}."]
-    scorer = describe(real)
-    told: list[str] = []
-    statements: list[str] = []
+    judge = describe(real)
+    told: dict[tuple[str, ...], list[str]] = {}
+    blurred: dict[tuple[str, ...], list[str]] = {}
     for label in dict.fromkeys(record.label for record in others):
         runs = [record for record in others if record.label == label and record.status == "finished"]
-        judged = [key for key in keys if any(_has(run, key) for run in runs)]
-        blurred = [key for key in judged if not _above(real.results[key], _results(runs, key))]
-        if blurred:
-            statements.append(f"{scorer} cannot tell real photos from {label} by {', '.join(blurred)}.")
-        elif judged:
-            told.append(label)
-    if told:
-        names = ", ".join(told)
-        statements.insert(0, f"{scorer} tells real photos from {names} by {', '.join(keys)}.")
-    return statements
+        judged = tuple(key for key in keys if any(_has(run, key) for run in runs))
+        failing = tuple(key for key in judged if not _above(real.results[key], _results(runs, key)))
+        if judged:
+            (blurred if failing else told).setdefault(failing or judged, []).append(label)
+    good = [f"{judge} can tell {_those(labels)}, by {_scores(by)}." for by, labels in told.items()]
+    poor = [
+        f"{judge} cannot tell {_those(labels)} by {_scores(by)}: "
+        f"read {'that column' if len(by) == 1 else 'those columns'} with care."
+        for by, labels in blurred.items()
+    ]
+    return good + poor
+
+
+def _those(labels: Sequence[str]) -> str:
+    return f"real photos from those of {listed(labels)}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+
+def _scores(keys: Sequence[str]) -> str:
+    return "all three FCN scores" if tuple(keys) == KEYS else listed([CATALOGUE[key].title for key in keys])
 
 
 def describe(real: RunRecord) -> str:
-    """ "Scorer fcn-small at 64 px (held-out pixel accuracy 0.84, class IoU 0.25)", as far as it is known."""
+    """ "The judge fcn-small at 64 px (held-out pixel accuracy 0.84, class IoU 0.25)", as far as known."""
     meta = real.details.get("scorer", {})
     name = meta.get("network", "of unknown name")
     size = f" at {meta['size_px']} px" if "size_px" in meta else ""
@@ -56,7 +71,7 @@ def describe(real: RunRecord) -> str:
         for key, words in (("pixel_acc", "pixel accuracy"), ("class_iou", "class IoU"))
         if held.get(key) is not None
     ]
-    return f"Scorer {name}{size}" + (f" (held-out {', '.join(known)})" if known else "")
+    return f"The judge {name}{size}" + (f" (held-out {', '.join(known)})" if known else "")
 
 
 def _has(record: RunRecord, key: str) -> bool:

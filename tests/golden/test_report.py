@@ -13,7 +13,8 @@ import synthetic
 
 from bench.errors import UsageError
 from bench.records import read_records, record_path, write_record
-from bench.report.render import ReportFiles, markdown_text, write_report
+from bench.report.render import ReportFiles, write_report
+from bench.report.wording import markdown_text
 
 HOSTILE = '<script>alert("x")</script>'
 

@@ -276,6 +276,25 @@ def test_pseudo_values_pair_distances_of_sets(tmp_path: Path) -> None:
     assert bold(records, tmp_path) == ["l1"]
 
 
+def test_ratios_on_one_side_of_their_target_are_paired(tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    shared, records = rng.normal(size=40), []
+    for label, value in (("l1", 0.5), ("gan", 0.53)):
+        pulls = 0.2 * shared + 0.02 * rng.normal(size=40)
+        record = make(label, value, key="hf_ratio", interval=(value - 0.06, value + 0.06))
+        pseudo = value + pulls - pulls.mean()
+        write_record(
+            tmp_path, record, pd.DataFrame({"name": [str(i) for i in range(40)], "hf_ratio_pseudo": pseudo})
+        )
+        records.append(record)
+    assert bold(records) == []
+    assert bold(records, tmp_path) == ["gan"]
+    around = [
+        replace(r, results={"hf_ratio": replace(r.results["hf_ratio"], interval=(0.4, 1.1))}) for r in records
+    ]
+    assert bold(around, tmp_path) == []  # the target may lie between them
+
+
 def test_cautions_of_records_stand_below_the_table() -> None:
     told = replace(make("l1", 4.0, key="fd_scorer"), details={"fd_scorer": {"caution": "N = 40 is few"}})
     assert comparison(one_section([told])).statements == ["FD (scorer): N = 40 is few."]

@@ -14,6 +14,7 @@ from bench.stats import (
     holm,
     paired_difference,
     paired_difference_sum,
+    pseudo_values,
     seed_spread,
     two_sided_p,
 )
@@ -152,3 +153,18 @@ def test_seed_spread() -> None:
 def test_a_level_outside_of_0_to_1_is_refused(level: float) -> None:
     with pytest.raises(ValueError, match="level"):
         bootstrap_mean([1.0, 2.0], level=level)
+
+
+def test_pseudo_values_of_a_sum_have_its_value_and_spread() -> None:
+    rng = np.random.default_rng(11)
+    rows = rng.gamma(3.0, size=(200, 2))
+
+    def ratio(total: np.ndarray) -> np.ndarray:
+        return np.asarray(total[:, 0] / total[:, 1])
+
+    found = pseudo_values(rows, ratio)
+    assert found.mean() == pytest.approx(ratio(rows.sum(0, keepdims=True))[0], rel=1e-12)
+    low, high = bootstrap_sum(rows, ratio, replicates=8000) or (0.0, 0.0)
+    assert 1.96 * found.std(ddof=1) / math.sqrt(200) == pytest.approx((high - low) / 2, rel=0.05)
+    plain = pseudo_values(rows[:, :1], lambda total: total[:, 0] / 200)  # of a sum: 200 * value / 200, about
+    assert np.corrcoef(plain, rows[:, 0])[0, 1] == pytest.approx(1.0)

@@ -396,18 +396,28 @@ def same(low: float, value: float, high: float) -> dict[str, tuple[float, float,
 def test_fitness_names_what_cannot_be_told_apart() -> None:
     real = row("real", same(0.82, 0.84, 0.86))
     gan = row("l1+cgan", {**same(0.5, 0.6, 0.7), "fcn_pixel_acc": (0.8, 0.81, 0.83)})
-    scorer = "Scorer fcn-small at 64 px (held-out pixel accuracy 0.84, class IoU 0.25)"
+    judge = "The judge fcn-small at 64 px (held-out pixel accuracy 0.84, class IoU 0.25)"
     assert fitness(real, [row("l1", same(0.6, 0.7, 0.81)), gan]) == [
-        f"{scorer} tells real photos from l1 by fcn_pixel_acc, fcn_class_acc, fcn_class_iou.",
-        f"{scorer} cannot tell real photos from l1+cgan by fcn_pixel_acc.",
+        f"{judge} can tell real photos from those of l1, by all three FCN scores.",
+        f"{judge} cannot tell real photos from those of l1+cgan by FCN pixel acc.: "
+        "read that column with care.",
     ]
+
+
+def test_fitness_merges_variants_of_one_finding() -> None:
+    real = row("real", same(0.82, 0.84, 0.86))
+    clear, level = same(0.6, 0.7, 0.81), same(0.8, 0.83, 0.85)
+    runs = [row(label, clear) for label in ("cgan", "l1", "l1+cgan")] + [row("a", level), row("b", level)]
+    told, blurred = fitness(real, runs)
+    assert told.endswith(" can tell real photos from those of cgan, l1 and l1+cgan, by all three FCN scores.")
+    assert " cannot tell real photos from those of a and b by all three FCN scores: read those" in blurred
 
 
 def test_fitness_counts_all_seeds_and_only_finished_runs() -> None:
     real = row("real", same(0.82, 0.84, 0.86))
     low, high = row("l1", same(0.6, 0.7, 0.8)), row("l1", same(0.8, 0.85, 0.9))
     assert "cannot tell" in fitness(real, [low, high])[0]
-    assert "tells" in fitness(real, [low, replace(high, status="failed")])[0]
+    assert "can tell" in fitness(real, [low, replace(high, status="failed")])[0]
 
 
 def test_fitness_without_scores() -> None:
