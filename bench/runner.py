@@ -262,8 +262,8 @@ def merged(
     The pictures are the same, so what was measured of them before still holds, each value under the
     protocol that it carries.
     """
-    values = {key: old for key, old in before.results.items() if old.value is not None}
-    results = {**now.results, **{k: v for k, v in values.items() if _unmeasured(now.results.get(k))}}
+    measured = {key: result for key, result in now.results.items() if result.value is not None}
+    results = {**now.results, **before.results, **measured}
     asked = [set(record.details["scoring"]["metrics"]) for record in (before, now)]
     scoring = {**now.details["scoring"], "metrics": sorted(asked[0] | asked[1]) if all(asked) else []}
     details = {**before.details, **now.details, "scoring": scoring}
@@ -272,10 +272,6 @@ def merged(
         for column in kept:
             table[column] = table_before[column]
     return replace(now, results=results, details=details), table
-
-
-def _unmeasured(result: MetricResult | None) -> bool:
-    return result is None or result.value is None
 
 
 def reference_rows(specs: list[RunSpec]) -> list[tuple[str, int]]:
