@@ -74,7 +74,7 @@ def scoring_options(command: Command) -> Command:
             default="auto",
             show_default=True,
             metavar="NAME",
-            help="Segmentation network behind the FCN score (`bench list scorers`), auto or none.",
+            help="Judge behind the FCN score: auto, none, `bench list scorers`, or KIND:FILE (docs/scorers.md).",
         ),
         click.option(
             "--inception-weights",
