@@ -74,7 +74,7 @@ def scoring_options(command: Command) -> Command:
             default="auto",
             show_default=True,
             metavar="NAME",
-            help="Judge behind the FCN score: auto, none, `bench list scorers`, or KIND:FILE (docs/scorers.md).",
+            help="Judge behind the FCN score: auto, none, `bench list scorers`, or KIND:FILE.",
         ),
         click.option(
             "--inception-weights",
