@@ -125,4 +125,4 @@ def choose_device(name: str, threads: int | None) -> str:
 
 def command_line() -> str:
     """The command as typed, for records."""
-    return str(click.get_current_context().find_root().obj["command"])
+    return str(click.get_current_context().find_root().obj.get("command", "bench"))

@@ -175,7 +175,7 @@ def test_missing_data_says_where_it_was_looked_for_and_how_to_get_it(tmp_path: P
 def test_an_unknown_name_is_no_folder_of_ones_own(maps: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'maps'"):
         open_dataset("mapss", root=maps)
-    with pytest.raises(UsageError, match="unknown data set 'mine'"):
+    with pytest.raises(UsageError, match="--data-root mine=DIR"):
         open_dataset("mine")
     with pytest.raises(UsageError, match="train/ and test/"):
         open_dataset("mine", root=tmp_path)
