@@ -86,7 +86,7 @@ def test_page_and_markdown_hold_the_table(tmp_path: Path) -> None:
     table = "| Class | Accuracy | IoU |\n|---|---:|---:|\n| road | 0.932 | 0.876 |\n| wall | – | – |\n"
     assert table + r"| a\|&lt;b&gt;\* | 0.000 | 0.000 |" in text
     assert re.search(r"^- Test photos seen in training: 0 of 100 \(compared", text, re.MULTILINE)
-    assert "\n</details>\n" in text
+    assert "\n\n### The judge: fcn-small at 64 px\n\n- Network: fcn-small\n" in text
 
 
 def test_seen_test_photos_are_said_beside_the_judge(tmp_path: Path) -> None:
