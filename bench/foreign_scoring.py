@@ -59,7 +59,7 @@ class ForeignScoring:
     def run(self, pictures: ForeignPictures) -> list[RunRecord]:
         """Score every folder of predictions and the reference rows, and write their records."""
         test = pictures.test(self.cache, self.reporter.counter("decoding targets"))
-        judge, reason = self._judge(pictures)
+        judge, reason = self._judge(pictures, test)
         records = []
         for row in ("real", "copy") if pictures.has_sources else ("real",):
             record = self._reference(row, pictures)
@@ -103,7 +103,7 @@ class ForeignScoring:
             fid_protocol=self.choice.fid_protocol,
         )
 
-    def _judge(self, pictures: ForeignPictures) -> tuple[Any, str | None]:
+    def _judge(self, pictures: ForeignPictures, test: SplitArrays) -> tuple[Any, str | None]:
         """The judge, or None and why there is none."""
         from bench.scorers.adapters import check_card, is_adapter, open_adapter
 
@@ -126,7 +126,7 @@ class ForeignScoring:
                 f"expected --scorer-dataset with the classes of {pictures.card.name}, found "
                 f"{self.training.dataset.name} with others: name another, or --scorer none"
             )
-        return self.training.judge(pictures.size_px)
+        return self.training.judge_of(test, pictures.size_px)
 
     def _run(self, name: str, folder: Path, index: int, pictures: ForeignPictures) -> RunRecord:
         content = {**_content(pictures), "variant": {"name": name}}

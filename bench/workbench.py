@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,7 @@ class Workbench:
     reporter: Reporter
     _splits: dict[tuple[str, int], SplitArrays] = field(default_factory=dict)
     _judges: dict[int, tuple[Any, str | None]] = field(default_factory=dict)
+    _compared: dict[tuple[int, str], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if is_adapter(self.choice.scorer) and self._is_judged():
@@ -87,7 +88,7 @@ class Workbench:
 
     def context(self, size_px: int, row: str) -> ScoringContext:
         """What the metrics of one row may use; trains the judge if there is none yet."""
-        scorer, scorer_reason = self.judge(size_px)
+        scorer, scorer_reason = self.judge_of(self.test(size_px), size_px)
         weights, inception_reason = self.inception
         return ScoringContext(
             card=self.dataset.card,
@@ -137,6 +138,19 @@ class Workbench:
         if size_px not in self._judges:
             self._judges[size_px] = self._open_judge(size_px)
         return self._judges[size_px]
+
+    def judge_of(self, test: SplitArrays, size_px: int) -> tuple[Any, str | None]:
+        """`judge`; one trained here also tells, in `meta["seen"]`, how many photos of `test` it has seen."""
+        judge, reason = self.judge(size_px)
+        if judge is None or is_adapter(self.choice.scorer):
+            return judge, reason
+        key = (size_px, test.key)
+        if key not in self._compared:
+            from bench.scorers.seen import seen_photos
+
+            seen = seen_photos(self.train(size_px).target, test.target, size_px)
+            self._compared[key] = replace(judge, meta={**judge.meta, "seen": seen})
+        return self._compared[key], reason
 
     def _open_judge(self, size_px: int) -> tuple[Any, str | None]:
         name = self.scorer_name(size_px)

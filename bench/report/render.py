@@ -25,6 +25,7 @@ from bench.report.facts import facts, measured_protocol
 from bench.report.frame import Row, Section, flatten, info_of
 from bench.report.gallery import Gallery, build
 from bench.report.headline import headline
+from bench.report.judge import JudgeView, judges
 from bench.report.plots import draw
 from bench.report.readings import fitness_statements
 from bench.report.sections import load_entries, sections, tidy
@@ -75,6 +76,7 @@ class SectionView:
     headline: list[str]
     facts: list[tuple[str, str]]
     fitness: list[str]
+    judges: list[JudgeView]
     unmeasured: list[tuple[str, str]]
     failures: list[tuple[str, str, str, str]]
     published: list[tables.PublishedTable]
@@ -159,6 +161,7 @@ def _view(section: Section, colours: Mapping[str, str]) -> SectionView:
         headline=headline(section, table.standings),
         facts=facts(section),
         fitness=fitness_statements(section),
+        judges=judges(section),
         unmeasured=[(", ".join(titles), reason) for reason, titles in by_reason.items()],
         failures=tables.failures(section),
         published=tables.published(section),

@@ -14,6 +14,7 @@ from rich.text import Text
 from bench.records import RunRecord
 from bench.report.frame import Entry, Section
 from bench.report.headline import headline
+from bench.report.judge import seen_statements
 from bench.report.readings import fitness_statements
 from bench.report.sections import sections
 from bench.report.tables import CellView, ComparisonTable, RowView, comparison, failures
@@ -56,7 +57,7 @@ def terminal_notes(records: Sequence[RunRecord], out: Path | None = None) -> lis
         prefix = f"{section.title}: " if len(made) > 1 else ""
         lines += [f"{prefix}{sentence}" for sentence in headline(section, table.standings)]
         lines += [f"[{number}] {reason}" for number, reason in enumerate(table.footnotes, 1)]
-        lines += fitness_statements(section)
+        lines += [*seen_statements(section), *fitness_statements(section)]
         lines += table.statements
         lines += _section_notes(section)
     return lines

@@ -130,6 +130,8 @@ def test_a_judge_trained_on_real_photos(
     assert records["good"].dataset == "toycity"
     protocol = records["good"].results["fcn_pixel_acc"].protocol
     assert protocol["scorer"] == "fcn-small"
+    seen = records["good"].details["scorer"]["seen"]
+    assert (seen["in_common"], seen["test_photos"]) == (0, N)  # of the pictures given, not toycity's own
     assert protocol == records["real"].results["fcn_pixel_acc"].protocol
     assert 0 < records["good"].results["fcn_pixel_acc"].value <= 1  # type: ignore[operator]
     assert records["real"].results["fd_scorer"].value > 0  # type: ignore[operator]
