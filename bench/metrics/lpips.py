@@ -49,8 +49,8 @@ def find_alexnet() -> tuple[Path | None, str | None]:
     path = Path(torch.hub.get_dir()) / "checkpoints" / ALEXNET_URL.rpartition("/")[2]
     if not path.is_file():
         return None, (
-            f"no AlexNet weights: put {ALEXNET_URL} into {path.parent}, or name the file in "
-            f"${ALEXNET_VARIABLE}; then `bench score OUT`"
+            f"no AlexNet weights at hand: get {ALEXNET_URL} and name the file in ${ALEXNET_VARIABLE}, then "
+            "`bench score OUT`"
         )
     if not file_hash(path).startswith(ALEXNET_PREFIX):
         return None, f"the sha256 of {path} does not begin with {ALEXNET_PREFIX}: delete it and get it again"
