@@ -51,13 +51,18 @@ def prepare(
         UsageError: if the tree is not there, a half is missing or damaged (the file is named), an id is not
             in the card, or `out` exists or cannot be written.
     """
+    if "official" not in card.layouts:
+        raise UsageError(
+            f"expected a data set with an official tree to prepare (cityscapes), found {card.name}: "
+            "it is read as it is, give its folder with --data-root"
+        )
     if out.exists() or out.is_symlink():
         raise UsageError(
             f"expected a new folder for the prepared copy, found {out}: remove it or choose another"
         )
     if size_px < 1:
         raise UsageError(f"expected a size of at least 1 px, found {size_px}: give a larger --size")
-    found = find(replace(card, layouts=("official",)), source_root) if "official" in card.layouts else None
+    found = find(replace(card, layouts=("official",)), source_root)
     if found is None:
         raise UsageError(
             f"expected leftImg8bit/ and gtFine/ of {card.name} in {source_root}, found neither; "

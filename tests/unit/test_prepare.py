@@ -156,8 +156,12 @@ def test_a_folder_without_the_tree_says_how_to_get_it(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     with pytest.raises(UsageError, match="register"):
         prepare(load_card("cityscapes"), tmp_path / "other", tmp_path / "small", size_px=32)
-    with pytest.raises(UsageError, match="leftImg8bit"):
-        prepare(load_card("facades"), tmp_path / "other", tmp_path / "small", size_px=32)
+
+
+def test_a_data_set_without_official_tree_needs_no_preparing(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="facades: it is read as it is"):
+        prepare(load_card("facades"), tmp_path, tmp_path / "out", size_px=32)
+    assert not (tmp_path / "out").exists()
 
 
 def test_verify_lists_missing_extra_and_changed_files(tree: Path, tmp_path: Path) -> None:
