@@ -7,27 +7,21 @@ from typing import Any
 
 import numpy as np
 import torch
+from example_card import example_card
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from bench.data.types import DatasetCard, SplitArrays
+from bench.data.types import SplitArrays
 from bench.metrics.base import Batch, Metric, MetricOutput, ScoringContext
 from bench.records import MetricResult
 
 Pictures = NDArray[np.uint8]
-CARD = DatasetCard(
+CARD = example_card(
     name="generated",
-    title="Generated pictures",
-    version="1",
-    licence="none",
-    homepage="",
     domains=("source", "target"),
     roles=("image", "photo"),
     direction="source2target",
-    layouts=("pairs",),
-    splits={},
     size_px=32,
-    how_to_get="",
 )
 
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
+from example_card import example_card
 
 from bench.data.types import ClassInfo, DatasetCard, SplitArrays
 from bench.metrics.base import Batch, MetricOutput, ScoringContext
@@ -26,19 +27,8 @@ COLOURS = {"road": (128, 64, 128), "sky": (70, 130, 180), "car": (0, 0, 142)}
 
 def make_card(policy: str = ABSENT_LEFT_OUT, classes: int = 3) -> DatasetCard:
     infos = [ClassInfo(name, colour, index) for index, (name, colour) in enumerate(COLOURS.items())]
-    return DatasetCard(
-        name="tiny",
-        title="Tiny",
-        version="1",
-        licence="none",
-        homepage="",
-        domains=("photo", "labels"),
-        roles=("photo", "labels"),
-        direction="labels2photo",
-        layouts=("pairs",),
-        splits={},
+    return example_card(
         size_px=4,
-        how_to_get="",
         classes=(*infos[:classes], ClassInfo("void", (0, 0, 0), None)) if classes else (),
         class_policy=policy,
     )

@@ -11,12 +11,13 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 import torch
+from example_card import example_card
 from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.cli import invoke
 from bench.data.datasets import open_dataset
-from bench.data.types import ClassInfo, DatasetCard, SplitArrays
+from bench.data.types import ClassInfo, SplitArrays
 from bench.errors import UsageError
 from bench.metrics.base import Batch, ScoringContext
 from bench.metrics.segmentation import SegmentationMetric
@@ -28,19 +29,7 @@ from bench.scorers.base import NO_CLASS
 from bench.scorers.class_map import class_table, read_class_map
 from bench.workbench import ScoringChoice, Workbench, check_judge, data_spec
 
-CARD = DatasetCard(
-    name="tiny",
-    title="Tiny",
-    version="1",
-    licence="none",
-    homepage="",
-    domains=("photo", "labels"),
-    roles=("photo", "labels"),
-    direction="labels2photo",
-    layouts=("pairs",),
-    splits={},
-    size_px=16,
-    how_to_get="",
+CARD = example_card(
     classes=tuple(ClassInfo(name, (i, 0, 0), i) for i, name in enumerate(("road", "sky", "car"))),
 )
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from example_card import example_card
 from torch import nn
 
 from bench import plugins
-from bench.data.types import ClassInfo, DatasetCard
+from bench.data.types import ClassInfo
 from bench.errors import UsageError
 from bench.records import MetricResult, RunRecord
 from bench.scorers import store
@@ -28,19 +29,9 @@ from bench.scorers.store import TrainedScorer, default_scorer_name, get_scorer
 from bench.scorers.train import Recipe, held_out_indices, train_scorer
 
 CLASSES = ("road", "sky", "car")
-CARD = DatasetCard(
+CARD = example_card(
     name="blocks",
-    title="Blocks",
-    version="1",
-    licence="none",
-    homepage="",
-    domains=("photo", "labels"),
-    roles=("photo", "labels"),
-    direction="labels2photo",
-    layouts=("pairs",),
-    splits={},
     size_px=32,
-    how_to_get="",
     classes=tuple(ClassInfo(name, (40 * i, 0, 0), i) for i, name in enumerate(CLASSES)),
 )
 
