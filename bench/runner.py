@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -20,7 +20,7 @@ from baselines.trainer import DivergedError
 from baselines.translate import load_checkpoint
 from bench.environment import environment
 from bench.errors import BenchError, UsageError
-from bench.files import write_text
+from bench.files import sha256_file, write_text
 from bench.generate import generate_split
 from bench.output import RunFiles
 from bench.pictures import is_whole, read_png
@@ -112,7 +112,10 @@ class Runner:
             spec=spec.to_dict(),
             status="finished",
             history=history["history"],
-            details={"also": list(spec.also)} if spec.also else {},
+            details={
+                "predictions": _digest(files, self.bench.test(spec.training.size_px).names),
+                **({"also": list(spec.also)} if spec.also else {}),
+            },
             environment=history["environment"],
             timings={
                 "train": steps_seconds,
@@ -192,7 +195,7 @@ class Runner:
             created=_now(),
         )
         before = self._finished(record.id)
-        if before is not None:
+        if before is not None and before.details.get("predictions") == finished.details.get("predictions"):
             finished, per_image = merged(before, read_per_image(self.out, before), finished, per_image)
         write_record(self.out, finished, per_image)
         return finished
@@ -245,6 +248,14 @@ class Runner:
     def _environment(self) -> dict[str, Any]:
         name = describe_device(resolve_device(self.bench.device))
         return {**environment(name), "command": self.command}
+
+
+def _digest(files: RunFiles, names: Sequence[str]) -> str:
+    """What the predictions of a run are: values measured of others do not stand beside them."""
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(sha256_file(files.predictions / f"{name}.png").encode())
+    return digest.hexdigest()[:16]
 
 
 def covers(done: dict[str, Any] | None, wanted: dict[str, Any]) -> bool:

@@ -133,6 +133,10 @@ def test_a_subset_of_metrics_grows(tmp_path: Path) -> None:
     assert set(by_label(out)["l1"].results) == {"ssim", "psnr"}
     assert by_label(out)["l1"].results["ssim"] == first.results["ssim"]
     assert {"name", "psnr", "ssim"} <= set(read_per_image(out, first))  # type: ignore[arg-type]
+    picture = next((out / "predictions" / first.id).iterdir())
+    Image.new("RGB", (32, 32)).save(picture)  # other predictions: what was measured before is not theirs
+    assert invoke(["score", str(out), "--device", "cpu", "--metrics", "psnr", "--scorer", "none"]) == 0
+    assert set(by_label(out)["l1"].results) == {"psnr"}
 
 
 def test_a_damaged_prediction_is_made_again_and_a_failed_rescore_loses_nothing(
