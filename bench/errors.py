@@ -10,9 +10,16 @@ from collections.abc import Iterable
 
 
 class BenchError(Exception):
-    """Base class. `exit_code` becomes the exit status of `bench`."""
+    """Base class. `exit_code` becomes the exit status of `bench`.
+
+    The message is one line of printable text: names of files and words of libraries that enter it may hold
+    line ends, or escape sequences that a terminal would obey.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str) -> None:
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in message))
 
 
 class UsageError(BenchError):

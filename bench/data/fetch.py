@@ -9,8 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from bench.data.archives import extract
-from bench.data.download import Progress, fetch_file
+from bench.data.archives import ArchiveError, extract
+from bench.data.download import Progress, fetch_file, forget_hash, recorded_hash
 from bench.data.types import DatasetCard
 from bench.errors import UsageError
 from bench.files import sha256_file
@@ -51,11 +51,13 @@ def fetch(card: DatasetCard, root: Path, *, progress: Progress | None = None) ->
             f"`bench data verify {card.name}`, or choose another folder"
         )
     downloads = root / ".downloads" / card.name
-    archives = []
-    for entry in card.urls:
-        url: str = entry["url"]
-        file = downloads / _file_name(url)
-        archives.append(fetch_file(url, file, sha256=entry.get("sha256"), progress=progress))
+    archives = [downloads / _file_name(entry["url"]) for entry in card.urls]
+    if len(set(archives)) < len(archives):
+        raise UsageError(f"expected archives of different names in the card of {card.name}: correct the card")
+    # An archive that still lies there was never unpacked: its hash is not proven yet.
+    proven = {archive: recorded_hash(archive) is not None and not archive.exists() for archive in archives}
+    for archive, entry in zip(archives, card.urls, strict=True):
+        fetch_file(entry["url"], archive, sha256=entry.get("sha256"), progress=progress)
     staging = Path(tempfile.mkdtemp(prefix=f".{card.name}.", dir=root))
     try:
         whole = staging / "whole"
@@ -63,7 +65,13 @@ def fetch(card: DatasetCard, root: Path, *, progress: Progress | None = None) ->
         for number, archive in enumerate(archives):
             part = staging / str(number)
             part.mkdir()
-            extract(archive, part, progress=progress)
+            try:
+                extract(archive, part, progress=progress)
+            except ArchiveError:
+                archive.unlink()
+                if not proven[archive]:  # what cannot be used, such as an error page, sets no hash
+                    forget_hash(archive)
+                raise
             _merge(_without_top(part), whole, archive)
         if folder.exists():
             folder.rmdir()
@@ -76,8 +84,11 @@ def fetch(card: DatasetCard, root: Path, *, progress: Progress | None = None) ->
 
 
 def _file_name(url: str) -> str:
-    name = Path(unquote(urlsplit(url).path)).name
-    if not name or name.startswith("."):
+    try:
+        name = Path(unquote(urlsplit(url).path)).name
+    except ValueError:
+        name = ""
+    if not name or name.startswith(".") or not name.isprintable():
         raise UsageError(f"expected a URL that ends in a file name, found {url}: correct the card")
     return name
 

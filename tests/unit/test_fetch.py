@@ -251,13 +251,13 @@ def test_evil_archives_are_refused(tmp_path: Path, case: str) -> None:
 
 def test_limits_on_size_and_number(tmp_path: Path) -> None:
     archive = tar_of(tmp_path / "big.tar.gz", {"a": bytes(1000), "b": bytes(1000)})
-    for limit in ({"max_bytes": 1999}, {"max_files": 1}):
+    for limit in ({"max_bytes": 1999}, {"max_members": 1}):
         into = tmp_path / str(limit)
         into.mkdir()
         with pytest.raises(UsageError, match=r"big\.tar\.gz"):
             extract(archive, into, **limit)
     (tmp_path / "enough").mkdir()
-    assert extract(archive, tmp_path / "enough", max_bytes=2000, max_files=2) == 2
+    assert extract(archive, tmp_path / "enough", max_bytes=2000, max_members=2) == 2
 
 
 def test_zip_archives_are_unpacked_and_checked(tmp_path: Path) -> None:
