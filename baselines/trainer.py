@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from baselines.checked import DamagedFileError, load_checked, save_checked
 from baselines.discriminators import Discriminator, check_fits
 from baselines.engine import autocast, set_precision
 from baselines.generators import Generator
@@ -205,7 +203,7 @@ class Trainer:
         }
 
     def save(self, path: Path, identity: str) -> None:
-        """Write weights, moments, counters and history to `path` (safetensors; no pickle).
+        """Write weights, moments, counters and history to `path` (`baselines.checked`).
 
         `identity` names the run: `restore` refuses the state of another one.
         """
@@ -223,33 +221,25 @@ class Trainer:
             "sums": {name: total.item() for name, total in self._sums.items()},  # float32: exact in JSON
             "summed": self._summed,
         }
-        save_file(
-            {name: value.contiguous() for name, value in tensors.items()},
-            path,
-            metadata={"identity": identity, "progress": json.dumps(progress)},
-        )
+        save_checked(path, tensors, {"identity": identity, "progress": progress})
 
     def restore(self, path: Path, identity: str) -> None:
-        """Go on from a saved state.
+        """Go on from a saved state; where that fails the trainer is of no use any more.
 
         Raises:
             ValueError: if the file is damaged or belongs to another run.
         """
         try:
-            with safe_open(path, framework="pt", device=str(self.device)) as stored:
-                metadata = stored.metadata() or {}
-                if metadata.get("identity") != identity:
-                    raise ValueError(
-                        f"expected the state of run {identity} in {path}, found {metadata.get('identity')}"
-                    )
-                tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
-        except (SafetensorError, OSError) as error:
+            tensors, about = load_checked(path)
+        except DamagedFileError as error:
             raise ValueError(f"training state {path} is damaged: {error}") from error
+        if about.get("identity") != identity:
+            raise ValueError(f"expected the state of run {identity} in {path}, found {about.get('identity')}")
         try:
-            self._load(tensors, json.loads(metadata["progress"]))
+            self._load(tensors, about["progress"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             said = str(error).partition("\n")[0]  # torch lists every weight that does not fit
-            raise ValueError(f"training state {path} is damaged: {said}") from error
+            raise ValueError(f"training state {path} does not fit this run: {said}") from error
 
     def _load(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
         self.generator.load_state_dict(_part(tensors, "generator."))

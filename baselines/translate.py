@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -12,10 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import nn
 
+from baselines.checked import DamagedFileError, load_checked, save_checked
 from baselines.engine import autocast
 from baselines.generators import Generator
 from baselines.pairs import to_picture, to_tensor
@@ -23,7 +21,7 @@ from baselines.settings import TestSettings, TrainingSettings
 from baselines.trainer import build_generator
 from baselines.variants import Variant
 
-_FORMAT = "pix2pix-bench generator 1"
+_FORMAT = "pix2pix-bench generator 2"  # 2: with a checksum
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write weights and description to `path` (safetensors; no pickle)."""
+    """Write weights and description to `path` (`baselines.checked`)."""
     about = {
         "format": _FORMAT,
         "variant": asdict(checkpoint.variant),
@@ -59,12 +57,11 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "source_channels": checkpoint.source_channels,
         "source_dtype": checkpoint.source_dtype,
         "source_resize": checkpoint.source_resize,
+        "target_channels": checkpoint.generator.target_channels,
         "target_dtype": checkpoint.target_dtype,
         "identity": checkpoint.identity,
     }
-    weights = {name: value.contiguous() for name, value in checkpoint.generator.state_dict().items()}
-    target_channels = checkpoint.generator.target_channels
-    save_file(weights, path, metadata={"about": json.dumps({**about, "target_channels": target_channels})})
+    save_checked(path, checkpoint.generator.state_dict(), about)
 
 
 def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
@@ -74,12 +71,10 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
         ValueError: if the file is none, or is damaged.
     """
     try:
-        with safe_open(path, framework="pt", device=str(device)) as stored:
-            about: dict[str, Any] = json.loads((stored.metadata() or {}).get("about", "{}"))
-            weights = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
-    except (SafetensorError, OSError, ValueError) as error:
+        weights, about = load_checked(path)
+    except DamagedFileError as error:
         raise ValueError(f"expected a generator checkpoint (safetensors) in {path}: {error}") from error
-    if not isinstance(about, dict) or about.get("format") != _FORMAT:
+    if about.get("format") != _FORMAT:
         raise ValueError(
             f"expected a generator checkpoint of format '{_FORMAT}' in {path}, found another file"
         )

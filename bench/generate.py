@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from baselines.settings import TestSettings
@@ -13,7 +11,8 @@ from baselines.translate import Checkpoint, translate
 from bench.data.plain import list_pictures, read_pictures
 from bench.data.types import SplitArrays
 from bench.errors import UsageError
-from bench.pictures import write_png
+from bench.files import whole_folder
+from bench.pictures import save_png
 from bench.progress import Advance
 
 
@@ -31,10 +30,10 @@ def generate_split(
     advance: Advance,
 ) -> None:
     """Write `destination/<stem>.png` for every pair of `split`; the folder appears whole or not at all."""
-    with _whole_folder(destination) as partial:
+    with whole_folder(destination) as partial:
         for index, name in enumerate(split.names):
             picture = translate(checkpoint, split.source[index], test, image_seed(seed, name))
-            write_png(partial / f"{name}.png", picture)
+            save_png(partial / f"{name}.png", picture)
             advance(index + 1, "")
 
 
@@ -65,24 +64,8 @@ def translate_folder(
         sample_type=checkpoint.source_dtype,
         nearest=checkpoint.source_resize == "nearest",
     )
-    with _whole_folder(out) as partial:
+    with whole_folder(out) as partial:
         for done, (name, picture) in enumerate(pictures, start=1):
-            write_png(partial / f"{name}.png", translate(checkpoint, picture, test, image_seed(seed, name)))
+            save_png(partial / f"{name}.png", translate(checkpoint, picture, test, image_seed(seed, name)))
             progress(done, len(files))
     return len(files)
-
-
-@contextmanager
-def _whole_folder(destination: Path) -> Iterator[Path]:
-    """A folder to fill, which becomes `destination` at the end, and is gone after an error."""
-    partial = destination.with_name(f".partial-{destination.name}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        shutil.rmtree(
-            destination, ignore_errors=True
-        )  # an incomplete one: a complete one is never made again
-        partial.rename(destination)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from bench.grid import Plan
+from bench.policy import Policy
 from bench.progress import Advance, Reporter
 from bench.records import RunRecord, read_record, record_path
 from bench.resources import cache_dir
@@ -31,6 +32,7 @@ class Launch:
         until: the last stage.
         debug: show the traceback of a run that fails.
         again: score again what has been scored.
+        policy: what is kept of runs and what is tried again.
     """
 
     out: Path
@@ -40,6 +42,7 @@ class Launch:
     until: Until = "score"
     debug: bool = False
     again: bool = False
+    policy: Policy = field(default_factory=Policy)
 
 
 def run_grid(plans: list[Plan], launch: Launch, reporter: Reporter) -> list[RunRecord]:
@@ -54,7 +57,7 @@ def run_grid(plans: list[Plan], launch: Launch, reporter: Reporter) -> list[RunR
     benches = [_workbench(plan, launch, reporter) for plan in plans]
     for plan, bench in zip(plans, benches, strict=True):
         _decode(plan, bench)
-    runners = [Runner(launch.out, bench, launch.command, launch.again) for bench in benches]
+    runners = [Runner(launch.out, bench, launch.command, launch.again, launch.policy) for bench in benches]
     records: list[RunRecord] = []
     if launch.until == "score":
         for plan, runner in zip(plans, runners, strict=True):

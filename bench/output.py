@@ -40,6 +40,11 @@ class RunFiles:
         return self.folder / "state.safetensors"
 
     @property
+    def state_before(self) -> Path:
+        """The state before that one: used where `state` is damaged or not there."""
+        return self.folder / "state-before.safetensors"
+
+    @property
     def spec(self) -> Path:
         """The run's spec, written before training begins."""
         return self.folder / "spec.json"

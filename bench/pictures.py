@@ -21,9 +21,14 @@ def to_rgb8(pictures: NDArray[Any]) -> NDArray[np.uint8]:
 
 def write_png(path: Path, picture: NDArray[Any]) -> None:
     """Write (H, W, C) uint8 or one-channel uint16 as PNG, whole or not at all."""
-    plane = picture[..., 0] if picture.shape[-1] == 1 else picture
     with atomic_path(path) as temporary:
-        Image.fromarray(np.ascontiguousarray(plane)).save(temporary, format="PNG", compress_level=1)
+        save_png(temporary, picture)
+
+
+def save_png(path: Path, picture: NDArray[Any]) -> None:
+    """The same, straight to `path`: for a folder that appears as a whole."""
+    plane = picture[..., 0] if picture.shape[-1] == 1 else picture
+    Image.fromarray(np.ascontiguousarray(plane)).save(path, format="PNG", compress_level=1)
 
 
 def read_png(path: Path) -> NDArray[Any]:

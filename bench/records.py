@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.errors import UsageError
-from bench.files import atomic_path, write_text
+from bench.files import atomic_path, is_leftover, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -312,7 +312,7 @@ def read_records(out: Path) -> list[RunRecord]:
     Raises:
         UsageError: if there is none, or one cannot be read.
     """
-    paths = sorted(records_dir(out).glob("*.json"))
+    paths = sorted(path for path in records_dir(out).glob("*.json") if not is_leftover(path))
     if not paths:
         raise UsageError(
             f"expected records in {records_dir(out)}, found none: run `bench run --out {out}` first"

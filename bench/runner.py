@@ -6,13 +6,13 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 from baselines.engine import describe_device, resolve_device
@@ -20,10 +20,11 @@ from baselines.trainer import DivergedError
 from baselines.translate import load_checkpoint
 from bench.environment import environment
 from bench.errors import BenchError, UsageError
-from bench.files import sha256_file, write_text
+from bench.files import remove, set_aside, sha256_file, write_text
 from bench.generate import generate_split
 from bench.output import RunFiles
 from bench.pictures import is_whole, read_png
+from bench.policy import Policy
 from bench.progress import Advance
 from bench.records import (
     MetricResult,
@@ -35,6 +36,7 @@ from bench.records import (
 )
 from bench.reference_rows import REFERENCE_ROWS, reference_predictions
 from bench.repeats import DropoutSamples
+from bench.rescoring import covers, merged
 from bench.scorers.fitness import fitness
 from bench.scoring import score
 from bench.specs import RunSpec, slug
@@ -50,22 +52,24 @@ class Runner:
         out: the output folder.
         bench: the data set in use, judge and weights.
         command: the command line that asked for it, for the record.
-        again: score again what has been scored.
+        again: score again what has been scored; train nothing.
+        policy: what is kept and what is tried again.
     """
 
     out: Path
     bench: Workbench
     command: str
     again: bool = False
+    policy: Policy = field(default_factory=Policy)
 
     def is_finished(self, spec: RunSpec) -> bool:
         """Whether the run's record is there, finished, and scored as is wanted now."""
         return self._has_record(spec.id, spec.training.size_px)
 
     def train(self, spec: RunSpec, advance: Advance) -> None:
-        """Train unless the checkpoint is there."""
+        """Train unless a whole checkpoint is there."""
         files = RunFiles(self.out, spec.id)
-        if files.checkpoint.is_file():
+        if self._is_trained(spec, files):
             advance(spec.training.steps, "")
             return
         write_text(
@@ -75,7 +79,22 @@ class Runner:
         train, test = bench.train(spec.training.load_size_px), bench.test(spec.training.size_px)
         resize = "nearest" if bench.dataset.source_role == "labels" else "bicubic"
         say, about = bench.reporter.say, self._environment()
-        TrainingStage(spec, files, train, test, resize, bench.device, say, about).run(advance)
+        TrainingStage(spec, files, train, test, resize, bench.device, say, about, self.policy).run(advance)
+
+    def _is_trained(self, spec: RunSpec, files: RunFiles) -> bool:
+        """Whether the generator is there; a damaged one is set aside, with what was made by it."""
+        if not files.checkpoint.is_file():
+            return False
+        try:
+            load_checkpoint(files.checkpoint, torch.device("cpu"))
+        except ValueError as error:
+            said = f"{error}; set aside as {set_aside(files.checkpoint).name}"
+            remove(files.predictions)
+            if self.again:
+                raise UsageError(f"{said}: the command that trained this run trains it again") from None
+            self.bench.reporter.say(f"{spec.label} seed {spec.seed}: {said}, training again")
+            return False
+        return True
 
     def generate(self, spec: RunSpec, advance: Advance) -> None:
         """Predict the test split unless all predictions are there."""
@@ -120,7 +139,7 @@ class Runner:
             timings={
                 "train": steps_seconds,
                 "seconds_per_step": steps_seconds / spec.training.steps,
-                "generate": history["generate_seconds"],
+                **({"generate": history["generate_seconds"]} if "generate_seconds" in history else {}),
             },
         )
         gallery = replace(
@@ -258,33 +277,6 @@ def _digest(files: RunFiles, names: Sequence[str]) -> str:
     return digest.hexdigest()[:16]
 
 
-def covers(done: dict[str, Any] | None, wanted: dict[str, Any]) -> bool:
-    """Whether a scoring of one asking also answers another: same judge and weights, no metric missing."""
-    if done is None or any(done.get(key) != value for key, value in wanted.items() if key != "metrics"):
-        return False
-    return not done["metrics"] or (bool(wanted["metrics"]) and set(wanted["metrics"]) <= set(done["metrics"]))
-
-
-def merged(
-    before: RunRecord, table_before: pd.DataFrame | None, now: RunRecord, table: pd.DataFrame
-) -> tuple[RunRecord, pd.DataFrame]:
-    """A record scored again: new values in place of old ones, and the old ones where there is no new.
-
-    The pictures are the same, so what was measured of them before still holds, each value under the
-    protocol that it carries.
-    """
-    measured = {key: result for key, result in now.results.items() if result.value is not None}
-    results = {**now.results, **before.results, **measured}
-    asked = [set(record.details["scoring"]["metrics"]) for record in (before, now)]
-    scoring = {**now.details["scoring"], "metrics": sorted(asked[0] | asked[1]) if all(asked) else []}
-    details = {**before.details, **now.details, "scoring": scoring}
-    if table_before is not None and list(table_before["name"]) == list(table["name"]):
-        kept = [column for column in table_before if column not in table]
-        for column in kept:
-            table[column] = table_before[column]
-    return replace(now, results=results, details=details), table
-
-
 def reference_rows(specs: list[RunSpec]) -> list[tuple[str, int]]:
     """The reference rows that belong to a grid: every one at every size."""
     sizes = sorted({spec.training.size_px for spec in specs})
@@ -299,7 +291,7 @@ def _read_history(files: RunFiles) -> dict[str, Any]:
         raise UsageError(
             f"expected the training history in {files.history}: {error}; delete {files.folder} and run again"
         ) from None
-    return {"generate_seconds": 0.0, "environment": {}, **content}
+    return {"environment": {}, **content}
 
 
 def _now() -> str:

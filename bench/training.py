@@ -15,12 +15,12 @@ from baselines.trainer import Trainer
 from baselines.translate import Checkpoint, save_checkpoint, translate
 from bench.data.cache import release_pages
 from bench.data.types import SplitArrays
-from bench.errors import UsageError
-from bench.files import atomic_path, write_text
+from bench.files import atomic_path, leftovers, remove, set_aside, write_text
 from bench.generate import image_seed
 from bench.interrupt import deferred
 from bench.output import RunFiles
 from bench.pictures import contact_sheet, write_png
+from bench.policy import Policy
 from bench.progress import Advance
 from bench.specs import RunSpec
 
@@ -28,14 +28,13 @@ LOG_POINTS = 100
 _MAX_LOG_STEPS = 500
 _SAMPLE_SHEETS = 10
 _SAMPLE_PICTURES = 4
-_SAVE_EVERY_SECONDS = 60.0
 
 
 @dataclass
 class TrainingStage:
     """Trains one run in its folder; interrupted, it goes on from the last saved state.
 
-    Ctrl-C and SIGTERM save the state first; anything harder loses a minute at most.
+    Ctrl-C and SIGTERM save the state first; anything harder loses what came after the last saved one.
 
     Attributes:
         spec, files: the run and where its files lie.
@@ -45,6 +44,7 @@ class TrainingStage:
         device: as `resolve_device` takes it.
         say: told, in a line, what a person should know.
         environment: commit, versions, device and command of this training, for its record.
+        policy: how often the state is saved, and what is kept.
     """
 
     spec: RunSpec
@@ -55,28 +55,46 @@ class TrainingStage:
     device: str
     say: Callable[[str], None]
     environment: dict[str, Any]
+    policy: Policy
 
     def run(self, advance: Advance) -> None:
         """Train to the end.
 
         Raises:
-            DivergedError: if a loss is not finite.
-            UsageError: if the saved state cannot be read.
+            DivergedError: if a loss or a weight is not finite.
         """
-        spec, files = self.spec, self.files
-        trainer = Trainer(spec.variant, spec.training, self.train, spec.seed, resolve_device(self.device))
-        if files.state.is_file():
-            try:
-                trainer.restore(files.state, spec.hash)
-            except ValueError as error:
-                raise UsageError(f"{error}: delete it to train this run from the start") from None
-            self.say(f"{spec.label} seed {spec.seed}: goes on at step {trainer.steps_done}")
+        for leftover in leftovers(self.files.folder):
+            remove(leftover)
+        trainer, steps = self._restored(), self.spec.training.steps
         with deferred() as stop:
             self._train(trainer, advance, stop)
-            if trainer.steps_done < spec.training.steps:
+            if trainer.steps_done < steps:
                 self._save_state(trainer)
-        self._sample(trainer, spec.training.steps)
+        self._sample(trainer, steps)
         self._finish(trainer)
+
+    def _restored(self) -> Trainer:
+        """A trainer at the last state that is whole; a damaged one is set aside."""
+        title, damaged = f"{self.spec.label} seed {self.spec.seed}", False
+        for path in (self.files.state, self.files.state_before):
+            if not path.is_file():
+                continue
+            trainer = self._trainer()
+            try:
+                trainer.restore(path, self.spec.hash)
+            except ValueError as error:
+                damaged = True
+                self.say(f"{title}: {error}; set aside as {set_aside(path).name}")
+            else:
+                self.say(f"{title}: goes on at step {trainer.steps_done}")
+                return trainer
+        if damaged:
+            self.say(f"{title}: no whole training state is left: trains from the start")
+        return self._trainer()
+
+    def _trainer(self) -> Trainer:
+        spec = self.spec
+        return Trainer(spec.variant, spec.training, self.train, spec.seed, resolve_device(self.device))
 
     def _train(self, trainer: Trainer, advance: Advance, stop: Callable[[], bool]) -> None:
         steps, saved = self.spec.training.steps, time.monotonic()
@@ -86,7 +104,7 @@ class TrainingStage:
             advance(step, remark(entry))
             if step < steps and self._sample_is_due(step):
                 self._sample(trainer, step)
-            if step < steps and time.monotonic() - saved >= _SAVE_EVERY_SECONDS:
+            if step < steps and time.monotonic() - saved >= self.policy.checkpoint_every:
                 self._save_state(trainer)
                 saved = time.monotonic()
 
@@ -99,11 +117,15 @@ class TrainingStage:
         write_text(self.files.history, json.dumps(content, allow_nan=False))
         with atomic_path(self.files.checkpoint) as temporary:
             save_checkpoint(temporary, self._checkpoint(trainer))
-        self.files.state.unlink(missing_ok=True)
+        for state in (self.files.state, self.files.state_before):
+            state.unlink(missing_ok=True)
 
     def _save_state(self, trainer: Trainer) -> None:
+        """Write the state; the one before it is kept, the one before that goes."""
         with atomic_path(self.files.state) as temporary:
             trainer.save(temporary, self.spec.hash)
+            if self.files.state.is_file():
+                self.files.state.replace(self.files.state_before)
 
     def _checkpoint(self, trainer: Trainer) -> Checkpoint:
         return Checkpoint(

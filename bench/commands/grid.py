@@ -16,6 +16,8 @@ from bench.commands.options import (
     device_options,
     names,
     out_option,
+    policy_of,
+    policy_options,
     scoring_options,
 )
 from bench.errors import RunFailedError, UsageError
@@ -79,6 +81,7 @@ def grid_options(command: Command) -> Command:
 @grid_options
 @scoring_options
 @device_options
+@policy_options
 @out_option
 @click.option("--dry-run", is_flag=True, help="Show the runs, their parameters and the time; write nothing.")
 @click.pass_obj
@@ -90,6 +93,7 @@ def run(obj: dict[str, Any], /, **options: Any) -> None:
 @click.command()
 @grid_options
 @device_options
+@policy_options
 @out_option
 @click.option("--dry-run", is_flag=True, help="Show the runs, their parameters and the time; write nothing.")
 @click.pass_obj
@@ -125,7 +129,7 @@ def _execute(options: dict[str, Any], until: Until, *, debug: bool) -> None:
     from bench.progress import Reporter
 
     with Reporter() as reporter:
-        launch = Launch(out, device, choice, command_line(), until, debug)
+        launch = Launch(out, device, choice, command_line(), until, debug, policy=policy_of(options))
         records = run_grid(plans, launch, reporter)
     if until == "score":
         finish(out, records)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bench.errors import UsageError
 from bench.metrics.catalogue import FID_PROTOCOLS
+
+if TYPE_CHECKING:
+    from bench.policy import Policy
 
 Command = Callable[..., Any]
 
@@ -91,6 +94,21 @@ def scoring_options(command: Command) -> Command:
             help="Resize and normalisation before Inception, as that implementation does them.",
         ),
     )
+
+
+def policy_options(command: Command) -> Command:
+    """What is kept of runs, and what is tried again."""
+    return apply(
+        command,
+        click.option("--checkpoint-every", type=click.FloatRange(0), default=60.0, hidden=True),
+    )
+
+
+def policy_of(options: dict[str, Any]) -> Policy:
+    """The `Policy` that `policy_options` say."""
+    from bench.policy import Policy
+
+    return Policy(checkpoint_every=options["checkpoint_every"])
 
 
 def out_option(command: Command) -> Command:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from bench.data.types import VOID, SplitArrays
 from bench.errors import UsageError
-from bench.files import sha256_file, write_text
+from bench.files import move_folder, sha256_file, write_text
 
 Progress = Callable[[int, int], None]
 _STALE_S = 24 * 3600.0  # temporary folders of killed processes are removed after a day
@@ -186,7 +186,7 @@ def _decode(
         (temporary / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
         temporary.chmod(0o755)
         try:
-            temporary.rename(place)
+            move_folder(temporary, place)
         except OSError:
             if not (place / "meta.json").is_file():  # else another process was first: same content
                 raise

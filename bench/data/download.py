@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bench.errors import UsageError
-from bench.files import sha256_file, write_text
+from bench.files import move_file, sha256_file, write_text
 
 Progress = Callable[[int, int], None]  # bytes so far, of how many; not called where that is unknown
 
@@ -104,7 +104,7 @@ def fetch_file(
             raise
         if sha256 is None:
             write_text(_record(destination), f"{found}  {destination.name}\n")
-        part.replace(destination)
+        move_file(part, destination)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         where = error.filename or destination

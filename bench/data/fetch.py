@@ -13,7 +13,7 @@ from bench.data.archives import ArchiveError, extract
 from bench.data.download import Progress, fetch_file, forget_hash, recorded_hash
 from bench.data.types import DatasetCard
 from bench.errors import UsageError
-from bench.files import sha256_file
+from bench.files import move_folder, sha256_file
 from bench.resources import cache_dir
 
 INCEPTION_URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
@@ -75,7 +75,7 @@ def fetch(card: DatasetCard, root: Path, *, progress: Progress | None = None) ->
             _merge(_without_top(part), whole, archive)
         if folder.exists():
             folder.rmdir()
-        whole.rename(folder)
+        move_folder(whole, folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     for archive in archives:

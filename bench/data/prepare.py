@@ -21,7 +21,7 @@ from bench.data.layouts import Pair, find
 from bench.data.types import DatasetCard
 from bench.data.verify import MANIFEST, MANIFEST_SCHEMA, Progress, VerifyReport, read_manifest, verify
 from bench.errors import UsageError
-from bench.files import sha256_file, write_text
+from bench.files import move_folder, sha256_file, write_text
 
 __all__ = ["VerifyReport", "card_rows", "info", "prepare", "verify"]
 
@@ -90,7 +90,7 @@ def prepare(
         }
         write_text(staging / MANIFEST, json.dumps(manifest, indent=1) + "\n")
         staging.chmod(0o755)
-        staging.rename(out)
+        move_folder(staging, out)
     except OSError as error:
         raise UsageError(
             f"cannot write to {staging}: {os.strerror(error.errno or 0)}: free some room"

@@ -16,6 +16,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from bench.files import move_file
 from bench.metrics.catalogue import CATALOGUE
 from bench.records import RunRecord
 from bench.report import tables
@@ -115,7 +116,7 @@ def write_report(outs: Sequence[Path], destination: Path) -> ReportFiles:
     colours = variant_colours(row.label for section in made for row in section.rows)
     views = [_view(section, colours) for section in made]
     destination.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".report-", dir=destination.parent) as name:
+    with tempfile.TemporaryDirectory(prefix=".partial-report-", dir=destination.parent) as name:
         temporary = Path(name)
         figures = _write_figures(views, temporary / "figures")
         tidy(entries).to_csv(temporary / "results.csv", index=False, quoting=csv.QUOTE_MINIMAL)
@@ -262,9 +263,9 @@ def _move(temporary: Path, destination: Path, figures: list[str]) -> ReportFiles
         else []
     )
     for name in figures:
-        (temporary / "figures" / name).replace(folder / name)
+        move_file(temporary / "figures" / name, folder / name)
     for name in ("results.csv", "differences.csv", "report.md", "index.html"):
-        (temporary / name).replace(destination / name)
+        move_file(temporary / name, destination / name)
     for name in set(before) - set(figures):
         (folder / name).unlink(missing_ok=True)
     return ReportFiles(

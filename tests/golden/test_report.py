@@ -66,7 +66,7 @@ def test_files_are_there(city: tuple[Path, ReportFiles]) -> None:
     kinds = {"metrics", "training", "classes", "spectrum", "colours", "gallery"}
     assert {p.name for p in files.figures} == {f"s1-{kind}.png" for kind in kinds}
     assert all(p.read_bytes()[:4] == b"\x89PNG" for p in files.figures)
-    assert not list(out.glob(".report-*"))
+    assert not list(out.glob(".partial-*"))
     told = pd.read_csv(files.differences).groupby("metric").size()
     assert set(told) == {3}  # pairs of three variants, in every column with values
     assert {"ssim", "fcn_class_iou", "hf_ratio"} <= set(told.index)
@@ -265,4 +265,4 @@ def test_a_damaged_record_leaves_the_old_report(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="expected a JSON record"):
         write_report([tmp_path], report)
     assert (report / "index.html").read_bytes() == before
-    assert not list(tmp_path.glob(".report-*"))
+    assert not list(tmp_path.glob(".partial-*"))

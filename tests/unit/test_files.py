@@ -47,6 +47,63 @@ def test_the_temporary_file_lies_beside_and_keeps_the_suffix(tmp_path: Path) -> 
     assert path.read_bytes() == b"1"
 
 
+def test_a_file_is_on_disk_before_it_is_seen_and_its_folder_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def noted_fsync(handle: int) -> None:
+        order.append(f"fsync {Path(os.readlink(f'/proc/self/fd/{handle}')).name[:5]}")
+        fsync(handle)
+
+    def noted_replace(self: Path, target: Path) -> Path:
+        order.append(f"rename to {target.name}")
+        return replace(self, target)
+
+    monkeypatch.setattr(files.os, "fsync", noted_fsync)
+    monkeypatch.setattr(Path, "replace", noted_replace)
+    (tmp_path / "outer").mkdir()
+    files.write_text(tmp_path / "outer" / "inner" / "b.txt", "new")
+    assert order == ["fsync outer", "fsync .tmp-", "rename to b.txt", "fsync inner"]
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    partial = tmp_path / ".partial-pictures"
+
+    def fill(names: list[str], error: BaseException | None = None) -> None:
+        with files.whole_folder(folder) as fresh:
+            assert fresh == partial
+            for name in names:
+                (fresh / name).write_text(name)
+            if error:
+                raise error
+
+    with pytest.raises(KeyboardInterrupt):
+        fill(["a"], KeyboardInterrupt())
+    assert not list(tmp_path.iterdir())
+    partial.mkdir()
+    (partial / "of a killed process").write_text("")
+    assert files.leftovers(tmp_path) == [partial]
+    fill(["a", "b"])
+    fill(["b", "c"])
+    assert sorted(os.listdir(folder)) == ["b", "c"]
+    with pytest.raises(OSError, match="full"):
+        fill(["d"], OSError("full"))
+    assert sorted(os.listdir(folder)) == ["b", "c"]
+    assert os.listdir(tmp_path) == ["pictures"]
+
+
+def test_damaged_files_are_set_aside_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "state.safetensors"
+    for content in ("one", "two"):
+        path.write_text(content)
+        assert files.set_aside(path).name == "state.safetensors.damaged"
+        assert not path.exists()
+    assert (tmp_path / "state.safetensors.damaged").read_text() == "two"
+
+
 def test_sha256(tmp_path: Path) -> None:
     path = tmp_path / "data"
     path.write_bytes(b"abc" * 100_000)

@@ -49,6 +49,12 @@ def test_a_record_is_equal_after_a_round_trip(tmp_path: Path) -> None:
     assert [p.name for p in path.parent.iterdir()] == [path.name]  # nothing temporary stays
 
 
+def test_what_a_killed_process_left_is_no_record(tmp_path: Path) -> None:
+    path = write_record(tmp_path, record())
+    path.with_name(f".tmp-{path.name}.x1.json").write_text(path.read_text()[:50])
+    assert read_records(tmp_path) == [record()]
+
+
 def test_per_image_values_are_parquet_beside_it(tmp_path: Path) -> None:
     frame = pd.DataFrame({"name": ["a", "b"], "ssim": [0.5, np.nan]})
     write_record(tmp_path, record(), frame)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
+from baselines.checked import load_checked, save_checked
 from baselines.pairs import to_picture, to_tensor
 from baselines.settings import TestSettings, TrainingSettings
 from baselines.trainer import build_generator
@@ -132,27 +132,15 @@ def test_a_checkpoint_comes_back_as_it_was(name: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(translate(saved, source, test, 4), translate(loaded, source, test, 4))
 
 
-def spoil_metadata(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
-    def apply(path: Path) -> None:
-        from safetensors import safe_open
+def spoil_content(change: Callable[[dict[str, Any], dict[str, Any]], object]) -> Callable[[Path], None]:
+    """Write weights and description anew after `change`, with a checksum that fits."""
 
-        with safe_open(path, framework="pt") as stored:
-            about = json.loads(stored.metadata()["about"])
-        weights = load_file(path)
-        change(about)
-        save_file(weights, path, metadata={"about": json.dumps(about)})
+    def apply(path: Path) -> None:
+        weights, about = load_checked(path)
+        change(weights, about)
+        save_checked(path, weights, about)
 
     return apply
-
-
-def drop_a_weight(path: Path) -> None:
-    from safetensors import safe_open
-
-    with safe_open(path, framework="pt") as stored:
-        metadata = stored.metadata()
-    weights = load_file(path)
-    del weights["up.0.1.weight"]
-    save_file(weights, path, metadata=metadata)
 
 
 @pytest.mark.parametrize(
@@ -165,14 +153,14 @@ def drop_a_weight(path: Path) -> None:
         lambda path: save_file({"weight": torch.ones(2)}, path),
         lambda path: save_file({"weight": torch.ones(2)}, path, metadata={"about": "[]"}),
         lambda path: save_file({"weight": torch.ones(2)}, path, metadata={"about": "{"}),
-        drop_a_weight,
-        spoil_metadata(lambda about: about.update(format="pix2pix-bench generator 99")),
-        spoil_metadata(lambda about: about.pop("settings")),
-        spoil_metadata(lambda about: about["variant"].update(norm="layer")),
-        spoil_metadata(lambda about: about["variant"].update(colour="red")),
-        spoil_metadata(lambda about: about["settings"].update(size_px=64)),
-        spoil_metadata(lambda about: about["settings"].update(size_px=100)),
-        spoil_metadata(lambda about: about.update(variant=None)),
+        spoil_content(lambda weights, _: weights.pop("up.0.1.weight")),
+        spoil_content(lambda _, about: about.update(format="pix2pix-bench generator 99")),
+        spoil_content(lambda _, about: about.pop("settings")),
+        spoil_content(lambda _, about: about["variant"].update(norm="layer")),
+        spoil_content(lambda _, about: about["variant"].update(colour="red")),
+        spoil_content(lambda _, about: about["settings"].update(size_px=64)),
+        spoil_content(lambda _, about: about["settings"].update(size_px=100)),
+        spoil_content(lambda _, about: about.update(variant=None)),
     ],
 )
 def test_what_is_no_checkpoint_is_refused_by_name(spoil: Callable[[Path], object], tmp_path: Path) -> None:

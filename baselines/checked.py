@@ -1,0 +1,65 @@
+"""Tensors in a file that knows whether it is whole: safetensors (no pickle) with a checksum over all content.
+
+The description and the checksum are one JSON text in the header: equal content, equal bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+_KEY, _CHECKSUM = "about", "sha256"
+
+
+class DamagedFileError(ValueError):
+    """A file does not hold what was written, or was never one of ours."""
+
+
+def save_checked(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+    """Write tensors and their description (JSON only) to `path`.
+
+    Raises:
+        OSError: if the disk does not take it.
+    """
+    kept = {name: value.detach().contiguous().cpu() for name, value in tensors.items()}
+    text = json.dumps({**about, _CHECKSUM: _digest(kept, about)})
+    try:
+        save_file(kept, path, metadata={_KEY: text})
+    except SafetensorError as error:  # its own name for whatever the disk said
+        raise OSError(f"cannot write {path}: {error}") from error
+
+
+def load_checked(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors, on the CPU, and description, as `save_checked` was given them.
+
+    Raises:
+        DamagedFileError: if a byte differs, or the file is another kind of file.
+    """
+    try:
+        with safe_open(path, framework="pt", device="cpu") as stored:
+            about = json.loads((stored.metadata() or {}).get(_KEY, "{}"))
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        raise DamagedFileError(" ".join(str(error).split())[:200]) from error
+    if not isinstance(about, dict) or _CHECKSUM not in about:
+        raise DamagedFileError("it has no checksum, so it is no file of this version")
+    expected = about.pop(_CHECKSUM)
+    if _digest(tensors, about) != expected:
+        raise DamagedFileError("its content does not fit its checksum")
+    return tensors, about
+
+
+def _digest(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
