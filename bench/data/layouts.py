@@ -7,6 +7,7 @@ empty one, or a pair with one half missing is an error that names the place.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,9 +56,23 @@ def find(card: DatasetCard, root: Path) -> Found | None:
 
 
 def images(folder: Path) -> list[Path]:
-    """Image files of a folder in natural order (2.jpg before 10.jpg), hidden files left out."""
+    """Image files of a folder in natural order (2.jpg before 10.jpg), hidden files left out.
+
+    Raises:
+        UsageError: if one has a name that is no plain text, or is no file: a pipe, a folder, a broken link.
+    """
     files = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-    return sorted((p for p in files if not p.name.startswith(".")), key=lambda p: natural(p.name))
+    return sorted(
+        map(_checked, (p for p in files if not p.name.startswith("."))), key=lambda p: natural(p.name)
+    )
+
+
+def _checked(file: Path) -> Path:
+    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in file.name):
+        raise UsageError(f"expected picture names without control characters, found {file}: rename it")
+    if not file.is_file():
+        raise UsageError(f"expected a picture at {file}, found no regular file: remove it")
+    return file
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:
@@ -167,6 +182,10 @@ def _is_official(card: DatasetCard, root: Path) -> bool:
     return any((root / tree).is_dir() for tree, _ in _OFFICIAL)
 
 
+def _glob(folder: Path, end: str) -> list[Path]:
+    return [_checked(path) for path in sorted(folder.glob(f"*/*{end}"))]
+
+
 def _official(card: DatasetCard, root: Path) -> dict[str, tuple[Pair, ...]]:
     (photos, photo_end), (labels, label_end) = _OFFICIAL
     for tree in (photos, labels):
@@ -176,9 +195,13 @@ def _official(card: DatasetCard, root: Path) -> dict[str, tuple[Pair, ...]]:
             )
     splits = {}
     for split, folder in _split_folders(card, root / photos).items():
-        left = {p.name.removesuffix(photo_end): p for p in sorted(folder.glob(f"*/*{photo_end}"))}
+        left = {
+            p.name.removesuffix(photo_end): p for p in map(_checked, sorted(folder.glob(f"*/*{photo_end}")))
+        }
         marks = root / labels / folder.name
-        right = {p.name.removesuffix(label_end): p for p in sorted(marks.glob(f"*/*{label_end}"))}
+        right = {
+            p.name.removesuffix(label_end): p for p in map(_checked, sorted(marks.glob(f"*/*{label_end}")))
+        }
         wanted = (f"{folder}/CITY/{{}}{photo_end}", f"{marks}/CITY/{{}}{label_end}")
         splits[split] = _need(_join(left, right, wanted), split, folder)
     return splits

@@ -18,10 +18,12 @@ from PIL import Image
 
 from bench.data.datasets import Dataset
 from bench.data.layouts import Pair, find
+from bench.data.readers import header
 from bench.data.types import DatasetCard
 from bench.data.verify import MANIFEST, MANIFEST_SCHEMA, Progress, VerifyReport, read_manifest, verify
 from bench.errors import UsageError
 from bench.files import move_folder, sha256_file, write_text
+from bench.pictures import opened
 
 __all__ = ["VerifyReport", "card_rows", "info", "prepare", "verify"]
 
@@ -145,7 +147,7 @@ class _Copier:
     def _read(self, file: Path, role: str) -> Image.Image:
         wanted = ("L",) if role == "labels" else ("RGB",)
         try:
-            with Image.open(file) as picture:
+            with opened(file) as picture:
                 picture.load()
         except Exception as error:  # Pillow raises nearly anything on damaged files
             said = " ".join(str(error).split()) or type(error).__name__
@@ -216,8 +218,8 @@ def _first_picture(dataset: Dataset) -> str:
     if found is None:
         return "unknown"
     file = next(iter(found.splits.values()))[0].files[0]
-    with Image.open(file) as picture:
-        return f"{picture.width}x{picture.height} px, {picture.mode}: {file.relative_to(root)}"
+    mode, (width, height) = header(file)
+    return f"{width}x{height} px, {mode}: {file.relative_to(root)}"
 
 
 def _void_share(dataset: Dataset, pictures: int = 8) -> float | None:

@@ -3,6 +3,7 @@
 Photos are resized bicubic (Pillow, antialiased) and squeezed to a square, as in the published pairs. Label
 maps are resized nearest, as colours and as ids alike. So are 16-bit pictures: they hold measurements (depth),
 in which values between foreground and background, or between a distance and 0 for "none", mean nothing.
+Pictures are turned upright as their EXIF says; embedded colour profiles (ICC) are not applied.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from bench.data.layouts import Pair
 from bench.data.palette import decode_colours, file_values, value_tables
 from bench.data.types import DatasetCard, Role
 from bench.errors import UsageError
+from bench.pictures import opened
 
 READER_VERSION = "1"  # raise it whenever the same files would give other pixels
 Mode = Literal["colour", "gray", "16-bit", "ids"]
 _MODES: dict[str, Mode] = {
     "RGB": "colour", "L": "gray", "I": "16-bit", "I;16": "16-bit", "I;16L": "16-bit", "I;16B": "16-bit",
 }  # fmt: skip
+_ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)  # EXIF
 _REMEDIES = {
     "P": "convert it to RGB",
     "RGBA": "flatten it onto a background and save it as RGB",
@@ -165,10 +168,13 @@ def _roles(card: DatasetCard, layout: str) -> tuple[Role, ...]:
 
 
 def header(file: Path) -> tuple[str, tuple[int, int]]:
-    """Pillow mode and (width, height) of a picture; its pixels are not read."""
+    """Pillow mode and (width, height) of a picture, upright; its pixels are not read."""
     try:
-        with Image.open(file) as image:
-            return image.mode, image.size
+        with opened(file) as image:
+            # Pillow turns the size of a TIFF itself, and looks for a PNG's EXIF behind all pixels.
+            told = image.format != "TIFF" and (image.format != "PNG" or "exif" in image.info)
+            turned = told and image.getexif().get(_ORIENTATION, 1) in _ON_ITS_SIDE
+            return image.mode, image.size[::-1] if turned else image.size
     except Exception as error:  # Pillow raises nearly anything on damaged files
         raise _unreadable(file, error) from None
 
@@ -180,7 +186,7 @@ def _header_mode(file: Path, role: Role) -> Mode:
 def decode(file: Path) -> Image.Image:
     """The whole picture, upright (EXIF orientation honoured)."""
     try:
-        with Image.open(file) as image:
+        with opened(file) as image:
             image.load()
             return ImageOps.exif_transpose(image)
     except Exception as error:  # as above; also Image.DecompressionBombError
