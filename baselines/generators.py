@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.geometry import depth, dropout_layers
-from baselines.layers import init_weights, norm_layer
+from baselines.layers import Dropout, init_weights, norm_layer
 
 
 class Generator(nn.Module):
@@ -86,7 +86,7 @@ def _up(inputs: int, outputs: int, dropout: float, norm: str) -> nn.Sequential:
         norm_layer(norm, outputs),
     ]
     if dropout > 0:
-        layers.append(nn.Dropout(dropout))
+        layers.append(Dropout(dropout))
     return nn.Sequential(*layers)
 
 

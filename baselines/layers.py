@@ -2,13 +2,87 @@
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from baselines.parallel import ALONE, Ranks, normalised
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """`nn.BatchNorm2d`, over the batch of all ranks while `ranks` are several.
+
+    Torch's own `SyncBatchNorm` refuses the CPU.
+    """
+
+    ranks: Ranks = ALONE
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, C, H, W) -> the same shape."""
+        if self.ranks.world == 1 or not self.training:
+            return super().forward(features)
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        assert self.momentum is not None
+        out, mean, var = normalised(features, self.weight, self.bias, self.eps, self.ranks)
+        count = features.numel() // features.shape[1] * self.ranks.world
+        with torch.no_grad():
+            self.num_batches_tracked.add_(1)
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(var * (count / (count - 1)), self.momentum)
+        return out
+
+
+class Dropout(nn.Dropout):
+    """`nn.Dropout`; while `streams` are given, the mask of sample i is drawn from stream i.
+
+    A sample's masks then do not depend on the batch that it is in, and so not on how a batch is split.
+    """
+
+    streams: Sequence[torch.Generator] | None = None
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, ...) -> the same shape."""
+        if self.streams is None or not self.training:
+            return super().forward(features)
+        keep = 1.0 - self.p
+        mask = torch.empty_like(features)
+        for sample, stream in zip(mask, self.streams, strict=True):
+            sample.bernoulli_(keep, generator=stream)
+        return features * mask.div_(keep)
+
+
+@contextmanager
+def one_batch(
+    networks: Iterable[nn.Module], ranks: Ranks, streams: Sequence[torch.Generator] | None
+) -> Iterator[None]:
+    """Within, networks see their input as a part of one batch that is spread over `ranks`.
+
+    Outside of it, for a picture that one rank translates by itself, they do not wait for the others.
+    """
+    layers = [layer for network in networks for layer in network.modules()]
+    norms = [layer for layer in layers if isinstance(layer, BatchNorm)]
+    dropouts = [layer for layer in layers if isinstance(layer, Dropout)]
+    try:
+        for norm in norms:
+            norm.ranks = ranks
+        for dropout in dropouts:
+            dropout.streams = streams
+        yield
+    finally:
+        for norm in norms:
+            norm.ranks = ALONE
+        for dropout in dropouts:
+            dropout.streams = None
 
 
 def norm_layer(kind: str, channels: int) -> nn.Module:
     """The normalisation `kind` ("batch", "instance" or "none") for `channels` channels."""
     if kind == "batch":
-        return nn.BatchNorm2d(channels)
+        return BatchNorm(channels)
     if kind == "instance":
         return nn.InstanceNorm2d(channels, affine=True)
     return nn.Identity()

@@ -50,19 +50,20 @@ def weight_seed(seed: int) -> int:
     return _stream(seed, _WEIGHTS, 0).integers(2**63).item()
 
 
-def dropout_seed(seed: int, step: int) -> int:
-    """Seed of the dropout masks of one step."""
-    return _stream(seed, _DROPOUT, step).integers(2**63).item()
+def dropout_seed(seed: int, step: int, place: int = 0) -> int:
+    """Seed of the dropout masks of one step, for the sample at `place` in the batch."""
+    return _stream(seed, _DROPOUT, step, *([place] if place else [])).integers(2**63).item()
 
 
 def batch_at(
-    step: int, data: PairArrays, settings: TrainingSettings, seed: int
+    step: int, data: PairArrays, settings: TrainingSettings, seed: int, places: range | None = None
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Source and target pictures of step `step`, jittered and mirrored alike (appendix 6.2).
 
-    Epochs are permutations without replacement; a batch may reach over the end of one.
+    Epochs are permutations without replacement; a batch may reach over the end of one. `places` picks a
+    part of the batch, whose pictures are as they would be in the whole.
 
-    Shapes: two arrays (batch_size, size_px, size_px, C).
+    Shapes: two arrays (batch_size, size_px, size_px, C), or as long as `places`.
     """
     total, load = data.source.shape[0], data.source.shape[1]
     rng = _stream(seed, _JITTER, step)
@@ -73,6 +74,8 @@ def batch_at(
         index = int(_order(seed, epoch, total)[place])
         top, left = (rng.integers(0, load - settings.size_px + 1, size=2)).tolist()
         flip = settings.mirror and bool(rng.integers(2))
+        if places is not None and slot not in places:  # its numbers are drawn, so that the others' stay
+            continue
         window = np.s_[index, top : top + settings.size_px, left : left + settings.size_px]
         for stored, out in ((data.source, sources), (data.target, targets)):
             crop = stored[window]
@@ -93,5 +96,5 @@ def _order(seed: int, epoch: int, total: int) -> NDArray[np.int64]:
     return _last_order[key]
 
 
-def _stream(seed: int, purpose: int, index: int) -> np.random.Generator:
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, purpose, index])))
+def _stream(seed: int, purpose: int, *index: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, purpose, *index])))

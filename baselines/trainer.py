@@ -14,8 +14,10 @@ from baselines.checked import DamagedFileError, load_checked, save_checked
 from baselines.discriminators import Discriminator, check_fits
 from baselines.engine import autocast, set_precision
 from baselines.generators import Generator
+from baselines.layers import one_batch
 from baselines.losses import adversarial_loss, discriminator_loss, l1_loss
 from baselines.pairs import PairArrays, batch_at, dropout_seed, to_tensor, weight_seed
+from baselines.parallel import ALONE, Ranks
 from baselines.settings import TrainingSettings
 from baselines.variants import Variant
 
@@ -67,16 +69,24 @@ class Trainer:
         variant, settings, seed: what is trained, and how.
         data: training pairs at `settings.load_size_px`.
         device: where.
+        ranks: the processes that train together; each takes its part of every batch.
 
     The state is weights, Adam's moments and the step counter; all else follows from (seed, step).
     """
 
     def __init__(
-        self, variant: Variant, settings: TrainingSettings, data: PairArrays, seed: int, device: torch.device
+        self,
+        variant: Variant,
+        settings: TrainingSettings,
+        data: PairArrays,
+        seed: int,
+        device: torch.device,
+        ranks: Ranks = ALONE,
     ) -> None:
         if data.source.shape[1] != settings.load_size_px:
             raise ValueError(f"expected pairs of {settings.load_size_px} px, found {data.source.shape[1]} px")
         self.variant, self.settings, self.data, self.seed, self.device = variant, settings, data, seed, device
+        self.ranks, self._places = ranks, ranks.share(settings.batch_size)
         channels = data.source.shape[3], data.target.shape[3]
         set_precision(settings.precision, device)
         with torch.random.fork_rng():
@@ -84,8 +94,10 @@ class Trainer:
             self.generator = build_generator(variant, settings, *channels).to(device).train()
             discriminator = build_discriminator(variant, settings, *channels)
         self.discriminator = None if discriminator is None else discriminator.to(device).train()
+        self._networks = [net for net in (self.generator, self.discriminator) if net is not None]
         self.generator_adam = self._adam(self.generator)
         self.discriminator_adam = None if self.discriminator is None else self._adam(self.discriminator)
+        self._streams = [torch.Generator(device) for _ in self._places]  # of dropout, one a sample
         self.steps_done = 0
         self.train_seconds = 0.0
         self.history: list[dict[str, float]] = []
@@ -98,7 +110,7 @@ class Trainer:
     ) -> Iterator[dict[str, float]]:
         """Train to the end, yielding a history entry at each multiple of `log_every` and at the last step.
 
-        Ends early, between two steps, once `stop` says so: `save` then keeps all there is.
+        Ends early, between two steps, once `stop` says so on any rank: `save` then keeps all there is.
 
         An entry holds the means of the losses since the one before: "step", "images_seen", "lr",
         "seconds" (training time so far), "data_wait" (share of it spent waiting for data), "loss_l1"
@@ -106,9 +118,15 @@ class Trainer:
 
         Raises:
             DivergedError: when a mean is not finite.
+            RanksApartError: when a step fails and there are several ranks.
         """
+        with self.ranks.together(but=DivergedError):
+            self._align()
+            yield from self._train(log_every, stop)
+
+    def _train(self, log_every: int, stop: Callable[[], bool]) -> Iterator[dict[str, float]]:
         started = time.perf_counter()
-        while self.steps_done < self.settings.steps and not stop():
+        while self.steps_done < self.settings.steps and not self.ranks.highest(stop()):
             self.step()
             if self.steps_done % log_every == 0 or self.steps_done == self.settings.steps:
                 entry = self._log_entry()  # waits for the device, so that the time below is whole
@@ -118,28 +136,52 @@ class Trainer:
                 entry["data_wait"] = self._wait_seconds / (now - started)
                 self._wait_seconds = 0.0
                 self.history.append(entry)
-                yield entry
+                try:
+                    yield entry
+                except GeneratorExit:  # whoever asked has ended early: so do the other ranks
+                    if self.steps_done < self.settings.steps:
+                        self.ranks.highest(True)
+                    raise
                 started = time.perf_counter()
         self.train_seconds += time.perf_counter() - started
+
+    def _align(self) -> None:
+        """Go on from where the first rank is."""
+        if self.ranks.world > 1:
+            state = self.ranks.from_first(self._tensors(), self._progress(), self.device)
+            if not self.ranks.first:
+                self._load(*state)
 
     def step(self) -> None:
         """One update of D and one of G on the batch of this step."""
         fetched = time.perf_counter()
         source, target = (
             to_tensor(pictures, self.device)
-            for pictures in batch_at(self.steps_done, self.data, self.settings, self.seed)
+            for pictures in batch_at(self.steps_done, self.data, self.settings, self.seed, self._places)
         )
         self._wait_seconds += time.perf_counter() - fetched
-        torch.manual_seed(dropout_seed(self.seed, self.steps_done))
         self._set_lr(self.settings.lr_at(self.steps_done))
-        with autocast(self.settings.precision, self.device):
-            prediction = self.generator(source)
         losses: dict[str, Tensor] = {}
-        if self.discriminator is not None:
-            losses["loss_d"] = self._update_discriminator(source, target, prediction.detach())
-        losses |= self._update_generator(source, target, prediction)
+        with one_batch(self._networks, self.ranks, self._dropout_streams()):
+            with autocast(self.settings.precision, self.device):
+                prediction = self.generator(source)
+            if self.discriminator is not None:
+                losses["loss_d"] = self._update_discriminator(source, target, prediction.detach())
+            losses |= self._update_generator(source, target, prediction)
         self._accumulate(losses)
         self.steps_done += 1
+
+    def _dropout_streams(self) -> list[torch.Generator] | None:
+        """This step's random numbers for dropout: a stream a sample, or torch's own for a batch of one.
+
+        Generators that stay and are seeded anew, as a CUDA graph needs them.
+        """
+        if self.settings.batch_size == 1:
+            torch.manual_seed(dropout_seed(self.seed, self.steps_done))
+            return None
+        for place, stream in zip(self._places, self._streams, strict=True):
+            stream.manual_seed(dropout_seed(self.seed, self.steps_done, place))
+        return self._streams
 
     def _update_discriminator(self, source: Tensor, target: Tensor, prediction: Tensor) -> Tensor:
         assert self.discriminator is not None
@@ -151,6 +193,7 @@ class Trainer:
             real, generated = self.discriminator(condition, target), self.discriminator(condition, prediction)
             loss = discriminator_loss(real, generated)
         loss.backward()  # type: ignore[no-untyped-call]
+        self.ranks.average_gradients(self.discriminator.parameters())
         self.discriminator_adam.step()
         return loss
 
@@ -169,6 +212,7 @@ class Trainer:
                 losses["loss_g_gan"] = adversarial_loss(self.discriminator(condition, prediction), real=True)
             total = total + self.variant.lambda_gan * losses["loss_g_gan"]
         total.backward()  # type: ignore[no-untyped-call]
+        self.ranks.average_gradients(self.generator.parameters())
         self.generator_adam.step()
         return losses
 
@@ -184,8 +228,8 @@ class Trainer:
                 adam.param_groups[0]["lr"] = lr
 
     def _accumulate(self, losses: dict[str, Tensor]) -> None:
-        for name, loss in losses.items():
-            value = loss.detach().float()
+        means = self.ranks.mean(torch.stack([loss.detach().float() for loss in losses.values()]))
+        for name, value in zip(losses, means, strict=True):
             self._sums[name] = self._sums[name] + value if name in self._sums else value
         self._summed += 1
 
@@ -207,6 +251,9 @@ class Trainer:
 
         `identity` names the run: `restore` refuses the state of another one.
         """
+        save_checked(path, self._tensors(), {"identity": identity, "progress": self._progress()})
+
+    def _tensors(self) -> dict[str, Tensor]:
         tensors = {f"generator.{name}": value for name, value in self.generator.state_dict().items()}
         tensors |= _adam_tensors("generator", self.generator_adam)
         if self.discriminator is not None and self.discriminator_adam is not None:
@@ -214,14 +261,16 @@ class Trainer:
                 f"discriminator.{name}": value for name, value in self.discriminator.state_dict().items()
             }
             tensors |= _adam_tensors("discriminator", self.discriminator_adam)
-        progress = {
+        return tensors
+
+    def _progress(self) -> dict[str, Any]:
+        return {
             "steps_done": self.steps_done,
             "train_seconds": self.train_seconds,
             "history": self.history,
             "sums": {name: total.item() for name, total in self._sums.items()},  # float32: exact in JSON
             "summed": self._summed,
         }
-        save_checked(path, tensors, {"identity": identity, "progress": progress})
 
     def restore(self, path: Path, identity: str) -> None:
         """Go on from a saved state; where that fails the trainer is of no use any more.
