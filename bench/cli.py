@@ -51,7 +51,7 @@ def cli(context: click.Context, debug: bool, plugin_files: tuple[str, ...]) -> N
 
     from bench import plugins
 
-    context.ensure_object(dict)["debug"] = debug
+    context.ensure_object(dict).update(debug=debug, plugins=tuple(map(Path, plugin_files)))
     for file in plugin_files:
         plugins.load_file(Path(file))
 

@@ -5,12 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 Advance = Callable[[int, str], None]  # done so far, a remark such as "loss_l1 0.12"
 _FIRST_LINE_SECONDS, _LINE_EVERY_SECONDS = 5.0, 30.0
+
+
+class Teller(Protocol):
+    """Whom work that is shared by all runs (decoding, training a judge) tells how far it is."""
+
+    def say(self, text: str) -> None:
+        """One line that stays."""
+        ...
+
+    def counter(self, title: str) -> Callable[[int, int], None]:
+        """A callback (done, total)."""
+        ...
 
 
 class Reporter:
@@ -85,9 +98,9 @@ class _Lines:
 
     def advance(self, done: int, total: int, remark: str) -> None:
         now = time.monotonic()
-        if self._reporter.console.is_terminal or now - self._said < self._wait:
+        if self._reporter.console.is_terminal or now - self._said < self._wait or done <= self._done:
             return
-        left = (now - self._said) / max(done - self._done, 1) * (total - done)  # at the rate of late
+        left = (now - self._said) / (done - self._done) * (total - done)  # at the rate of late
         self._done, self._said, self._wait = done, now, _LINE_EVERY_SECONDS
         self._reporter.say(f"{self._title}: {done}/{total}, {duration(left)} left  {remark}".rstrip())
 

@@ -16,7 +16,7 @@ from bench.data.datasets import Dataset
 from bench.data.types import SplitArrays
 from bench.metrics.base import ScoringContext
 from bench.output import write_gallery
-from bench.progress import Reporter, duration
+from bench.progress import Teller, duration
 from bench.records import GalleryFiles
 from bench.scorers.adapters import check_adapter, check_card, identity, is_adapter, open_adapter
 from bench.specs import DataSpec
@@ -60,7 +60,7 @@ class Workbench:
     cache: Path
     device: str
     choice: ScoringChoice
-    reporter: Reporter
+    reporter: Teller
     _splits: dict[tuple[str, int], SplitArrays] = field(default_factory=dict)
     _judges: dict[int, tuple[Any, str | None]] = field(default_factory=dict)
     _compared: dict[tuple[int, str], Any] = field(default_factory=dict)
@@ -225,7 +225,7 @@ def _releasing(split: SplitArrays, counter: Callable[[int, int], None]) -> Calla
     return count
 
 
-def announce(scorer: Any, count: int, device: str, reporter: Reporter) -> None:
+def announce(scorer: Any, count: int, device: str, reporter: Teller) -> None:
     """Say what judging a row of `count` pictures will take, where the judge can tell."""
     if hasattr(scorer, "seconds_per_picture"):
         seconds = scorer.seconds_per_picture()

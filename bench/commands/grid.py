@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.commands.launching import launcher_of, launcher_options
 from bench.commands.options import (
     Command,
     apply,
@@ -24,7 +25,7 @@ from bench.errors import RunFailedError, UsageError
 
 if TYPE_CHECKING:
     from bench.grid import GridRequest, Plan
-    from bench.launch import Until
+    from bench.launch import Ended, Until
     from bench.records import RunRecord
 
 
@@ -81,18 +82,20 @@ def grid_options(command: Command) -> Command:
 @grid_options
 @scoring_options
 @device_options
+@launcher_options
 @policy_options
 @out_option
 @click.option("--dry-run", is_flag=True, help="Show the runs, their parameters and the time; write nothing.")
 @click.pass_obj
 def run(obj: dict[str, Any], /, **options: Any) -> None:
     """Train, generate, score and report a grid of variants; what is finished is skipped."""
-    _execute(options, "score", debug=obj["debug"])
+    _execute(options, "score", obj)
 
 
 @click.command()
 @grid_options
 @device_options
+@launcher_options
 @policy_options
 @out_option
 @click.option("--dry-run", is_flag=True, help="Show the runs, their parameters and the time; write nothing.")
@@ -105,10 +108,10 @@ def train(obj: dict[str, Any], /, **options: Any) -> None:
         "inception_weights": None,
         "fid_protocol": "torch-fidelity",
     }
-    _execute({**options, **no_scoring}, "train", debug=obj["debug"])
+    _execute({**options, **no_scoring}, "train", obj)
 
 
-def _execute(options: dict[str, Any], until: Until, *, debug: bool) -> None:
+def _execute(options: dict[str, Any], until: Until, obj: dict[str, Any]) -> None:
     request = _request(options)
     device = choose_device(options["device"], options["threads"])
     from bench.grid import resolve
@@ -128,15 +131,30 @@ def _execute(options: dict[str, Any], until: Until, *, debug: bool) -> None:
     from bench.launch import Launch, run_grid
     from bench.progress import Reporter
 
+    launcher = launcher_of(options, device, sum(len(plan.runs) for plan in plans))
     with Reporter() as reporter:
-        launch = Launch(out, device, choice, command_line(), until, debug, policy=policy_of(options))
-        records = run_grid(plans, launch, reporter)
+        told = {"policy": policy_of(options), "plugins": obj["plugins"]}
+        launch = Launch(out, device, choice, command_line(), until, obj["debug"], **told)
+        outcomes = run_grid(plans, launch, reporter, launcher)
     if until == "score":
-        finish(out, records)
-    failed = [record for record in records if record.status != "finished"]
+        finish(out, records_of(out, outcomes))
+    check_outcomes(outcomes)
+
+
+def records_of(out: Path, outcomes: list[Ended]) -> list[RunRecord]:
+    """The records of a grid, read from its output."""
+    from bench.records import read_record, record_path
+
+    paths = [record_path(out, outcome.job) for outcome in outcomes]
+    return [read_record(path) for path in paths if path.is_file()]
+
+
+def check_outcomes(outcomes: list[Ended]) -> None:
+    """Raise RunFailedError if a row has failed."""
+    failed = [outcome for outcome in outcomes if not outcome.is_done]
     if failed:
         raise RunFailedError(
-            f"{len(failed)} of {len(records)} rows failed, the first: {failed[0].id}: {failed[0].error}; "
+            f"{len(failed)} of {len(outcomes)} rows failed, the first: {failed[0].job}: {failed[0].note}; "
             "the same command tries them again"
         )
 

@@ -15,7 +15,7 @@ from bench.commands.options import (
     names,
     scoring_options,
 )
-from bench.errors import RunFailedError, UsageError
+from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.data.types import DatasetCard
@@ -221,6 +221,7 @@ def _again(
     debug: bool,
 ) -> list[RunRecord]:
     """Take the runs in `output` through their stages up to `until`, without training any."""
+    from bench.commands.grid import check_outcomes, records_of
     from bench.grid import plans_of
     from bench.launch import Launch, run_grid
     from bench.output import check_writable
@@ -230,11 +231,9 @@ def _again(
     plans = plans_of(output, data_roots)
     with Reporter() as reporter:
         launch = Launch(output, device, choice, command_line(), until, debug, again=True)
-        records = run_grid(plans, launch, reporter)
-    failed = [record for record in records if record.status != "finished"]
-    if failed:
-        raise RunFailedError(f"{len(failed)} runs failed ({failed[0].id}: {failed[0].error})")
-    return records
+        outcomes = run_grid(plans, launch, reporter)
+    check_outcomes(outcomes)
+    return records_of(output, outcomes)
 
 
 @click.command()

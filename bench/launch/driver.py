@@ -1,0 +1,121 @@
+"""A grid from its plan to its outcomes: shared work once, then all runs, wherever they execute."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from bench.grid import Plan
+from bench.launch.board import Board
+from bench.launch.execute import Launcher, Runners
+from bench.launch.jobs import Ended, Event, Job, Launch, Observer
+from bench.launch.local import InProcess
+from bench.progress import Reporter
+from bench.resources import cache_dir
+from bench.runner import Runner, reference_rows
+from bench.scorers.adapters import is_adapter
+from bench.specs import RunSpec
+from bench.workbench import Workbench
+
+
+def run_grid(
+    plans: list[Plan],
+    launch: Launch,
+    reporter: Reporter,
+    launcher: Launcher | None = None,
+    observers: Sequence[Observer] = (),
+) -> list[Ended]:
+    """Execute all runs and reference rows of a grid.
+
+    Data is decoded, and so checked, before the first training; decoding, the judge and the reference rows
+    are done here, once, whatever executes the runs. Finished work is skipped.
+
+    Args:
+        launcher: where runs execute; this process, one after the other, by default.
+        observers: told every event of a run, after it has been shown: a run advanced, a run ended (its
+            record is in the output by then).
+
+    Returns:
+        what came of each run and, with `until="score"`, each reference row; the records are in the output.
+    """
+    runners = Runners(reporter)
+    outcomes: list[Ended] = []
+    for plan in plans:
+        bench = Workbench(plan.dataset, plan.data, cache_dir(), launch.device, launch.choice, reporter)
+        runners.add(plan.data, Runner(launch.out, bench, launch.command, launch.again, launch.policy))
+        _decode(plan, bench)
+    jobs = [job for plan in plans for job in _jobs(plan, launch)]
+    if launch.until == "score":
+        for plan in plans:
+            outcomes += _references(runners.of_data(plan.data), plan, reporter, launch.debug)
+    for line in dict.fromkeys(line for plan in plans for line in same_runs(plan.runs)):
+        reporter.say(line)
+    with Board(jobs, reporter) as board:  # from here on, so that its time left means something
+
+        def notify(event: Event) -> None:
+            board.notify(event)
+            for observe in observers:
+                observe(event)
+            if isinstance(event, Ended):
+                outcomes.append(event)
+
+        waiting = list(_unfinished(jobs, runners, notify))
+        _train_judges(waiting, runners)
+        (launcher or InProcess()).run(waiting, runners, notify)
+    return outcomes
+
+
+def same_runs(specs: list[RunSpec]) -> list[str]:
+    """What to tell about variants that are one run at their size."""
+    lines = [
+        f"{other} at {spec.training.size_px} px is the same run as {spec.label}"
+        for spec in specs
+        for other in spec.also
+    ]
+    return list(dict.fromkeys(lines))
+
+
+def _jobs(plan: Plan, launch: Launch) -> Iterator[Job]:
+    for number, spec in enumerate(plan.runs, start=1):
+        title = f"{spec.label} seed {spec.seed} ({number}/{len(plan.runs)})"
+        yield Job(spec, title, plan.dataset.root, launch)
+
+
+def _unfinished(jobs: Sequence[Job], runners: Runners, notify: Observer) -> Iterator[Job]:
+    """The jobs that have work left; the end of the others is told."""
+    for job in jobs:
+        if job.launch.until == "score" and runners.of(job).is_finished(job.spec):
+            notify(Ended(job.id, "finished", "finished before, skipped"))
+        else:
+            yield job
+
+
+def _train_judges(jobs: Sequence[Job], runners: Runners) -> None:
+    """Have every judge that is trained here in the cache before several processes want it."""
+    wanted = {(job.spec.data, job.spec.training.size_px) for job in jobs if job.launch.until == "score"}
+    for data, size_px in sorted(wanted, key=str):
+        bench = runners.of_data(data).bench
+        if not is_adapter(bench.choice.scorer):
+            with suppress(Exception):  # then each run says so in its record
+                bench.judge(size_px)
+
+
+def _references(runner: Runner, plan: Plan, reporter: Reporter, debug: bool) -> Iterator[Ended]:
+    for row, size_px in reference_rows(plan.runs):
+        title = f"reference row '{row}' at {size_px} px"
+        try:
+            with reporter.task(f"{title}  score", plan.data.test_n) as advance:
+                record = runner.reference(row, size_px, advance)
+        except Exception as error:  # as for runs: the others go on
+            if debug:
+                reporter.say(traceback.format_exc())
+            record = runner.reference_failed(row, size_px, error)
+            reporter.say(f"{title}: {record.status}: {record.error}")
+        yield Ended(record.id, record.status, str(record.error or "done"))
+
+
+def _decode(plan: Plan, bench: Workbench) -> None:
+    for training in {spec.training.size_px: spec.training for spec in plan.runs}.values():
+        bench.train(training.load_size_px)
+        bench.test(training.size_px)

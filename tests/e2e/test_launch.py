@@ -1,0 +1,140 @@
+"""Worker processes: the results of one process, whatever dies on the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench.cli import invoke
+from bench.records import RunRecord, read_records
+
+VARIANTS = ("l1", "gan", "l1+cgan")
+GRID = [
+    "run", "--variants", ",".join(VARIANTS), "--steps", "20", "--dataset", "toycity", "--size", "32",
+    "--base-filters", "8", "--device", "cpu", "--threads", "1", "--train-limit", "40", "--test-limit", "6",
+    "--metrics", "ssim,hf_ratio", "--scorer", "none",
+]  # fmt: skip
+
+# Loaded by the driver and its workers; acts in the workers alone, once for each file that it leaves.
+FAULT = """
+import os, signal, sys
+from pathlib import Path
+from baselines.trainer import Trainer
+
+marks, variant, times, action = Path({marks!r}), {variant!r}, {times}, {action!r}
+step = Trainer.step
+
+def faulty(self):
+    step(self)
+    done = len(list(marks.glob(variant + "-*")))
+    if self.variant.name == variant and self.steps_done == 17 and done < times:
+        (marks / f"{{variant}}-{{done}}").write_text(str(os.getpid()))
+        whom = os.getpid() if action == "worker" else os.getppid()
+        os.kill(whom, signal.SIGKILL if action in ("worker", "driver") else getattr(signal, action))
+
+if getattr(sys.modules["__main__"].__spec__, "name", "") == "bench.launch.worker":
+    Trainer.step = faulty
+"""
+
+
+@pytest.fixture
+def fault(tmp_path: Path):  # type: ignore[no-untyped-def]
+    """`fault(variant, times, action)`: the plugin options, and the folder of the marks that it leaves."""
+
+    def write(variant: str, times: int, action: str) -> list[str]:
+        marks = tmp_path / "marks"
+        marks.mkdir(exist_ok=True)
+        file = tmp_path / f"fault-{variant}.py"
+        file.write_text(FAULT.format(marks=str(marks), variant=variant, times=times, action=action))
+        return ["--plugin", str(file)]
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The grid in one process."""
+    out = tmp_path_factory.mktemp("alone") / "out"
+    assert invoke([*GRID, "--out", str(out)]) == 0
+    return out
+
+
+def by_label(out: Path) -> dict[str, RunRecord]:
+    return {record.label: record for record in read_records(out)}
+
+
+def assert_same_run(out: Path, alone: Path, label: str) -> None:
+    """Weights, predictions, values and those of every picture: bit for bit."""
+    record, wanted = by_label(out)[label], by_label(alone)[label]
+    assert record.results == wanted.results
+    assert record.environment["threads"] == 1
+    assert record.details["predictions"] == wanted.details["predictions"]
+    table = f"records/{record.id}.parquet"
+    pd.testing.assert_frame_equal(pd.read_parquet(out / table), pd.read_parquet(alone / table))
+    weights = f"runs/{record.id}/checkpoint.safetensors"
+    assert (out / weights).read_bytes() == (alone / weights).read_bytes()
+
+
+def test_workers_give_the_results_of_one_process_and_death_costs_one_run(
+    alone: Path, tmp_path: Path, fault, capfd: pytest.CaptureFixture[str]
+) -> None:  # type: ignore[no-untyped-def]
+    out = tmp_path / "out"
+    faults = [*fault("l1", 2, "worker"), *fault("gan", 1, "worker")]  # beyond the one retry; within it
+    assert invoke([*faults, *GRID, "--jobs", "2", "--out", str(out)]) == 4
+    said = capfd.readouterr().err
+    assert said.count("it is tried again after the others") == 2
+    assert "1 of 6 rows failed" in said
+    failed = by_label(out)["l1"]
+    assert failed.status == "failed"
+    assert failed.error == "worker died of signal 9 (out of memory?), 2 times"
+    assert_same_run(out, alone, "gan")
+    assert_same_run(out, alone, "l1+cgan")
+    assert invoke([*GRID, "--jobs", "2", "--out", str(out)]) == 0
+    assert_same_run(out, alone, "l1")
+
+
+@pytest.mark.parametrize(("name", "exit_code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_ends_all_workers_with_their_state_saved(
+    name: str, exit_code: int, alone: Path, tmp_path: Path, fault
+) -> None:  # type: ignore[no-untyped-def]
+    out = tmp_path / "out"
+    grid = [*GRID, "--jobs", "2", "--out", str(out)]
+    assert invoke([*fault("l1+cgan", 1, name), *grid]) == exit_code
+    assert not is_alive(int((tmp_path / "marks" / "l1+cgan-0").read_text()))
+    assert list(out.glob("runs/*l1+cgan*/state*"))
+    assert invoke(grid) == 0
+    assert_same_run(out, alone, "l1+cgan")
+
+
+def test_workers_leave_when_their_driver_is_killed(tmp_path: Path, fault) -> None:  # type: ignore[no-untyped-def]
+    out = tmp_path / "out"
+    command = [*fault("l1+cgan", 1, "driver"), *GRID, "--jobs", "2", "--out", str(out)]
+    done = subprocess.run([sys.executable, "-m", "bench", *command], capture_output=True, timeout=120)
+    assert done.returncode == -signal.SIGKILL
+    worker = int((tmp_path / "marks" / "l1+cgan-0").read_text())
+    until = time.monotonic() + 20
+    while is_alive(worker) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not is_alive(worker)
+    assert list(out.glob("runs/*l1+cgan*/state*"))
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.parametrize("bad", ["0", "-1", "two", "1.5", "9999"])
+def test_odd_numbers_of_jobs_are_refused(bad: str, tmp_path: Path) -> None:
+    assert invoke([*GRID, "--jobs", bad, "--out", str(tmp_path / "out")]) == 2
+    assert not (tmp_path / "out").exists()
