@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from queue import SimpleQueue
 from typing import BinaryIO
 
@@ -84,15 +84,21 @@ def _read(source: BinaryIO, jobs: SimpleQueue[bytes | None], idle: threading.Eve
     if idle.is_set():
         jobs.put(None)
     else:
-        os.kill(os.getpid(), signal.SIGTERM)
+        _leave()
 
 
 def _tell(channel: BinaryIO, event: Event) -> None:
     try:
         channel.write(encode(event))
         channel.flush()
-    except BrokenPipeError:  # the driver is gone
-        os.kill(os.getpid(), signal.SIGTERM)
+    except BrokenPipeError:
+        _leave()
+
+
+@cache
+def _leave() -> None:
+    """The driver is gone: save the state of the run in hand and end. Once, as a second signal would not wait."""
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":
