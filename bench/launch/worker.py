@@ -97,7 +97,7 @@ def _tell(channel: BinaryIO, event: Event) -> None:
 
 @cache
 def _leave() -> None:
-    """The driver is gone: save the state of the run in hand and end. Once, as a second signal would not wait."""
+    """The driver is gone: save the state of the run in hand and end. Once: a second signal does not wait."""
     os.kill(os.getpid(), signal.SIGTERM)
 
 
