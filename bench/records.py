@@ -81,7 +81,8 @@ class RunRecord:
         spec: `RunSpec.to_dict()` for a run, `{"data": ..., "training": {"size_px": ...}, "row": ...}` else.
         results: metric key -> result.
         details: curves and tables behind the numbers, JSON only: `per_class_iou` {class: float | None},
-            `spectrum` {"frequency": [...], "ratio": [...]}, `lab_histograms` {...}, `scorer` {...}.
+            `spectrum` {"frequency": [...], "ratio": [...]}, `lab_histograms` {...}, `scorer` {...},
+            `sample_curve` {metric: curve} as `bench.metrics.sample_curve` has it.
         history: training curve, one entry a log point: {"step": int, "images_seen": int, "loss": float, ...}.
         timings: seconds by stage: "train", "generate", "score", and "seconds_per_step".
         environment: commit, dirty, versions, device, threads.
@@ -204,6 +205,9 @@ _PLAIN = _Leaf(
     "a finite value", lambda v: not isinstance(v, int | float) or isinstance(v, bool) or is_number(v)
 )
 _CURVE = {"edges": [_NUMBER], "prediction": [_NUMBER], "target": [_NUMBER]}
+_SAMPLES = {
+    "n": [_WHOLE], "value": [_NUMBER], "low": [_OrNull(_NUMBER)], "high": [_OrNull(_NUMBER)],
+}  # fmt: skip
 _HELD_OUT = {"pixel_acc?": _OrNull(_NUMBER), "class_iou?": _OrNull(_NUMBER)}
 _ANY = object()  # whatever JSON can hold, but for NaN and infinity
 
@@ -246,6 +250,7 @@ _RECORD = {
         "per_class_iou?": _OrNull({"*": _OrNull(_NUMBER)}),
         "spectrum?": _OrNull({"frequency": [_NUMBER], "ratio": [_OrNull(_NUMBER)]}),
         "lab_histograms?": _OrNull({"*": _CURVE}),
+        "sample_curve?": _OrNull({"*": _SAMPLES}),
         "scorer?": _OrNull({"held_out?": _OrNull(_HELD_OUT)}),
         "scoring?": _OrNull({"metrics": [_TEXT]}),
         "data?": _OrNull({"void_share?": _OrNull(_NUMBER)}),
@@ -296,6 +301,9 @@ def _from_json(raw: dict[str, Any]) -> RunRecord:
         sides = len(curve["edges"]) - 1
         if not sides == len(curve["prediction"]) == len(curve["target"]):
             raise ValueError(f"details.lab_histograms.{name}.edges: expected one more than there are bins")
+    for name, curve in (raw.get("details", {}).get("sample_curve") or {}).items():
+        if len({len(curve[column]) for column in _SAMPLES}) != 1:
+            raise ValueError(f"details.sample_curve.{name}: expected columns of one length")
     results = {}
     for name, entry in raw.pop("results").items():
         interval = entry.pop("interval")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.metrics.sample_curve import joined
 from bench.records import RunRecord
 
 
@@ -29,7 +30,7 @@ def merged(
     results = {**now.results, **before.results, **measured}
     asked = [set(record.details["scoring"]["metrics"]) for record in (before, now)]
     scoring = {**now.details["scoring"], "metrics": sorted(asked[0] | asked[1]) if all(asked) else []}
-    details = {**before.details, **now.details, "scoring": scoring}
+    details = {**joined(before.details, now.details), "scoring": scoring}
     if table_before is not None and list(table_before["name"]) == list(table["name"]):
         kept = [column for column in table_before if column not in table]
         for column in kept:

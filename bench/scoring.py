@@ -21,6 +21,7 @@ from bench.data.types import SplitArrays
 from bench.errors import UsageError, unknown_name
 from bench.metrics.base import Batch, Metric, MetricOutput, ScoringContext
 from bench.metrics.catalogue import CATALOGUE
+from bench.metrics.sample_curve import joined
 from bench.pictures import to_rgb8
 from bench.progress import Advance
 
@@ -81,7 +82,7 @@ def score(
         output = metric.compute()
         merged.results += [result for result in output.results if not wanted or result.name in wanted]
         merged.per_image |= output.per_image
-        merged.details |= output.details
+        merged.details = joined(merged.details, output.details)
     table = pd.DataFrame({"name": list(test.names), **{k: list(v) for k, v in merged.per_image.items()}})
     return merged, table
 

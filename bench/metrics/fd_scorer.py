@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 from bench.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.metrics.catalogue import PSEUDO
 from bench.metrics.common import measured
-from bench.metrics.features import FeatureComparison, few_pictures
+from bench.metrics.features import FeatureComparison, few_pictures, frechet_curve
 from bench.metrics.influence import frechet_estimate
+from bench.metrics.sample_curve import detail
 
 
 class FdScorerMetric:
@@ -47,5 +48,8 @@ class FdScorerMetric:
         return MetricOutput(
             [measured("fd_scorer", found.value, n, protocol, interval=found.interval)],
             pseudo,
-            {"fd_scorer": {"caution": few_pictures(n, prediction.shape[1])}},
+            {
+                "fd_scorer": {"caution": few_pictures(n, prediction.shape[1])},
+                **detail(fd_scorer=frechet_curve(prediction, reference, found.value)),
+            },
         )

@@ -24,11 +24,14 @@ from bench.errors import UsageError
 from bench.files import atomic_path
 from bench.metrics.base import Batch, ScoringContext
 from bench.metrics.common import NO_PICTURES, stand_ins
+from bench.metrics.frechet import frechet_distance, gaussian, kernel_distance
+from bench.metrics.sample_curve import Curve, sample_curve
 from bench.pictures import to_rgb8
 
 Extract = Callable[[Tensor], Tensor]
 Features = NDArray[np.float32]
 CHUNK = 16
+_CURVE_SUBSETS = 5  # of a kernel distance over more than a thousand pictures; a subset costs 0.2 s
 
 
 class FeatureComparison:
@@ -128,6 +131,28 @@ class FeatureComparison:
         with atomic_path(path) as temporary:
             np.savez(temporary, features=made)
         return made
+
+
+def frechet_curve(a: Features, b: Features, value: float) -> Curve | None:
+    """The Fréchet distance of (N, D) and (M, D) features at fewer pictures; None where they are no pairs."""
+    if len(a) != len(b):
+        return None
+    dear = len(a) > a.shape[1]  # from there on a distance costs as much as D^3, whatever the subset
+    return sample_curve(
+        len(a),
+        lambda places: frechet_distance(gaussian(a[places]), gaussian(b[places])),
+        value,
+        subsets=2 if dear else 8,
+    )
+
+
+def kernel_curve(a: Features, b: Features, value: float) -> Curve | None:
+    """The kernel distance at fewer pictures, as `frechet_curve`."""
+    if len(a) != len(b):
+        return None
+    return sample_curve(
+        len(a), lambda places: kernel_distance(a[places], b[places], subsets=_CURVE_SUBSETS).value, value
+    )
 
 
 def few_pictures(n: int, dim: int) -> str | None:

@@ -13,10 +13,11 @@ from bench.files import sha256_file
 from bench.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.metrics.catalogue import PSEUDO
 from bench.metrics.common import measured
-from bench.metrics.features import FeatureComparison, few_pictures
+from bench.metrics.features import FeatureComparison, few_pictures, frechet_curve, kernel_curve
 from bench.metrics.frechet import KID_SEED, KID_SUBSET_SIZE, KID_SUBSETS
 from bench.metrics.influence import frechet_estimate, kernel_estimate
 from bench.metrics.preparation import preparation
+from bench.metrics.sample_curve import detail
 
 
 class FidMetric:
@@ -84,5 +85,9 @@ class FidMetric:
         details = {
             "fid": {"caution": few_pictures(self._seen, prediction.shape[1])},
             "kid": {"std": distance.std, "subsets": distance.subsets, "subset_size": distance.subset_size},
+            **detail(
+                fid=frechet_curve(prediction, reference, fid.value),
+                kid=kernel_curve(prediction, reference, distance.value),
+            ),
         }
         return MetricOutput(results, columns, details)

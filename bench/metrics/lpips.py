@@ -23,6 +23,7 @@ from bench.data.fetch import inception_hash as file_hash
 from bench.errors import UsageError
 from bench.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.metrics.common import NO_PICTURES, WITH_THEMSELVES, measured
+from bench.metrics.sample_curve import detail, mean_curve
 from bench.stats import bootstrap_mean
 
 ALEXNET_URL = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
@@ -177,4 +178,4 @@ class LpipsMetric:
         result = measured(
             "lpips", float(values.mean()), self._n, self._protocol, interval=bootstrap_mean(values)
         )
-        return MetricOutput([result], per_image={"lpips": values})
+        return MetricOutput([result], {"lpips": values}, detail(lpips=mean_curve(values, result.value)))

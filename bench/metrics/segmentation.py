@@ -17,6 +17,7 @@ from bench.data.palette import nearest_class
 from bench.data.types import VOID
 from bench.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.metrics.catalogue import goal_of
+from bench.metrics.sample_curve import detail, sample_curve
 from bench.records import MetricResult
 from bench.stats import bootstrap_sum
 
@@ -266,6 +267,17 @@ class SegmentationMetric:
                 info.name: None if np.isnan(value) else float(value)
                 for info, value in zip(self._classes, values, strict=True)
             }
+        details |= self._sample_curve(family)
         if family == "fcn":
             details["scorer"] = dict(getattr(self._context.scorer, "meta", self._context.scorer.protocol))
         return details
+
+    def _sample_curve(self, family: str) -> dict[str, Any]:
+        """Class IoU over fewer pictures: it is of summed matrices, and rare classes need many pictures."""
+        stack, policy = np.stack(self._matrices), self._policy(family)
+
+        def class_iou(places: NDArray[np.int64]) -> float:
+            return float(scores_from_confusion(stack[places].sum(0), policy)[2])
+
+        curve = sample_curve(len(stack), class_iou, class_iou(np.arange(len(stack))))
+        return detail(**{f"{family}_class_iou": curve})

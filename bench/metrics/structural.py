@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from bench.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.metrics.common import NO_PICTURES, WITH_THEMSELVES, measured
+from bench.metrics.sample_curve import detail, mean_curve
 from bench.stats import bootstrap_mean
 
 PSNR_CAP = 100.0
@@ -133,4 +134,5 @@ class StructuralMetric:
             )
             for key, values in columns.items()
         ]
-        return MetricOutput(results, per_image=dict(columns))
+        curves = {r.name: mean_curve(columns[r.name], r.value) for r in results if r.name != "psnr"}
+        return MetricOutput(results, per_image=dict(columns), details=detail(**curves))
