@@ -9,21 +9,25 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from bench.report.colours import DASHES
+from bench.report.colours import Look, Looks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from bench.report.frame import Section
+
 INK, MUTED, RULE, REFERENCE = "#1b1b1c", "#6b6b6c", "#d4d4d5", "#4c4c4d"
 _VARIABLES = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", REFERENCE: "var(--ink)"}
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
+    "pdf.fonttype": 42,
     "svg.hashsalt": "pix2pix-bench",
     "text.parse_math": False,  # a variant may be called "$x"
     "axes.unicode_minus": True,
@@ -47,8 +51,25 @@ _STYLE: dict[str, Any] = {
     "grid.color": RULE,
     "legend.frameon": False,
 }
+MAX_ROWS, MAX_LINES = 24, 12  # rows and lines that a figure holds legibly
 
-Colours = Mapping[str, str]
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure before it is written.
+
+    Attributes:
+        figure: drawn under `style()`.
+        key: file-name-safe, unique in the report.
+        title, caption: as the page prints them.
+        alt: what it shows, for those who cannot see it.
+    """
+
+    figure: Figure
+    key: str
+    title: str
+    caption: str
+    alt: str
 
 
 @dataclass(frozen=True)
@@ -56,12 +77,11 @@ class Plot:
     """A finished figure.
 
     Attributes:
-        key: file-name-safe, unique in the report.
-        title, caption: as the page prints them.
-        alt: what it shows, for those who cannot see it.
+        key, title, caption, alt: those of the drawing.
         svg: an `<svg>` element.
         png: the same on white, 150 dpi.
         width_px: natural width on the page.
+        pdf: the same for print, text as text; None where it was not asked for.
     """
 
     key: str
@@ -71,6 +91,7 @@ class Plot:
     svg: str
     png: bytes
     width_px: int
+    pdf: bytes | None = None
 
 
 @contextmanager
@@ -87,41 +108,90 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(max(width, 2.5), max(height, 1.6)), layout="constrained")
 
 
-def plain(text: str) -> str:
-    """Text as matplotlib takes it: printable, and not so long that it pushes the axes out."""
+def plain(text: str, longest: int = 36) -> str:
+    """Text as matplotlib takes it: printable, and not so long that it pushes the axes out.
+
+    What is left out is in the middle: names of one sweep differ at their ends.
+    """
     shown = "".join(c if c.isprintable() else " " for c in text)
-    return shown if len(shown) <= 36 else f"{shown[:35]}…"
+    if len(shown) <= longest:
+        return shown
+    tail = (longest - 1) * 2 // 5
+    return f"{shown[: longest - 1 - tail]}…{shown[-tail:]}"
 
 
-def dashes_of(labels: list[str], colours: Colours) -> dict[str, Any]:
-    """Dash patterns: plain, but for labels whose colour another one has already."""
-    seen: dict[str, int] = {}
-    chosen = {}
-    for label in labels:
-        turn = seen[colours[label]] = seen.get(colours[label], -1) + 1
-        chosen[label] = DASHES[turn % len(DASHES)]
-    return chosen
+def panels(
+    count: int, width: float, height: float, across: int = 3, **shared: Any
+) -> tuple[Figure, list[Axes]]:
+    """A figure of small multiples, `width` x `height` inches each, and its `count` axes."""
+    across = 2 if count == 4 else min(across, count)
+    down = math.ceil(count / across)
+    figure = new_figure(across * width, down * height + 0.4)
+    axes: list[Axes] = list(figure.subplots(down, across, squeeze=False, **shared).ravel())
+    for ax in axes[count:]:
+        ax.remove()
+    return figure, axes[:count]
 
 
-def linestyle(dash: Any) -> Any:
-    return (0, dash) if dash else "-"
+def far_off(real: list[str]) -> str:
+    """What a caption says of values of the real row that are not `near`."""
+    return f" Real pictures, far off: {', '.join(real)}." if real else ""
+
+
+def rows_cut(section: Section, most: int) -> str:
+    """What a caption says where not all rows are drawn."""
+    count = len(section.rows)
+    return f" The first {most} of {count} rows." if count > most else ""
+
+
+def trace(ax: Axes, x: Any, y: Any, look: Look, turn: int = 0, **more: Any) -> None:
+    """A line in its look; on long ones only some points are marked, at other places for each `turn`."""
+    every = None if len(x) <= 8 else (turn * 3 % max(1, len(x) // 6), max(1, len(x) // 6))
+    ax.plot(
+        x, y, **{
+            "color": look.colour, "linestyle": look.linestyle, "marker": look.marker, "markevery": every,
+            "linewidth": 1.5, "markersize": 4, "markeredgewidth": 0, **more,
+        },
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Sign:
+    """An entry of a legend that stands for no variant."""
+
+    name: str
+    style: Mapping[str, Any]
+
+
+TARGET_SIGN = Sign("target", {"color": REFERENCE, "linewidth": 2.4})
+REAL_SIGN = Sign("real", {"color": REFERENCE, "linewidth": 1, "linestyle": (0, (4, 3))})
 
 
 def legend(
-    figure: Figure, labels: list[str], colours: Colours, dashes: Mapping[str, Any], target: bool = False
+    figure: Figure, labels: Iterable[str], looks: Looks, signs: Iterable[Sign] = (), lines: bool = True
 ) -> None:
+    """The variants' looks and other signs above the axes; without `lines` markers alone."""
     from matplotlib.lines import Line2D
 
-    entries = [(plain(label), colours[label], 1.8, linestyle(dashes[label])) for label in labels]
-    if target:
-        entries.insert(0, ("target", REFERENCE, 2.4, "-"))
-    handles = [Line2D([], [], color=c, linewidth=w, linestyle=s) for _, c, w, s in entries]
-    names = [
-        f"\u2009{name}" if name.startswith("_") else name for name, *_ in entries
-    ]  # "_x" would be hidden
+    entries = [
+        (plain(label), {
+            "color": look.colour, "linewidth": 1.6 if lines else 0, "linestyle": look.linestyle,
+            "marker": look.marker, "markersize": 4.5 if lines else 6.5, "markeredgewidth": 0,
+        })
+        for label, look in ((label, looks[label]) for label in labels)
+    ]  # fmt: skip
+    entries += [(sign.name, dict(sign.style)) for sign in signs]
+    handles = [Line2D([], [], **cast(Any, held)) for _, held in entries]
+    names = [f"\u2009{name}" if name.startswith("_") else name for name, _ in entries]  # "_x": hidden
     across = max(1, min(len(names), int(figure.get_figwidth() * 11 // (max(map(len, names)) + 6))))
     figure.set_figheight(figure.get_figheight() + 0.19 * (math.ceil(len(names) / across) - 1))
-    figure.legend(handles, names, loc="outside upper left", ncols=across, handlelength=2, columnspacing=1.4)
+    figure.legend(handles, names, loc="outside upper left", ncols=across, handlelength=2.6, columnspacing=1.4)
+
+
+def near(limits: tuple[float, float], value: float) -> bool:
+    """Whether a value lies within one span of what the variants take up: farther off it would squash them."""
+    span = limits[1] - limits[0]
+    return limits[0] - span <= value <= limits[1] + span
 
 
 def plain_log_ticks(ax: Axes) -> None:
@@ -145,12 +215,20 @@ def short_ticks(ax: Axes) -> None:
     ax.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
-def finish(figure: Figure, key: str, title: str, caption: str, alt: str) -> Plot:
-    picture, drawing = io.BytesIO(), io.StringIO()
-    figure.savefig(picture, format="png", dpi=150, facecolor="white", metadata={"Software": None})
-    figure.savefig(drawing, format="svg", transparent=True, metadata={"Date": None})
-    width = round(figure.get_figwidth() * 96)
-    return Plot(key, title, caption, alt, _inline(drawing.getvalue(), key), picture.getvalue(), width)
+def finish(drawing: Drawing, pdf: bool = False) -> Plot:
+    """Write a drawing as SVG, PNG and, where asked for, PDF."""
+    figure, key = drawing.figure, drawing.key
+    picture, vector, printed = io.BytesIO(), io.StringIO(), io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a browser has other fonts
+        figure.savefig(picture, format="png", dpi=150, facecolor="white", metadata={"Software": None})
+        figure.savefig(vector, format="svg", transparent=True, metadata={"Date": None})
+        if pdf:
+            figure.savefig(printed, format="pdf", metadata={"CreationDate": None})
+    return Plot(
+        key, drawing.title, drawing.caption, drawing.alt, _inline(vector.getvalue(), key), picture.getvalue(),
+        round(figure.get_figwidth() * 96), printed.getvalue() or None,
+    )  # fmt: skip
 
 
 def _inline(svg: str, key: str) -> str:

@@ -258,7 +258,7 @@ def _move(temporary: Path, destination: Path, figures: list[str]) -> ReportFiles
     folder.mkdir(parents=True, exist_ok=True)
     old = destination / "report.md"
     before = (
-        re.findall(r"\]\(figures/(s\d+-[a-z]+\.png)\)", old.read_text(encoding="utf-8"))
+        re.findall(r"\]\(figures/(s\d+-[\w-]+\.png)\)", old.read_text(encoding="utf-8"))
         if old.is_file()
         else []
     )

@@ -131,11 +131,11 @@ def _run_rows(entries: list[Entry]) -> list[Row]:
     """One row a label and training; equal labels are told apart by what differs in their specs."""
     by_label: dict[str, dict[str, list[Entry]]] = {}
     for entry in entries:
-        settings = json.dumps(_settings(entry.record), sort_keys=True, default=str)
+        settings = json.dumps(settings_of(entry.record), sort_keys=True, default=str)
         by_label.setdefault(entry.record.label, {}).setdefault(settings, []).append(entry)
     rows = []
     for label, groups in by_label.items():
-        differing = differing_fields([_settings(members[0].record) for members in groups.values()])
+        differing = differing_fields([settings_of(members[0].record) for members in groups.values()])
         for position, members in enumerate(groups.values()):
             said = ", ".join(f"{name}={values[position]}" for name, values in differing.items())
             members.sort(key=lambda entry: entry.record.seed or 0)
@@ -143,7 +143,7 @@ def _run_rows(entries: list[Entry]) -> list[Row]:
     return sorted(rows, key=lambda row: _canonical_position(row.variant))
 
 
-def _settings(record: RunRecord) -> dict[str, Any]:
+def settings_of(record: RunRecord) -> dict[str, Any]:
     """What makes two runs of one label different systems: all of the spec but seed, names and test data."""
     variant = {k: v for k, v in record.spec.get("variant", {}).items() if k not in ("name", "source")}
     data = record.spec["data"]

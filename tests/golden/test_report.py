@@ -63,7 +63,7 @@ def test_files_are_there(city: tuple[Path, ReportFiles]) -> None:
         "differences.csv",
         "figures",
     }
-    kinds = {"metrics", "training", "classes", "spectrum", "colours", "gallery"}
+    kinds = {"metrics", "tradeoff", "training", "classes", "spectrum", "colours", "gallery"}
     assert {p.name for p in files.figures} == {f"s1-{kind}.png" for kind in kinds}
     assert all(p.read_bytes()[:4] == b"\x89PNG" for p in files.figures)
     assert not list(out.glob(".partial-*"))

@@ -1,0 +1,83 @@
+"""Metrics by variant: a bar, its interval, a dot a seed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from bench.report.colours import Looks
+from bench.report.drawing import INK, MAX_ROWS, MUTED, REFERENCE, Drawing, panels, plain, rows_cut
+from bench.report.frame import Column, Row, Section
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def metric_bars(section: Section, looks: Looks) -> Drawing | None:
+    """Small multiples: a bar a variant, its interval, a dot a seed, and the real pictures as a line."""
+    import seaborn as sns
+
+    rows = section.rows[:MAX_ROWS]
+    columns = [c for c in section.columns if any(row.cells[c.id].mean is not None for row in rows)]
+    if not rows or not columns:
+        return None
+    names = [row.label for row in rows]
+    figure, axes = panels(len(columns), 2.35, 0.72 + 0.24 * len(rows), sharey=True)
+    figure.set_figwidth(figure.get_figwidth() + min(2.6, 0.075 * max(map(len, names))))
+    palette = {label: look.colour for label, look in looks.items()}
+    for ax, column in zip(axes, columns, strict=True):
+        means = pd.DataFrame({"variant": names, "value": [row.cells[column.id].mean for row in rows]})
+        sns.barplot(
+            means, x="value", y="variant", hue="variant", order=names, palette=palette,
+            errorbar=None, legend=False, saturation=1, width=0.66, ax=ax,
+        )  # fmt: skip
+        _seed_dots(ax, rows, column)
+        _reference_lines(ax, section, column)
+        ax.set(xlabel="", ylabel="", title=f"{plain(column.title)} {column.arrow}")
+        ax.tick_params(axis="y", length=0)
+        ax.set_yticks(range(len(names)), [plain(name) for name in names])
+    seeds = max(len(row.seeds) for row in section.rows)
+    dots = " Dots: single seeds." if seeds > 1 else ""
+    caption = (
+        f"Bars: {'means over seeds' if seeds > 1 else 'values'}; thin lines: 95 % intervals over test "
+        f"images, where there are any.{dots}{_lines_said(section, columns)} "
+        f"The arrow says which way is better.{rows_cut(section, MAX_ROWS)}"
+    )
+    alt = "; ".join(f"{c.title}: {_said(rows, c)}" for c in columns)
+    return Drawing(figure, f"{section.id}-metrics", "Metrics by variant", caption, f"Bar charts. {alt}")
+
+
+def _seed_dots(ax: Axes, rows: list[Row], column: Column) -> None:
+    for position, row in enumerate(rows):
+        cell = row.cells[column.id]
+        if cell.mean is not None and cell.interval is not None:
+            ax.plot(cell.interval, [position] * 2, color=INK, linewidth=1.2, solid_capstyle="butt", zorder=3)
+        if len(cell.values) > 1:
+            spread = np.linspace(-0.14, 0.14, len(cell.values))
+            ax.plot(
+                cell.values, position + spread, linestyle="", marker="o", markersize=3.4,
+                markerfacecolor="#ffffff", markeredgecolor="#161617", markeredgewidth=0.8, zorder=4,
+            )  # fmt: skip
+
+
+def _reference_lines(ax: Axes, section: Section, column: Column) -> None:
+    real = next((row for row in section.references if row.label == "real"), None)
+    value = real.cells[column.id].mean if real else None
+    if value is not None:
+        ax.axvline(value, color=REFERENCE, linewidth=1, linestyle=(0, (4, 3)), zorder=2)
+    if column.goal not in ("max", "min"):
+        ax.axvline(float(column.goal), color=MUTED, linewidth=3, linestyle=":", zorder=1.9)
+
+
+def _lines_said(section: Section, columns: list[Column]) -> str:
+    """Which lines there are; the dots of a target are thick, to be seen where both lines fall together."""
+    real = any(row.label == "real" for row in section.references)
+    aimed = any(column.goal not in ("max", "min") for column in columns)
+    return " Dashed: the real row." * real + " Thick dots: the target value." * aimed
+
+
+def _said(rows: list[Row], column: Column) -> str:
+    parts = [(row.label, row.cells[column.id].mean) for row in rows]
+    return ", ".join(f"{label} {'missing' if v is None else column.text(v)}" for label, v in parts)
