@@ -49,7 +49,7 @@ gate: .venv/.installed  ## a tiny run, checked against the committed baseline
 
 gate-baseline: .venv/.installed  ## write the committed baseline anew: review its diff, then commit it
 	$(BIN)/bench run $(GATE_RUN) --out $(GATE_OUT)
-	$(BIN)/bench baseline $(GATE_OUT) $(GATE_BASELINE) --force --ignore scorer_hash
+	$(BIN)/bench baseline $(GATE_OUT) $(GATE_BASELINE) --update --ignore scorer_hash
 
 install: .venv/.installed-test  ## .venv with everything for development
 

@@ -32,12 +32,14 @@ class PairedDifference(NamedTuple):
         interval: its bootstrap interval, or None for fewer than two pairs.
         distinguishable: True when the interval exists and leaves out zero.
         p_value: two-sided, of no difference; None without an interval.
+        error: standard error of the difference; None without an interval.
     """
 
     difference: float | None
     interval: Interval | None
     distinguishable: bool
     p_value: float | None = None
+    error: float | None = None
 
 
 class SeedSpread(NamedTuple):
@@ -202,8 +204,9 @@ def _judged(difference: float, scores: Floats, n: int, level: float) -> PairedDi
     interval = _percentile(scores, level)
     if interval is None:
         return PairedDifference(difference, None, False)
-    p_value = two_sided_p(difference, float(np.nanstd(scores, ddof=1)), n - 1)
-    return PairedDifference(difference, interval, _leaves_out_zero(interval), p_value)
+    error = float(np.nanstd(scores, ddof=1))
+    p_value = two_sided_p(difference, error, n - 1)
+    return PairedDifference(difference, interval, _leaves_out_zero(interval), p_value, error)
 
 
 def two_sided_p(difference: float, error: float, freedom: float) -> float:

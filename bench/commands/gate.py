@@ -6,11 +6,16 @@ from pathlib import Path
 
 import click
 
+from bench.commands.options import names
+from bench.errors import UsageError
+
 
 @click.command()
 @click.argument("output", type=click.Path(path_type=Path), metavar="OUT")
 @click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
-@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@click.option(
+    "--update", is_flag=True, help="Replace FILE, but keep its tolerances and what else was edited."
+)
 @click.option(
     "--ignore",
     "ignored",
@@ -18,15 +23,28 @@ import click
     metavar="FIELD",
     help="Protocol field that may differ, such as scorer_hash.",
 )
-def baseline(output: Path, file: Path, force: bool, ignored: tuple[str, ...]) -> None:
-    """Write the records of OUT as a baseline to commit."""
-    from bench.errors import UsageError
+@click.option(
+    "--pictures", is_flag=True, help="Keep a few predictions of each row beside FILE, to show what got worse."
+)
+def baseline(output: Path, file: Path, update: bool, ignored: tuple[str, ...], pictures: bool) -> None:
+    """Write the records of OUT as a baseline to commit: FILE (JSON), values by image beside it (Parquet)."""
+    from bench.gate.baseline import Baseline, read_baseline, save_baseline
+    from bench.gate.pictures import keep_pictures
     from bench.records import read_records
-    from bench.regress import write_baseline
 
-    if file.exists() and not force:
-        raise UsageError(f"expected no file at {file}, found one: give --force to replace it")
-    write_baseline(read_records(output), file, ignore_protocol=ignored)
+    if file.exists() and not update:
+        raise UsageError(f"expected no file at {file}, found one: give --update to replace it")
+    made = Baseline.from_records(read_records(output), output, ignore=ignored)
+    dropped: list[str] = []
+    if file.exists():
+        older = read_baseline(file)
+        made = made.keeping(older)
+        pictures = pictures or any(row.pictures for row in older.rows.values())
+        dropped = sorted(set(older.rows) - set(made.rows))
+    made = keep_pictures(made, output, file, wanted=pictures)
+    save_baseline(made, file)
+    for row in dropped:
+        click.echo(f"dropped, not among the records: {row}")
     click.echo(f"baseline: {file}")
 
 
@@ -35,14 +53,52 @@ def baseline(output: Path, file: Path, force: bool, ignored: tuple[str, ...]) ->
 @click.option(
     "--baseline", "file", required=True, type=click.Path(path_type=Path), help="As `bench baseline` wrote it."
 )
-def check(output: Path, file: Path) -> int:
-    """Compare the records of OUT with a baseline; exit code 0, 1 (regression) or 3 (not comparable)."""
+@click.option("--metrics", metavar="KEYS", help="Judge these only, comma-separated; all by default.")
+@click.option(
+    "--allow",
+    multiple=True,
+    type=click.Choice(["missing", "incomparable", "empty"]),
+    help="Let this undecided state pass (repeatable).",
+)
+@click.option("--json", "json_file", metavar="FILE|-", help="Verdicts as JSON; - prints them alone.")
+@click.option("--junit", type=click.Path(path_type=Path), help="Verdicts as JUnit XML.")
+@click.option(
+    "--markdown",
+    type=click.Path(path_type=Path),
+    help="Verdicts as Markdown; appended to $GITHUB_STEP_SUMMARY too, where that is set.",
+)
+def check(
+    output: Path, file: Path, metrics: str | None, allow: tuple[str, ...],
+    json_file: str | None, junit: Path | None, markdown: Path | None,
+) -> int:  # fmt: skip
+    """Compare the records of OUT with a baseline.
+
+    \b
+    Exit codes: 0 nothing got worse; 1 a metric regressed; 3 undecided: a metric or row is missing, was scored
+    in another way, or nothing is in common (--allow lets these pass).
+
+    [tool.pix2pix-bench.gate] in the nearest pyproject.toml sets tolerances and more: docs/gates.md.
+    """
+    from dataclasses import replace
+
     from rich.console import Console
 
-    from bench.records import read_records
-    from bench.regress import check as compare
-    from bench.regress import exit_code, verdict_table
+    from bench.gate.checking import check as checked
+    from bench.gate.outputs import to_json, verdict_table, write_outputs
+    from bench.gate.tolerances import read_settings
 
-    verdicts = compare(read_records(output), file)
-    Console(highlight=False).print(verdict_table(verdicts))
-    return exit_code(verdicts)
+    settings = read_settings(Path.cwd())
+    settings = replace(settings, metrics=names(metrics) or settings.metrics, allow=(*settings.allow, *allow))
+    outcome, pairs = checked(output, file, settings)
+    if json_file == "-":
+        click.echo(to_json(outcome, pairs), nl=False)
+    else:
+        Console(highlight=False).print(verdict_table(outcome))
+    write_outputs(
+        outcome,
+        pairs,
+        json_file=None if json_file in (None, "-") else Path(str(json_file)),
+        junit=junit,
+        markdown=markdown,
+    )
+    return outcome.exit_code

@@ -22,14 +22,20 @@ from bench.records import Goal, RunRecord, read_per_image
 
 @dataclass(frozen=True)
 class Entry:
-    """A record and the output folder it came from (None: only the record is at hand)."""
+    """A record and the output folder it came from (None: only the record is at hand).
+
+    `table` holds its values by test image where they do not come from `out`.
+    """
 
     record: RunRecord
     out: Path | None = None
+    table: pd.DataFrame | None = field(default=None, compare=False, repr=False)
 
     @functools.cached_property
     def per_image(self) -> pd.DataFrame | None:
         """The record's values by test image, read once; None where there are none."""
+        if self.table is not None:
+            return self.table
         return None if self.out is None else read_per_image(self.out, self.record)
 
 

@@ -157,8 +157,9 @@ def test_what_cannot_be_loaded(tmp_path: Path, capfd: pytest.CaptureFixture[str]
 
 
 def test_the_report_and_the_gate_refuse_as_well(tmp_path: Path) -> None:
+    from bench.gate.baseline import Baseline, save_baseline
+    from bench.gate.checking import check
     from bench.records import read_records
-    from bench.regress import check, write_baseline
     from bench.report.frame import Entry
     from bench.report.sections import sections
 
@@ -171,8 +172,8 @@ def test_the_report_and_the_gate_refuse_as_well(tmp_path: Path) -> None:
     assert [title for title in titles if title.startswith("SSIM")] == ["SSIM (a)", "SSIM (b)"]
     assert any("window" in note and "uniform 7" in note for note in made.notes)
     baseline = tmp_path / "baseline.json"
-    write_baseline(read_records(tmp_path / "a"), baseline)
-    verdicts = {v.metric: v for v in check(read_records(tmp_path / "b"), baseline) if "l1" in v.row}
+    save_baseline(Baseline.from_records(read_records(tmp_path / "a"), tmp_path / "a"), baseline)
+    verdicts = {v.metric: v for v in check(tmp_path / "b", baseline)[0].verdicts if "l1" in v.row}
     assert verdicts["ssim"].state == "incomparable"
     assert "window" in verdicts["ssim"].note
     assert verdicts["fid"].state == "pass"

@@ -1,0 +1,30 @@
+"""An output against a baseline file: reads both, judges, and finds the pictures that got worse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.gate.baseline import read_baseline
+from bench.gate.pictures import Pair, worst_pairs
+from bench.gate.rows import rows_of
+from bench.gate.tolerances import Settings
+from bench.gate.verdicts import Outcome, judge_rows
+from bench.records import read_records
+
+
+def check(out: Path, baseline_path: Path, settings: Settings | None = None) -> tuple[Outcome, list[Pair]]:
+    """Judge the records of `out` by the baseline in `baseline_path`.
+
+    Args:
+        settings: of the project; defaults when not given.
+
+    Returns:
+        The verdicts, and the worst pictures of what regressed beside the baseline's own.
+
+    Raises:
+        UsageError: if one of them cannot be read, or `settings` name an unknown metric.
+    """
+    baseline = read_baseline(baseline_path)
+    measured, failures = rows_of(read_records(out), out)
+    outcome = judge_rows(measured, failures, baseline, settings or Settings())
+    return outcome, worst_pairs(outcome, baseline, baseline_path, measured, out)
