@@ -115,11 +115,11 @@ def test_paired_difference_of_sums_is_that_of_means_where_the_score_is_a_mean() 
 
 
 def test_degenerate_pairs() -> None:
-    assert paired_difference([], []) == (None, None, False, None)
-    assert paired_difference([3.0], [1.0]) == (2.0, None, False, None)
-    assert paired_difference([np.nan, 3.0], [1.0, 1.0]) == (2.0, None, False, None)
-    assert paired_difference([3.0, 4.0], [1.0, 2.0]) == (2.0, (2.0, 2.0), True, 0.0)
-    assert paired_difference([3.0, 4.0], [3.0, 4.0]) == (0.0, (0.0, 0.0), False, 1.0)
+    assert paired_difference([], []) == (None, None, False, None, None)
+    assert paired_difference([3.0], [1.0]) == (2.0, None, False, None, None)
+    assert paired_difference([np.nan, 3.0], [1.0, 1.0]) == (2.0, None, False, None, None)
+    assert paired_difference([3.0, 4.0], [1.0, 2.0]) == (2.0, (2.0, 2.0), True, 0.0, 0.0)
+    assert paired_difference([3.0, 4.0], [3.0, 4.0]) == (0.0, (0.0, 0.0), False, 1.0, 0.0)
     with pytest.raises(ValueError, match="expected pairs"):
         paired_difference([1.0], [1.0, 2.0])
     empty = np.zeros((3, 1))
