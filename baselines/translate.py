@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from baselines.checked import DamagedFileError, load_checked, save_checked
 from baselines.engine import autocast
@@ -80,7 +80,10 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
         )
     try:
         variant, settings = Variant(**about["variant"]), TrainingSettings(**about["settings"])
-        generator = build_generator(variant, settings, about["source_channels"], about["target_channels"])
+        channels = about["source_channels"], about["target_channels"]
+        with torch.device("meta"):  # a file that claims a larger network than it holds takes no memory
+            _check_weights(build_generator(variant, settings, *channels), weights)
+        generator = build_generator(variant, settings, *channels)
         generator.load_state_dict(weights)
         return Checkpoint(
             generator.to(device).train(),
@@ -92,9 +95,15 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
             about["target_dtype"],
             about["identity"],
         )
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         said = str(error).partition("\n")[0]  # torch lists every weight that does not fit
         raise ValueError(f"generator checkpoint {path} is damaged: {said}") from error
+
+
+def _check_weights(generator: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    wanted = {name: (value.shape, value.dtype) for name, value in generator.state_dict().items()}
+    if wanted != {name: (value.shape, value.dtype) for name, value in weights.items()}:
+        raise ValueError("its weights are not those of the network it describes")
 
 
 def translate(

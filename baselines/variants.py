@@ -205,8 +205,8 @@ def _coerce(key: str, value: Any) -> Any:
     if key == "receptive_field" and str(value) in ("none", "full"):
         return None if value == "none" else 0
     try:
-        if _TYPES[key] is int and isinstance(value, float) and not value.is_integer():
+        if isinstance(value, bool) or (_TYPES[key] is int and isinstance(value, float) and value % 1 != 0):
             raise ValueError(value)
         return _TYPES[key](value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"expected {key} to be {_TYPES[key].__name__}, found '{value}'") from None

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from bench.documents import DocumentError, read_json
 from bench.errors import UsageError
 from bench.files import atomic_path, is_leftover, write_text
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA_VERSION = 1
+_MOST_PICTURES, _MOST_COLUMNS = 1_000_000, 1000  # in a table of per-image values
 Goal = Literal["max", "min"] | float
 Status = Literal["finished", "failed", "diverged"]
 
@@ -149,8 +151,8 @@ def read_record(path: Path) -> RunRecord:
         UsageError: if the file is no JSON record, or its schema is not one this version knows.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        raw = read_json(path)
+    except DocumentError as error:
         raise UsageError(f"expected a JSON record in {path}: {error}; delete it and run again") from error
     if not isinstance(raw, dict) or "schema_version" not in raw:
         raise UsageError(
@@ -199,6 +201,11 @@ def _is_interval(value: object) -> bool:
 
 
 _TEXT = _Leaf("text", lambda value: isinstance(value, str))
+_NAME = _Leaf("a printable text", lambda v: isinstance(v, str) and v.isprintable() and len(v) <= 1000)
+_FILE_NAME = _Leaf(
+    "a plain file name",
+    lambda v: _NAME.fits(v) and 0 < len(v.encode()) <= 240 and not {"/", "\\"} & set(v) and v[0] != ".",
+)
 _NUMBER = _Leaf("a number", is_number)
 _WHOLE = _Leaf("a whole number", _is_whole)
 _PLAIN = _Leaf(
@@ -214,16 +221,16 @@ _ANY = object()  # whatever JSON can hold, but for NaN and infinity
 # The shape of a record as far as reports and gates look into it. {"field": shape}: an object; "field?" may
 # be absent, "*" stands for all other fields (_ANY where it is not there). [shape]: a list.
 _RECORD = {
-    "id": _TEXT,
+    "id": _FILE_NAME,
     "kind": _Leaf('"run" or "reference"', lambda value: value in ("run", "reference")),
-    "label": _TEXT,
+    "label": _NAME,
     "status": _Leaf('"finished", "failed" or "diverged"', lambda v: v in ("finished", "failed", "diverged")),
     "error?": _OrNull(_TEXT),
     "created?": _TEXT,
     "spec": {
         "data": {
-            "name": _TEXT,
-            "direction": _TEXT,
+            "name": _NAME,
+            "direction": _NAME,
             "source?": _TEXT,
             "train_n?": _OrNull(_WHOLE),
             "test_n?": _OrNull(_WHOLE),
@@ -333,13 +340,29 @@ def read_per_image(out: Path, record: RunRecord) -> pd.DataFrame | None:
     path = per_image_path(out, record.id)
     if not path.is_file():
         return None
-    import pandas as pd
-
     try:
-        return pd.read_parquet(path)
-    except Exception as error:
+        return _per_image(path)
+    except Exception as error:  # pyarrow and pandas raise nearly anything on damaged files
         said = f"{error}; delete it and {record_path(out, record.id)} and run again"
         raise UsageError(f"expected per-image values in {path}: {said}") from error
+
+
+def _per_image(path: Path) -> pd.DataFrame:
+    import pyarrow.parquet as parquet
+
+    with parquet.ParquetFile(path) as file:  # a few bytes may stand for billions of equal values
+        rows, columns = file.metadata.num_rows, file.metadata.num_columns
+        if rows > _MOST_PICTURES or columns > _MOST_COLUMNS:
+            raise ValueError(f"{rows:,} rows of {columns:,} columns")
+        table: pd.DataFrame = file.read().to_pandas()
+    if "name" not in table or not table["name"].map(lambda name: isinstance(name, str)).all():
+        raise ValueError("no column of names")
+    if not table["name"].is_unique or not table.columns.is_unique:
+        raise ValueError("a name twice")
+    for column in table.columns.drop("name"):
+        if table[column].dtype.kind not in "fiu":
+            raise ValueError(f"column {column} holds no numbers")
+    return table
 
 
 def finished(records: Iterable[RunRecord]) -> list[RunRecord]:

@@ -10,7 +10,6 @@ import itertools
 import json
 import math
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from baselines.geometry import fitting
 from baselines.settings import TestSettings, TrainingSettings
 from baselines.variants import ALIASES, NAMED, SWEEPABLE, Variant, parse_variant
 from bench import plugins
+from bench.documents import DocumentError, read_toml
 from bench.errors import UsageError, unknown_name
 
 
@@ -204,8 +204,8 @@ def read_variants(path: Path) -> dict[str, Variant]:
         UsageError: if the file cannot be read or a declaration does not hold; the message names it.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        content = read_toml(path)
+    except DocumentError as error:
         raise UsageError(f"expected TOML with [variants.NAME] tables in {path}: {error}") from None
     tables = content.get("variants")
     if set(content) != {"variants"} or not isinstance(tables, dict):
@@ -216,8 +216,10 @@ def read_variants(path: Path) -> dict[str, Variant]:
     for name, table in tables.items():
         if not isinstance(table, dict):
             raise UsageError(f"{path}: expected variants.{name} to be a table, found '{table}'")
-        if name in {*NAMED, *ALIASES}:
+        if name in {*NAMED, *ALIASES} or _is_grammar(name):
             raise UsageError(f"{path}: '{name}' is a built-in variant: give yours another name")
+        if not name.isprintable() or not 0 < len(name) <= 80 or "," in name:
+            raise UsageError(f"{path}: expected names of 1 to 80 letters without commas, found '{name[:80]}'")
         wanted = dict(table)
         base = get_variant(str(wanted.pop("base", "l1+cgan")), declared)
         try:
@@ -225,6 +227,16 @@ def read_variants(path: Path) -> dict[str, Variant]:
         except ValueError as error:
             raise UsageError(f"{path}: variants.{name}: {error}") from None
     return declared
+
+
+def _is_grammar(name: str) -> bool:
+    try:
+        parse_variant(name)
+    except KeyError:
+        return False
+    except ValueError:
+        pass
+    return True
 
 
 TRAINING_FIELDS: dict[str, type] = {

@@ -30,6 +30,7 @@ from bench.errors import UsageError
 from bench.files import move_folder, sha256_file, write_text
 
 Progress = Callable[[int, int], None]
+_ARRAYS = ("source", "target", "labels")
 _STALE_S = 24 * 3600.0  # temporary folders of killed processes are removed after a day
 _SETTLED_NS = 2_000_000_000  # a file changed this recently may change again within one tick of its clock
 
@@ -151,15 +152,17 @@ def _open(place: Path, key: str, names: tuple[str, ...]) -> SplitArrays | None:
     """The arrays in `place`; None (and the place cleared) where they are missing or damaged."""
     try:
         meta = json.loads((place / "meta.json").read_text(encoding="utf-8"))
-        stored = {name: np.load(place / f"{name}.npy", mmap_mode="r") for name in meta["arrays"]}
-        if any(len(array) != len(names) for array in stored.values()):
-            raise ValueError("another number of pairs")
+        stored = {
+            name: np.load(place / f"{name}.npy", mmap_mode="r") for name in _ARRAYS if name in meta["arrays"]
+        }
+        if any(len(array) != len(names) or array.dtype.kind != "u" for array in stored.values()):
+            raise ValueError("another number of pairs, or no pictures")
         return SplitArrays(
             names, stored["source"], stored["target"], stored.get("labels"), meta["void_share"], key
         )
     except FileNotFoundError:
         return None
-    except (OSError, EOFError, ValueError, KeyError, TypeError):
+    except (OSError, EOFError, ValueError, KeyError, TypeError, RecursionError):
         shutil.rmtree(place, ignore_errors=True)
         return None
 

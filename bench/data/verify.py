@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.data.datasets import Dataset, open_dataset
+from bench.documents import DocumentError, read_json
 from bench.errors import UsageError
 from bench.files import sha256_file
 
@@ -136,15 +136,20 @@ def read_manifest(root: Path) -> dict[str, Any]:
     """
     path = root / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        manifest = read_json(path)
+    except DocumentError as error:
         raise UsageError(f"expected a manifest in JSON at {path}: {error}: prepare the folder anew") from None
     if not isinstance(manifest, dict) or manifest.get("schema") != MANIFEST_SCHEMA:
         found = manifest.get("schema") if isinstance(manifest, dict) else type(manifest).__name__
         raise UsageError(
             f"expected manifest schema {MANIFEST_SCHEMA} in {path}, found {found}: prepare it anew"
         )
-    if not isinstance(manifest.get("files"), dict) or not isinstance(manifest.get("splits"), dict):
+    files, splits = manifest.get("files"), manifest.get("splits")
+    if (
+        not (isinstance(files, dict) and isinstance(splits, dict))
+        or not all(isinstance(value, str) for value in files.values())
+        or not all(isinstance(value, int) for value in splits.values())
+    ):
         raise UsageError(
             f"expected 'files' and 'splits' in {path}, found a damaged manifest: prepare it anew"
         )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -178,6 +177,7 @@ def _read(path: Path, n: int) -> Features | None:
     try:
         with np.load(path) as archive:
             features: Features = archive["features"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except Exception:  # numpy and zipfile raise nearly anything on damaged files
         return None
-    return features if features.ndim == 2 and len(features) == n else None
+    fits = isinstance(features, np.ndarray) and features.ndim == 2 and features.dtype == np.float32
+    return features if fits and len(features) == n else None

@@ -11,7 +11,6 @@ first digits of its sha256, and both networks name their tensors alike.
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import torch
@@ -20,6 +19,7 @@ from torch.nn import functional
 
 from bench.errors import UsageError
 from bench.metrics.preparation import Preparation, preparation
+from bench.weights import WeightsError, read_state_dict
 
 FEATURE_DIM = 2048
 RELEASED_PREFIX = "6726825d"  # of the sha256 of torch-fidelity's weights-inception-2015-12-05-6726825d.pth
@@ -197,14 +197,12 @@ def load_inception(weights: Path, device: str, protocol: str = "torch-fidelity")
     advice = "give torch-fidelity's weights-inception-2015-12-05-6726825d.pth"
     network = InceptionFeatures(preparation(protocol))
     try:
-        state = torch.load(weights, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        found = str(error).splitlines()[0] if str(error) else type(error).__name__
+        given = read_state_dict(weights)
+    except WeightsError as error:
         raise UsageError(
-            f"expected Inception weights in {weights}, found no state dict ({found}): {advice}"
+            f"expected Inception weights in {weights}, found no state dict ({error}): {advice}"
         ) from error
     wanted = network.state_dict()
-    given = state if isinstance(state, dict) else {}
     wrong = [
         key
         for key in sorted(wanted.keys() | given.keys())

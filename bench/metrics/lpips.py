@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import pickle
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,6 +24,7 @@ from bench.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.metrics.common import NO_PICTURES, WITH_THEMSELVES, measured
 from bench.metrics.sample_curve import detail, mean_curve
 from bench.stats import bootstrap_mean
+from bench.weights import read_state_dict
 
 ALEXNET_URL = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
 ALEXNET_PREFIX = "7be5be79"  # of the released file's sha256
@@ -73,21 +73,13 @@ def load_lpips(weights: Path, digest: str, device: str) -> nn.Module:
     from torchmetrics.functional.image.lpips import _NoTrainLpips
 
     try:
-        state: dict[str, Tensor] = torch.load(weights, map_location="cpu", weights_only=True)
+        state = read_state_dict(weights)
         with torch.random.fork_rng(devices=[]):  # building draws weights that are replaced at once
             network: Any = _NoTrainLpips(net="alex", pnet_rand=True)
         for part in network.net.children():
             for name, layer in part.named_children():
                 layer.load_state_dict({key: state[f"features.{name}.{key}"] for key in layer.state_dict()})
-    except (
-        OSError,
-        RuntimeError,
-        EOFError,
-        KeyError,
-        TypeError,
-        ValueError,
-        pickle.UnpicklingError,
-    ) as error:
+    except (RuntimeError, KeyError, ValueError) as error:
         said = str(error).strip().partition("\n")[0][:200]
         raise UsageError(
             f"expected torchvision's AlexNet state dict at {weights}: {type(error).__name__}: {said}; "

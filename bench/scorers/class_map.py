@@ -10,15 +10,14 @@ the judge sees it:
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.data.types import DatasetCard
+from bench.documents import DocumentError, read_toml
 from bench.errors import UsageError
 from bench.scorers.base import NO_CLASS
 
@@ -30,8 +29,8 @@ def read_class_map(path: Path) -> dict[str, str | int]:
         UsageError: if the file is missing, no TOML, empty, or a value is neither text nor a number.
     """
     try:
-        raw: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raw = read_toml(path)
+    except DocumentError as error:
         raise UsageError(f"expected a class map in TOML at {path}: {error}") from None
     if not raw:
         raise UsageError(f'expected lines such as `road = "road"` in class map {path}, found none')
@@ -84,12 +83,12 @@ def _output(key: str, outputs: int, names: Sequence[str] | None, path: Path) -> 
     found = [index for index, name in enumerate(names or ()) if name.casefold() == key.casefold()]
     if len(found) == 1:
         return found[0]
-    if not found and key.isascii() and key.isdigit() and int(key) < outputs:
+    if not found and key.isascii() and key.isdigit() and len(key) < 10 and int(key) < outputs:
         return int(key)
     known = ", ".join(list(names)[:30]) if names else "it tells no names"
     raise UsageError(
         f"expected a class of the judge (0 to {outputs - 1}, or one of its names: {known}) in class map "
-        f"{path}, found '{key}'"
+        f"{path}, found '{key[:80]}'"
     )
 
 

@@ -5,7 +5,7 @@ Weights are read from safetensors only, and code that comes with a model is neve
 
 from __future__ import annotations
 
-import json
+import math
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from bench.data.types import DatasetCard
+from bench.documents import read_json
 from bench.errors import UsageError
 from bench.scorers.adapters import split_options
 from bench.scorers.features import weights_hash
@@ -110,7 +111,7 @@ def _preparation(where: str, local: bool) -> Preparation:
     except OSError:
         return standard("imagenet")
     try:
-        raw: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+        raw: dict[str, Any] = read_json(Path(path))
         scale = float(raw.get("rescale_factor", 1 / 255)) if raw.get("do_rescale", True) else 1.0
         usual = standard("imagenet" if raw.get("do_normalize", True) else "bytes")
         given = raw if raw.get("do_normalize", True) else {}
@@ -118,9 +119,13 @@ def _preparation(where: str, local: bool) -> Preparation:
         std = tuple(float(value) for value in given.get("image_std", usual.std))
         if len(mean) != 3 or len(std) != 3:
             raise ValueError(f"{len(mean)} means and {len(std)} deviations for 3 channels")
+        if not all(map(math.isfinite, (scale, *mean, *std))) or min(std) <= 0:
+            raise ValueError("expected finite numbers, and deviations above 0")
         size = _size(raw.get("size")) if raw.get("do_resize", True) else None
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, OverflowError) as error:
         raise UsageError(f"preprocessor_config.json of {where} cannot be used: {error}") from None
+    if size is not None and not all(8 <= side <= 8192 for side in size):
+        raise UsageError(f"expected 8 to 8192 px in preprocessor_config.json of {where}, found {size}")
     return Preparation(scale, mean, std, size)
 
 

@@ -100,5 +100,7 @@ def _fixed_size(session: Any, path: Path) -> tuple[int, int] | None:
         raise UsageError(f"expected one float input (N, 3, H, W) in {path}, found {found}: export it so")
     height, width = shape[2:]
     if isinstance(height, int) and isinstance(width, int):
+        if not (8 <= height <= 8192 and 8 <= width <= 8192):
+            raise UsageError(f"expected pictures of 8 to 8192 px in {path}, found {height}x{width}")
         return height, width
     return None

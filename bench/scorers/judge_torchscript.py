@@ -1,8 +1,16 @@
-"""`--scorer torchscript:FILE`: a network saved with `torch.jit.save`. Such a file is code: it is run."""
+"""`--scorer torchscript:FILE`: a network saved with `torch.jit.save`.
+
+Such a file is a program in TorchScript, and is run: it has no access to Python, but tensor operations that
+read or write files exist. One that names them, or operations of other libraries, is refused unread. A program
+may still compute for ever or fill the memory: name files of people you trust.
+"""
 
 from __future__ import annotations
 
+import re
 import warnings
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,6 +28,10 @@ from bench.scorers.judge_base import (
     judge,
     preparation,
     standard,
+)
+
+_REACHES_OUT = re.compile(
+    rb"\b(?:save|from_file|read_file|write_file)\b|\bops\s*\.\s*(?!(?:prim|aten|quantized|torchvision)\b)\w+"
 )
 
 
@@ -44,12 +56,13 @@ def open_scorer(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
     """
     file, options = split_options(rest, OPTIONS)
     path = existing_file(file, "a TorchScript file")
+    _check_code(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch recommends other formats for new files
             network = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
-    except (RuntimeError, ValueError) as error:
-        said = str(error).strip().partition("\n")[0]
+    except Exception as error:  # torch's reader of archives has many kinds
+        said = str(error).strip().partition("\n")[0][:200]
         raise UsageError(f"expected a TorchScript file at {path}: {said}") from None
     prepare = preparation(options, standard("unit"))
     return judge(
@@ -61,6 +74,19 @@ def open_scorer(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
         options=options,
         device=device,
     )
+
+
+def _check_code(path: Path) -> None:
+    """Refuse a program that reaches files, and an archive that is larger than it looks."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > 100 * path.stat().st_size:
+                raise ValueError("its content is a hundred times as large as the file")
+            for entry in archive.infolist():
+                if "/code/" in f"/{entry.filename}" and (found := _REACHES_OUT.search(archive.read(entry))):
+                    raise ValueError(f"its program names '{found[0].decode()}', which reaches out of it")
+    except Exception as error:  # zipfile raises nearly anything on damaged files
+        raise UsageError(f"expected a TorchScript file at {path}: {error}") from None
 
 
 def scores_of(output: Any) -> Tensor:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from bench.scorers.judge_base import (
     preparation,
     standard,
 )
+from bench.weights import WeightsError, read_state_dict
 
 _LAST = ("classifier.4.weight", "classifier.low_classifier.weight")  # FCN and DeepLab; LR-ASPP
 _SIZE = (520, 520)  # of all of torchvision's segmentation presets
@@ -97,22 +96,14 @@ def _released(name: str) -> tuple[Weights, list[str]]:
 
 def _read(path: Path) -> Weights:
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        said = str(error).strip().partition("\n")[0][:200]
-        raise UsageError(
-            f"expected a state dict at {path} that loads without code (weights only): {said}"
-        ) from None
-    if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise UsageError(
-            f"expected a state dict at {path}, found something else: save model.state_dict() alone"
-        )
-    return dict(found)
+        return read_state_dict(path)
+    except WeightsError as error:
+        raise UsageError(f"expected a state dict at {path}: {error}") from None
 
 
 def _network(name: str, weights: Weights, file: str | None) -> torch.nn.Module:
     """The model with its weights; the number of classes is that of the weights."""
-    last = next((key for key in _LAST if key in weights), None)
+    last = next((key for key in _LAST if key in weights and weights[key].ndim == 4), None)
     where = f"state dict {file}" if file else f"the weights of {name}"
     if last is None:
         raise UsageError(f"expected the weights of {name} in {where}, found no classifier among them")

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from bench.data.types import DatasetCard
+from bench.documents import read_json
 from bench.errors import UsageError
 from bench.files import atomic_path, write_text
 from bench.scorers.features import weights_hash
@@ -157,16 +158,16 @@ def get_scorer(
 def _load(folder: Path, network_name: str, num_classes: int, device: str) -> TrainedScorer | None:
     """The scorer kept in `folder`; None where there is none, or it is damaged (then it is trained anew)."""
     try:
-        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        meta = read_json(folder / "meta.json")
         weights = load_file(folder / "weights.safetensors")
         if weights_hash(weights, _PREPROCESSING) != meta["hash"]:
             return None
+        network = build_network(network_name, num_classes, seed=0)
+        network.load_state_dict(weights)
+        network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return _scorer(network.eval(), meta, device)
     except Exception:  # safetensors raises its own kinds; whatever it is, the files are no scorer
         return None
-    network = build_network(network_name, num_classes, seed=0)
-    network.load_state_dict(weights)
-    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return _scorer(network.eval(), meta, device)
 
 
 def _scorer(network: nn.Module, meta: dict[str, Any], device: str) -> TrainedScorer:

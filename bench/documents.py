@@ -1,0 +1,60 @@
+"""TOML and JSON files that may be anybody's: refused, with one kind of error, where they cost too much."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+MAX_JSON_BYTES = 16 << 20  # nested empty lists take 25 times as much memory
+MAX_TOML_BYTES = 256 << 10
+_MAX_DOTS = 200  # in a line: tomllib's time grows with the square of a dotted key's parts
+
+
+class DocumentError(ValueError):
+    """A file that cannot be read as what it should be; the message says why, without its name."""
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a TOML file.
+
+    Raises:
+        DocumentError: if it is none, or larger than `MAX_TOML_BYTES`.
+    """
+    text = _text(path, MAX_TOML_BYTES)
+    if max((line.count(".") for line in text.splitlines()), default=0) > _MAX_DOTS:
+        raise DocumentError(f"a line with more than {_MAX_DOTS} dots")
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
+        raise DocumentError(_brief(error)) from error
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        DocumentError: if it is none, or larger than `MAX_JSON_BYTES`.
+    """
+    try:
+        return json.loads(_text(path, MAX_JSON_BYTES))
+    except DocumentError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise DocumentError(_brief(error)) from error
+
+
+def _text(path: Path, most: int) -> str:
+    try:
+        if path.exists() and not path.is_file():  # a pipe would block for ever
+            raise DocumentError("no regular file")
+        if path.stat().st_size > most:
+            raise DocumentError(f"more than {most:,} bytes")
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DocumentError(_brief(error)) from error
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
