@@ -18,6 +18,7 @@ from bench.data.types import SplitArrays
 from bench.environment import environment
 from bench.errors import UsageError
 from bench.foreign_pictures import ForeignPictures
+from bench.illustrate import Scene, illustrate
 from bench.metrics.base import ScoringContext
 from bench.output import write_gallery
 from bench.pictures import to_rgb8
@@ -60,7 +61,8 @@ class ForeignScoring:
         """Score every folder of predictions and the reference rows, and write their records."""
         test = pictures.test(self.cache, self.reporter.counter("decoding targets"))
         judge, reason = self._judge(pictures, test)
-        records = []
+        records: list[RunRecord] = []
+        outputs: dict[str, _Predictions] = {}
         for row in ("real", "copy") if pictures.has_sources else ("real",):
             record = self._reference(row, pictures)
             shown = test.target if row == "real" else test.source
@@ -76,6 +78,12 @@ class ForeignScoring:
             record = replace(self._run(name, folder, index, pictures), gallery=gallery)
             context = self._context(pictures, test, "run", (judge, reason))
             records.append(self._score(record, context, predictions, pictures.resized_from))
+            outputs[record.id] = predictions
+        palette = {entry.name: entry.colour for entry in pictures.card.train_classes}
+        scene = Scene(
+            pictures.data, pictures.size_px, test, palette, lambda: judge, pictures.has_sources, outputs
+        )
+        illustrate(self.out, [scene])
         return records
 
     def _context(

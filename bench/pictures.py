@@ -86,15 +86,23 @@ def save_png(path: Path, picture: NDArray[Any]) -> None:
     Image.fromarray(np.ascontiguousarray(plane)).save(path, format="PNG", compress_level=1)
 
 
+def write_palette_png(path: Path, values: NDArray[np.uint8], colours: NDArray[np.uint8]) -> None:
+    """Write (H, W) uint8 as a PNG whose value i has `colours[i]`, (K, 3) uint8; from K on black."""
+    image = Image.fromarray(np.ascontiguousarray(values))
+    image.putpalette(np.pad(colours, ((0, 256 - len(colours)), (0, 0))).astype(np.uint8).tobytes())
+    with atomic_path(path) as temporary:
+        image.save(temporary, format="PNG", optimize=True)
+
+
 def read_png(path: Path) -> NDArray[Any]:
-    """(H, W, C) uint8 or uint16, C = 1 or 3, as `write_png` wrote it.
+    """(H, W, C) uint8 or uint16, C = 1 or 3, as `write_png` wrote it; a palette's colours as RGB.
 
     Raises:
         OSError: if there is no such file, or no such picture in it.
     """
     try:
         with opened(path) as image:
-            array = np.asarray(image)
+            array = np.asarray(image.convert("RGB") if image.mode == "P" else image)
     except OSError:
         raise
     except Exception as error:  # Pillow raises nearly anything on damaged files

@@ -63,6 +63,8 @@ def run_grid(
         waiting = list(_unfinished(jobs, runners, notify))
         _train_judges(waiting, runners)
         (launcher or InProcess()).run(waiting, runners, notify)
+    if launch.until == "score":
+        _illustrate(plans, runners, launch, reporter)
     return outcomes
 
 
@@ -113,6 +115,23 @@ def _references(runner: Runner, plan: Plan, reporter: Reporter, debug: bool) -> 
             record = runner.reference_failed(row, size_px, error)
             reporter.say(f"{title}: {record.status}: {record.error}")
         yield Ended(record.id, record.status, str(record.error or "done"))
+
+
+def _illustrate(plans: list[Plan], runners: Runners, launch: Launch, reporter: Reporter) -> None:
+    """Write the pictures that the report shows beside the numbers."""
+    from bench.illustrate import illustrate, scene_of
+
+    try:
+        scenes = [
+            scene_of(runners.of_data(plan.data).bench, size_px)
+            for plan in plans
+            for size_px in sorted({spec.training.size_px for spec in plan.runs})
+        ]
+        illustrate(launch.out, scenes)
+    except Exception as error:  # the numbers are there: a missing picture must not lose them
+        if launch.debug:
+            reporter.say(traceback.format_exc())
+        reporter.say(f"pictures for the report could not be written: {error}")
 
 
 def _decode(plan: Plan, bench: Workbench) -> None:

@@ -1,55 +1,33 @@
-"""The gallery: the same test pictures for every variant, as small pictures inside the page."""
+"""The pictures of a section: the fixed gallery, what the judge sees in it, and the picks by result."""
 
 from __future__ import annotations
 
-import base64
 import io
-from dataclasses import dataclass
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from bench.pictures import read_png, to_rgb8
-from bench.records import GalleryFiles
+from bench.records import GalleryFiles, RunRecord
+from bench.report.album import Album, Picture
 from bench.report.frame import Entry, Section
+from bench.report.perimage import MAX_VARIANTS
+from bench.report.picks import Pick, Picks, picks
 
 MAX_PICTURES = 24
-MAX_VARIANTS = 16
-_LOSSLESS_BYTES = 40_000  # label maps and small pictures stay exact; large photos become lossy WebP
+MAX_PICKED_VARIANTS = 10
+CLASSES, JUDGE = "classes.json", "judge.json"  # beside the pictures that `bench.illustrate` writes
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One picture of the gallery.
-
-    Attributes:
-        caption: "source", a row's label, or "target".
-        data_uri: WebP as a data URI; None where the file is missing.
-        width, height: in pixels.
-    """
-
-    caption: str
-    data_uri: str | None
-    width: int
-    height: int
-    pixels: NDArray[np.uint8] | None
-
-
-@dataclass(frozen=True)
-class Gallery:
-    """Rows of pictures (a test picture each) under common heads.
-
-    Attributes:
-        heads: "source", the variants' labels, "target".
-        rows: (stem, pictures in the order of `heads`).
-        notes: what was left out, in words.
-    """
+class PictureTable:
+    """Rows of pictures (a test picture each) under common heads: `rows` are (stem, pictures by head)."""
 
     heads: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Picture, ...]], ...]
-    notes: tuple[str, ...] = ()
 
     def sheet_png(self) -> bytes:
         """All pictures as one PNG without text, rows and columns as here; missing ones are gray."""
@@ -71,29 +49,140 @@ class Gallery:
         return held.getvalue()
 
 
-def build(section: Section) -> Gallery | None:
-    """The section's gallery, first seed of each variant; None where no record has pictures."""
-    shown = [(row.label, row.entries[0]) for row in section.rows if row.entries[0].record.gallery]
-    notes = []
-    if len(shown) > MAX_VARIANTS:
-        notes.append(f"The first {MAX_VARIANTS} of {len(shown)} variants are shown.")
-    shown = shown[:MAX_VARIANTS]
-    if not shown:
+@dataclass(frozen=True)
+class PickCell:
+    """A picked picture of one variant: what it is, the value, its stem, and (source, output, target)."""
+
+    words: str
+    value: str
+    name: str
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class PickTable:
+    """The pictures picked by one metric.
+
+    Attributes:
+        picks: what was picked.
+        ranked: (variant, its cells).
+        apart: the pictures on which variants lie farthest apart, or None.
+        notes: what was left out, in words.
+    """
+
+    picks: Picks
+    ranked: tuple[tuple[str, tuple[PickCell, ...]], ...]
+    apart: PictureTable | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """A section's pictures.
+
+    Attributes:
+        fixed: the same test pictures for all variants, chosen before any result.
+        judged: what the judge sees in them, beside the true labels; None where that is not at hand.
+        legend: (class name, CSS colour) of the label maps.
+        picks: pictures chosen by result, one table a metric.
+        notes, judged_notes: what was left out, in words.
+    """
+
+    fixed: PictureTable
+    judged: PictureTable | None = None
+    legend: tuple[tuple[str, str], ...] = ()
+    picks: tuple[PickTable, ...] = ()
+    notes: tuple[str, ...] = ()
+    judged_notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """The variants that have pictures, and where those of one test picture lie."""
+
+    album: Album
+    shown: list[tuple[str, Entry]]
+    real: Entry | None
+    names: list[str] = field(default_factory=list)
+
+    @property
+    def first(self) -> Entry:
+        return self.shown[0][1]
+
+    def side(self, kind: str, name: str) -> Picture:
+        """The source, target or true labels of a test picture."""
+        files = gallery_of(self.first.record)
+        folder = {"source": files.sources, "target": files.targets, "labels": str(labels_folder(files))}[kind]
+        return self.album.picture(self.first.out, Path(folder) / f"{name}.png", kind, "", name)
+
+    def output(self, label: str, entry: Entry, name: str, value: str = "") -> Picture:
+        folder = gallery_of(entry.record).predictions
+        relative = None if folder is None else Path(folder) / f"{name}.png"
+        return self.album.picture(entry.out, relative, "output", label, name, value)
+
+    def seen(self, label: str, entry: Entry, name: str) -> Picture:
+        """What the judge that scored `entry` sees in its output."""
+        folder = segmentation_folder(entry.record)
+        fits = entry.out is not None and judge_fits(entry.out, entry.record)
+        return self.album.picture(entry.out, folder / f"{name}.png" if fits else None, "seen", label, name)
+
+
+def build(section: Section, album: Album) -> Gallery | None:
+    """The section's pictures, first seed of each variant; None where no record has any."""
+    having = [(row.label, row.entries[0]) for row in section.rows if row.entries[0].record.gallery]
+    if not having:
         return None
-    names = _shared_names([files for _, entry in shown if (files := entry.record.gallery)])
+    names = _shared_names([gallery_of(entry.record) for _, entry in having])
+    if not names:
+        return None
+    reals = (row.entries[-1] for row in section.references if row.label == "real")
+    scene = _Scene(
+        album, having[:MAX_VARIANTS], next((e for e in reals if e.record.gallery), None), names[:MAX_PICTURES]
+    )
+    notes = []
+    if len(having) > MAX_VARIANTS:
+        notes.append(f"The first {MAX_VARIANTS} of {len(having)} variants are shown.")
     if len(names) > MAX_PICTURES:
         notes.append(f"The first {MAX_PICTURES} of {len(names)} gallery pictures are shown.")
-    rows = []
-    first = shown[0][1]
-    for name in names[:MAX_PICTURES]:
-        pictures = [_picture("source", first, "sources", name)]
-        pictures += [_picture(label, entry, "predictions", name) for label, entry in shown]
-        pictures.append(_picture("target", first, "targets", name))
-        rows.append((name, tuple(pictures)))
-    heads = ("source", *(label for label, _ in shown), "target")
-    if all(pictures[0].pixels is None for _, pictures in rows):  # pictures of others may have no sources
-        heads, rows = heads[1:], [(name, pictures[1:]) for name, pictures in rows]
-    return Gallery(heads, tuple(rows), tuple(notes)) if rows else None
+    fixed = _side_by_side(scene, scene.names)
+    judged, gone = _judged(scene)
+    picked = tuple(_picked(scene, found) for found in picks(section))
+    return Gallery(fixed, judged, _legend(scene.first) if judged else (), picked, tuple(notes), gone)
+
+
+def gallery_of(record: RunRecord) -> GalleryFiles:
+    assert record.gallery is not None
+    return record.gallery
+
+
+def labels_folder(files: GalleryFiles) -> Path:
+    """Where the true label maps of the gallery's and the picked pictures lie, relative to the output."""
+    return Path(files.sources).parent / "labels"
+
+
+def segmentation_folder(record: RunRecord) -> Path:
+    """Where lies what the judge sees in the outputs of a record, relative to the output."""
+    return Path(gallery_of(record).sources).parent / "segmentation" / record.id
+
+
+def judge_fits(out: Path, record: RunRecord) -> bool:
+    """Whether the segmentations at hand are by the judge that the record was scored by, of its outputs."""
+    stamp = _json(out / segmentation_folder(record) / JUDGE)
+    return isinstance(stamp, dict) and stamp == judge_stamp(record)
+
+
+def judge_stamp(record: RunRecord) -> dict[str, str | None]:
+    """What the segmentations of a record depend on: the judge, and the outputs."""
+    scored = record.results.get("fcn_pixel_acc")
+    judge = scored.protocol.get("scorer_hash") if scored is not None and scored.value is not None else None
+    return {"judge": judge, "predictions": record.details.get("predictions", record.spec.get("predictions"))}
+
+
+def _json(path: Path) -> object:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def _shared_names(galleries: list[GalleryFiles]) -> list[str]:
@@ -101,33 +190,89 @@ def _shared_names(galleries: list[GalleryFiles]) -> list[str]:
     return [name for name in galleries[0].names if all(name in other.names for other in galleries)]
 
 
-def _picture(caption: str, entry: Entry, role: str, name: str) -> Picture:
-    files = entry.record.gallery
-    folder = getattr(files, role) if files else None
-    pixels = None
-    if folder is not None and entry.out is not None:
-        pixels = _read(entry.out, Path(folder) / f"{name}.png")
-    if pixels is None:
-        return Picture(caption, None, 1, 1, None)
-    height, width = pixels.shape[:2]
-    return Picture(caption, _data_uri(pixels), width, height, pixels)
+def _side_by_side(
+    scene: _Scene, names: list[str], value: Callable[[str, str], str] = lambda label, name: ""
+) -> PictureTable:
+    """Source, all variants and target of some test pictures; without sources where none is at hand.
+
+    Args:
+        scene: of the section.
+        names: stems.
+        value: what stands below an output, by label and stem.
+    """
+    rows = []
+    for name in names:
+        outputs = [scene.output(label, entry, name, value(label, name)) for label, entry in scene.shown]
+        rows.append((name, (scene.side("source", name), *outputs, scene.side("target", name))))
+    heads = ("source", *(label for label, _ in scene.shown), "target")
+    if all(pictures[0].pixels is None for _, pictures in rows):  # pictures of others may have no sources
+        heads, rows = heads[1:], [(name, pictures[1:]) for name, pictures in rows]
+    return PictureTable(heads, tuple(rows))
 
 
-def _read(out: Path, relative: Path) -> NDArray[np.uint8] | None:
-    """(H, W, 3) uint8; None if the file is missing, no picture, or not inside the output."""
-    if relative.is_absolute() or ".." in relative.parts:
+def _judged(scene: _Scene) -> tuple[PictureTable | None, tuple[str, ...]]:
+    shown = [*scene.shown, *([("real photo", scene.real)] if scene.real else [])]
+    fitting = [(label, e) for label, e in shown if e.out is not None and judge_fits(e.out, e.record)]
+    if not fitting:
+        return None, ()
+    gone = [label for label, entry in shown if all(entry is not other for _, other in fitting)]
+
+    rows = tuple(
+        (name, (scene.side("labels", name), *(scene.seen(label, entry, name) for label, entry in fitting)))
+        for name in scene.names
+    )
+    notes = (f"Not at hand for {', '.join(gone)}.",) if gone else ()
+    return PictureTable(("true labels", *(label for label, _ in fitting)), rows), notes
+
+
+def _legend(entry: Entry) -> tuple[tuple[str, str], ...]:
+    if entry.out is None:
+        return ()
+    held = _json(entry.out / Path(gallery_of(entry.record).sources).parent / CLASSES)
+    if not isinstance(held, dict):
+        return ()
+    return tuple(
+        (str(name), f"rgb({' '.join(map(str, colour))})")
+        for name, colour in held.items()
+        if isinstance(colour, list) and all(isinstance(part, int) for part in colour)
+    )
+
+
+def _picked(scene: _Scene, found: Picks) -> PickTable:
+    """What was picked by one metric, as far as its pictures are at hand."""
+    entries = dict(scene.shown[:MAX_PICKED_VARIANTS])
+    ranked = [
+        (label, tuple(_pick_cell(scene, found, pick, label, entries[label]) for pick in chosen))
+        for label, chosen in found.ranked
+        if label in entries
+    ]
+    apart = _apart(scene, found)
+    notes = []
+    if len(ranked) < len(found.ranked):
+        notes.append(f"The first {len(ranked)} of {len(found.ranked)} variants are shown.")
+    shown = [p for _, cells in ranked for cell in cells for p in cell.pictures]
+    shown += [p for _, row in apart.rows for p in row] if apart else []
+    if any(picture.kind == "target" and picture.data_uri is None for picture in shown):
+        notes.append("Not all of these pictures lie in the output: `bench score OUT` writes what it can.")
+    return PickTable(found, tuple(ranked), apart, tuple(notes))
+
+
+def _pick_cell(scene: _Scene, found: Picks, pick: Pick, label: str, entry: Entry) -> PickCell:
+    pictures = (
+        scene.side("source", pick.name),
+        scene.output(label, entry, pick.name),
+        scene.side("target", pick.name),
+    )
+    return PickCell(pick.words, found.column.text(pick.value), pick.name, pictures)
+
+
+def _apart(scene: _Scene, found: Picks) -> PictureTable | None:
+    rows = {one.name: one.values for one in found.disagreements}
+    if not rows:
         return None
-    try:
-        return to_rgb8(read_png(out / relative))
-    except (OSError, ValueError):
-        return None
 
+    def value(label: str, name: str) -> str:
+        known = rows[name].get(label)
+        return "" if known is None else found.column.text(known)
 
-def _data_uri(pixels: NDArray[np.uint8]) -> str:
-    image = Image.fromarray(np.ascontiguousarray(pixels))
-    held = io.BytesIO()
-    image.save(held, format="WEBP", lossless=True, quality=60, method=3)
-    if held.tell() > _LOSSLESS_BYTES:
-        held = io.BytesIO()
-        image.save(held, format="WEBP", quality=90, method=4)
-    return "data:image/webp;base64," + base64.b64encode(held.getvalue()).decode("ascii")
+    return _side_by_side(scene, list(rows), value)

@@ -20,13 +20,16 @@ from bench.files import move_file
 from bench.metrics.catalogue import CATALOGUE
 from bench.records import RunRecord
 from bench.report import tables
+from bench.report.album import Album
 from bench.report.colours import variant_colours
+from bench.report.downloads import downloads
 from bench.report.drawing import Plot
 from bench.report.facts import facts, measured_protocol
 from bench.report.frame import Row, Section, flatten, info_of
 from bench.report.gallery import Gallery, build
 from bench.report.headline import headline
 from bench.report.judge import JudgeView, judges
+from bench.report.perimage import PictureValues, picture_values
 from bench.report.plots import draw
 from bench.report.readings import fitness_statements
 from bench.report.sections import load_entries, sections, tidy
@@ -84,7 +87,25 @@ class SectionView:
     measured_protocol: str
     plots: list[Plot]
     gallery: Gallery | None
+    picture_values: PictureValues | None
     specs: list[SpecView]
+
+    @property
+    def parts(self) -> list[tuple[str, str]]:
+        """(anchor, title) of what the section has, in order."""
+        gallery = self.gallery
+        there = [
+            ("failures", "Runs that did not finish", self.failures),
+            ("comparison", "Comparison", self.table.columns),
+            ("published", "Beside published numbers", self.published),
+            ("pictures", "Pictures", gallery),
+            ("judged", "What the judge sees", gallery and gallery.judged),
+            ("picks", "Best, median and worst", gallery and gallery.picks),
+            ("values", "Picture by picture", self.picture_values),
+            ("figures", "Figures", self.plots),
+            ("variants", "The variants, exactly", self.specs),
+        ]
+        return [(key, title) for key, title, content in there if content]
 
     @property
     def seeds_words(self) -> str:
@@ -114,14 +135,18 @@ def write_report(outs: Sequence[Path], destination: Path) -> ReportFiles:
     entries, notes = load_entries(outs)
     made = sections(entries)
     colours = variant_colours(row.label for section in made for row in section.rows)
-    views = [_view(section, colours) for section in made]
+    album = Album()
+    views = [_view(section, colours, album) for section in made]
+    notes += [album.note] if album.note else []
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".partial-report-", dir=destination.parent) as name:
         temporary = Path(name)
         figures = _write_figures(views, temporary / "figures")
-        tidy(entries).to_csv(temporary / "results.csv", index=False, quoting=csv.QUOTE_MINIMAL)
-        _differences(views).to_csv(temporary / "differences.csv", index=False)
+        results, differences = tidy(entries), _differences(views)
+        results.to_csv(temporary / "results.csv", index=False, quoting=csv.QUOTE_MINIMAL)
+        differences.to_csv(temporary / "differences.csv", index=False)
         context = _context(views, colours, notes)
+        context["downloads"] = downloads(results, differences, [entry.record for entry in entries])
         _render(temporary / "report.md", "report.md.j2", markdown_environment(), context)
         _render(temporary / "index.html", "index.html.j2", html_environment(), context)
         return _move(temporary, destination, figures)
@@ -151,7 +176,7 @@ def _differences(views: Sequence[SectionView]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=_DIFFERENCE_COLUMNS)
 
 
-def _view(section: Section, colours: Mapping[str, str]) -> SectionView:
+def _view(section: Section, colours: Mapping[str, str], album: Album) -> SectionView:
     table = tables.comparison(section)
     by_reason: dict[str, list[str]] = {}
     for title, reasons in section.unmeasured.items():
@@ -168,7 +193,8 @@ def _view(section: Section, colours: Mapping[str, str]) -> SectionView:
         published=tables.published(section),
         measured_protocol=measured_protocol(section),
         plots=draw(section, colours),
-        gallery=build(section),
+        gallery=build(section, album),
+        picture_values=picture_values(section),
         specs=[_spec_view(row) for row in section.rows],
     )
 
@@ -245,7 +271,7 @@ def _write_figures(views: list[SectionView], folder: Path) -> list[str]:
     for view in views:
         pictures = {plot.key: plot.png for plot in view.plots}
         if view.gallery is not None:
-            pictures[f"{view.section.id}-gallery"] = view.gallery.sheet_png()
+            pictures[f"{view.section.id}-gallery"] = view.gallery.fixed.sheet_png()
         for key, png in pictures.items():
             (folder / f"{key}.png").write_bytes(png)
             names.append(f"{key}.png")

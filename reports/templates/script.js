@@ -1,4 +1,5 @@
 "use strict";
+const report = {}; // what the parts of this page's script know of each other
 // Sorting: a click on a head sorts the variants (not the reference rows); missing values stay last.
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];
@@ -23,5 +24,38 @@ for (const table of document.querySelectorAll("table.sortable")) {
       });
       body.append(...rows);
     });
+  });
+}
+
+// A link to a part that is folded away unfolds it.
+function unfold() {
+  const wanted = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  for (let fold = wanted?.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+  if (wanted) wanted.scrollIntoView();
+}
+window.addEventListener("hashchange", unfold);
+if (location.hash) unfold();
+
+// Light, dark, or as the system has it; kept where the browser lets a file keep anything.
+const theme = document.getElementById("theme");
+theme.value = document.documentElement.dataset.theme || "auto";
+theme.addEventListener("change", () => {
+  document.documentElement.dataset.theme = theme.value;
+  try {
+    localStorage.setItem("pix2pix-bench-theme", theme.value);
+  } catch { /* a page from disk may have no storage */ }
+});
+
+// Downloads are held compressed; where the browser can unpack them they are saved as they were.
+for (const link of document.querySelectorAll("a.download")) {
+  if (!("DecompressionStream" in window)) break;
+  link.addEventListener("click", async (event) => {
+    event.preventDefault();
+    const packed = Uint8Array.from(atob(link.href.split(",")[1]), (letter) => letter.charCodeAt(0));
+    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const url = URL.createObjectURL(await new Response(stream).blob());
+    const saved = Object.assign(document.createElement("a"), { href: url, download: link.download.replace(/\.gz$/, "") });
+    saved.click();
+    setTimeout(() => URL.revokeObjectURL(url), 10000);
   });
 }

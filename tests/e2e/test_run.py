@@ -14,7 +14,9 @@ from PIL import Image
 from baselines.trainer import Trainer
 from bench import training
 from bench.cli import invoke
+from bench.pictures import read_png
 from bench.records import RunRecord, read_per_image, read_records
+from bench.report.gallery import judge_fits, labels_folder, segmentation_folder
 
 SMALL = ["--dataset", "toycity", "--size", "32", "--base-filters", "8", "--device", "cpu", "--threads", "1"]
 FEW = ["--train-limit", "60", "--test-limit", "12"]
@@ -50,6 +52,21 @@ def test_every_stage_leaves_its_files(finished: Path) -> None:
     report = {path.name for path in (finished / "report").iterdir()}
     assert {"index.html", "report.md", "results.csv"} <= report
     assert set(pd.read_csv(finished / "report" / "results.csv")["label"]) == set(records)
+
+
+def test_the_report_shows_picks_and_what_the_judge_sees(finished: Path) -> None:
+    records = by_label(finished)
+    for label in ("l1", "l1+cgan", "real"):
+        folder = finished / segmentation_folder(records[label])
+        assert len(list(folder.glob("*.png"))) == 12
+        assert judge_fits(finished, records[label])
+    labels = sorted((finished / labels_folder(records["l1"].gallery)).iterdir())  # type: ignore[arg-type]
+    assert len(labels) == 12
+    assert len({tuple(colour) for colour in read_png(labels[0]).reshape(-1, 3)}) > 3
+    html = (finished / "report" / "index.html").read_text(encoding="utf-8")
+    assert all(f'id="s1-{part}"' in html for part in ("pictures", "judged", "picks", "values"))
+    assert html.count("of test picture") >= 12 * (4 + 4)
+    assert "file missing" not in html
 
 
 def test_records_hold_what_was_done(finished: Path) -> None:

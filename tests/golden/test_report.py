@@ -76,7 +76,8 @@ def test_page_is_self_contained(city: tuple[Path, ReportFiles]) -> None:
     html = city[1].html.read_text(encoding="utf-8")
     page = Page(html)
     assert page.loads
-    assert all(load.startswith(("#", "data:image/webp;base64,")) for load in page.loads)
+    inside = ("#", "data:image/webp;base64,", "data:application/gzip;base64,")
+    assert all(load.startswith(inside) for load in page.loads)
     assert not re.search(r"url\((?!#)|@import|\bfetch\(|XMLHttpRequest|<link", html)
     assert len(page.ids) == len(set(page.ids))
     links = {load[1:] for load in page.loads if load.startswith("#")}
@@ -95,7 +96,7 @@ def test_page_is_accessible(city: tuple[Path, ReportFiles]) -> None:
 
 def test_gallery_shows_the_same_pictures_for_all(city: tuple[Path, ReportFiles]) -> None:
     page = Page(city[1].html.read_text(encoding="utf-8"))
-    alts = [str(image["alt"]) for image in page.images]
+    alts = [str(image["alt"]) for image in page.images[:20]]
     for name in ("0000", "0010", "0020", "0030"):
         ours = [alt.removesuffix(f" of test picture {name}") for alt in alts if alt.endswith(name)]
         assert ours == ["source", "l1", "cgan", "l1+cgan", "target"]
@@ -164,7 +165,8 @@ def test_hostile_names_show_as_text(tmp_path: Path) -> None:
     files = write_report([tmp_path], tmp_path / "report")
     html = files.html.read_text(encoding="utf-8")
     page = Page(html)
-    assert page.tags.count("script") == 1
+    assert page.tags.count("script") == 3  # the theme, the values by picture as data, and the page's own
+    assert html.count("<script") == html.count("</script>") == 3
     assert "alert" not in " ".join(re.findall(r"<script>.*?</script>", html, flags=re.DOTALL))
     assert HOSTILE in page.text
     assert variant in page.text
@@ -230,7 +232,8 @@ def test_missing_pictures_and_curves_leave_the_rest(tmp_path: Path) -> None:
     (tmp_path / record.gallery.predictions / "0010.png").unlink()  # type: ignore[operator]
     (tmp_path / record.gallery.targets / "0000.png").write_bytes(b"no picture")
     html = write_report([tmp_path], tmp_path / "report").html.read_text(encoding="utf-8")
-    assert Page(html).text.count("file missing") == 2
+    gallery = html[html.index('id="s1-pictures"') : html.index('id="s1-picks"')]
+    assert gallery.count("file missing") == 2
 
 
 def test_pictures_outside_the_output_are_not_read(tmp_path: Path) -> None:
@@ -240,7 +243,8 @@ def test_pictures_outside_the_output_are_not_read(tmp_path: Path) -> None:
     (out / "gallery/x/target/0000.png").rename(tmp_path / "0000.png")
     write_record(out, replace(record, gallery=replace(record.gallery, targets="..")))
     html = write_report([out], out / "report").html.read_text(encoding="utf-8")
-    assert Page(html).text.count("file missing") == 4
+    gallery = html[html.index('id="s1-pictures"') : html.index('id="s1-picks"')]
+    assert gallery.count("file missing") == 4
 
 
 def test_a_second_report_replaces_the_first_and_keeps_other_files(tmp_path: Path) -> None:

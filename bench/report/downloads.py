@@ -1,0 +1,50 @@
+"""The numbers and the records inside the page, compressed, so that the page alone can be passed on."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import pandas as pd
+
+from bench.records import RunRecord
+
+MAX_BYTES = 3_000_000  # of all downloads, as base64
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file as a data URI (gzip), with what it holds in words."""
+
+    name: str
+    about: str
+    data_uri: str
+
+
+@dataclass(frozen=True)
+class Downloads:
+    """What can be saved from the page; `notes` say what had no room."""
+
+    files: tuple[Download, ...]
+    notes: tuple[str, ...]
+
+
+def downloads(results: pd.DataFrame, differences: pd.DataFrame, records: Sequence[RunRecord]) -> Downloads:
+    """The tables as CSV and the records as one JSON list, as long as there is room."""
+    contents = [
+        ("results.csv", "one line a number", results.to_csv(index=False)),
+        ("differences.csv", "one line a comparison", differences.to_csv(index=False)),
+        ("records.json", "all records", json.dumps([asdict(record) for record in records], allow_nan=False)),
+    ]
+    files, notes, room = [], [], MAX_BYTES
+    for name, about, text in contents:
+        packed = base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode("ascii")
+        if len(packed) > room:
+            notes.append(f"{name} is too large for the page: see the output folder.")
+            continue
+        room -= len(packed)
+        files.append(Download(name, about, f"data:application/gzip;base64,{packed}"))
+    return Downloads(tuple(files), tuple(notes))

@@ -1,0 +1,207 @@
+"""Pictures in the page: picks, what the judge sees, values by picture, downloads, budget and escaping."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic
+
+from bench.pictures import read_png, write_palette_png, write_png
+from bench.records import GalleryFiles, RunRecord, read_records, write_record
+from bench.report.album import Album, data_uri
+from bench.report.gallery import JUDGE, build, judge_stamp, labels_folder, segmentation_folder
+from bench.report.perimage import picture_values, script_json
+from bench.report.picks import picked_names, picks
+from bench.report.render import write_report
+from bench.report.sections import load_entries, sections
+
+NASTY = ('a"b', "</script><script>alert(1)</script>", "c&d's", "plain")
+
+
+def section_of(out: Path):  # type: ignore[no-untyped-def]
+    (section,) = sections(load_entries([out])[0])
+    return section
+
+
+def write_values(out: Path, label: str, **columns: list[float]) -> RunRecord:
+    """A run with these values by picture (and their means), pictures "p0", "p1", ..."""
+    record = synthetic.write_run(out, label, 0, details={}, history=[])
+    results = {
+        key: replace(record.results[key], value=float(np.nanmean(values)), interval=None)
+        for key, values in columns.items()
+    }
+    record = replace(record, results=results)
+    count = len(next(iter(columns.values())))
+    write_record(out, record, pd.DataFrame({"name": [f"p{i}" for i in range(count)], **columns}))
+    return record
+
+
+def test_best_median_and_worst_follow_the_goal(tmp_path: Path) -> None:
+    write_values(
+        tmp_path, "l1", l1=[5.0, 1.0, 4.0, 2.0, 3.0, 6.0], fcn_pixel_acc=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    )
+    write_values(
+        tmp_path, "cgan", l1=[5.0, 1.5, 4.0, 2.0, 9.0, 6.0], fcn_pixel_acc=[0.6, 0.2, 0.3, 0.4, 0.5, 0.1]
+    )
+    by_judge, by_pixels = picks(section_of(tmp_path))
+    assert (by_judge.column.info.key, by_pixels.column.info.key) == ("fcn_pixel_acc", "l1")
+    ranked = {
+        label: {pick.words: (pick.name, pick.value) for pick in found} for label, found in by_pixels.ranked
+    }
+    assert ranked["l1"] == {"best": ("p1", 1.0), "median": ("p2", 4.0), "worst": ("p5", 6.0)}
+    assert ranked["cgan"]["worst"] == ("p4", 9.0)
+    assert dict(by_judge.ranked)["l1"][0].name == "p5"
+    apart = by_pixels.disagreements
+    assert [one.name for one in apart] == ["p4", "p1"]  # the others are equal
+    assert (apart[0].better, apart[0].worse) == ("l1", "cgan")
+    assert {one.name for one in by_judge.disagreements} == {"p0", "p5"}
+    assert set(picked_names(section_of(tmp_path))) >= {"p0", "p1", "p2", "p4", "p5"}
+
+
+def test_undefined_values_are_not_picked(tmp_path: Path) -> None:
+    nan = float("nan")
+    write_values(tmp_path, "l1", ssim=[nan, 0.2, 0.9, 0.4, 0.5, 0.1])
+    write_values(tmp_path, "cgan", ssim=[nan, nan, nan, 0.4, 0.5, 0.1])
+    (found,) = picks(section_of(tmp_path))
+    assert [label for label, _ in found.ranked] == ["l1"]  # the other has too few values
+    assert [pick.name for pick in found.ranked[0][1]] == ["p2", "p3", "p5"]
+    assert found.disagreements == ()
+
+
+def test_few_pictures_are_not_picked_from(tmp_path: Path) -> None:
+    write_values(tmp_path, "l1", ssim=[0.1, 0.2, 0.3, 0.4])
+    assert picks(section_of(tmp_path)) == []
+
+
+def test_values_by_picture_are_those_of_the_first_seed(tmp_path: Path) -> None:
+    synthetic.write_output(tmp_path)
+    held = picture_values(section_of(tmp_path))
+    assert held is not None
+    assert held.labels == ("l1", "cgan", "l1+cgan")
+    assert [column.id for column in held.columns] == ["ssim", "psnr", "l1"]
+    first = pd.read_parquet(tmp_path / "records" / "toycity-cgan-s0-800.parquet")
+    assert held.values["ssim"][1] == pytest.approx(first["ssim"].to_numpy())
+    told = json.loads(held.json(64))
+    assert told["columns"][0]["values"][1][0] == pytest.approx(first["ssim"][0], rel=1e-4)
+
+
+def test_too_many_pictures_are_cut_and_it_is_said(tmp_path: Path) -> None:
+    write_values(tmp_path, "l1", ssim=list(np.linspace(0, 1, 2100)))
+    held = picture_values(section_of(tmp_path))
+    assert held is not None
+    assert len(held.names) == 2000
+    page = write_report([tmp_path], tmp_path / "report").html.read_text(encoding="utf-8")
+    assert "The first 2000 of 2100 test pictures." in page
+
+
+def test_nothing_ends_the_data_of_a_script() -> None:
+    told = script_json({"names": NASTY})
+    assert not set("<>&") & set(told)
+    assert json.loads(told)["names"] == list(NASTY)
+
+
+def test_hostile_picture_names_show_as_text(tmp_path: Path) -> None:
+    """Stems with quotes and markup, in the gallery, the picks, and the values by picture."""
+    record = synthetic.write_run(tmp_path, "l1", 0, details={}, history=[])
+    names = tuple(name for name in NASTY if "/" not in name)
+    for name in names:
+        for folder in ("gallery/x/source", "gallery/x/target", f"predictions/{record.id}"):
+            write_png(tmp_path / folder / f"{name}.png", np.full((8, 8, 3), 90, np.uint8))
+    gallery = GalleryFiles(names, f"predictions/{record.id}", "gallery/x/source", "gallery/x/target")
+    per_image = pd.DataFrame({"name": [*NASTY, "e"], "ssim": [0.2, 0.1, 0.3, 0.4, 0.5]})
+    results = {"ssim": replace(record.results["ssim"], value=0.3)}
+    write_record(tmp_path, replace(record, gallery=gallery, results=results), per_image)
+    html = write_report([tmp_path], tmp_path / "report").html.read_text(encoding="utf-8")
+    assert html.count("</script>") == html.count("<script") == 3
+    assert 'data-name="a&#34;b"' in html
+    assert "alert(1)</script>" not in html
+    assert "&lt;/script&gt;&lt;script&gt;alert(1)" in html  # the picked name, as text
+    data = re.search(r'id="s1-values-data">(.*?)</script>', html)
+    assert data is not None
+    assert json.loads(data[1])["names"] == [*NASTY, "e"]
+
+
+def write_judged(out: Path, record: RunRecord, names: tuple[str, ...]) -> None:
+    assert record.gallery is not None
+    colours = np.array([[128, 64, 128], [70, 130, 180]], np.uint8)
+    seen = np.repeat(np.array([[0], [1]], np.uint8), 2, axis=1)
+    for name in names:
+        write_palette_png(out / labels_folder(record.gallery) / f"{name}.png", seen, colours)
+        write_palette_png(out / segmentation_folder(record) / f"{name}.png", seen[::-1], colours)
+    (out / segmentation_folder(record) / JUDGE).write_text(json.dumps(judge_stamp(record)), encoding="utf-8")
+    classes = {"road": [128, 64, 128], "<sky>": [70, 130, 180]}
+    (out / labels_folder(record.gallery).parent / "classes.json").write_text(json.dumps(classes))
+
+
+def test_what_the_judge_sees_stands_beside_the_true_labels(tmp_path: Path) -> None:
+    record = synthetic.write_run(tmp_path, "l1", 0, details={}, history=[])
+    assert record.gallery is not None
+    write_judged(tmp_path, record, record.gallery.names)
+    gallery = build(section_of(tmp_path), Album())
+    assert gallery is not None
+    assert gallery.judged is not None
+    assert gallery.judged.heads == ("true labels", "l1")
+    labels, seen = gallery.judged.rows[0][1]
+    assert labels.pixels is not None
+    assert seen.pixels is not None
+    assert labels.pixels[:, 0].tolist() == [[128, 64, 128], [70, 130, 180]]
+    assert (labels.pixels == seen.pixels[::-1]).all()
+    html = write_report([tmp_path], tmp_path / "report").html.read_text(encoding="utf-8")
+    assert "What the judge sees" in html
+    assert "&lt;sky&gt;" in html
+    other = replace(record, details={"predictions": "of another training"})
+    write_record(tmp_path, other, pd.read_parquet(tmp_path / "records" / f"{record.id}.parquet"))
+    gallery = build(section_of(tmp_path), Album())
+    assert gallery is not None
+    assert gallery.judged is None  # what the judge saw in other outputs is not shown
+
+
+def test_pictures_keep_to_their_budget(tmp_path: Path) -> None:
+    synthetic.write_output(tmp_path)
+    album = Album()
+    assert build(section_of(tmp_path), album) is not None
+    tight = Album(budget=album.used // 2)
+    assert build(section_of(tmp_path), tight) is not None
+    assert tight.used <= tight.budget
+    assert re.match(r"\d+ pictures are left out, so that the page stays below 25 MB", tight.note)
+
+
+def test_small_pictures_and_label_maps_stay_exact() -> None:
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    few = rng.integers(0, 20, (300, 300, 1)).repeat(3, 2).astype(np.uint8)
+    for pixels in (rng.integers(0, 256, (64, 64, 3)).astype(np.uint8), few):
+        packed = base64.b64decode(data_uri(pixels).split(",")[1])
+        assert (np.asarray(Image.open(io.BytesIO(packed)).convert("RGB")) == pixels).all()
+
+
+def test_palette_pictures_come_back_as_colours(tmp_path: Path) -> None:
+    write_palette_png(
+        tmp_path / "x.png", np.array([[0, 1, 255]], np.uint8), np.array([[9, 8, 7], [1, 2, 3]], np.uint8)
+    )
+    assert read_png(tmp_path / "x.png").tolist() == [[[9, 8, 7], [1, 2, 3], [0, 0, 0]]]
+
+
+def test_downloads_are_the_files_beside_the_page(tmp_path: Path) -> None:
+    synthetic.write_output(tmp_path)
+    files = write_report([tmp_path], tmp_path / "report")
+    html = files.html.read_text(encoding="utf-8")
+    links = re.findall(r'download="([^"]+)" href="data:application/gzip;base64,([^"]+)"', html)
+    held = {name: gzip.decompress(base64.b64decode(packed)).decode() for name, packed in links}
+    assert set(held) == {"results.csv.gz", "differences.csv.gz", "records.json.gz"}
+    assert held["results.csv.gz"] == files.csv.read_text(encoding="utf-8")
+    assert held["differences.csv.gz"] == files.differences.read_text(encoding="utf-8")
+    told = {record["id"]: record["results"] for record in json.loads(held["records.json.gz"])}
+    assert {r.id: r.results["ssim"].value for r in read_records(tmp_path)} == {
+        name: results["ssim"]["value"] for name, results in told.items()
+    }
