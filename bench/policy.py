@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Keep = Literal["none", "last", "all"]
+TRACKERS = ("tensorboard", "wandb")
 
 
 @dataclass(frozen=True)
@@ -16,8 +17,10 @@ class Policy:
         keep: generators of scored runs: "none", the "last", or "all" ten sample points' too.
         checkpoint_every: seconds between two saved training states: what a crash costs at most.
         retry: train diverged runs again.
+        log: trackers that a run is shown to (`TRACKERS`, in `bench.trackers`).
     """
 
     keep: Keep = "last"
     checkpoint_every: float = 60.0
     retry: bool = False
+    log: tuple[str, ...] = ()

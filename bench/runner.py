@@ -40,6 +40,7 @@ from bench.rescoring import covers, merged
 from bench.scorers.fitness import fitness
 from bench.scoring import score
 from bench.specs import RunSpec, slug
+from bench.trackers import tracking
 from bench.training import TrainingStage
 from bench.workbench import Workbench
 
@@ -147,7 +148,11 @@ class Runner:
         )
         test = self.bench.test(spec.training.size_px)
         repeats = DropoutSamples(files, test, spec.test, spec.seed, self.bench.device)
-        return self._score(replace(record, gallery=gallery), "run", prediction, advance, repeats)
+        scored = self._score(replace(record, gallery=gallery), "run", prediction, advance, repeats)
+        steps = spec.training.steps
+        with tracking(self.policy.log, self.out, spec, steps, self.bench.reporter.say) as trackers:
+            trackers.scores(scored, steps)
+        return scored
 
     def reference(self, row: str, size_px: int, advance: Advance) -> RunRecord:
         """The record of the reference row `row` at `size_px`, scored unless it is there already."""

@@ -19,7 +19,6 @@ from bench.errors import UsageError
 from bench.records import RunRecord
 from bench.specs import RunSpec
 
-TRACKERS = ("tensorboard", "wandb")
 _NOT_CURVES = ("step", "images_seen")
 
 
@@ -58,7 +57,7 @@ class TensorBoard:
 
         folder = out / "logs" / "tensorboard" / spec.id
         # An interrupted run goes on from its last saved step: what was shown beyond it is shown again.
-        self._writer: Any = SummaryWriter(str(folder), purge_step=step + 1 if step else None)  # type: ignore[no-untyped-call]
+        self._writer: Any = SummaryWriter(str(folder), purge_step=step + 1 if step else None)
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
         for name, value in values.items():

@@ -23,6 +23,7 @@ from bench.pictures import contact_sheet, write_png
 from bench.policy import Policy
 from bench.progress import Advance
 from bench.specs import RunSpec
+from bench.trackers import Trackers, tracking
 
 LOG_POINTS = 100
 _MAX_LOG_STEPS = 500
@@ -66,11 +67,13 @@ class TrainingStage:
         for leftover in leftovers(self.files.folder):
             remove(leftover)
         trainer, steps = self._restored(), self.spec.training.steps
-        with deferred() as stop:
-            self._train(trainer, advance, stop)
-            if trainer.steps_done < steps:
-                self._save_state(trainer)
-        self._sample(trainer, steps)
+        out, names = self.files.out, self.policy.log
+        with tracking(names, out, self.spec, trainer.steps_done, self.say) as trackers:
+            with deferred() as stop:
+                self._train(trainer, advance, stop, trackers)
+                if trainer.steps_done < steps:
+                    self._save_state(trainer)
+            self._sample(trainer, steps, trackers)
         self._finish(trainer)
 
     def _restored(self) -> Trainer:
@@ -96,14 +99,17 @@ class TrainingStage:
         spec = self.spec
         return Trainer(spec.variant, spec.training, self.train, spec.seed, resolve_device(self.device))
 
-    def _train(self, trainer: Trainer, advance: Advance, stop: Callable[[], bool]) -> None:
+    def _train(
+        self, trainer: Trainer, advance: Advance, stop: Callable[[], bool], trackers: Trackers
+    ) -> None:
         steps, saved = self.spec.training.steps, time.monotonic()
         for entry in trainer.train(log_every=log_every(steps), stop=stop):
             release_pages(self.train)
             step = int(entry["step"])
             advance(step, remark(entry))
+            trackers.training(entry)
             if step < steps and self._sample_is_due(step):
-                self._sample(trainer, step)
+                self._sample(trainer, step, trackers)
             if step < steps and time.monotonic() - saved >= self.policy.checkpoint_every:
                 self._save_state(trainer)
                 saved = time.monotonic()
@@ -144,7 +150,7 @@ class TrainingStage:
         share = self.spec.training.steps / _SAMPLE_SHEETS
         return step // share > (step - every) // share
 
-    def _sample(self, trainer: Trainer, step: int) -> None:
+    def _sample(self, trainer: Trainer, step: int, trackers: Trackers) -> None:
         """One sheet: source, prediction, target of a few test pictures, a row each."""
         checkpoint, test = self._checkpoint(trainer), TestSettings()
         rows = []
@@ -152,7 +158,9 @@ class TrainingStage:
             source = self.test.source[index]
             seed = image_seed(self.spec.seed, self.test.names[index])
             rows.append([source, translate(checkpoint, source, test, seed), self.test.target[index]])
-        write_png(sample_path(self.files, step), contact_sheet(rows))
+        sheet = contact_sheet(rows)
+        write_png(sample_path(self.files, step), sheet)
+        trackers.samples(sheet, step)
 
 
 def sample_path(files: RunFiles, step: int) -> Path:

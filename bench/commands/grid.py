@@ -25,7 +25,8 @@ from bench.errors import RunFailedError, UsageError
 
 if TYPE_CHECKING:
     from bench.grid import GridRequest, Plan
-    from bench.launch import Ended, Until
+    from bench.launch import Ended, Event, Observer, Until
+    from bench.progress import Reporter
     from bench.records import RunRecord
 
 
@@ -135,10 +136,27 @@ def _execute(options: dict[str, Any], until: Until, obj: dict[str, Any]) -> None
     with Reporter() as reporter:
         told = {"policy": policy_of(options), "plugins": obj["plugins"]}
         launch = Launch(out, device, choice, command_line(), until, obj["debug"], **told)
-        outcomes = run_grid(plans, launch, reporter, launcher)
+        observers = live_report(out, plans, reporter) if until == "score" else ()
+        outcomes = run_grid(plans, launch, reporter, launcher, observers)
     if until == "score":
         finish(out, records_of(out, outcomes))
     check_outcomes(outcomes)
+
+
+def live_report(out: Path, plans: list[Plan], reporter: Reporter) -> tuple[Observer, ...]:
+    """An observer that refreshes the report while a grid runs."""
+    from bench.launch import Ended
+    from bench.report.live import LiveReport
+
+    report = LiveReport(out, sum(len(plan.runs) for plan in plans), reporter.say)
+    ended: list[str] = []
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Ended):
+            ended.append(event.job)
+            report.run_ended(len(ended))
+
+    return (observe,)
 
 
 def records_of(out: Path, outcomes: list[Ended]) -> list[RunRecord]:

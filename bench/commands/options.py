@@ -10,6 +10,7 @@ import click
 
 from bench.errors import UsageError
 from bench.metrics.catalogue import FID_PROTOCOLS
+from bench.policy import TRACKERS
 
 if TYPE_CHECKING:
     from bench.policy import Policy
@@ -101,14 +102,23 @@ def policy_options(command: Command) -> Command:
     return apply(
         command,
         click.option("--checkpoint-every", type=click.FloatRange(0), default=60.0, hidden=True),
+        click.option(
+            "--log",
+            multiple=True,
+            type=click.Choice(TRACKERS),
+            help="Show losses, samples and scores there too (repeatable); into OUT/logs.",
+        ),
     )
 
 
 def policy_of(options: dict[str, Any]) -> Policy:
     """The `Policy` that `policy_options` say."""
     from bench.policy import Policy
+    from bench.trackers import check_trackers
 
-    return Policy(checkpoint_every=options["checkpoint_every"])
+    log = tuple(dict.fromkeys(options["log"]))
+    check_trackers(log)
+    return Policy(checkpoint_every=options["checkpoint_every"], log=log)
 
 
 def out_option(command: Command) -> Command:

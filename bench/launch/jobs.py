@@ -88,13 +88,14 @@ class Job:
             **choice, metrics=metrics, inception_weights=None if weights is None else Path(weights)
         )
         out, plugins = Path(launch.pop("out")), tuple(map(Path, launch.pop("plugins")))
-        policy = Policy(**launch.pop("policy"))
+        policy = dict(launch.pop("policy"))
+        policy["log"] = tuple(policy["log"])
         root = content["root"]
         return Job(
             RunSpec.from_dict(content["spec"]),
             content["title"],
             None if root is None else Path(root),
-            Launch(out=out, choice=scoring, policy=policy, plugins=plugins, **launch),
+            Launch(out=out, choice=scoring, policy=Policy(**policy), plugins=plugins, **launch),
         )
 
 

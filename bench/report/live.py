@@ -13,11 +13,11 @@ _AT_LEAST_SECONDS = 5.0
 
 
 class LiveReport:
-    """Writes OUT/report again after a record, at most so often that a grid loses 5 % of its time to it.
+    """Writes OUT/report again after a run, at most so often that a grid loses 5 % of its time to it.
 
     Args:
         out: the output folder.
-        total: rows of the grid.
+        total: runs of the grid.
         say: told, once, why the report could not be written.
         now: seconds, monotonic.
     """
@@ -30,11 +30,11 @@ class LiveReport:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._out, self._total, self._say, self._now = out, total, say, now
-        self._due = now()  # the first record is shown at once
+        self._due = now()  # the first run is shown at once
         self._broken = False
 
-    def row_done(self, done: int) -> None:
-        """`done` of all rows have a record; the last one is left to the final report."""
+    def run_ended(self, done: int) -> None:
+        """`done` of all runs have ended; the last one is left to the final report."""
         started = self._now()
         if self._broken or done >= self._total or started < self._due:
             return

@@ -119,7 +119,9 @@ class SectionView:
         return f"Means over {said} seeds, ± their standard deviation."
 
 
-def write_report(outs: Sequence[Path], destination: Path) -> ReportFiles:
+def write_report(
+    outs: Sequence[Path], destination: Path, running: tuple[int, int] | None = None
+) -> ReportFiles:
     """Write the report on one or more outputs into `destination`.
 
     Everything is made in a temporary folder first; each file then replaces its predecessor whole. Other
@@ -128,6 +130,7 @@ def write_report(outs: Sequence[Path], destination: Path) -> ReportFiles:
     Args:
         outs: output folders with records.
         destination: folder for index.html, report.md, results.csv and figures/.
+        running: (runs done, runs in all) of a grid that goes on: the page says so and reloads itself.
 
     Raises:
         UsageError: if an output holds no records, or one cannot be read.
@@ -145,7 +148,7 @@ def write_report(outs: Sequence[Path], destination: Path) -> ReportFiles:
         results, differences = tidy(entries), _differences(views)
         results.to_csv(temporary / "results.csv", index=False, quoting=csv.QUOTE_MINIMAL)
         differences.to_csv(temporary / "differences.csv", index=False)
-        context = _context(views, colours, notes)
+        context = _context(views, colours, notes) | {"running": running}
         context["downloads"] = downloads(results, differences, [entry.record for entry in entries])
         _render(temporary / "report.md", "report.md.j2", markdown_environment(), context)
         _render(temporary / "index.html", "index.html.j2", html_environment(), context)

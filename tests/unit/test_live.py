@@ -42,15 +42,15 @@ def test_it_takes_a_twentieth_of_the_time_at_most(clock: Clock, written: list[tu
     report = LiveReport(Path("out"), 1000, pytest.fail, clock)
     started = clock.now
     for done in range(1, 1000):
-        report.row_done(done)
+        report.run_ended(done)
         clock.now += 1.0
-    assert written[0] == (1, 1000), "the first row is shown at once"
+    assert written[0] == (1, 1000), "the first run is shown at once"
     spent = 2.0 * len(written)
     assert 0.04 * (clock.now - started) < spent < 0.055 * (clock.now - started)
 
 
-def test_the_last_row_is_left_to_the_final_report(clock: Clock, written: list[tuple[int, int]]) -> None:
-    LiveReport(Path("out"), 3, pytest.fail, clock).row_done(3)
+def test_the_last_run_is_left_to_the_final_report(clock: Clock, written: list[tuple[int, int]]) -> None:
+    LiveReport(Path("out"), 3, pytest.fail, clock).run_ended(3)
     assert not written
 
 
@@ -64,6 +64,6 @@ def test_a_report_that_cannot_be_written_is_said_once(
     said: list[str] = []
     report = LiveReport(tmp_path, 9, said.append, clock)
     for done in (1, 2):
-        report.row_done(done)
+        report.run_ended(done)
         clock.now += 1000
     assert said == ["the report is not refreshed while this runs (OSError: no room)"]
