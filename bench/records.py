@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA_VERSION = 1
-_MOST_PICTURES, _MOST_COLUMNS = 1_000_000, 1000  # in a table of per-image values
+_MOST_VALUES = 50_000_000  # in a table of per-image values
 Goal = Literal["max", "min"] | float
 Status = Literal["finished", "failed", "diverged"]
 
@@ -340,29 +340,41 @@ def read_per_image(out: Path, record: RunRecord) -> pd.DataFrame | None:
     path = per_image_path(out, record.id)
     if not path.is_file():
         return None
+    return _per_image_checked(path)
+
+
+def _per_image_checked(path: Path) -> pd.DataFrame:
     try:
         return _per_image(path)
     except Exception as error:  # pyarrow and pandas raise nearly anything on damaged files
-        said = f"{error}; delete it and {record_path(out, record.id)} and run again"
-        raise UsageError(f"expected per-image values in {path}: {said}") from error
+        said, record = " ".join(str(error).split())[:300], path.with_suffix(".json")
+        raise UsageError(
+            f"expected per-image values in {path}: {said}; delete it and {record} and run again"
+        ) from error
 
 
 def _per_image(path: Path) -> pd.DataFrame:
+    import pyarrow
     import pyarrow.parquet as parquet
 
     with parquet.ParquetFile(path) as file:  # a few bytes may stand for billions of equal values
-        rows, columns = file.metadata.num_rows, file.metadata.num_columns
-        if rows > _MOST_PICTURES or columns > _MOST_COLUMNS:
-            raise ValueError(f"{rows:,} rows of {columns:,} columns")
-        table: pd.DataFrame = file.read().to_pandas()
-    if "name" not in table or not table["name"].map(lambda name: isinstance(name, str)).all():
+        about = file.metadata
+        groups = [about.row_group(number) for number in range(about.num_row_groups)]
+        values = sum(group.column(place).num_values for group in groups for place in range(group.num_columns))
+        if max(values, about.num_rows) > _MOST_VALUES:
+            raise ValueError(f"{values:,} values in {about.num_rows:,} rows")
+        table = file.read()
+    for column in table.schema:
+        held = column.type.value_type if pyarrow.types.is_list(column.type) else column.type
+        fits = pyarrow.types.is_integer(held) or pyarrow.types.is_floating(held)
+        if not fits and column.name != "name":
+            raise ValueError(f"column {column.name[:80]} holds {str(column.type)[:80]}, no numbers")
+    frame: pd.DataFrame = table.to_pandas()
+    if "name" not in frame or not frame["name"].map(lambda name: isinstance(name, str)).all():
         raise ValueError("no column of names")
-    if not table["name"].is_unique or not table.columns.is_unique:
+    if not frame["name"].is_unique or not frame.columns.is_unique:
         raise ValueError("a name twice")
-    for column in table.columns.drop("name"):
-        if table[column].dtype.kind not in "fiu":
-            raise ValueError(f"column {column} holds no numbers")
-    return table
+    return frame
 
 
 def finished(records: Iterable[RunRecord]) -> list[RunRecord]:

@@ -55,6 +55,41 @@ def test_what_a_killed_process_left_is_no_record(tmp_path: Path) -> None:
     assert read_records(tmp_path) == [record()]
 
 
+def test_per_image_values_may_be_matrices(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"name": ["a", "b"], "fcn_conf": [np.arange(4), np.arange(4)]})
+    write_record(tmp_path, record(), frame)
+    read = records.read_per_image(tmp_path, record())
+    assert read is not None
+    assert np.stack(read["fcn_conf"].tolist()).tolist() == [[0, 1, 2, 3]] * 2
+
+
+@pytest.mark.parametrize(
+    ("frame", "said"),
+    [
+        ({"ssim": [0.5, 0.4]}, "no column of names"),
+        ({"name": ["a", "a"]}, "a name twice"),
+        ({"name": [1, 2]}, "no column of names"),
+        ({"name": ["a", "b"], "ssim": ["x", "y"]}, "column ssim holds .*string"),
+        ({"name": ["a", "b"], "ssim": [{"x": 1}, {"x": 2}]}, "column ssim holds struct"),
+    ],
+)
+def test_other_tables_beside_a_record_are_refused(tmp_path: Path, frame: dict[str, Any], said: str) -> None:
+    write_record(tmp_path, record(), pd.DataFrame(frame))
+    with pytest.raises(UsageError, match=said):
+        records.read_per_image(tmp_path, record())
+
+
+def test_a_table_of_billions_of_equal_values_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "_MOST_VALUES", 10_000)
+    frame = pd.DataFrame({"name": "a", "ssim": np.zeros(20_000)})
+    write_record(tmp_path, record(), frame)
+    assert records.per_image_path(tmp_path, record().id).stat().st_size < 10_000
+    with pytest.raises(UsageError, match="40,000 values"):
+        records.read_per_image(tmp_path, record())
+
+
 def test_per_image_values_are_parquet_beside_it(tmp_path: Path) -> None:
     frame = pd.DataFrame({"name": ["a", "b"], "ssim": [0.5, np.nan]})
     write_record(tmp_path, record(), frame)
