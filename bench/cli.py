@@ -18,8 +18,9 @@ from bench.commands.gate import baseline, check
 from bench.commands.grid import run, train
 from bench.commands.listing import listing
 from bench.commands.power import power
+from bench.commands.report import report
 from bench.commands.scorer import scorer
-from bench.commands.stages import generate, report, score
+from bench.commands.stages import generate, score
 from bench.errors import BenchError
 from bench.interrupt import Terminated, terminate
 

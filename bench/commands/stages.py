@@ -1,4 +1,4 @@
-"""`bench generate`, `bench score`, `bench report`: single stages, on what an output folder holds."""
+"""`bench generate`, `bench score`: single stages, on what an output folder holds."""
 
 from __future__ import annotations
 
@@ -234,22 +234,3 @@ def _again(
         outcomes = run_grid(plans, launch, reporter)
     check_outcomes(outcomes)
     return records_of(output, outcomes)
-
-
-@click.command()
-@click.argument("outputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="OUT...")
-@click.option(
-    "--to",
-    "destination",
-    type=click.Path(path_type=Path),
-    help="Folder; OUT/report of the first OUT by default.",
-)
-def report(outputs: tuple[Path, ...], destination: Path | None) -> None:
-    """Write index.html, report.md and results.csv from the records of one output or several."""
-    from bench.output import check_writable
-    from bench.report.render import write_report
-
-    destination = destination or outputs[0] / "report"
-    check_writable(destination)
-    files = write_report(outputs, destination)
-    click.echo(f"report: {files.html}")

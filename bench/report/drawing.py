@@ -80,8 +80,10 @@ class Plot:
         key, title, caption, alt: those of the drawing.
         svg: an `<svg>` element.
         png: the same on white, 150 dpi.
+        pdf: the same for print, text as text.
         width_px: natural width on the page.
-        pdf: the same for print, text as text; None where it was not asked for.
+
+    Of `svg`, `png` and `pdf`, those that were not asked for are empty.
     """
 
     key: str
@@ -90,8 +92,8 @@ class Plot:
     alt: str
     svg: str
     png: bytes
+    pdf: bytes
     width_px: int
-    pdf: bytes | None = None
 
 
 @contextmanager
@@ -215,20 +217,26 @@ def short_ticks(ax: Axes) -> None:
     ax.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
-def finish(drawing: Drawing, pdf: bool = False) -> Plot:
-    """Write a drawing as SVG, PNG and, where asked for, PDF."""
+ALL_PICTURES = frozenset(("svg", "png", "pdf"))
+
+
+def finish(drawing: Drawing, pictures: frozenset[str] = ALL_PICTURES) -> Plot:
+    """Write a drawing as SVG, PNG and PDF, or as some of them: each takes its time."""
     figure, key = drawing.figure, drawing.key
     picture, vector, printed = io.BytesIO(), io.StringIO(), io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # a browser has other fonts
-        figure.savefig(picture, format="png", dpi=150, facecolor="white", metadata={"Software": None})
-        figure.savefig(vector, format="svg", transparent=True, metadata={"Date": None})
-        if pdf:
+        if "png" in pictures:
+            figure.savefig(picture, format="png", dpi=150, facecolor="white", metadata={"Software": None})
+        if "svg" in pictures:
+            figure.savefig(vector, format="svg", transparent=True, metadata={"Date": None})
+        if "pdf" in pictures:
             figure.savefig(printed, format="pdf", metadata={"CreationDate": None})
+    svg = _inline(vector.getvalue(), key) if "svg" in pictures else ""
+    width = round(figure.get_figwidth() * 96)
     return Plot(
-        key, drawing.title, drawing.caption, drawing.alt, _inline(vector.getvalue(), key), picture.getvalue(),
-        round(figure.get_figwidth() * 96), printed.getvalue() or None,
-    )  # fmt: skip
+        key, drawing.title, drawing.caption, drawing.alt, svg, picture.getvalue(), printed.getvalue(), width
+    )
 
 
 def _inline(svg: str, key: str) -> str:

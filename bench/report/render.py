@@ -1,9 +1,7 @@
-"""Records -> report: one self-contained HTML page, Markdown with figures, and a CSV of everything."""
+"""Records -> report: what is on the page, in Markdown and in LaTeX, worked out once for all formats."""
 
 from __future__ import annotations
 
-import csv
-import re
 import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -12,19 +10,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import jinja2
-import pandas as pd
 from markupsafe import Markup
 
-from bench.files import move_file
 from bench.metrics.catalogue import CATALOGUE
 from bench.records import RunRecord
 from bench.report import tables
+from bench.report.ablate import Sweep, sweeps
 from bench.report.album import Album
 from bench.report.colours import variant_colours
-from bench.report.downloads import downloads
 from bench.report.drawing import Plot
 from bench.report.facts import facts, measured_protocol
+from bench.report.formats import WANTED, ReportFiles, Wanted, move_files, write_formats
 from bench.report.frame import Row, Section, flatten, info_of
 from bench.report.gallery import Gallery, build
 from bench.report.headline import headline
@@ -32,32 +28,7 @@ from bench.report.judge import JudgeView, judges
 from bench.report.perimage import PictureValues, picture_values
 from bench.report.plots import draw
 from bench.report.readings import fitness_statements
-from bench.report.sections import load_entries, sections, tidy
-from bench.report.wording import html_environment, markdown_environment
-
-_DIFFERENCE_COLUMNS = [
-    "section", "metric", "first", "second", "difference", "low", "high", "seeds_low", "seeds_high", "basis",
-    "p", "p_holm", "distinguishable",
-]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class ReportFiles:
-    """What `write_report` wrote.
-
-    Attributes:
-        html: the page; needs nothing beside it.
-        markdown: the same tables; its figures lie in `figures/`.
-        csv: one row a (record, metric).
-        differences: CSV, one row a (metric, pair of variants).
-        figures: PNG files.
-    """
-
-    html: Path
-    markdown: Path
-    csv: Path
-    differences: Path
-    figures: tuple[Path, ...]
+from bench.report.sections import load_entries, sections
 
 
 @dataclass(frozen=True)
@@ -120,7 +91,10 @@ class SectionView:
 
 
 def write_report(
-    outs: Sequence[Path], destination: Path, running: tuple[int, int] | None = None
+    outs: Sequence[Path],
+    destination: Path,
+    wanted: Wanted = WANTED,
+    running: tuple[int, int] | None = None,
 ) -> ReportFiles:
     """Write the report on one or more outputs into `destination`.
 
@@ -129,57 +103,34 @@ def write_report(
 
     Args:
         outs: output folders with records.
-        destination: folder for index.html, report.md, results.csv and figures/.
+        destination: folder for the files that `bench.report.formats` names.
+        wanted: formats, and fields to draw metrics against.
         running: (runs done, runs in all) of a grid that goes on: the page says so and reloads itself.
 
     Raises:
-        UsageError: if an output holds no records, or one cannot be read.
+        UsageError: if an output holds no records, one cannot be read, or a field does not vary.
     """
     entries, notes = load_entries(outs)
     made = sections(entries)
+    swept = sweeps(made, wanted.ablate, wanted.metrics)
     colours = variant_colours(row.label for section in made for row in section.rows)
     album = Album()
-    views = [_view(section, colours, album) for section in made]
+    views = [_view(section, colours, album, swept[section.id], wanted.pictures) for section in made]
     notes += [album.note] if album.note else []
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".partial-report-", dir=destination.parent) as name:
-        temporary = Path(name)
-        figures = _write_figures(views, temporary / "figures")
-        results, differences = tidy(entries), _differences(views)
-        results.to_csv(temporary / "results.csv", index=False, quoting=csv.QUOTE_MINIMAL)
-        differences.to_csv(temporary / "differences.csv", index=False)
-        context = _context(views, colours, notes) | {"running": running}
-        context["downloads"] = downloads(results, differences, [entry.record for entry in entries])
-        _render(temporary / "report.md", "report.md.j2", markdown_environment(), context)
-        _render(temporary / "index.html", "index.html.j2", html_environment(), context)
-        return _move(temporary, destination, figures)
+        context = _context(views, colours, notes) | {"running": running, "formats": wanted.formats}
+        write_formats(Path(name), wanted.formats, views, entries, context)
+        return move_files(Path(name), destination, wanted.formats)
 
 
-def _differences(views: Sequence[SectionView]) -> pd.DataFrame:
-    """One row a metric and pair of variants: difference, intervals, p-values, and the judgement."""
-    rows = [
-        {
-            "section": view.section.title,
-            "metric": one.column.id,
-            "first": one.first.label,
-            "second": one.second.label,
-            "difference": one.difference,
-            "low": one.interval[0] if one.interval else None,
-            "high": one.interval[1] if one.interval else None,
-            "seeds_low": one.over_seeds[0] if one.over_seeds else None,
-            "seeds_high": one.over_seeds[1] if one.over_seeds else None,
-            "basis": one.basis,
-            "p": one.p_value,
-            "p_holm": one.corrected,
-            "distinguishable": one.distinguishable,
-        }
-        for view in views
-        for one in view.table.differences
-    ]
-    return pd.DataFrame(rows, columns=_DIFFERENCE_COLUMNS)
-
-
-def _view(section: Section, colours: Mapping[str, str], album: Album) -> SectionView:
+def _view(
+    section: Section,
+    colours: Mapping[str, str],
+    album: Album,
+    swept: Sequence[Sweep],
+    pictures: frozenset[str],
+) -> SectionView:
     table = tables.comparison(section)
     by_reason: dict[str, list[str]] = {}
     for title, reasons in section.unmeasured.items():
@@ -195,7 +146,7 @@ def _view(section: Section, colours: Mapping[str, str], album: Album) -> Section
         failures=tables.failures(section),
         published=tables.published(section),
         measured_protocol=measured_protocol(section),
-        plots=draw(section, colours),
+        plots=draw(section, colours, swept, pictures),
         gallery=build(section, album),
         picture_values=picture_values(section),
         specs=[_spec_view(row) for row in section.rows],
@@ -262,45 +213,3 @@ def _context(views: list[SectionView], colours: Mapping[str, str], notes: list[s
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "svg": lambda plot: Markup(plot.svg),  # drawn here; texts in it were escaped by the drawing
     }
-
-
-def _render(path: Path, template: str, environment: jinja2.Environment, context: dict[str, Any]) -> None:
-    path.write_text(environment.get_template(template).render(context), encoding="utf-8")
-
-
-def _write_figures(views: list[SectionView], folder: Path) -> list[str]:
-    folder.mkdir(parents=True)
-    names = []
-    for view in views:
-        pictures = {plot.key: plot.png for plot in view.plots}
-        if view.gallery is not None:
-            pictures[f"{view.section.id}-gallery"] = view.gallery.fixed.sheet_png()
-        for key, png in pictures.items():
-            (folder / f"{key}.png").write_bytes(png)
-            names.append(f"{key}.png")
-    return names
-
-
-def _move(temporary: Path, destination: Path, figures: list[str]) -> ReportFiles:
-    """Put the finished files in place, the page last; drop figures that only the old report.md named."""
-    folder = destination / "figures"
-    folder.mkdir(parents=True, exist_ok=True)
-    old = destination / "report.md"
-    before = (
-        re.findall(r"\]\(figures/(s\d+-[\w-]+\.png)\)", old.read_text(encoding="utf-8"))
-        if old.is_file()
-        else []
-    )
-    for name in figures:
-        move_file(temporary / "figures" / name, folder / name)
-    for name in ("results.csv", "differences.csv", "report.md", "index.html"):
-        move_file(temporary / name, destination / name)
-    for name in set(before) - set(figures):
-        (folder / name).unlink(missing_ok=True)
-    return ReportFiles(
-        destination / "index.html",
-        old,
-        destination / "results.csv",
-        destination / "differences.csv",
-        tuple(folder / name for name in figures),
-    )

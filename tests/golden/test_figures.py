@@ -221,16 +221,16 @@ def test_hostile_labels_stay_text(tmp_path: Path) -> None:
     section, known = read(tmp_path)
     drawing = training_curves(section, known)
     assert drawing is not None
-    plot = finish(drawing, pdf=True)
+    plot = finish(drawing)
     texts = re.findall(r"<text[^>]*>([^<]*)</text>", plot.svg)
     assert "$x_1$" in texts
     assert "&lt;b&gt;bold&lt;/b&gt;" in texts
     assert "a&amp;b  c" in texts
     assert sum(text.endswith("=1]") or text.endswith("=2]") for text in texts) == 2
     assert "var(--ink)" in plot.svg
-    assert plot.pdf is not None
     assert plot.pdf.startswith(b"%PDF")
-    assert finish(drawing).pdf is None
+    assert plot.png.startswith(b"\x89PNG")
+    assert finish(drawing, frozenset(["svg"])).pdf == b""
 
 
 def test_plain_keeps_both_ends() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bench.report.ablate import Sweep
 from bench.report.colours import Looks, looks
-from bench.report.drawing import Drawing, Plot, finish, style
+from bench.report.drawing import ALL_PICTURES, Drawing, Plot, finish, style
 from bench.report.frame import Section
 from bench.report.plots.bars import metric_bars
 from bench.report.plots.classes import class_heat_map
@@ -29,11 +29,14 @@ _MAKERS: Sequence[Callable[[Section, Looks], Drawing | None]] = (
 
 
 def draw(
-    section: Section, colours: Mapping[str, str], sweeps: Sequence[Sweep] = (), pdf: bool = False
+    section: Section,
+    colours: Mapping[str, str],
+    sweeps: Sequence[Sweep] = (),
+    pictures: frozenset[str] = ALL_PICTURES,
 ) -> list[Plot]:
-    """All figures that the section's records have data for, the swept fields first."""
+    """All figures that the section's records have data for, the swept fields first, written as `pictures`."""
     known = looks(colours)
     with style():
         drawn = [sweep_figure(section, sweep, known) for sweep in sweeps]
         drawn += [maker(section, known) for maker in _MAKERS]
-        return [finish(drawing, pdf) for drawing in drawn if drawing is not None]
+        return [finish(drawing, pictures) for drawing in drawn if drawing is not None]

@@ -1,0 +1,206 @@
+"""The files of a report, by format, and how they get into place.
+
+html       index.html
+md         report.md, figures/*.png
+csv        results.csv, differences.csv
+parquet    results.parquet
+latex      latex/report.tex, latex/*.tex (a table each), latex/*.pdf (a figure each)
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import pandas as pd
+
+from bench.errors import unknown_name
+from bench.files import move_file
+from bench.report.downloads import downloads
+from bench.report.frame import Entry
+from bench.report.latex import latex_environment
+from bench.report.sections import tidy
+from bench.report.wording import html_environment, markdown_environment
+
+if TYPE_CHECKING:
+    from bench.report.render import SectionView
+
+FORMATS = ("html", "md", "latex", "csv", "parquet")
+_PICTURES = {"html": "svg", "md": "png", "latex": "pdf"}
+_DIFFERENCE_COLUMNS = [
+    "section", "metric", "first", "second", "difference", "low", "high", "seeds_low", "seeds_high", "basis",
+    "p", "p_holm", "distinguishable",
+]  # fmt: skip
+# Files that an earlier report named, and the next one does not have: (where it says so, how, their folder).
+_NAMED = (
+    ("md", "report.md", r"\]\(figures/(s\d+-[\w-]+\.png)\)", "figures"),
+    ("latex", "latex/report.tex", r"\{(s\d+-[\w-]+\.(?:tex|pdf))\}", "latex"),
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to write.
+
+    Attributes:
+        formats: some of `FORMATS`.
+        ablate: fields to draw metrics against.
+        metrics: keys for those figures; empty = the usual ones.
+    """
+
+    formats: tuple[str, ...] = ("html", "md", "csv")
+    ablate: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in self.formats:
+            if name not in FORMATS:
+                raise unknown_name("format", name, FORMATS, "bench report --help")
+
+    @property
+    def pictures(self) -> frozenset[str]:
+        """Formats of the figures."""
+        return frozenset(_PICTURES[name] for name in self.formats if name in _PICTURES)
+
+
+WANTED = Wanted()
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """Where the parts of a report lie; of formats that were not asked for, where they would.
+
+    Attributes:
+        html: the page; needs nothing beside it.
+        markdown: the same tables; its figures lie in `figures/`.
+        csv: one row a (record, metric).
+        differences: CSV, one row a (metric, pair of variants).
+        figures: PNG files.
+        written: all files that were written, the chief one first.
+    """
+
+    html: Path
+    markdown: Path
+    csv: Path
+    differences: Path
+    figures: tuple[Path, ...]
+    written: tuple[Path, ...]
+
+
+def write_formats(
+    folder: Path,
+    formats: Sequence[str],
+    views: Sequence[SectionView],
+    entries: Sequence[Entry],
+    context: dict[str, Any],
+) -> None:
+    """Write the files of each format into the empty `folder`."""
+    results, differences = tidy(entries), _differences(views)
+    if "csv" in formats:
+        results.to_csv(folder / "results.csv", index=False, quoting=csv.QUOTE_MINIMAL)
+        differences.to_csv(folder / "differences.csv", index=False)
+    if "parquet" in formats:
+        typed(results).to_parquet(folder / "results.parquet", index=False)
+    if "md" in formats:
+        _write_png(views, folder / "figures")
+        _render(folder / "report.md", "report.md.j2", markdown_environment(), context)
+    if "latex" in formats:
+        _write_latex(folder / "latex", views, context)
+    if "html" in formats:
+        held = downloads(results, differences, [entry.record for entry in entries])
+        page = {**context, "downloads": held}
+        _render(folder / "index.html", "index.html.j2", html_environment(), page)
+
+
+def typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """The tidy frame with one type a column: `goal` as text, what repeats as categories."""
+    goals = frame["goal"].map(lambda goal: None if goal is None else str(goal))
+    repeated = ("dataset", "direction", "label", "kind", "metric", "status", "protocol")
+    return frame.assign(goal=goals.astype("string")).astype(
+        {
+            **dict.fromkeys(repeated, "category"),
+            **dict.fromkeys(("id", "reason", "protocol_json"), "string"),
+        }
+    )
+
+
+def _differences(views: Sequence[SectionView]) -> pd.DataFrame:
+    """One row a metric and pair of variants: difference, intervals, p-values, and the judgement."""
+    rows = [
+        {
+            "section": view.section.title,
+            "metric": one.column.id,
+            "first": one.first.label,
+            "second": one.second.label,
+            "difference": one.difference,
+            "low": one.interval[0] if one.interval else None,
+            "high": one.interval[1] if one.interval else None,
+            "seeds_low": one.over_seeds[0] if one.over_seeds else None,
+            "seeds_high": one.over_seeds[1] if one.over_seeds else None,
+            "basis": one.basis,
+            "p": one.p_value,
+            "p_holm": one.corrected,
+            "distinguishable": one.distinguishable,
+        }
+        for view in views
+        for one in view.table.differences
+    ]
+    return pd.DataFrame(rows, columns=_DIFFERENCE_COLUMNS)
+
+
+def _render(path: Path, template: str, environment: jinja2.Environment, context: dict[str, Any]) -> None:
+    path.write_text(environment.get_template(template).render(context), encoding="utf-8")
+
+
+def _write_png(views: Sequence[SectionView], folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for view in views:
+        pictures = {plot.key: plot.png for plot in view.plots}
+        if view.gallery is not None:
+            pictures[f"{view.section.id}-gallery"] = view.gallery.fixed.sheet_png()
+        for key, png in pictures.items():
+            (folder / f"{key}.png").write_bytes(png)
+
+
+def _write_latex(folder: Path, views: Sequence[SectionView], context: dict[str, Any]) -> None:
+    folder.mkdir(parents=True)
+    environment = latex_environment()
+    for view in views:
+        for plot in view.plots:
+            (folder / f"{plot.key}.pdf").write_bytes(plot.pdf)
+        if view.table.columns:
+            path = folder / f"{view.section.id}-comparison.tex"
+            _render(path, "table.tex.j2", environment, {**context, "view": view})
+    _render(folder / "report.tex", "report.tex.j2", environment, context)
+
+
+def move_files(folder: Path, destination: Path, formats: Sequence[str]) -> ReportFiles:
+    """Put the finished files in place, the page last; drop figures that only the old report named."""
+    before = [
+        destination / where / name
+        for of, said, pattern, where in _NAMED
+        if of in formats and (destination / said).is_file()
+        for name in re.findall(pattern, (destination / said).read_text(encoding="utf-8"))
+    ]
+    chief = ("index.html", "report.md", "latex/report.tex", "results.csv", "results.parquet")
+    made = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
+    made.sort(key=lambda name: chief.index(name) if name in chief else len(chief))
+    for name in reversed(made):
+        (destination / name).parent.mkdir(parents=True, exist_ok=True)
+        move_file(folder / name, destination / name)
+    written = tuple(destination / name for name in made)
+    for path in set(before) - set(written):
+        path.unlink(missing_ok=True)
+    return ReportFiles(
+        destination / "index.html",
+        destination / "report.md",
+        destination / "results.csv",
+        destination / "differences.csv",
+        tuple(path for path in written if path.suffix == ".png"),
+        written,
+    )
