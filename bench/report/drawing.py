@@ -100,7 +100,8 @@ class Plot:
 def style() -> Iterator[None]:
     import matplotlib as mpl
 
-    with mpl.rc_context(cast(Any, _STYLE)):
+    with mpl.rc_context(cast(Any, _STYLE)), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a browser has other fonts
         yield
 
 
@@ -224,14 +225,12 @@ def finish(drawing: Drawing, pictures: frozenset[str] = ALL_PICTURES) -> Plot:
     """Write a drawing as SVG, PNG and PDF, or as some of them: each takes its time."""
     figure, key = drawing.figure, drawing.key
     picture, vector, printed = io.BytesIO(), io.StringIO(), io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a browser has other fonts
-        if "png" in pictures:
-            figure.savefig(picture, format="png", dpi=150, facecolor="white", metadata={"Software": None})
-        if "svg" in pictures:
-            figure.savefig(vector, format="svg", transparent=True, metadata={"Date": None})
-        if "pdf" in pictures:
-            figure.savefig(printed, format="pdf", metadata={"CreationDate": None})
+    if "png" in pictures:
+        figure.savefig(picture, format="png", dpi=150, facecolor="white", metadata={"Software": None})
+    if "svg" in pictures:
+        figure.savefig(vector, format="svg", transparent=True, metadata={"Date": None})
+    if "pdf" in pictures:
+        figure.savefig(printed, format="pdf", metadata={"CreationDate": None})
     svg = _inline(vector.getvalue(), key) if "svg" in pictures else ""
     width = round(figure.get_figwidth() * 96)
     return Plot(

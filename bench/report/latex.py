@@ -9,9 +9,10 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from bench.report.drawing import plain
 from bench.resources import resource_dir
 
-_ACROSS = 5  # metrics side by side in a tabular on a portrait page
+_ACROSS = 4  # metrics side by side in a tabular on a portrait page
 _INCHES = 6.3  # width of its text
 _SIGNS = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%",
@@ -42,6 +43,7 @@ def latex_environment() -> jinja2.Environment:
         variable_start_string="<<", variable_end_string=">>", block_start_string="<%",
         block_end_string="%>", comment_start_string="<#", comment_end_string="#>",
     )  # fmt: skip
+    made.filters["short"] = plain
     made.filters["parts"] = _parts
     made.filters["inches"] = lambda width_px: f"{min(_INCHES, width_px / 96):.2f}"
     return made
