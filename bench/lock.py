@@ -1,0 +1,231 @@
+"""One owner at a time for work that several processes, on one machine or on several, may want to do.
+
+A lock is a small file that names its owner. Between processes of one machine the kernel's lock on that file
+(flock) decides: it ends with its process, however that ends. Between machines that share a file system, which
+flock need not reach, the name in the file and its heartbeat decide: an owner whose file has not been touched
+for five minutes is taken for dead. Where there is no flock, the owner's process id and start time decide.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # no flock on this system
+    fcntl = None  # type: ignore[assignment]
+
+HEARTBEAT_S, STALE_S = 30.0, 300.0
+_SETTLE_S = 1.0  # until a file written on another machine is seen here
+_POLL_S = 0.1, 2.0  # between two looks at a lock that is held: at first, and at most
+_SIZE = 512  # an owner's entry is padded to this, so that one write replaces all of it
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A process that holds a lock.
+
+    Attributes:
+        host: the machine's name.
+        boot: an id of the machine's running system, or its name where there is none.
+        pid, started: the process, and when it started (clock ticks after boot; None where unknown).
+        token: random; no two holders have the same.
+    """
+
+    host: str
+    boot: str
+    pid: int
+    started: int | None
+    token: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
+
+
+class Lock:
+    """A lock that is held; its file is touched now and then until `release`."""
+
+    def __init__(self, path: Path, handle: int, owner: Owner) -> None:
+        self.path, self.owner = path, owner
+        self._handle = handle
+        self._lost = False
+        self._released = threading.Event()
+        threading.Thread(target=self._beat, name=f"lock {path.name}", daemon=True).start()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether another machine took this process for dead (it was suspended) and goes on with the work."""
+        return self._lost
+
+    def release(self) -> None:
+        """Let others have it."""
+        self._released.set()
+        with suppress(OSError):
+            if _owner_at(self.path) == self.owner:
+                self.path.unlink()
+        os.close(self._handle)  # ends the flock; who waits for it finds the file gone and starts over
+
+    def _beat(self) -> None:
+        while not self._released.wait(HEARTBEAT_S):
+            with suppress(OSError):
+                os.utime(self.path)
+            self._lost = _owner_at(self.path) != self.owner
+
+
+def try_lock(path: Path) -> Lock | None:
+    """The lock at `path`, or None while a living process holds it.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        handle, is_new = _open(path)
+        try:
+            lock = _take(path, handle, is_new)
+        except _Replaced:
+            os.close(handle)
+            continue
+        except BaseException:
+            os.close(handle)
+            raise
+        if lock is None:
+            os.close(handle)
+        return lock
+
+
+@contextmanager
+def locked(path: Path, busy: Callable[[str], None] = lambda owner: None) -> Iterator[Lock]:
+    """Hold the lock at `path` in the block; waits for it. `busy` is told once who holds it."""
+    pause, told = _POLL_S[0], False
+    while (lock := try_lock(path)) is None:
+        if not told:
+            busy(str(_owner_at(path) or "another process"))
+            told = True
+        time.sleep(pause)
+        pause = min(2 * pause, _POLL_S[1])
+    try:
+        yield lock
+    finally:
+        lock.release()
+
+
+class _Replaced(Exception):
+    """The file that was opened is no longer the one at its path."""
+
+
+def _open(path: Path) -> tuple[int, bool]:
+    """The file, and whether this call made it: no other machine can have made it then."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644), True
+    except FileExistsError:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o644), False
+
+
+def _take(path: Path, handle: int, is_new: bool) -> Lock | None:
+    flocked = _flock(handle)
+    if flocked is False:
+        return None
+    if not _is_at(path, handle):
+        raise _Replaced
+    before, me = _read(handle), _me()
+    if before is not None and before.boot == me.boot:
+        if flocked is None and _runs(before):
+            return None
+    elif _size(handle) and _age(path, handle) < STALE_S:  # an empty file: its maker died before it wrote
+        return None
+    os.pwrite(handle, json.dumps(asdict(me)).ljust(_SIZE).encode(), 0)
+    os.fsync(handle)
+    if not is_new and (flocked is None or before is None or before.boot != me.boot):
+        time.sleep(_SETTLE_S)  # another machine may have written just now, too: the last one has it
+        if _owner_at(path) != me:
+            return None
+    return Lock(path, handle, me)
+
+
+def _flock(handle: int) -> bool | None:
+    """Whether the kernel's lock could be had; None where there is none to be had."""
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _me() -> Owner:
+    host = socket.gethostname()
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        boot = host
+    return Owner(host, boot, os.getpid(), _start_of(os.getpid()), secrets.token_hex(8))
+
+
+def _runs(owner: Owner) -> bool:
+    """Whether a process of this machine still runs: the same one, not another with its number."""
+    try:
+        os.kill(owner.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # it is there, and somebody else's
+    return _start_of(owner.pid) == owner.started
+
+
+def _start_of(pid: int) -> int | None:
+    """When a process started, in clock ticks after boot; None where the system does not tell."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        return int(stat.rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _owner_at(path: Path) -> Owner | None:
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        return _read(handle)
+    finally:
+        os.close(handle)
+
+
+def _read(handle: int) -> Owner | None:
+    try:
+        return Owner(**json.loads(os.pread(handle, _SIZE, 0)))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _size(handle: int) -> int:
+    return os.fstat(handle).st_size
+
+
+def _is_at(path: Path, handle: int) -> bool:
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(there, os.fstat(handle))
+
+
+def _age(path: Path, handle: int) -> float:
+    """Seconds since the last heartbeat by the clock of the file system, which all machines share."""
+    with tempfile.TemporaryFile(dir=path.parent) as now:
+        return os.fstat(now.fileno()).st_mtime - os.fstat(handle).st_mtime
