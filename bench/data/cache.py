@@ -1,8 +1,8 @@
 """Decoded splits as memory-mapped arrays, found by content.
 
 `CACHE/decoded/KEY/` holds source.npy, target.npy, labels.npy (where there are labels) and meta.json. It is
-written beside its place and renamed into it, so that it is there whole or not at all, and two processes that
-decode the same split at once do not disturb each other. Content hashes of files are remembered by path, size
+written beside its place and renamed into it, so that it is there whole or not at all; of processes that want
+the same split at once, one decodes and the others wait. Content hashes of files are remembered by path, size
 and times, so that a second start reads no picture.
 """
 
@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from bench.data.types import VOID, SplitArrays
 from bench.errors import UsageError
 from bench.files import move_folder, sha256_file, write_text
+from bench.lock import locked
 
 Progress = Callable[[int, int], None]
 _ARRAYS = ("source", "target", "labels")
@@ -124,8 +125,9 @@ def load_split(
     place = cache / "decoded" / key
     arrays = _open(place, key, names)
     if arrays is None:
-        with _cache_errors(cache):
-            _decode(place, names, read, progress)
+        with _cache_errors(cache), locked(cache / "locks" / f"{key}.lock"):
+            if _open(place, key, names) is None:  # else another process has made it meanwhile
+                _decode(place, names, read, progress)
         arrays = _open(place, key, names)
     if arrays is None:
         raise UsageError(f"expected decoded pictures in {place}, found none that can be read: check the disk")

@@ -21,6 +21,7 @@ from torch import Tensor
 from bench.data.cache import release_array
 from bench.errors import UsageError
 from bench.files import atomic_path
+from bench.lock import locked
 from bench.metrics.base import Batch, ScoringContext
 from bench.metrics.common import NO_PICTURES, stand_ins
 from bench.metrics.frechet import frechet_distance, gaussian, kernel_distance
@@ -122,6 +123,12 @@ class FeatureComparison:
         kept = _read(path, len(places))
         if kept is not None:
             return kept
+        with locked(self._context.cache / "locks" / f"{path.stem}.lock"):
+            kept = _read(path, len(places))  # another process may have made them meanwhile
+            return self._made(pictures, places, path) if kept is None else kept
+
+    def _made(self, pictures: NDArray[Any], places: NDArray[np.int64], path: Path) -> Features:
+        """The features, extracted now and kept at `path`."""
         parts = []
         for start in range(0, len(places), CHUNK):
             parts.append(self._extracted(to_rgb8(pictures[places[start : start + CHUNK]])))

@@ -19,8 +19,17 @@ from bench.data.types import DatasetCard
 from bench.documents import read_json
 from bench.errors import UsageError
 from bench.files import atomic_path, write_text
+from bench.lock import locked
 from bench.scorers.features import weights_hash
-from bench.scorers.train import Progress, Recipe, build_network, default_recipe, segment, train_scorer
+from bench.scorers.train import (
+    Progress,
+    Recipe,
+    TrainedNetwork,
+    build_network,
+    default_recipe,
+    segment,
+    train_scorer,
+)
 
 TRAINING_VERSION = 1  # raise it when the same recipe would give another network
 _PREPROCESSING = {"input": "uint8 RGB / 255 at the picture's own size", "output": "argmax at that size"}
@@ -140,9 +149,19 @@ def get_scorer(
     cached = _load(folder, network_name, len(classes), device)
     if cached is not None:
         return cached
-    trained = train_scorer(
-        network_name, photos, labels, classes, device=device, seed=seed, recipe=recipe, progress=progress
-    )
+    with locked(cache / "locks" / f"{folder.name}.lock"):  # of processes that want it, one trains it
+        cached = _load(folder, network_name, len(classes), device)
+        if cached is not None:
+            return cached
+        trained = train_scorer(
+            network_name, photos, labels, classes, device=device, seed=seed, recipe=recipe, progress=progress
+        )
+        meta = _keep(folder, trained, data_key)
+    return _scorer(trained.network, meta, device)
+
+
+def _keep(folder: Path, trained: TrainedNetwork, data_key: str) -> dict[str, Any]:
+    """Write weights and meta; returns the meta."""
     weights = {
         name: tensor.detach().cpu().contiguous() for name, tensor in trained.network.state_dict().items()
     }
@@ -152,7 +171,7 @@ def get_scorer(
     write_text(
         folder / "meta.json", json.dumps(meta, indent=1) + "\n"
     )  # last: its presence means both are there
-    return _scorer(trained.network, meta, device)
+    return meta
 
 
 def _load(folder: Path, network_name: str, num_classes: int, device: str) -> TrainedScorer | None:

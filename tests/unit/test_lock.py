@@ -168,9 +168,7 @@ def wait_for(condition) -> bool:  # type: ignore[no-untyped-def]
     return bool(condition())
 
 
-def test_a_damaged_file_is_respected_for_a_while(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_damaged_file_is_respected_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "_SETTLE_S", 0.0)
     path = tmp_path / "lock"
     path.write_bytes(b"\xff{")
