@@ -14,21 +14,14 @@ from baselines.checked import DamagedFileError, load_checked, save_checked
 from baselines.discriminators import Discriminator, check_fits
 from baselines.engine import autocast, set_precision
 from baselines.generators import Generator
+from baselines.health import DivergedError, Health, all_finite, spreads
 from baselines.layers import one_batch
 from baselines.losses import adversarial_loss, discriminator_loss, l1_loss
 from baselines.pairs import PairArrays, batch_at, dropout_seed, to_tensor, weight_seed
 from baselines.parallel import ALONE, Ranks
 from baselines.settings import TrainingSettings
+from baselines.state import adam_tensors, load_adam, part
 from baselines.variants import Variant
-
-
-class DivergedError(Exception):
-    """A loss was NaN or infinite."""
-
-    def __init__(self, step: int, losses: dict[str, float]) -> None:
-        self.step = step
-        said = ", ".join(f"{name} {value:g}" for name, value in losses.items())
-        super().__init__(f"the loss was not finite by step {step} ({said})")
 
 
 def build_generator(
@@ -101,6 +94,7 @@ class Trainer:
         self.steps_done = 0
         self.train_seconds = 0.0
         self.history: list[dict[str, float]] = []
+        self.health = Health()
         self._sums: dict[str, Tensor] = {}
         self._summed = 0
         self._wait_seconds = 0.0
@@ -117,7 +111,7 @@ class Trainer:
         (in [0, 2]), and with a discriminator "loss_g_gan", "loss_d" (nats).
 
         Raises:
-            DivergedError: when a mean is not finite.
+            DivergedError: when a loss or weight is not finite, or the output constant (`Health`).
             RanksApartError: when a step fails and there are several ranks.
         """
         with self.ranks.together(but=DivergedError):
@@ -168,7 +162,7 @@ class Trainer:
             if self.discriminator is not None:
                 losses["loss_d"] = self._update_discriminator(source, target, prediction.detach())
             losses |= self._update_generator(source, target, prediction)
-        self._accumulate(losses)
+        self._accumulate(losses | spreads(prediction, target))
         self.steps_done += 1
 
     def _dropout_streams(self) -> list[torch.Generator] | None:
@@ -235,16 +229,24 @@ class Trainer:
 
     def _log_entry(self) -> dict[str, float]:
         means = {name: (total / self._summed).item() for name, total in self._sums.items()}
+        done, steps = self.steps_done, self._summed
         self._sums, self._summed = {}, 0
-        if not all(torch.isfinite(torch.tensor(value)) for value in means.values()):
-            raise DivergedError(self.steps_done, means)
-        done = self.steps_done
+        try:
+            self.health.check(done, steps, means, self._networks)
+        except DivergedError as error:
+            error.history = self.history
+            raise
         return {
             "step": done,
             "images_seen": done * self.settings.batch_size,
             "lr": self.settings.lr_at(done - 1),
             **means,
         }
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all weights are finite: what may be saved."""
+        return all_finite(self._networks)
 
     def save(self, path: Path, identity: str) -> None:
         """Write weights, moments, counters and history to `path` (`baselines.checked`).
@@ -255,12 +257,12 @@ class Trainer:
 
     def _tensors(self) -> dict[str, Tensor]:
         tensors = {f"generator.{name}": value for name, value in self.generator.state_dict().items()}
-        tensors |= _adam_tensors("generator", self.generator_adam)
+        tensors |= adam_tensors("generator", self.generator_adam)
         if self.discriminator is not None and self.discriminator_adam is not None:
             tensors |= {
                 f"discriminator.{name}": value for name, value in self.discriminator.state_dict().items()
             }
-            tensors |= _adam_tensors("discriminator", self.discriminator_adam)
+            tensors |= adam_tensors("discriminator", self.discriminator_adam)
         return tensors
 
     def _progress(self) -> dict[str, Any]:
@@ -270,6 +272,7 @@ class Trainer:
             "history": self.history,
             "sums": {name: total.item() for name, total in self._sums.items()},  # float32: exact in JSON
             "summed": self._summed,
+            "health": self.health.state(),
         }
 
     def restore(self, path: Path, identity: str) -> None:
@@ -291,35 +294,14 @@ class Trainer:
             raise ValueError(f"training state {path} does not fit this run: {said}") from error
 
     def _load(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
-        self.generator.load_state_dict(_part(tensors, "generator."))
-        _load_adam("generator", self.generator_adam, tensors)
+        self.generator.load_state_dict(part(tensors, "generator."))
+        load_adam("generator", self.generator_adam, tensors)
         if self.discriminator is not None and self.discriminator_adam is not None:
-            self.discriminator.load_state_dict(_part(tensors, "discriminator."))
-            _load_adam("discriminator", self.discriminator_adam, tensors)
+            self.discriminator.load_state_dict(part(tensors, "discriminator."))
+            load_adam("discriminator", self.discriminator_adam, tensors)
         self.steps_done, self.history = progress["steps_done"], progress["history"]
         self.train_seconds, self._summed = progress["train_seconds"], progress["summed"]
+        self.health.load(progress["health"])
         self._sums = {
             name: torch.tensor(total, device=self.device) for name, total in progress["sums"].items()
         }
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def _adam_tensors(network: str, adam: torch.optim.Adam) -> dict[str, Tensor]:
-    """Adam's state as flat tensors: "adam.generator.<parameter>.<exp_avg|exp_avg_sq|step>"."""
-    state = adam.state_dict()["state"]
-    return {
-        f"adam.{network}.{index}.{name}": value
-        for index, entry in state.items()
-        for name, value in entry.items()
-    }
-
-
-def _load_adam(network: str, adam: torch.optim.Adam, tensors: dict[str, Tensor]) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in _part(tensors, f"adam.{network}.").items():
-        index, name = key.split(".")
-        state.setdefault(int(index), {})[name] = value
-    adam.load_state_dict({**adam.state_dict(), "state": state})

@@ -110,7 +110,7 @@ def locked(path: Path, busy: Callable[[str], None] = lambda owner: None) -> Iter
     pause, told = _POLL_S[0], False
     while (lock := try_lock(path)) is None:
         if not told:
-            busy(str(_owner_at(path) or "another process"))
+            busy(owner_of(path))
             told = True
         time.sleep(pause)
         pause = min(2 * pause, _POLL_S[1])
@@ -118,6 +118,11 @@ def locked(path: Path, busy: Callable[[str], None] = lambda owner: None) -> Iter
         yield lock
     finally:
         lock.release()
+
+
+def owner_of(path: Path) -> str:
+    """Who holds the lock at `path`, in words."""
+    return str(_owner_at(path) or "another process")
 
 
 class _Replaced(Exception):

@@ -45,6 +45,11 @@ class RunFiles:
         return self.folder / "state-before.safetensors"
 
     @property
+    def lock(self) -> Path:
+        """Held by the process that works on the run, or on the reference row of that id."""
+        return self.out / "locks" / f"{self.id}.lock"
+
+    @property
     def spec(self) -> Path:
         """The run's spec, written before training begins."""
         return self.folder / "spec.json"

@@ -16,12 +16,13 @@ import torch
 from numpy.typing import NDArray
 
 from baselines.engine import describe_device, resolve_device
-from baselines.trainer import DivergedError
+from baselines.health import DivergedError
 from baselines.translate import load_checkpoint
 from bench.environment import environment
 from bench.errors import BenchError, UsageError
 from bench.files import remove, set_aside, sha256_file, write_text
 from bench.generate import generate_split
+from bench.lock import locked
 from bench.output import RunFiles
 from bench.pictures import is_whole, read_png
 from bench.policy import Policy
@@ -135,6 +136,7 @@ class Runner:
             details={
                 "predictions": _digest(files, self.bench.test(spec.training.size_px).names),
                 **({"also": list(spec.also)} if spec.also else {}),
+                **({"training_warnings": history["warnings"]} if history["warnings"] else {}),
             },
             environment=history["environment"],
             timings={
@@ -157,8 +159,12 @@ class Runner:
     def reference(self, row: str, size_px: int, advance: Advance) -> RunRecord:
         """The record of the reference row `row` at `size_px`, scored unless it is there already."""
         record = self._reference_record(row, size_px)
-        if self._has_record(record.id, size_px):
-            return read_record(record_path(self.out, record.id))
+        with locked(RunFiles(self.out, record.id).lock):
+            if self._has_record(record.id, size_px):
+                return read_record(record_path(self.out, record.id))
+            return self._scored_reference(record, row, size_px, advance)
+
+    def _scored_reference(self, record: RunRecord, row: str, size_px: int, advance: Advance) -> RunRecord:
         predictions = reference_predictions(row, partial(self.bench.train, size_px), self.bench.test(size_px))
         gallery = self.bench.gallery(self.out, size_px)
         if row != "real":
@@ -182,18 +188,29 @@ class Runner:
         return self._failed(self._reference_record(row, size_px), error)
 
     def _failed(self, record: RunRecord, error: Exception) -> RunRecord:
-        diverged = isinstance(error, DivergedError)
-        said = str(error) if diverged or isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+        known = isinstance(error, DivergedError | BenchError)
+        said = str(error) if known else f"{type(error).__name__}: {error}"
         failed = replace(
             record,
-            status="diverged" if diverged else "failed",
+            status="failed",
             environment=self._environment(),
             error=" ".join(said.split())[:500],
             created=_now(),
         )
+        if isinstance(error, DivergedError):
+            kept = {"step": error.step, "last_good_step": error.last_good_step}
+            failed = replace(failed, status="diverged", history=error.history, details={"diverged": kept})
         if self._finished(record.id) is None:
             write_record(self.out, failed)
         return failed
+
+    def diverged_before(self, spec: RunSpec) -> str | None:
+        """What the record says, where the run has diverged before and is not to be tried again."""
+        path = record_path(self.out, spec.id)
+        if self.policy.retry or not path.is_file():
+            return None
+        record = read_record(path)
+        return record.error if record.status == "diverged" else None
 
     def _score(
         self,
@@ -296,7 +313,7 @@ def _read_history(files: RunFiles) -> dict[str, Any]:
         raise UsageError(
             f"expected the training history in {files.history}: {error}; delete {files.folder} and run again"
         ) from None
-    return {"environment": {}, **content}
+    return {"environment": {}, "warnings": [], **content}
 
 
 def _now() -> str:

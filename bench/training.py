@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines.engine import resolve_device
+from baselines.health import DivergedError
 from baselines.settings import TestSettings
 from baselines.trainer import Trainer
 from baselines.translate import Checkpoint, save_checkpoint, translate
@@ -57,12 +58,13 @@ class TrainingStage:
     say: Callable[[str], None]
     environment: dict[str, Any]
     policy: Policy
+    _saved_step: int | None = None
 
     def run(self, advance: Advance) -> None:
         """Train to the end.
 
         Raises:
-            DivergedError: if a loss or a weight is not finite.
+            DivergedError: if the training comes to nothing; the last good state stays.
         """
         for leftover in leftovers(self.files.folder):
             remove(leftover)
@@ -70,7 +72,11 @@ class TrainingStage:
         out, names = self.files.out, self.policy.log
         with tracking(names, out, self.spec, trainer.steps_done, self.say) as trackers:
             with deferred() as stop:
-                self._train(trainer, advance, stop, trackers)
+                try:
+                    self._train(trainer, advance, stop, trackers)
+                except DivergedError as error:
+                    error.last_good_step = self._saved_step
+                    raise
                 if trainer.steps_done < steps:
                     self._save_state(trainer)
             self._sample(trainer, steps, trackers)
@@ -90,6 +96,7 @@ class TrainingStage:
                 self.say(f"{title}: {error}; set aside as {set_aside(path).name}")
             else:
                 self.say(f"{title}: goes on at step {trainer.steps_done}")
+                self._saved_step = trainer.steps_done
                 return trainer
         if damaged:
             self.say(f"{title}: no whole training state is left: trains from the start")
@@ -118,6 +125,7 @@ class TrainingStage:
         content = {
             "history": trainer.history,
             "train_seconds": trainer.train_seconds,
+            "warnings": trainer.health.warnings,
             "environment": self.environment,
         }
         write_text(self.files.history, json.dumps(content, allow_nan=False))
@@ -127,11 +135,14 @@ class TrainingStage:
             state.unlink(missing_ok=True)
 
     def _save_state(self, trainer: Trainer) -> None:
-        """Write the state; the one before it is kept, the one before that goes."""
+        """Write the state; the one before it is kept, the one before that goes. A bad one replaces none."""
+        if not trainer.is_finite:
+            return
         with atomic_path(self.files.state) as temporary:
             trainer.save(temporary, self.spec.hash)
             if self.files.state.is_file():
                 self.files.state.replace(self.files.state_before)
+        self._saved_step = trainer.steps_done
 
     def _checkpoint(self, trainer: Trainer) -> Checkpoint:
         return Checkpoint(

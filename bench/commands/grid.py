@@ -171,9 +171,11 @@ def check_outcomes(outcomes: list[Ended]) -> None:
     """Raise RunFailedError if a row has failed."""
     failed = [outcome for outcome in outcomes if not outcome.is_done]
     if failed:
+        diverged = all(outcome.status == "diverged" for outcome in failed)
+        again = "--retry tries them again" if diverged else "the same command tries them again"
         raise RunFailedError(
             f"{len(failed)} of {len(outcomes)} rows failed, the first: {failed[0].job}: {failed[0].note}; "
-            "the same command tries them again"
+            + again
         )
 
 

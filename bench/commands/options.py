@@ -101,6 +101,7 @@ def policy_options(command: Command) -> Command:
     """What is kept of runs, and what is tried again."""
     return apply(
         command,
+        click.option("--retry", is_flag=True, help="Train runs that have diverged again."),
         click.option("--checkpoint-every", type=click.FloatRange(0), default=60.0, hidden=True),
         click.option(
             "--log",
@@ -118,7 +119,7 @@ def policy_of(options: dict[str, Any]) -> Policy:
 
     log = tuple(dict.fromkeys(options["log"]))
     check_trackers(log)
-    return Policy(checkpoint_every=options["checkpoint_every"], log=log)
+    return Policy(checkpoint_every=options["checkpoint_every"], retry=options["retry"], log=log)
 
 
 def out_option(command: Command) -> Command:

@@ -11,6 +11,7 @@ from bench.launch.board import Board
 from bench.launch.execute import Launcher, Runners
 from bench.launch.jobs import Ended, Event, Job, Launch, Observer
 from bench.launch.local import InProcess
+from bench.launch.others import Others
 from bench.progress import Reporter
 from bench.resources import cache_dir
 from bench.runner import Runner, reference_rows
@@ -61,8 +62,11 @@ def run_grid(
                 outcomes.append(event)
 
         waiting = list(_unfinished(jobs, runners, notify))
-        _train_judges(waiting, runners)
-        (launcher or InProcess()).run(waiting, runners, notify)
+        while waiting:
+            _train_judges(waiting, runners)
+            others = Others(waiting, runners, notify)
+            (launcher or InProcess()).run(waiting, runners, others.notify)
+            waiting = others.wait()
     if launch.until == "score":
         _illustrate(plans, runners, launch, reporter)
     return outcomes
@@ -89,6 +93,8 @@ def _unfinished(jobs: Sequence[Job], runners: Runners, notify: Observer) -> Iter
     for job in jobs:
         if job.launch.until == "score" and runners.of(job).is_finished(job.spec):
             notify(Ended(job.id, "finished", "finished before, skipped"))
+        elif error := runners.of(job).diverged_before(job.spec):
+            notify(Ended(job.id, "diverged", f"{error}; the same again would come of it (--retry tries it)"))
         else:
             yield job
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from bench.data.datasets import open_dataset
 from bench.errors import UsageError
 from bench.launch.jobs import Advanced, Ended, Job, Observer, Said
+from bench.lock import Lock, owner_of, try_lock
+from bench.output import RunFiles
 from bench.progress import Advance, Teller
 from bench.resources import cache_dir
 from bench.runner import Runner
@@ -71,20 +74,35 @@ class Launcher(Protocol):
         ...
 
 
+class _LockLostError(Exception):
+    """Another machine took this process for dead and goes on with its run."""
+
+
 def execute(job: Job, runner: Callable[[], Runner], notify: Observer) -> None:
-    """Take one run through its stages; tells how far it is, and its end.
+    """Take one run through its stages; tells how far it is, and its end. No two processes do so at once.
 
     Args:
         job: the run.
         runner: opens its runner (on another machine that can fail: then the job fails).
         notify: told every event.
     """
+    path = RunFiles(job.launch.out, job.id).lock
+    lock = None
     try:
-        notify(_stages(job, runner(), notify))
+        lock = try_lock(path)
+        if lock is None:
+            notify(Ended(job.id, "busy", f"{owner_of(path)} is at it"))
+        else:
+            notify(_stages(job, runner(), notify, lock))
+    except _LockLostError:
+        notify(Ended(job.id, "busy", f"{owner_of(path)} has taken it over"))
     except Exception as error:  # one run's failure must not lose the others
         if job.launch.debug:
             notify(Said(traceback.format_exc()))
         notify(failed(job, runner, error))
+    finally:
+        if lock is not None:
+            lock.release()
 
 
 def failed(job: Job, runner: Callable[[], Runner], error: Exception) -> Ended:
@@ -99,20 +117,25 @@ def failed(job: Job, runner: Callable[[], Runner], error: Exception) -> Ended:
         return Ended(job.id, "failed", " ".join(said.split())[:500])
 
 
-def _stages(job: Job, runner: Runner, notify: Observer) -> Ended:
+def _stages(job: Job, runner: Runner, notify: Observer, lock: Lock) -> Ended:
     spec, pictures, until = job.spec, runner.bench.spec.test_n, job.launch.until
-    runner.train(spec, _telling(job, "train", spec.training.steps, notify))
+    if until == "score" and runner.is_finished(spec):  # by another process, since this grid began
+        return Ended(job.id, "finished", "finished by another process, skipped")
+    telling = partial(_telling, job, notify, lock)
+    runner.train(spec, telling("train", spec.training.steps))
     if until == "train":
         return Ended(job.id, "trained", "trained")
-    runner.generate(spec, _telling(job, "generate", pictures, notify))
+    runner.generate(spec, telling("generate", pictures))
     if until == "generate":
         return Ended(job.id, "generated", f"predictions in {job.launch.out / 'predictions' / spec.id}")
-    runner.score(spec, _telling(job, "score", pictures, notify))
+    runner.score(spec, telling("score", pictures))
     return Ended(job.id, "finished", "done")
 
 
-def _telling(job: Job, stage: str, total: int, notify: Observer) -> Advance:
+def _telling(job: Job, notify: Observer, lock: Lock, stage: str, total: int) -> Advance:
     def advance(done: int, remark: str = "") -> None:
+        if lock.is_lost:
+            raise _LockLostError
         notify(Advanced(job.id, stage, done, total, remark))
 
     advance(0)

@@ -12,7 +12,7 @@ from bench.specs import RunSpec
 from bench.workbench import ScoringChoice
 
 Until = Literal["train", "generate", "score"]
-Status = Literal["trained", "generated", "finished", "failed", "diverged"]
+Status = Literal["trained", "generated", "finished", "failed", "diverged", "busy"]
 DONE: tuple[Status, ...] = ("trained", "generated", "finished")
 
 
@@ -123,7 +123,8 @@ class Advanced:
 
 @dataclass(frozen=True)
 class Ended:
-    """A job will do nothing more. With status "finished", "failed" or "diverged" its record is in the output.
+    """A job will do nothing more. With status "finished", "failed" or "diverged" its record is in the output;
+    with "busy" another process is at it, and the driver waits for that one.
 
     Attributes:
         job: the run's id.
