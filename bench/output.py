@@ -70,6 +70,11 @@ class RunFiles:
         return self.folder / "diversity.json"
 
     @property
+    def source_response(self) -> Path:
+        """Change of outputs when sources are swapped (`bench.repeats`)."""
+        return self.folder / "source_response.json"
+
+    @property
     def samples(self) -> Path:
         return self.folder / "samples"
 

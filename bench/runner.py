@@ -23,6 +23,7 @@ from bench.errors import BenchError, UsageError
 from bench.files import remove, set_aside, sha256_file, write_text
 from bench.generate import generate_split
 from bench.lock import locked
+from bench.metrics.base import ScoringContext
 from bench.output import RunFiles
 from bench.pictures import is_whole, read_png
 from bench.policy import Policy
@@ -36,7 +37,7 @@ from bench.records import (
     write_record,
 )
 from bench.reference_rows import REFERENCE_ROWS, reference_predictions
-from bench.repeats import DropoutSamples
+from bench.repeats import DropoutSamples, SwappedSources
 from bench.rescoring import covers, merged
 from bench.scorers.fitness import fitness
 from bench.scoring import score
@@ -149,8 +150,13 @@ class Runner:
             self.bench.gallery(self.out, spec.training.size_px), predictions=f"predictions/{spec.id}"
         )
         test = self.bench.test(spec.training.size_px)
-        repeats = DropoutSamples(files, test, spec.test, spec.seed, self.bench.device)
-        scored = self._score(replace(record, gallery=gallery), "run", prediction, advance, repeats)
+        asked = (files, test, spec.test, spec.seed, self.bench.device)
+        context = replace(
+            self.bench.context(spec.training.size_px, "run"),
+            repeats=DropoutSamples(*asked),
+            swaps=SwappedSources(*asked),
+        )
+        scored = self._score(replace(record, gallery=gallery), context, prediction, advance)
         steps = spec.training.steps
         with tracking(self.policy.log, self.out, spec, steps, self.bench.reporter.say) as trackers:
             trackers.scores(scored, steps)
@@ -169,7 +175,9 @@ class Runner:
         gallery = self.bench.gallery(self.out, size_px)
         if row != "real":
             gallery = replace(gallery, predictions=self._reference_gallery(row, size_px, predictions))
-        return self._score(replace(record, gallery=gallery), row, predictions, advance)
+        return self._score(
+            replace(record, gallery=gallery), self.bench.context(size_px, row), predictions, advance
+        )
 
     def _reference_record(self, row: str, size_px: int) -> RunRecord:
         data = self.bench.spec
@@ -215,13 +223,11 @@ class Runner:
     def _score(
         self,
         record: RunRecord,
-        row: str,
+        context: ScoringContext,
         predictions: Callable[[int], NDArray[Any]],
         advance: Advance,
-        repeats: DropoutSamples | None = None,
     ) -> RunRecord:
-        size_px = int(record.spec["training"]["size_px"])
-        context = replace(self.bench.context(size_px, row), repeats=repeats)
+        size_px = context.size_px
         started = time.perf_counter()
         output, per_image = score(predictions, context, self.bench.choice.metrics, advance)
         details = {**output.details, "scoring": self._scoring(size_px)}

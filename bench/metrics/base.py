@@ -55,6 +55,8 @@ class ScoringContext:
         inception_weights: path of the released Inception state dict, or None with `inception_reason`.
         repeats: (test pictures, K) -> their spread over K dropout samples of the run's generator, or None
             where it is gone (`bench.repeats`); None where no generator of ours made the pictures.
+        swaps: pairs of test pictures -> how far the generator's output moves when the first is given the
+            source of the second; None as with `repeats`.
         file_labels: index in the test split -> (h, w) uint8 train ids as large as in their file, for judges
             that compare at a size of their own; None where there are but those of `test`.
         fid_protocol: how pictures are made ready for Inception, a name of `bench.metrics.preparation`.
@@ -73,6 +75,7 @@ class ScoringContext:
     inception_weights: Path | None = None
     inception_reason: str | None = None
     repeats: Callable[[Sequence[int], int], NDArray[np.float64] | None] | None = None
+    swaps: Callable[[Sequence[tuple[int, int]]], NDArray[np.float64] | None] | None = None
     file_labels: Callable[[int], NDArray[np.uint8]] | None = None
     fid_protocol: str = "torch-fidelity"
 

@@ -14,6 +14,8 @@ from bench.pictures import to_rgb8
 from bench.records import MetricResult
 from bench.stats import Interval
 
+NO_GENERATOR = "needs the generator that made the pictures: they are no run's"
+NOTHING_KEPT = "the run's checkpoint is gone, and no answers of its generator were kept when it was there"
 NO_PICTURES = "no pictures were scored"
 WITH_THEMSELVES = "compares the pictures with themselves"
 

@@ -1,4 +1,5 @@
-"""How much a generator's answers to one source differ: its spread over dropout samples at test time."""
+"""What a trained generator says when it is asked again: how its answers to one source differ, and how far
+another source moves them (`bench.metrics.source_response`)."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.metrics.base import Batch, MetricOutput, ScoringContext, missing
-from bench.metrics.common import NO_PICTURES, measured
+from bench.metrics.common import NO_GENERATOR, NO_PICTURES, NOTHING_KEPT, measured
+from bench.metrics.source_response import source_response
 from bench.stats import bootstrap_mean
 
 PICTURES, SAMPLES = 20, 5
@@ -33,12 +35,13 @@ def places(total: int) -> list[int]:
 
 
 class DiversityMetric:
-    """`diversity`: mean spread over repeated test-time dropout samples of a fixed subset of pictures.
+    """`diversity`: mean spread over repeated test-time dropout samples of a fixed subset of pictures; and
+    `source_response`.
 
-    It needs the trained generator, through `ScoringContext.repeats`.
+    Both need the trained generator, through `ScoringContext.repeats` and `swaps`.
     """
 
-    keys: ClassVar[tuple[str, ...]] = ("diversity",)
+    keys: ClassVar[tuple[str, ...]] = ("diversity", "source_response")
 
     def __init__(self, context: ScoringContext) -> None:
         self._context = context
@@ -56,17 +59,22 @@ class DiversityMetric:
         self._seen += len(batch.names)
 
     def compute(self) -> MetricOutput:
-        """The mean over the subset; the per-image column is NaN for pictures outside it."""
+        """Both; the per-image columns are NaN for pictures that were not asked for."""
+        spreads, response = self._spreads(), source_response(self._context, self._seen)
+        per_image = {**spreads.per_image, **response.per_image}
+        return MetricOutput(spreads.results + response.results, per_image)
+
+    def _spreads(self) -> MetricOutput:
         repeats, reason = self._context.repeats, None
         if not self._seen:
             reason = NO_PICTURES
         elif repeats is None:
-            reason = "needs the generator that made the pictures: they are no run's"
+            reason = NO_GENERATOR
         found = repeats(places(self._seen), SAMPLES) if repeats is not None and reason is None else None
         if reason is None and found is None:
-            reason = "the run's checkpoint is gone, and no spread was kept when it was there"
+            reason = NOTHING_KEPT
         if found is None:
-            return MetricOutput(missing(self.keys, str(reason), self._protocol, self._seen))
+            return MetricOutput(missing(self.keys[:1], str(reason), self._protocol, self._seen))
         column = np.full(self._seen, np.nan)
         column[places(self._seen)] = found
         interval = bootstrap_mean(found)

@@ -1,8 +1,9 @@
-"""Radial power spectrum of outputs against targets, and `hf_ratio`, its upper half in one number.
+"""Power spectrum of outputs against targets: `hf_ratio`, its upper half in one number, and `grid_artefact`.
 
 `hf_ratio` is the power of the predictions over the power of the targets at radial frequencies in
 (size/4, size/2] cycles per picture, luminance in [0, 1] under a 2-D Hann window, summed over all test
-pictures: 1 is as sharp as the targets, below 1 blurry, above 1 noisy or ringing.
+pictures: 1 is as sharp as the targets, below 1 blurry, above 1 noisy or ringing. `grid_artefact` is what
+stands out at the periods of an up-sampling generator (`bench.metrics.grid`).
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from bench.metrics import grid
 from bench.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.metrics.catalogue import PSEUDO
 from bench.metrics.common import NO_PICTURES, PredictionSource, measured
+from bench.records import MetricResult
 from bench.stats import bootstrap_sum, pseudo_values
 
 REC601 = (0.299, 0.587, 0.114)
@@ -45,31 +48,32 @@ def _geometry(size: int) -> tuple[Floats, NDArray[np.int64], Floats, NDArray[np.
     return np.outer(hann, hann), np.rint(radius).astype(np.int64), weight, upper
 
 
-def power(planes: Floats) -> tuple[Floats, Floats]:
-    """Spectral power of each picture.
-
-    Args:
-        planes: (N, S, S) float64 luminance.
-
-    Returns:
-        (N, S//2 + 1) power summed over the frequencies that round to 0, 1, ... S/2 cycles per picture,
-        and (N,) power summed over the upper band (S/4, S/2].
+def energy(plane: Floats) -> Floats:
+    """(S, S) float64 luminance -> (S, S//2 + 1) |FFT|^2 under the window, of the half plane.
 
     Raises:
-        ValueError: if the pictures are not square.
+        ValueError: if the picture is not square.
     """
-    size = planes.shape[-1]
-    if planes.shape[-2] != size:
-        raise ValueError(f"expected square pictures, found {planes.shape[-2]} x {size}")
-    window, radial, weight, upper = _geometry(size)
-    half = size // 2 + 1
-    bins, band = np.zeros((len(planes), half)), np.zeros(len(planes))
-    for index, plane in enumerate(planes):
-        transform = fft.rfft2(plane * window)
-        energy = weight * (transform.real**2 + transform.imag**2)
-        bins[index] = np.bincount(radial.ravel(), energy.ravel())[:half]
-        band[index] = energy[upper].sum()
-    return bins, band
+    if plane.shape[0] != plane.shape[1]:
+        raise ValueError(f"expected square pictures, found {plane.shape[0]} x {plane.shape[1]}")
+    transform = fft.rfft2(plane * _geometry(len(plane))[0])
+    return np.asarray(transform.real**2 + transform.imag**2)
+
+
+def radial_power(energies: Floats) -> Floats:
+    """(S, S//2 + 1) of `energy` -> (S//2 + 2,): power summed over the frequencies that round to 0, 1, ... S/2
+    cycles per picture, and last that of the upper band (S/4, S/2]."""
+    size = len(energies)
+    _, radial, weight, upper = _geometry(size)
+    weighted = weight * energies
+    bins = np.bincount(radial.ravel(), weighted.ravel())[: size // 2 + 1]
+    return np.append(bins, weighted[upper].sum())
+
+
+def power(planes: Floats) -> tuple[Floats, Floats]:
+    """(N, S, S) luminance -> (N, S//2 + 1) radial power, and (N,) power of the upper band."""
+    rows = np.stack([radial_power(energy(plane)) for plane in planes])
+    return rows[:, :-1], rows[:, -1]
 
 
 def coefficients(size: int) -> Floats:
@@ -87,39 +91,54 @@ def hf_ratio(prediction: Floats, target: Floats) -> float:
 
 
 class SpectrumMetric:
-    """`hf_ratio`, and the curve behind it as the detail `spectrum`."""
+    """`hf_ratio` with the curve behind it (detail `spectrum`), `grid_artefact` by period (detail `grid`)."""
 
-    keys: ClassVar[tuple[str, ...]] = ("hf_ratio",)
+    keys: ClassVar[tuple[str, ...]] = ("hf_ratio", "grid_artefact")
 
     def __init__(self, context: ScoringContext) -> None:
         self._source = PredictionSource(context)
-        self._protocol: dict[str, Any] = {
+        self._size = context.size_px
+        shared: dict[str, Any] = {
             "version": 1,
             "size_px": context.size_px,
             "reference": "all test targets, power summed",
             "luminance": "rec601 (0.299, 0.587, 0.114) of sRGB values in [0, 1]",
             "window": "hann-2d-periodic",
-            "band": "(size/4, size/2] cycles per picture",
         }
-        self._prediction: list[tuple[Floats, Floats]] = []
-        self._target: list[tuple[Floats, Floats]] = []
+        self._protocol = {**shared, "band": "(size/4, size/2] cycles per picture"}
+        self._grid_protocol = {**shared, "periods_px": list(grid.PERIODS)}
+        self._radial: tuple[list[Floats], list[Floats]] = ([], [])  # of predictions, of targets
+        self._peaks: tuple[list[Floats], list[Floats]] = ([], [])
         self._n = 0
 
     def update(self, batch: Batch) -> None:
         """Add the spectra of the batch."""
         self._n += len(batch.names)
-        if self._source.reason is None:
-            self._prediction.append(power(luminance(self._source.take(batch))))
-            self._target.append(power(luminance(batch.target)))
+        if self._source.reason is not None:
+            return
+        for side, pictures in enumerate((self._source.take(batch), batch.target)):
+            for plane in luminance(pictures):
+                found = energy(plane)
+                self._radial[side].append(radial_power(found))
+                if grid.fits(self._size):
+                    self._peaks[side].append(grid.peaks(found))
 
     def compute(self) -> MetricOutput:
-        """The ratio with its interval and pseudo-values, and the detail `spectrum` (bins 1 to size/2)."""
+        """Both with intervals and pseudo-values, and the details `spectrum` (bins 1 to size/2) and `grid`."""
         reason = self._source.reason or (None if self._n else NO_PICTURES)
         if reason is not None:
-            return MetricOutput(missing(self.keys, reason, self._protocol, self._n))
-        bins, band = _joined(self._prediction)
-        target_bins, target_band = _joined(self._target)
-        total = target_bins.sum()
+            results = missing(self.keys[:1], reason, self._protocol, self._n)
+            return MetricOutput(results + missing(self.keys[1:], reason, self._grid_protocol, self._n))
+        prediction, target = (np.stack(side) for side in self._radial)
+        result, columns = self._ratio(prediction[:, -1], target[:, -1], float(target[:, :-1].sum()))
+        grid_result, grid_columns, by_period = self._grid()
+        curve = _curve(prediction[:, :-1].sum(0), target[:, :-1].sum(0), self._n * coefficients(self._size))
+        details = {"spectrum": curve, **({"grid": by_period} if by_period else {})}
+        return MetricOutput([result, grid_result], {**columns, **grid_columns}, details)
+
+    def _ratio(
+        self, band: Floats, target_band: Floats, total: float
+    ) -> tuple[MetricResult, dict[str, Floats]]:
         value, interval, columns = float("nan"), None, {}
         if target_band.sum() > _NOTHING * total:
             value = float(band.sum() / target_band.sum())
@@ -129,12 +148,29 @@ class SpectrumMetric:
                 columns[f"hf_ratio{PSEUDO}"] = pseudo_values(rows, _ratio_of_sums)
         nothing = "the targets have no power in the upper half of the spectrum"
         result = measured("hf_ratio", value, self._n, self._protocol, interval=interval, undefined=nothing)
-        curve = _curve(bins.sum(0), target_bins.sum(0), self._n * coefficients(self._protocol["size_px"]))
-        return MetricOutput([result], columns, {"spectrum": curve})
+        return result, columns
 
-
-def _joined(parts: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
-    return np.concatenate([bins for bins, _ in parts]), np.concatenate([band for _, band in parts])
+    def _grid(self) -> tuple[MetricResult, dict[str, Floats], dict[str, float]]:
+        """`grid_artefact`, its pseudo-values, and its parts by period."""
+        if not grid.fits(self._size):
+            (unfit,) = missing(self.keys[1:], grid.UNFIT, self._grid_protocol, self._n)
+            return unfit, {}, {}
+        rows = np.hstack([np.stack(side).reshape(self._n, -1) for side in self._peaks])
+        total, excess = rows.sum(0, keepdims=True), grid.excess_of(self._size)
+        around = total.reshape(4, -1)[3]
+        value, columns = float("nan"), {}
+        if around.min() > _NOTHING * total.sum():
+            value = float(excess(total)[0])
+        nothing = "the targets have no power around some frequency of the grid"
+        known = np.isfinite(value)
+        if known and len(rows) > 1:
+            columns[f"grid_artefact{PSEUDO}"] = pseudo_values(rows, excess)
+        interval = bootstrap_sum(rows, excess) if known else None
+        result = measured(
+            "grid_artefact", value, self._n, self._grid_protocol, interval=interval, undefined=nothing
+        )
+        periods = {f"{p} px": float(grid.excess_of(self._size, (p,))(total)[0]) for p in grid.PERIODS}
+        return result, columns, periods if known else {}
 
 
 def _ratio_of_sums(totals: Floats) -> Floats:

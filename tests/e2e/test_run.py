@@ -46,7 +46,8 @@ def test_every_stage_leaves_its_files(finished: Path) -> None:
         assert Image.open(pictures[0]).size == (32, 32)
         run = finished / "runs" / record.id
         assert {path.name for path in run.iterdir()} == {
-            "spec.json", "checkpoint.safetensors", "history.json", "diversity.json", "samples",
+            "spec.json", "checkpoint.safetensors", "history.json", "diversity.json",
+            "source_response.json", "samples",
         }  # fmt: skip
         assert len(list((run / "samples").iterdir())) == 10
     report = {path.name for path in (finished / "report").iterdir()}
