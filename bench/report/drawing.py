@@ -225,12 +225,15 @@ def finish(drawing: Drawing, pictures: frozenset[str] = ALL_PICTURES) -> Plot:
     """Write a drawing as SVG, PNG and PDF, or as some of them: each takes its time."""
     figure, key = drawing.figure, drawing.key
     picture, vector, printed = io.BytesIO(), io.StringIO(), io.BytesIO()
-    if "png" in pictures:
-        figure.savefig(picture, format="png", dpi=150, facecolor="white", metadata={"Software": None})
-    if "svg" in pictures:
-        figure.savefig(vector, format="svg", transparent=True, metadata={"Date": None})
-    if "pdf" in pictures:
-        figure.savefig(printed, format="pdf", metadata={"CreationDate": None})
+    writers: dict[str, tuple[Any, dict[str, Any]]] = {
+        "svg": (vector, {"transparent": True, "metadata": {"Date": None}}),
+        "png": (picture, {"dpi": 150, "facecolor": "white", "metadata": {"Software": None}}),
+        "pdf": (printed, {"metadata": {"CreationDate": None}}),
+    }
+    for kind in (kind for kind in writers if kind in pictures):
+        to, options = writers[kind]
+        figure.savefig(to, format=kind, **options)
+        figure.set_layout_engine("none")  # the first one found it, and that takes as long as to draw
     svg = _inline(vector.getvalue(), key) if "svg" in pictures else ""
     width = round(figure.get_figwidth() * 96)
     return Plot(

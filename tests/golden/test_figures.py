@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import synthetic
+from matplotlib.colors import to_hex
 
 from bench.records import RunRecord, write_record
 from bench.report.ablate import sweep
@@ -49,6 +50,28 @@ def swept(out: Path, label: str, seed: int = 0, **variant: Any) -> None:
 
 def legend_of(drawing: Drawing) -> list[str]:
     return [text.get_text() for text in drawing.figure.legends[0].get_texts()]
+
+
+def test_bars_are_the_means_in_the_colours_of_their_rows(tmp_path: Path) -> None:
+    synthetic.write_output(tmp_path)
+    record = run(tmp_path, "gan", details={}, history=[])
+    write_record(tmp_path, replace(record, results={"ssim": record.results["ssim"]}))
+    section, known = read(tmp_path)
+    drawing = metric_bars(section, known)
+    assert drawing is not None
+    for ax, column in zip(drawing.figure.axes, section.columns, strict=True):
+        bars = {round(bar.get_y() + bar.get_height() / 2): bar for bar in ax.patches}
+        for place, row in enumerate(section.rows):
+            mean = row.cells[column.id].mean
+            if mean is None:
+                assert place not in bars or not bars[place].get_width() > 0
+                continue
+            assert bars[place].get_width() == pytest.approx(mean)
+            assert to_hex(bars[place].get_facecolor()) == known[row.label].colour
+            dots = [line for line in ax.lines if line.get_marker() == "o"]
+            assert any(tuple(line.get_xdata()) == row.cells[column.id].values for line in dots) or (
+                len(row.cells[column.id].values) == 1
+            )
 
 
 def lines_by_marker(ax: Any) -> dict[str, Any]:
