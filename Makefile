@@ -14,7 +14,7 @@ GATE_RUN := --variants l1,l1+cgan --dataset toycity --size 32 --steps 100 --base
 	--train-limit 120 --test-limit 40 --device cpu --threads 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint test-slow test-real test-gpu gate gate-baseline install clean
+.PHONY: help demo test lint test-slow fuzz test-real test-gpu gate gate-baseline install clean
 
 help:  ## show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ lint: .venv/.installed-test  ## ruff and mypy
 
 test-slow: .venv/.installed-test  ## the tests, and the long versions
 	$(PYTEST) -n $(WORKERS) --run-slow
+
+fuzz: .venv/.installed-test  ## 10,000 nearly right inputs for every reader: an hour or two
+	FUZZ_INPUTS=10000 $(PYTEST) -n $(WORKERS) --run-slow tests/fuzz
 
 test-real: check-data .venv/.installed-test  ## the tests on real data: make test-real DATA=folder
 	BENCH_REAL_DATA="$(abspath $(DATA))" $(PYTEST) -m real --run-real

@@ -289,7 +289,7 @@ class Trainer:
             raise ValueError(f"expected the state of run {identity} in {path}, found {about.get('identity')}")
         try:
             self._load(tensors, about["progress"])
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, OverflowError) as error:
             said = str(error).partition("\n")[0]  # torch lists every weight that does not fit
             raise ValueError(f"training state {path} does not fit this run: {said}") from error
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from baselines.checked import DamagedFileError, load_checked, save_checked
 from baselines.engine import autocast
 from baselines.generators import Generator
+from baselines.geometry import depth
 from baselines.pairs import to_picture, to_tensor
 from baselines.settings import TestSettings, TrainingSettings
 from baselines.trainer import build_generator
@@ -81,8 +82,7 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
     try:
         variant, settings = Variant(**about["variant"]), TrainingSettings(**about["settings"])
         channels = about["source_channels"], about["target_channels"]
-        with torch.device("meta"):  # a file that claims a larger network than it holds takes no memory
-            _check_weights(build_generator(variant, settings, *channels), weights)
+        _check_widths(settings, channels, weights)
         generator = build_generator(variant, settings, *channels)
         generator.load_state_dict(weights)
         return Checkpoint(
@@ -100,9 +100,14 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
         raise ValueError(f"generator checkpoint {path} is damaged: {said}") from error
 
 
-def _check_weights(generator: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    wanted = {name: (value.shape, value.dtype) for name, value in generator.state_dict().items()}
-    if wanted != {name: (value.shape, value.dtype) for name, value in weights.items()}:
+def _check_widths(
+    settings: TrainingSettings, channels: tuple[int, int], weights: Mapping[str, Tensor]
+) -> None:
+    """Refuse, before it is built, a network that is wider than the weights that are there."""
+    levels = depth(settings.size_px)
+    names = "down.0.0.weight", f"down.{levels - 1}.1.weight", f"up.{levels - 1}.1.weight"
+    first, deepest, last = (tuple(weights[name].shape) for name in names)
+    if (first[1:2], deepest[:1], last[1:2]) != (channels[:1], (8 * settings.base_filters,), channels[1:]):
         raise ValueError("its weights are not those of the network it describes")
 
 

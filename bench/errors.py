@@ -8,6 +8,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_LONGEST = 2000  # letters of a message; whoever needs more has a file
+
 
 class BenchError(Exception):
     """Base class. `exit_code` becomes the exit status of `bench`.
@@ -19,7 +21,8 @@ class BenchError(Exception):
     exit_code = 2
 
     def __init__(self, message: str) -> None:
-        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in message))
+        shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message[:_LONGEST])
+        super().__init__(shown if len(message) <= _LONGEST else f"{shown}...")
 
 
 class UsageError(BenchError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,8 +30,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     except WeightsError:
         raise
     except Exception as error:  # the unpickler raises nearly anything on damaged files
-        said = str(error).strip().partition("\n")[0][:200] or type(error).__name__
-        raise WeightsError(f"it does not load without code ({said})") from error
+        raise WeightsError(f"it does not load without code ({_why(error)})") from error
     if not isinstance(found, Mapping) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in found.items()
     ):
@@ -38,6 +38,15 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     for name, value in found.items():
         _check_tensor(name, value)
     return dict(found)
+
+
+def _why(error: Exception) -> str:
+    """torch's own text advises to load the file with code."""
+    named = re.search(r"GLOBAL ([\w.]+)", str(error))
+    if named is not None:
+        return f"it names {named[1][:80]}"
+    said = " ".join(str(error).split())[:200]
+    return said if said.isprintable() and "trust" not in said else type(error).__name__
 
 
 def _check_size(path: Path) -> None:

@@ -97,10 +97,14 @@ def _stamp(file: Path) -> list[int]:
 def _read_index(index: Path) -> dict[str, list[Any]]:
     try:
         known = json.loads(index.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     entries = known.items() if isinstance(known, dict) else ()
-    return {name: entry for name, entry in entries if isinstance(entry, list) and len(entry) == 4}
+    return {
+        name: entry
+        for name, entry in entries
+        if isinstance(entry, list) and len(entry) == 4 and all(map(isinstance, entry, (int, int, int, str)))
+    }
 
 
 def load_split(
@@ -164,7 +168,7 @@ def _open(place: Path, key: str, names: tuple[str, ...]) -> SplitArrays | None:
         )
     except FileNotFoundError:
         return None
-    except (OSError, EOFError, ValueError, KeyError, TypeError, RecursionError):
+    except Exception:  # numpy raises nearly anything on damaged files
         shutil.rmtree(place, ignore_errors=True)
         return None
 

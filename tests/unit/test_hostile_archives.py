@@ -45,10 +45,10 @@ def refused(tmp_path: Path, content: bytes, said: str, **limits: int) -> None:
     archive.write_bytes(content)
     into.mkdir()
     tracemalloc.start()
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(ArchiveError, match=said) as caught:
         extract(archive, into, **limits)
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
     assert tracemalloc.get_traced_memory()[1] < 200e6
     tracemalloc.stop()
     assert str(caught.value).isprintable()
