@@ -12,6 +12,7 @@ import traceback
 
 import click
 
+from bench.commands.claims import claims
 from bench.commands.compare import compare
 from bench.commands.data import data
 from bench.commands.gate import baseline, check
@@ -57,7 +58,21 @@ def cli(context: click.Context, debug: bool, plugin_files: tuple[str, ...]) -> N
         plugins.load_file(Path(file))
 
 
-for command in (run, train, generate, score, report, listing, data, scorer, check, baseline, compare, power):
+for command in (
+    claims,
+    run,
+    train,
+    generate,
+    score,
+    report,
+    listing,
+    data,
+    scorer,
+    check,
+    baseline,
+    compare,
+    power,
+):
     cli.add_command(command)
 
 

@@ -91,7 +91,7 @@ class Standing:
 def differences(section: Section) -> list[Difference]:
     """All pairs of trained variants in all columns, best first, with corrected p-values."""
     found = [
-        _difference(column, first, second)
+        difference(column, first, second)
         for column in section.columns
         for first, second in itertools.combinations(_ranked(section, column), 2)
     ]
@@ -131,7 +131,8 @@ def _ranked(section: Section, column: Column) -> list[Row]:
     return [row for _, row in valued]
 
 
-def _difference(column: Column, first: Row, second: Row) -> Difference:
+def difference(column: Column, first: Row, second: Row) -> Difference:
+    """Two rows with a value in the column, whoever is better; its p-value is not corrected."""
     ours, theirs = first.cells[column.id], second.cells[column.id]
     assert ours.mean is not None
     assert theirs.mean is not None

@@ -1,0 +1,121 @@
+"""What must hold before numbers are published, checked on the records of a report's sections."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.report.frame import Column, Row, Section
+from bench.report.readings import fitness_statements
+from bench.scorers.fitness import KEYS, listed
+
+DISTANCES = ("fid", "kid", "fd_scorer")
+MIN_SEEDS = 2
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that must hold.
+
+    Attributes:
+        section: title of the section it was checked in.
+        name: what must hold.
+        passed: None where there is nothing to check.
+        words: what was found.
+    """
+
+    section: str
+    name: str
+    passed: bool | None
+    words: str
+
+
+def sanity(sections: Sequence[Section]) -> list[Check]:
+    """All checks of all sections, in order."""
+    rules = (_judge, _finished, _real_row, _intervals, _seeds, _budget, _code)
+    return [rule(section) for section in sections for rule in rules]
+
+
+def _judge(section: Section) -> Check:
+    said = fitness_statements(section)
+    passed = None if not said else not any("cannot" in one or "No FCN" in one for one in said)
+    words = " ".join(said) or "no FCN score here"
+    return Check(section.title, "the judge tells real photos from every variant's", passed, words)
+
+
+def _finished(section: Section) -> Check:
+    said = [f"{one.record.label} seed {one.record.seed} {one.record.status}" for one in section.failed]
+    words = listed(said) or f"{sum(len(row.entries) for row in section.rows)} runs finished"
+    return Check(section.title, "no run failed or diverged", not said, words)
+
+
+def _real_row(section: Section) -> Check:
+    """Distances of real photos below every variant's, FCN scores above, sharpness near 1."""
+    name = "the real row is sane"
+    real = next((row for row in section.references if row.label == "real"), None)
+    if real is None:
+        return Check(section.title, name, False, "there is no real row")
+    wrong, seen = [], 0
+    for column in section.columns:
+        sign = {**dict.fromkeys(DISTANCES, -1), **dict.fromkeys(KEYS, 1)}.get(column.info.key)
+        ours = real.cells[column.id].mean
+        if sign is None or ours is None:
+            continue
+        seen += 1
+        for row in section.rows:
+            theirs = row.cells[column.id].mean
+            if theirs is not None and sign * ours <= sign * theirs:
+                wrong.append(f"{column.title}: real {column.text(ours)}, {row.label} {column.text(theirs)}")
+    if not seen:
+        return Check(section.title, name, None, "it has neither a distance nor an FCN score")
+    words = "; ".join(wrong) or f"better than every variant in all {seen} distances and FCN scores"
+    return Check(section.title, name, not wrong, words)
+
+
+def _intervals(section: Section) -> Check:
+    lacking = [
+        f"{column.title} of {row.label}"
+        for column in section.columns
+        for row in section.rows
+        if _lacks_interval(column, row)
+    ]
+    words = f"none for {listed(lacking[:6])}" if lacking else "every value of a variant has one"
+    return Check(section.title, "intervals over test pictures are there", not lacking, words)
+
+
+def _lacks_interval(column: Column, row: Row) -> bool:
+    cell = row.cells[column.id]
+    return cell.mean is not None and cell.interval is None
+
+
+def _seeds(section: Section) -> Check:
+    name = f"{MIN_SEEDS} seeds or more a variant"
+    if not section.rows:
+        return Check(section.title, name, None, "no variant here")
+    few = [f"{row.label} ({len(row.seeds)})" for row in section.rows if len(row.seeds) < MIN_SEEDS]
+    least = min(len(row.seeds) for row in section.rows)
+    return Check(section.title, name, not few, f"fewer for {listed(few)}" if few else f"{least} or more")
+
+
+def _budget(section: Section) -> Check:
+    runs = [entry.record for row in section.rows for entry in row.entries]
+    trained = {json.dumps(run.spec.get("training", {}), sort_keys=True, default=str) for run in runs}
+    words = f"{len(trained)} different trainings" if len(trained) > 1 else "one training for all"
+    return Check(section.title, "all variants share one budget", len(trained) <= 1, words)
+
+
+def _code(section: Section) -> Check:
+    """One commit and a clean tree, for training and for scoring, reference rows included."""
+    done = [entry.record for entry in section.entries if entry.record.status == "finished"]
+    made = [record.environment for record in done]
+    made += [
+        record.details["scored_by"] for record in done if isinstance(record.details.get("scored_by"), dict)
+    ]
+    commits = sorted({str(one.get("commit"))[:12] for one in made})
+    dirty = sum(bool(one.get("dirty", True)) for one in made)
+    known = commits != ["None"]
+    passed = len(commits) == 1 and known and not dirty
+    words = f"commit {listed(commits)}" if known else "no commit is recorded"
+    words += f"; {dirty} records of a tree with changes" if dirty else "; clean"
+    return Check(section.title, "one commit, clean tree", passed, words)

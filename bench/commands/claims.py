@@ -1,0 +1,114 @@
+"""`bench claims`: the ledger of claims, judged by records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bench.commands.options import names
+from bench.errors import unknown_name
+
+if TYPE_CHECKING:
+    from bench.claims.sanity import Check
+    from bench.claims.verdicts import Verdict
+
+_REGRESSION, _NOT_COMPARABLE = 1, 3
+
+
+@click.command()
+@click.argument("outputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="OUT...")
+@click.option(
+    "--claims",
+    "files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Claims of your own, beside the paper's (repeatable); the form is in docs/claims.md.",
+)
+@click.option(
+    "--json", "json_file", metavar="FILE", help="Verdicts and checks as JSON; '-' for the terminal."
+)
+@click.option(
+    "--require", metavar="IDS", help="Exit code 1 if one of these is contradicted, 3 if it is not decided."
+)
+@click.option(
+    "--sanity", "checked", is_flag=True, help="Also what must hold before publication; 1 if it does not."
+)
+def claims(
+    outputs: tuple[Path, ...],
+    files: tuple[Path, ...],
+    json_file: str | None,
+    require: str | None,
+    checked: bool,
+) -> int:
+    """Judge each claim of the ledger by the records of one output or several: supported, contradicted or
+    undecided, and what is missing.
+
+    \b
+    bench claims OUT
+    bench claims OUT --claims mine.toml --require my-claim      (a gate for a CI job)
+    """
+    import json
+
+    from bench.claims.ledger import load_ledger
+    from bench.claims.sanity import sanity
+    from bench.claims.verdicts import judge
+    from bench.files import write_text
+    from bench.report.sections import load_entries, sections
+
+    entries, notes = load_entries(outputs)
+    made = sections(entries)
+    ledger = load_ledger(files, {row.variant for section in made for row in section.all_rows})
+    required = names(require)
+    for name in required:
+        if name not in {claim.id for claim in ledger}:
+            raise unknown_name("claim", name, [claim.id for claim in ledger], "bench claims OUT")
+    verdicts, checks = judge(ledger, made), sanity(made) if checked else []
+    if json_file is not None:
+        content = {
+            "claims": [one.to_json() for one in verdicts],
+            "sanity": [dict(vars(one)) for one in checks],
+        }
+        text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+        if json_file == "-":
+            click.echo(text, nl=False)
+        else:
+            write_text(Path(json_file), text)
+    if json_file != "-":
+        _show(verdicts, checks, notes)
+    return _exit_code([one for one in verdicts if one.claim.id in required], checks)
+
+
+def _exit_code(required: list[Verdict], checks: list[Check]) -> int:
+    states = {one.state for one in required}
+    if "contradicted" in states or any(check.passed is False for check in checks):
+        return _REGRESSION
+    return _NOT_COMPARABLE if "undecided" in states else 0
+
+
+def _show(verdicts: list[Verdict], checks: list[Check], notes: list[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("claim", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("why", overflow="fold")
+    style = {"supported": "green", "contradicted": "red", "undecided": ""}
+    for verdict in verdicts:
+        about = [f"{verdict.claim.sentence} ({verdict.claim.place})"]
+        about += [verdict.ground] if verdict.ground else []
+        why = Text("\n".join([*about, *(f"- {one}" for one in verdict.reasons)]))
+        table.add_row(Text(verdict.claim.id), Text(verdict.state, style[verdict.state]), why)
+    console.print(table)
+    counts = {state: sum(one.state == state for one in verdicts) for state in style}
+    console.print(", ".join(f"{count} {state}" for state, count in counts.items()))
+    for check in checks:
+        mark = {True: "pass", False: "FAIL", None: "–"}[check.passed]
+        console.print(f"{mark}  {check.section}: {check.name}: {check.words}", markup=False, soft_wrap=True)
+    for note in notes:
+        console.print(note, markup=False, soft_wrap=True)
