@@ -17,6 +17,10 @@ import torch.distributed as dist
 from torch import Tensor
 
 
+class OtherRankError(Exception):
+    """A piece of work failed on another rank; all are still there."""
+
+
 class RanksApartError(BaseException):
     """The ranks are no longer at the same step: one is gone, or failed where the others did not.
 
@@ -76,7 +80,29 @@ class Ranks:
             if self.world == 1 or isinstance(error, but):
                 raise
             said = str(error).partition("\n")[0] or type(error).__name__
-            raise RanksApartError(f"rank {self.rank} of {self.world} failed: {said}") from error
+            lost = any(word in said for word in ("gloo", "Gloo", "NCCL", "nccl"))
+            what = "lost another rank, which died or hangs" if lost else f"failed: {said}"
+            raise RanksApartError(f"rank {self.rank} of {self.world} {what}") from error
+
+    @contextmanager
+    def finished_by_all(self) -> Iterator[None]:
+        """Work that each rank does by itself; ends when all are through.
+
+        Raises:
+            OtherRankError: if it failed on another rank.
+            RanksApartError: if one is lost.
+        """
+        try:
+            yield
+        except Exception:
+            self._all_well(False)
+            raise
+        if not self._all_well(True):
+            raise OtherRankError("it failed on another rank, which says why")
+
+    def _all_well(self, well: bool) -> bool:
+        with self.together(but=OtherRankError):
+            return not self.highest(not well)
 
     def mean(self, values: Tensor) -> Tensor:
         """The mean over ranks of equally shaped tensors."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from collections.abc import Generator as Iteration
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from baselines.parallel import ALONE, Ranks
 from baselines.settings import TrainingSettings
 from baselines.state import adam_tensors, load_adam, part
 from baselines.variants import Variant
+
+Steps = Iteration[dict[str, float], None, None]
 
 
 def build_generator(
@@ -99,9 +102,7 @@ class Trainer:
         self._summed = 0
         self._wait_seconds = 0.0
 
-    def train(
-        self, *, log_every: int, stop: Callable[[], bool] = lambda: False
-    ) -> Iterator[dict[str, float]]:
+    def train(self, *, log_every: int, stop: Callable[[], bool] = lambda: False) -> Steps:
         """Train to the end, yielding a history entry at each multiple of `log_every` and at the last step.
 
         Ends early, between two steps, once `stop` says so on any rank: `save` then keeps all there is.
@@ -118,7 +119,7 @@ class Trainer:
             self._align()
             yield from self._train(log_every, stop)
 
-    def _train(self, log_every: int, stop: Callable[[], bool]) -> Iterator[dict[str, float]]:
+    def _train(self, log_every: int, stop: Callable[[], bool]) -> Steps:
         started = time.perf_counter()
         while self.steps_done < self.settings.steps and not self.ranks.highest(stop()):
             self.step()

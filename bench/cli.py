@@ -22,10 +22,12 @@ from bench.commands.power import power
 from bench.commands.report import report
 from bench.commands.scorer import scorer
 from bench.commands.stages import generate, score
-from bench.errors import BenchError
+from bench.errors import BenchError, UsageError
 from bench.interrupt import Terminated, terminate
+from bench.ranks import place
 
-EXIT_USAGE, EXIT_BUG, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 70, 130, 143
+_BY_SEVERAL = ("run", "train")  # commands that several processes can work on together
+EXIT_USAGE, EXIT_FAILED, EXIT_BUG, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 4, 70, 130, 143
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -54,6 +56,10 @@ def cli(context: click.Context, debug: bool, plugin_files: tuple[str, ...]) -> N
     from bench import plugins
 
     context.ensure_object(dict).update(debug=debug, plugins=tuple(map(Path, plugin_files)))
+    if place() is not None and context.invoked_subcommand not in _BY_SEVERAL:
+        raise UsageError(
+            f"bench {context.invoked_subcommand} is work for one process: start it without torchrun or srun"
+        )
     for file in plugin_files:
         plugins.load_file(Path(file))
 
@@ -106,10 +112,20 @@ def invoke(arguments: list[str]) -> int:
         signal.signal(signal.SIGTERM, previous)
 
 
+def _is_follower() -> bool:
+    """Whether another process of this command says what there is to say."""
+    try:
+        here = place()
+    except UsageError:
+        return False
+    return here is not None and here.rank > 0
+
+
 def _fail(message: str, exit_code: int, arguments: list[str]) -> int:
     if "--debug" in arguments:
         traceback.print_exc()
-    click.echo(f"bench: {' '.join(message.split())}", err=True)
+    if exit_code in (EXIT_FAILED, EXIT_BUG) or not _is_follower():
+        click.echo(f"bench: {' '.join(message.split())}", err=True)
     return exit_code
 
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+from baselines.parallel import Ranks
 from baselines.settings import TestSettings
 from baselines.translate import Checkpoint, translate
 from bench.data.plain import list_pictures, read_pictures
@@ -14,6 +15,7 @@ from bench.errors import UsageError
 from bench.files import whole_folder
 from bench.pictures import save_png
 from bench.progress import Advance
+from bench.team import Team
 
 
 def image_seed(seed: int, name: str) -> int:
@@ -28,13 +30,37 @@ def generate_split(
     seed: int,
     destination: Path,
     advance: Advance,
+    team: Team,
 ) -> None:
-    """Write `destination/<stem>.png` for every pair of `split`; the folder appears whole or not at all."""
+    """Write `destination/<stem>.png` for every pair of `split`; the folder appears whole or not at all.
+
+    The processes of the team make a part each. A picture does not depend on who makes it.
+    """
     with whole_folder(destination) as partial:
-        for index, name in enumerate(split.names):
+        team.call("generate", folder=str(partial.absolute()))
+        generate_part(checkpoint, split, test, seed, partial, advance, team.ranks)
+
+
+def generate_part(
+    checkpoint: Checkpoint,
+    split: SplitArrays,
+    test: TestSettings,
+    seed: int,
+    folder: Path,
+    advance: Advance,
+    ranks: Ranks,
+) -> None:
+    """Write this rank's pictures into `folder`, and wait for those of the others.
+
+    Raises:
+        OtherRankError: if another rank could not write its own.
+    """
+    with ranks.finished_by_all():
+        for index in range(ranks.rank, len(split), ranks.world):
+            name = split.names[index]
             picture = translate(checkpoint, split.source[index], test, image_seed(seed, name))
-            save_png(partial / f"{name}.png", picture)
-            advance(index + 1, "")
+            save_png(folder / f"{name}.png", picture)
+            advance(min(index + ranks.world, len(split)), "")
 
 
 def translate_folder(

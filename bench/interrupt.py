@@ -21,8 +21,10 @@ def terminate(signum: int, frame: FrameType | None) -> None:
 
 
 @contextmanager
-def deferred() -> Iterator[Callable[[], bool]]:
+def deferred(*, patient: bool = False) -> Iterator[Callable[[], bool]]:
     """Hold the first SIGINT or SIGTERM back until the block has ended; a second one is not held back.
+
+    But with `patient` it is: torchrun passes on what the terminal has sent already.
 
     Yields:
         a function that says whether one has arrived: the block then saves its work and ends.
@@ -33,7 +35,7 @@ def deferred() -> Iterator[Callable[[], bool]]:
     arrived: list[int] = []
 
     def note(signum: int, frame: FrameType | None) -> None:
-        if arrived:
+        if arrived and not patient:
             _raise(signum)
         arrived.append(signum)
 

@@ -42,6 +42,7 @@ from bench.rescoring import covers, merged
 from bench.scorers.fitness import fitness
 from bench.scoring import score
 from bench.specs import RunSpec, slug
+from bench.team import Team
 from bench.trackers import tracking
 from bench.training import TrainingStage
 from bench.workbench import Workbench
@@ -57,6 +58,7 @@ class Runner:
         command: the command line that asked for it, for the record.
         again: score again what has been scored; train nothing.
         policy: what is kept and what is tried again.
+        team: the processes that work on one run together.
     """
 
     out: Path
@@ -64,6 +66,7 @@ class Runner:
     command: str
     again: bool = False
     policy: Policy = field(default_factory=Policy)
+    team: Team = field(default_factory=Team)
 
     def is_finished(self, spec: RunSpec) -> bool:
         """Whether the run's record is there, finished, and scored as is wanted now."""
@@ -82,7 +85,10 @@ class Runner:
         train, test = bench.train(spec.training.load_size_px), bench.test(spec.training.size_px)
         resize = "nearest" if bench.dataset.source_role == "labels" else "bicubic"
         say, about = bench.reporter.say, self._environment()
-        TrainingStage(spec, files, train, test, resize, bench.device, say, about, self.policy).run(advance)
+        stage = TrainingStage(
+            spec, files, train, test, resize, bench.device, say, about, self.policy, self.team
+        )
+        stage.run(advance)
 
     def _is_trained(self, spec: RunSpec, files: RunFiles) -> bool:
         """Whether the generator is there; a damaged one is set aside, with what was made by it."""
@@ -109,7 +115,7 @@ class Runner:
         except ValueError as error:
             raise UsageError(f"{error}: delete it to train this run again") from None
         started = time.perf_counter()
-        generate_split(checkpoint, test, spec.test, spec.seed, files.predictions, advance)
+        generate_split(checkpoint, test, spec.test, spec.seed, files.predictions, advance, self.team)
         history = _read_history(files)
         history["generate_seconds"] = time.perf_counter() - started
         write_text(files.history, json.dumps(history, allow_nan=False))
@@ -294,7 +300,7 @@ class Runner:
 
     def _environment(self) -> dict[str, Any]:
         name = describe_device(resolve_device(self.bench.device))
-        return {**environment(name), "command": self.command}
+        return {**environment(name), **self.team.about, "command": self.command}
 
 
 def _digest(files: RunFiles, names: Sequence[str]) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from baselines.engine import resolve_device
 from baselines.health import DivergedError
+from baselines.parallel import Ranks
 from baselines.settings import TestSettings
 from baselines.trainer import Trainer
 from baselines.translate import Checkpoint, save_checkpoint, translate
@@ -18,12 +20,13 @@ from bench.data.cache import release_pages
 from bench.data.types import SplitArrays
 from bench.files import atomic_path, leftovers, remove, set_aside, write_text
 from bench.generate import image_seed
-from bench.interrupt import deferred
+from bench.interrupt import Terminated, deferred
 from bench.output import RunFiles
 from bench.pictures import contact_sheet, write_png
 from bench.policy import Policy
 from bench.progress import Advance
 from bench.specs import RunSpec
+from bench.team import Team
 from bench.trackers import Trackers, tracking
 
 LOG_POINTS = 100
@@ -47,6 +50,7 @@ class TrainingStage:
         say: told, in a line, what a person should know.
         environment: commit, versions, device and command of this training, for its record.
         policy: how often the state is saved, and what is kept.
+        team: the processes that train together.
     """
 
     spec: RunSpec
@@ -58,6 +62,7 @@ class TrainingStage:
     say: Callable[[str], None]
     environment: dict[str, Any]
     policy: Policy
+    team: Team = field(default_factory=Team)
     _saved_step: int | None = None
 
     def run(self, advance: Advance) -> None:
@@ -71,7 +76,7 @@ class TrainingStage:
         trainer, steps = self._restored(), self.spec.training.steps
         out, names = self.files.out, self.policy.log
         with tracking(names, out, self.spec, trainer.steps_done, self.say) as trackers:
-            with deferred() as stop:
+            with deferred(patient=self.team.ranks.world > 1) as stop:
                 try:
                     self._train(trainer, advance, stop, trackers)
                 except DivergedError as error:
@@ -79,6 +84,8 @@ class TrainingStage:
                     raise
                 if trainer.steps_done < steps:
                     self._save_state(trainer)
+            if trainer.steps_done < steps:
+                raise Terminated  # as another rank was told to
             self._sample(trainer, steps, trackers)
         self._finish(trainer)
 
@@ -104,22 +111,25 @@ class TrainingStage:
 
     def _trainer(self) -> Trainer:
         spec = self.spec
-        return Trainer(spec.variant, spec.training, self.train, spec.seed, resolve_device(self.device))
+        device, ranks = resolve_device(self.device), self.team.ranks
+        return Trainer(spec.variant, spec.training, self.train, spec.seed, device, ranks)
 
     def _train(
         self, trainer: Trainer, advance: Advance, stop: Callable[[], bool], trackers: Trackers
     ) -> None:
         steps, saved = self.spec.training.steps, time.monotonic()
-        for entry in trainer.train(log_every=log_every(steps), stop=stop):
-            release_pages(self.train)
-            step = int(entry["step"])
-            advance(step, remark(entry))
-            trackers.training(entry)
-            if step < steps and self._sample_is_due(step):
-                self._sample(trainer, step, trackers)
-            if step < steps and time.monotonic() - saved >= self.policy.checkpoint_every:
-                self._save_state(trainer)
-                saved = time.monotonic()
+        self.team.call("train")
+        with closing(trainer.train(log_every=log_every(steps), stop=stop)) as entries:
+            for entry in entries:
+                release_pages(self.train)
+                step = int(entry["step"])
+                advance(step, remark(entry))
+                trackers.training(entry)
+                if step < steps and self._sample_is_due(step):
+                    self._sample(trainer, step, trackers)
+                if step < steps and time.monotonic() - saved >= self.policy.checkpoint_every:
+                    self._save_state(trainer)
+                    saved = time.monotonic()
 
     def _finish(self, trainer: Trainer) -> None:
         content = {
@@ -172,6 +182,19 @@ class TrainingStage:
         sheet = contact_sheet(rows)
         write_png(sample_path(self.files, step), sheet)
         trackers.samples(sheet, step)
+
+
+def train_along(spec: RunSpec, train: SplitArrays, device: str, ranks: Ranks) -> None:
+    """What the other processes do while the first one runs the stage: the same steps, and nothing else.
+
+    Raises:
+        DivergedError: as in the first process.
+    """
+    steps = spec.training.steps
+    trainer = Trainer(spec.variant, spec.training, train, spec.seed, resolve_device(device), ranks)
+    with deferred(patient=True) as stop:
+        for _ in trainer.train(log_every=log_every(steps), stop=stop):
+            release_pages(train)
 
 
 def sample_path(files: RunFiles, step: int) -> Path:

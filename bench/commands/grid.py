@@ -22,12 +22,14 @@ from bench.commands.options import (
     scoring_options,
 )
 from bench.errors import RunFailedError, UsageError
+from bench.ranks import place
 
 if TYPE_CHECKING:
     from bench.grid import GridRequest, Plan
     from bench.launch import Ended, Event, Observer, Until
     from bench.progress import Reporter
     from bench.records import RunRecord
+    from bench.team import Team
 
 
 def grid_options(command: Command) -> Command:
@@ -88,9 +90,9 @@ def grid_options(command: Command) -> Command:
 @out_option
 @click.option("--dry-run", is_flag=True, help="Show the runs, their parameters and the time; write nothing.")
 @click.pass_obj
-def run(obj: dict[str, Any], /, **options: Any) -> None:
+def run(obj: dict[str, Any], /, **options: Any) -> int:
     """Train, generate, score and report a grid of variants; what is finished is skipped."""
-    _execute(options, "score", obj)
+    return _execute(options, "score", obj)
 
 
 @click.command()
@@ -101,7 +103,7 @@ def run(obj: dict[str, Any], /, **options: Any) -> None:
 @out_option
 @click.option("--dry-run", is_flag=True, help="Show the runs, their parameters and the time; write nothing.")
 @click.pass_obj
-def train(obj: dict[str, Any], /, **options: Any) -> None:
+def train(obj: dict[str, Any], /, **options: Any) -> int:
     """Only train: `bench generate` and `bench score` go on from there."""
     no_scoring = {
         "metrics": None,
@@ -109,10 +111,28 @@ def train(obj: dict[str, Any], /, **options: Any) -> None:
         "inception_weights": None,
         "fid_protocol": "torch-fidelity",
     }
-    _execute({**options, **no_scoring}, "train", obj)
+    return _execute({**options, **no_scoring}, "train", obj)
 
 
-def _execute(options: dict[str, Any], until: Until, obj: dict[str, Any]) -> None:
+def _execute(options: dict[str, Any], until: Until, obj: dict[str, Any]) -> int:
+    """Alone, or as one of several processes; returns the exit code."""
+    here = place()
+    if here is None:
+        _run_grid(options, until, obj, None)
+        return 0
+    from bench.launch.together import follow
+    from bench.team import joined, own_device
+
+    options["device"] = own_device(options["device"], here)
+    device = choose_device(options["device"], options["threads"])
+    with joined(here, device) as team:
+        if here.rank > 0:
+            return follow(team, device)
+        _run_grid(options, until, obj, team)
+    return 0
+
+
+def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: Team | None) -> None:
     request = _request(options)
     device = choose_device(options["device"], options["threads"])
     from bench.grid import resolve
@@ -124,6 +144,8 @@ def _execute(options: dict[str, Any], until: Until, obj: dict[str, Any]) -> None
     check_judge(choice)
     plans = resolve(request)
     _check_precision(plans, device)
+    if team is not None:
+        team.check(plans, options["jobs"])
     if options["dry_run"]:
         _show_plans(plans, device)
         return
@@ -132,7 +154,7 @@ def _execute(options: dict[str, Any], until: Until, obj: dict[str, Any]) -> None
     from bench.launch import Launch, run_grid
     from bench.progress import Reporter
 
-    launcher = launcher_of(options, device, sum(len(plan.runs) for plan in plans))
+    launcher = launcher_of(options, device, sum(len(plan.runs) for plan in plans), team)
     with Reporter() as reporter:
         told = {"policy": policy_of(options), "plugins": obj["plugins"]}
         launch = Launch(out, device, choice, command_line(), until, obj["debug"], **told)

@@ -10,6 +10,7 @@ from bench.commands.options import Command, apply
 
 if TYPE_CHECKING:
     from bench.launch import Launcher
+    from bench.team import Team
 
 _BYTES_A_WORKER = 2 << 30  # torch, a judge, a pix2pix in training; for --jobs auto
 
@@ -39,13 +40,18 @@ def launcher_options(command: Command) -> Command:
     )
 
 
-def launcher_of(options: dict[str, Any], device: str, runs: int) -> Launcher | None:
+def launcher_of(options: dict[str, Any], device: str, runs: int, team: Team | None = None) -> Launcher | None:
     """The launcher asked for; None: this process. Sets this process's threads to those of a worker.
 
     Args:
         device: as `choose_device` gives it.
         runs: how many there are.
+        team: the processes that work on each run together, if there are several.
     """
+    if team is not None:
+        from bench.launch.together import Together
+
+        return Together(team)
     if options["jobs"] == 1:
         return None
     import torch

@@ -230,8 +230,7 @@ def test_all_stop_when_one_is_told_to(found: list[dict[str, Any]]) -> None:
 
 def test_a_rank_that_fails_takes_the_others_with_it(found: list[dict[str, Any]]) -> None:
     assert found[1]["apart"].startswith("rank 1 of 2 failed: 'NoneType'")
-    assert found[0]["apart"].startswith("rank 0 of 2 failed: ")
-    assert "\n" not in found[0]["apart"]
+    assert found[0]["apart"] == "rank 0 of 2 lost another rank, which died or hangs"
 
 
 @pytest.mark.parametrize(("kind", "near"), [("float32", 2e-5), ("float64", 1e-12), ("bfloat16", 1e-2)])

@@ -1,0 +1,200 @@
+"""The real command as two processes on one run, started by torchrun and as Slurm's srun would."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from baselines.parallel import Ranks
+from bench.cli import invoke
+from bench.errors import UsageError
+from bench.ranks import Place, place
+from bench.records import RunRecord, read_per_image, read_records
+from bench.team import Team
+
+VARIANTS = "l1,l1+cgan"
+GRID = [
+    "run", "--variants", VARIANTS, "--dataset", "toycity", "--size", "32", "--steps", "4",
+    "--batch-size", "4", "--base-filters", "4", "--train-limit", "20", "--test-limit", "9",
+    "--device", "cpu", "--threads", "1",
+    "--scorer", "none", "--metrics", "ssim,l1,hf_ratio,lab_l,pixel_acc@5,diversity",
+]  # fmt: skip
+LONG = [*GRID[:2], "l1", *GRID[3:8], "20000", *GRID[9:], "--checkpoint-every", "0.2"]
+SECONDS = 120.0
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The grid by one process."""
+    out = tmp_path_factory.mktemp("alone") / "out"
+    assert invoke([*GRID, "--out", str(out)]) == 0
+    return out
+
+
+@pytest.fixture
+def processes() -> Iterator[list[subprocess.Popen[str]]]:
+    """Started processes, none of which outlives its test."""
+    started: list[subprocess.Popen[str]] = []
+    yield started
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def by_srun(arguments: list[str], started: list[subprocess.Popen[str]]) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "SLURM_NTASKS": "2"}
+    for rank in ("0", "1"):
+        place = {"SLURM_PROCID": rank, "SLURM_LOCALID": rank}
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "bench", *arguments],
+                env={**os.environ, **meeting, **place},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+
+
+def wait_until(there: Callable[[], bool]) -> None:
+    ends = time.monotonic() + SECONDS
+    while not there():
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+
+
+def runs(out: Path) -> dict[str, RunRecord]:
+    return {record.label: record for record in read_records(out) if record.kind == "run"}
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The grid by two processes."""
+    out = tmp_path_factory.mktemp("together") / "out"
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*command, "-m", "bench", *GRID, "--out", str(out)],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("report: ") == 1  # one process speaks
+    return out
+
+
+def test_torchrun_trains_the_same_run(alone: Path, together: Path) -> None:
+    whole, shared = runs(alone), runs(together)
+    assert whole.keys() == shared.keys() == set(VARIANTS.split(","))
+    for label, record in shared.items():
+        assert record.id == whole[label].id
+        assert (record.environment["world_size"], record.environment["backend"]) == (2, "gloo")
+        assert whole[label].environment["world_size"] == 1
+        for mine, its in zip(record.history, whole[label].history, strict=True):
+            for key in (key for key in its if "loss" in key):
+                assert mine[key] == pytest.approx(its[key], rel=2e-3), (label, key, its["step"])
+        assert record.results["ssim"].n == 9
+        assert record.results["ssim"].value == pytest.approx(whole[label].results["ssim"].value, abs=1e-3)
+
+
+def test_evaluation_by_two_is_that_of_one_bit_for_bit(together: Path, tmp_path: Path) -> None:
+    """The same weights, all else made again by one process."""
+    out = tmp_path / "out"
+    shutil.copytree(together, out)
+    shutil.rmtree(out / "predictions")
+    shutil.rmtree(out / "records")
+    for path in (out / "runs").glob("*/diversity.json"):
+        path.unlink()
+    assert invoke([*GRID, "--out", str(out)]) == 0
+    made = sorted(path.relative_to(out) for path in (out / "predictions").rglob("*.png"))
+    assert len(made) == 18
+    for path in made:
+        assert (out / path).read_bytes() == (together / path).read_bytes(), path
+    for label, record in runs(out).items():
+        before = runs(together)[label]
+        assert record.results == before.results
+        assert record.details["predictions"] == before.details["predictions"]
+        here, there = read_per_image(out, record), read_per_image(together, before)
+        assert here is not None
+        assert there is not None
+        assert list(here.columns) == list(there.columns)
+        for column in here:
+            assert np.array_equal(np.stack(here[column].to_numpy()), np.stack(there[column].to_numpy())), (
+                column
+            )
+
+
+def test_what_cannot_be_shared_is_refused() -> None:
+    plans = [SimpleNamespace(runs=[SimpleNamespace(label="l1", training=SimpleNamespace(batch_size=3))])]
+    team = Team(Ranks(0, 2))
+    with pytest.raises(
+        UsageError, match="divisible by 2 processes, found 3 for l1: use --batch-size 4, or --jobs 2"
+    ):
+        team.check(plans, 1)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="one run at a time by 2 processes, found --jobs auto"):
+        team.check(plans, "auto")  # type: ignore[arg-type]
+
+
+def test_a_killed_rank_ends_the_other_and_the_run_goes_on(
+    tmp_path: Path, processes: list[subprocess.Popen[str]]
+) -> None:
+    long = [*LONG, "--out", str(tmp_path / "out")]
+    by_srun(long, processes)
+    wait_until(lambda: any((tmp_path / "out" / "runs").glob("*/state.safetensors")))
+    processes[1].kill()
+    _, said = processes[0].communicate(timeout=30)
+    assert processes[0].returncode == 4
+    assert "bench: rank 0 of 2 lost another rank, which died or hangs; the same command goes on" in said
+    assert not runs(tmp_path / "out")  # no record of a failure that is not the run's
+
+    del processes[:]
+    state = next((tmp_path / "out" / "runs").glob("*/state.safetensors"))
+    before = state.stat().st_mtime_ns
+    by_srun(long, processes)
+    wait_until(lambda: state.is_file() and state.stat().st_mtime_ns > before)
+    processes[1].send_signal(signal.SIGTERM)  # to the one that writes nothing
+    _, said = processes[0].communicate(timeout=30)
+    assert processes[0].returncode == 143
+    assert "goes on at step" in said
+    processes[1].communicate(timeout=30)
+
+
+def test_a_place_is_read_from_torchrun_or_slurm() -> None:
+    meeting = {"MASTER_ADDR": "host", "MASTER_PORT": "1"}
+    torchrun = {"RANK": "3", "WORLD_SIZE": "8", "LOCAL_RANK": "1", **meeting}
+    slurm = {"SLURM_PROCID": "3", "SLURM_NTASKS": "8", "SLURM_LOCALID": "1"}
+    assert place({}) is None
+    assert place(torchrun) == place({**slurm, **meeting}) == Place(3, 8, 1)
+    assert place(slurm) is None  # a batch script, which has them too
+    assert place({**torchrun, "RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}) is None
+    for wrong in ({"RANK": "8"}, {"RANK": "x"}, {"WORLD_SIZE": ""}, {"LOCAL_RANK": "-1"}):
+        with pytest.raises(UsageError):
+            place({**torchrun, **wrong})
+    with pytest.raises(UsageError, match="found no MASTER_PORT"):
+        place({key: value for key, value in torchrun.items() if key != "MASTER_PORT"})
+
+
+@pytest.mark.parametrize("command", [["check", "out"], ["score", "out"], ["list", "metrics"]])
+def test_other_commands_are_for_one_process(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", "1")
+    assert invoke(command) == 2
+    assert f"bench {command[0]} is work for one process" in capfd.readouterr().err
