@@ -156,7 +156,7 @@ def test_a_killed_rank_ends_the_other_and_the_run_goes_on(
     by_srun(long, processes)
     wait_until(lambda: any((tmp_path / "out" / "runs").glob("*/state.safetensors")))
     processes[1].kill()
-    _, said = processes[0].communicate(timeout=30)
+    _, said = processes[0].communicate(timeout=SECONDS)
     assert processes[0].returncode == 4
     assert "bench: rank 0 of 2 lost another rank, which died or hangs; the same command goes on" in said
     assert not runs(tmp_path / "out")  # no record of a failure that is not the run's
@@ -167,10 +167,10 @@ def test_a_killed_rank_ends_the_other_and_the_run_goes_on(
     by_srun(long, processes)
     wait_until(lambda: state.is_file() and state.stat().st_mtime_ns > before)
     processes[1].send_signal(signal.SIGTERM)  # to the one that writes nothing
-    _, said = processes[0].communicate(timeout=30)
+    _, said = processes[0].communicate(timeout=SECONDS)
     assert processes[0].returncode == 143
     assert "goes on at step" in said
-    processes[1].communicate(timeout=30)
+    processes[1].communicate(timeout=SECONDS)
 
 
 def test_a_place_is_read_from_torchrun_or_slurm() -> None:
