@@ -13,9 +13,10 @@ import pandas as pd
 
 from bench.gate.baseline import Baseline, read_baseline, save_baseline
 from bench.gate.checking import check
+from bench.gate.outcome import Outcome, Verdict
 from bench.gate.rows import rows_of
 from bench.gate.tolerances import Settings, Tolerance
-from bench.gate.verdicts import Outcome, Verdict, judge_rows
+from bench.gate.verdicts import judge_rows
 from bench.records import MetricResult, RunRecord, write_record
 
 ROW = "toycity/labels2photo/64px/100 steps/l1"

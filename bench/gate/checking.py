@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.gate.baseline import read_baseline
+from bench.gate.outcome import Outcome
 from bench.gate.pictures import Pair, worst_pairs
 from bench.gate.rows import rows_of
 from bench.gate.tolerances import Settings
-from bench.gate.verdicts import Outcome, judge_rows
+from bench.gate.verdicts import judge_rows
 from bench.records import read_records
 
 

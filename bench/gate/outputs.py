@@ -13,8 +13,8 @@ from xml.etree import ElementTree
 
 from bench.errors import UsageError
 from bench.files import write_text
+from bench.gate.outcome import UNDECIDED, Outcome, Verdict
 from bench.gate.pictures import Pair
-from bench.gate.verdicts import UNDECIDED, Outcome, Verdict
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -12,8 +12,8 @@ import numpy as np
 
 from bench.gate.baseline import Baseline
 from bench.gate.noise import row_as_shown, side_of
+from bench.gate.outcome import Outcome
 from bench.gate.rows import GateRow
-from bench.gate.verdicts import Outcome
 from bench.report.pairing import image_values
 from bench.specs import slug
 

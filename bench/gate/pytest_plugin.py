@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from bench.gate.verdicts import Outcome
+    from bench.gate.outcome import Outcome
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -62,9 +62,9 @@ class Gate:
         """
         from bench.errors import BenchError
         from bench.gate.checking import check
+        from bench.gate.outcome import UNDECIDED
         from bench.gate.outputs import sentence
         from bench.gate.tolerances import read_settings
-        from bench.gate.verdicts import UNDECIDED
 
         records, file = out or self.out, baseline or self.baseline
         if records is None or file is None:

@@ -8,111 +8,24 @@ their size.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Any
 
 from bench.errors import unknown_name
 from bench.gate.baseline import Baseline
 from bench.gate.noise import Evidence, evidence, side_of, worsening
+from bench.gate.outcome import ALL_ROWS, STATES, WHOLE_ROW, Outcome, State, Verdict
 from bench.gate.rows import GateRow
 from bench.gate.tolerances import Settings, Tolerance
 from bench.report.frame import differing_fields
 from bench.report.sections import SET_DISTANCES
 from bench.stats import holm
 
-State = Literal["regressed", "empty", "incomparable", "missing", "improved", "new", "pass"]
-STATES: tuple[State, ...] = ("regressed", "empty", "incomparable", "missing", "improved", "new", "pass")
-UNDECIDED = frozenset({"empty", "incomparable", "missing"})
-WHOLE_ROW, ALL_ROWS = "(row)", "(all)"
 _BLIND = "one seed a side and no stored spread: the noise of training is not in this test"
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What became of one metric of one row.
-
-    Attributes:
-        metric: metric key, or "(row)" for a row that is missing or new as a whole.
-        row: "dataset/direction/size/steps/label", or "(all)".
-        baseline, measured: means over seeds; None where there is none.
-        delta: measured - baseline, or None.
-        tolerance: the change that is allowed, in the metric's unit, or None.
-        state: "pass", "improved" and "new" are fine; "regressed" fails; "missing" (the baseline has a
-            value, the records have none), "incomparable" (scored in another way) and "empty" (no row in
-            common) are neither, and pass only where the caller allows them.
-        note: why, in words; names the fields that differ and those that were ignored.
-        interval: 95 % interval of delta over test images, or None.
-        p_value: of a worsening by chance, corrected over the invocation (of an improvement, where the state
-            is that); None: nothing to go by, or computed without any noise.
-        basis: what that rests on: "seeds+images", "seeds", "images", "intervals", or "exact" (computed, not
-            trained), or "" (nothing to go by).
-        noise: smallest change that could be told from noise here, or None.
-        seeds: number of seeds, baseline and measured; None for a row as a whole.
-    """
-
-    metric: str
-    row: str
-    baseline: float | None
-    measured: float | None
-    delta: float | None
-    tolerance: float | None
-    state: State
-    note: str = ""
-    interval: tuple[float, float] | None = None
-    p_value: float | None = None
-    basis: str = ""
-    noise: float | None = None
-    seeds: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """All verdicts of an invocation, worst state first, then by row and metric.
-
-    Attributes:
-        verdicts: one a row and metric.
-        notes: what holds for all of it, such as that values by image are not at hand.
-        alpha: chance of a false alarm in the whole invocation.
-        tests: how many tests it was corrected for.
-        allowed: the undecided states that pass.
-    """
-
-    verdicts: tuple[Verdict, ...]
-    notes: tuple[str, ...]
-    alpha: float
-    tests: int
-    allowed: frozenset[str] = frozenset()
-
-    @property
-    def exit_code(self) -> int:
-        """1 if anything regressed, whatever else there is; 3 if anything is undecided and not allowed."""
-        states = {verdict.state for verdict in self.verdicts}
-        if "regressed" in states:
-            return 1
-        return 3 if states & (UNDECIDED - self.allowed) else 0
-
-    @property
-    def summary(self) -> str:
-        """One line: "1 regressed, 2 improved, 14 pass"."""
-        counts = {state: sum(verdict.state == state for verdict in self.verdicts) for state in STATES}
-        return ", ".join(
-            f"{count} {state}{' (allowed)' if state in self.allowed else ''}"
-            for state, count in counts.items()
-            if count
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "schema_version": 1,
-            "exit_code": self.exit_code,
-            "summary": self.summary,
-            "alpha": self.alpha,
-            "tests": self.tests,
-            "allowed": sorted(self.allowed),
-            "notes": list(self.notes),
-            "verdicts": [asdict(verdict) for verdict in self.verdicts],
-        }
+_OTHER_SEED = (
+    "one seed a side, not the same, and no stored spread: another seed alone can do this; train several"
+)
 
 
 @dataclass(frozen=True)
@@ -123,12 +36,14 @@ class _Tested:
         worse: size of the worsening; negative: of the improvement.
         found: the tests; None where there are none.
         blind: whether the noise of training belongs into the tests, and is not there.
+        other_seeds: whether the two sides were trained with different seeds.
     """
 
     verdict: Verdict
     worse: float
     found: Evidence | None
     blind: bool
+    other_seeds: bool
 
 
 def judge_rows(
@@ -225,7 +140,8 @@ def _measure(
         basis=found.basis if found else "" if random else "exact",
         seeds=(len(before.values), len(after.values)),
     )  # fmt: skip
-    return _Tested(verdict, worse, found, trained and found is not None and not found.sees_seeds)
+    blind = trained and found is not None and not found.sees_seeds
+    return _Tested(verdict, worse, found, blind, row.seeds != other.seeds)
 
 
 def _corrected(tested: Sequence[_Tested], alpha: float) -> list[Verdict]:
@@ -250,13 +166,16 @@ def _settled(one: _Tested, worse: float | None, better: float | None, alpha: flo
     state: State = "pass"
     p_value = worse if one.worse >= 0 else better
     if abs(one.worse) > verdict.tolerance:
-        if p_value is None or p_value <= alpha:
+        if one.blind and one.other_seeds:
+            state = "incomparable" if one.worse > 0 else "pass"
+            notes.append(_OTHER_SEED)
+        elif p_value is None or p_value <= alpha:
             state = "regressed" if one.worse > 0 else "improved"
         else:
             notes.append(f"within the noise (p = {p_value:.2g})")
         if verdict.basis == "":
             notes.append("judged by tolerance alone: its noise is not known")
-        elif one.blind:
+        elif one.blind and not one.other_seeds:
             notes.append(_BLIND)
     return replace(verdict, state=state, p_value=p_value, note="; ".join(notes))
 

@@ -10,8 +10,8 @@ from gate_records import check_outs, judge_by, result, run, write_baseline, writ
 from numpy.typing import NDArray
 from scipy import stats
 
+from bench.gate.outcome import Verdict
 from bench.gate.tolerances import Tolerance
-from bench.gate.verdicts import Verdict
 
 N = 50
 HARD = np.random.default_rng(0).normal(0, 0.1, N)  # some pictures are harder for everybody
@@ -35,15 +35,22 @@ def verdict(tmp_path: Path, before: dict, after: dict, goal: object = "max", **s
 
 
 def test_one_seed_a_side_is_judged_by_paired_images_and_says_what_it_cannot_see(tmp_path: Path) -> None:
-    before, after = seeds(1, 0.5), seeds(1, 0.45, first=1)
+    before, after = seeds(1, 0.5), {0: seeds(1, 0.45, first=1)[1]}
     found = verdict(tmp_path, before, after)
     assert (found.state, found.basis) == ("regressed", "images")
     assert "one seed a side and no stored spread" in found.note
-    gaps = after[1]["ssim"] - before[0]["ssim"]
+    gaps = after[0]["ssim"] - before[0]["ssim"]
     by_t = stats.ttest_1samp(gaps, 0, alternative="less").pvalue
     assert np.log10(found.p_value) == pytest.approx(np.log10(by_t), rel=0.15)
     assert found.interval is not None
     assert found.interval[0] < gaps.mean() < found.interval[1] < 0
+
+
+def test_another_seed_alone_is_no_regression_but_undecided(tmp_path: Path) -> None:
+    for mean, state in ((0.3, "incomparable"), (0.7, "pass")):
+        found = verdict(tmp_path, seeds(1, 0.5), seeds(1, mean, first=1))
+        assert found.state == state
+        assert "another seed alone can do this" in found.note
 
 
 def test_seeds_are_judged_by_students_test_of_pooled_variance(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from gate_records import edit, judge, outcome, reference, result, run, write_see
 from rich.console import Console
 
 from bench.cli import invoke
+from bench.gate.outcome import Verdict
 from bench.gate.outputs import to_junit, to_markdown, verdict_table
-from bench.gate.verdicts import Verdict
 from bench.pictures import write_png
 
 

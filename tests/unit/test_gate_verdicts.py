@@ -23,8 +23,8 @@ from gate_records import (
 
 from bench.errors import UsageError
 from bench.gate.baseline import read_baseline
+from bench.gate.outcome import ALL_ROWS, WHOLE_ROW, Verdict
 from bench.gate.tolerances import Tolerance
-from bench.gate.verdicts import ALL_ROWS, WHOLE_ROW, Verdict
 from bench.records import RunRecord
 
 

@@ -1,0 +1,195 @@
+"""How often the gate alarms when only the seeds changed, and which drops it catches, on real records.
+
+    python tests/performance/gate_power.py OUT --label l1+cgan [--trials 200] [--seeds 1,3,5]
+
+From an output with many seeds of one label, k seeds are drawn as baseline and k others as candidate, and
+judged by the gate's own rule (all metrics, Holm, default tolerances). Drops are planted into the candidate's
+values by image: confusion counts move off the diagonal, pseudo-values of a distance grow. For each draw the
+smallest drop that turns the planted metric into a regression is found by bisection; the 95th percentile over
+draws is the smallest that is caught 95 % of the time. Draws from few seeds overlap: take the result as rough.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bench.gate import verdicts
+from bench.gate.baseline import Baseline
+from bench.gate.noise import evidence
+from bench.gate.outcome import Outcome
+from bench.gate.rows import GateRow, rows_of
+from bench.gate.tolerances import DEFAULT_TOLERANCES, Settings
+from bench.gate.verdicts import judge_rows
+from bench.metrics.catalogue import PSEUDO
+from bench.metrics.segmentation import ABSENT_IS_ZERO, ABSENT_LEFT_OUT, scores_from_confusion
+from bench.records import read_records
+
+STEPS = 9  # of bisection
+
+
+def subset(row: GateRow, chosen: list[int]) -> GateRow:
+    """The row with the seeds at these places."""
+    metrics = {
+        name: replace(entry, values=tuple(entry.values[i] for i in chosen))
+        for name, entry in row.metrics.items()
+    }
+    seeds, tables = (tuple(held[i] for i in chosen) for held in (row.seeds, row.tables))
+    return replace(row, seeds=seeds, metrics=metrics, tables=tables, galleries=())
+
+
+def judged(before: GateRow, after: GateRow, metrics: tuple[str, ...] = ()) -> Outcome:
+    return judge_rows(
+        {"row": after}, {}, Baseline({"row": before}, DEFAULT_TOLERANCES), Settings(metrics=metrics)
+    )
+
+
+class Remembered:
+    """The gate's `evidence`, found once for each pair of numbers: a planted drop changes one metric only."""
+
+    def __init__(self) -> None:
+        self.found: dict[tuple[int, int], object] = {}
+        self.alive: list[object] = []  # so that no id is used twice
+
+    def __call__(self, metric: str, before: GateRow, after: GateRow, **more: bool) -> object:
+        pair = before.metrics[metric], after.metrics[metric]
+        key = id(pair[0]), id(pair[1])
+        if key not in self.found:
+            self.found[key] = evidence(metric, before, after, **more)
+            self.alive.append(pair)
+        return self.found[key]
+
+
+def distance_grown(row: GateRow, metric: str, drop: float) -> GateRow:
+    """The row with a distance grown by the share `drop`."""
+    column = f"{metric}{PSEUDO}"
+    tables = tuple(table.assign(**{column: table[column] * (1 + drop)}) for table in row.tables)
+    entry = row.metrics[metric]
+    return _with(row, metric, tuple(value * (1 + drop) for value in entry.values), tables)
+
+
+def iou_lowered(row: GateRow, metric: str, drop: float) -> GateRow:
+    """The row with class IoU lowered by `drop`: counts move from the diagonal to the commonest class."""
+    low, high = 0.0, 1.0
+    wanted = row.metrics[metric].value - drop
+    for _ in range(24):
+        share = (low + high) / 2
+        values, tables = _moved(row, metric, share)
+        low, high = (share, high) if np.mean(values) > wanted else (low, share)
+    return _with(row, metric, tuple(values), tables)
+
+
+def _moved(row: GateRow, metric: str, share: float) -> tuple[list[float], tuple[pd.DataFrame, ...]]:
+    values, tables = [], []
+    for table, value in zip(row.tables, row.metrics[metric].values, strict=True):
+        stack = np.stack(table["fcn_conf"].to_list()).astype(np.float64)
+        classes = math.isqrt(stack.shape[1])
+        cubes = stack.reshape(len(stack), classes, -1)
+        whole = cubes.sum(0)
+        policy = next(
+            p
+            for p in (ABSENT_IS_ZERO, ABSENT_LEFT_OUT)
+            if abs(float(scores_from_confusion(whole, p)[2]) - value) < 1e-6
+        )
+        common = int(whole.sum(1).argmax())
+        index = np.array([i for i in range(classes) if i != common])
+        taken = share * cubes[:, index, index]
+        cubes = cubes.copy()
+        cubes[:, index, index] -= taken
+        cubes[:, index, common] += taken
+        tables.append(table.assign(fcn_conf=list(cubes.reshape(len(stack), -1))))
+        values.append(float(scores_from_confusion(cubes.sum(0), policy)[2]))
+    return values, tuple(tables)
+
+
+def _with(row: GateRow, metric: str, values: tuple[float, ...], tables: tuple[pd.DataFrame, ...]) -> GateRow:
+    metrics = {**row.metrics, metric: replace(row.metrics[metric], values=values)}
+    return replace(row, metrics=metrics, tables=tables)
+
+
+def smallest_caught(
+    before: GateRow, after: GateRow, metric: str, plant: Callable[[GateRow, str, float], GateRow],
+    most: float, metrics: tuple[str, ...],
+) -> float:  # fmt: skip
+    """The smallest planted drop that makes the metric a regression; infinity beyond `most`."""
+
+    def caught(drop: float) -> bool:
+        found = judged(before, plant(after, metric, drop), metrics)
+        return any(v.metric == metric and v.state == "regressed" for v in found.verdicts)
+
+    if not caught(most):
+        return math.inf
+    low, high = 0.0, most
+    for _ in range(STEPS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if caught(middle) else (middle, high)
+    return high
+
+
+PLANTS: dict[str, tuple[Callable[[GateRow, str, float], GateRow], float, str]] = {
+    "fcn_class_iou": (iou_lowered, 0.8, "{:.3f}"),  # of the value
+    "fd_scorer": (distance_grown, 2.0, "{:.0%}"),
+}
+
+
+def cases(seeds: list[int], at_hand: int) -> list[tuple[int, int]]:
+    """(baseline seeds, candidate seeds) that can be drawn: k and k, and most against one and three."""
+    wanted = [(k, k) for k in seeds] + [(at_hand - k, k) for k in (1, 3)]
+    return [(b, m) for b, m in dict.fromkeys(wanted) if b >= m and b + m <= at_hand]
+
+
+def line(row: GateRow, case: tuple[int, int], metrics: tuple[str, ...], trials: int, drops: int) -> str:
+    """A line of the table."""
+    rng = np.random.default_rng(sum(case))
+    b, m = case
+    alarms, smallest = 0, {name: [] for name in PLANTS}
+    for trial in range(trials):
+        order = rng.permutation(len(row.seeds)).tolist()
+        before, after = subset(row, order[:b]), subset(row, order[b : b + m])
+        alarms += judged(before, after, metrics).exit_code == 1
+        if trial < drops:
+            for name, (plant, most, _) in PLANTS.items():
+                top = most * after.metrics[name].value if name == "fcn_class_iou" else most
+                smallest[name].append(smallest_caught(before, after, name, plant, top, metrics))
+    cells = [f"{b} + {m}", "all" if not metrics else "two", f"{alarms / trials:.1%} of {trials}"]
+    for name, (_, _, shown) in PLANTS.items():
+        at = float(np.quantile(smallest[name], 0.95, method="higher"))
+        cells.append("never" if math.isinf(at) else shown.format(at))
+    return f"| {' | '.join(cells)} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--label", default="l1+cgan")
+    parser.add_argument("--seeds", default="1,3,5")
+    parser.add_argument("--trials", type=int, default=200, help="draws for false alarms")
+    parser.add_argument("--drops", type=int, default=40, help="draws for drops, of these")
+    given = parser.parse_args()
+    verdicts.evidence = Remembered()
+    runs = [r for r in read_records(given.out) if r.label == given.label and r.status == "finished"]
+    rows, _ = rows_of(runs, given.out)
+    (row,) = rows.values()
+    print(
+        f"{next(iter(rows))}, {len(row.seeds)} seeds, {len(row.metrics)} metrics, N = {len(row.tables[0])}\n"
+    )
+    for name in PLANTS:
+        entry = row.metrics[name]
+        print(f"{name}: mean {entry.value:.4g}, sd over seeds {np.std(entry.values, ddof=1):.3g}")
+    print(
+        "\n| seeds, baseline + checked | metrics | false alarms | IoU drop caught | fd_scorer growth caught |"
+    )
+    print("|---|---|--:|--:|--:|")
+    for case in cases([int(k) for k in given.seeds.split(",")], len(row.seeds)):
+        for metrics in ((), tuple(PLANTS)):
+            print(line(row, case, metrics, given.trials, given.drops), flush=True)
+
+
+if __name__ == "__main__":
+    main()
