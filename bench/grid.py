@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 from baselines.settings import TestSettings
 from baselines.variants import Variant
 from bench.data.datasets import Dataset, open_dataset
+from bench.documents import read_json
 from bench.errors import UsageError
 from bench.output import RunFiles
 from bench.specs import DataSpec, RunSpec, get_suite, get_variant, parse_sets, read_variants, resolve_grid
@@ -141,8 +141,8 @@ def plans_of(out: Path, data_roots_given: Sequence[str]) -> list[Plan]:
     trained: dict[DataSpec, list[RunSpec]] = {}
     for path in sorted((out / "runs").glob("*/spec.json")):
         try:
-            spec = RunSpec.from_dict(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
+            spec = RunSpec.from_dict(read_json(path))
+        except ValueError as error:
             raise UsageError(f"expected a run's spec in {path}: {error}: delete its folder") from None
         if RunFiles(out, path.parent.name).checkpoint.is_file():
             trained.setdefault(spec.data, []).append(spec)

@@ -72,7 +72,7 @@ class RunSpec:
             ValueError: if it describes none.
         """
         try:
-            return RunSpec(
+            spec = RunSpec(
                 DataSpec(**content["data"]),
                 Variant(**content["variant"]),
                 int(content["seed"]),
@@ -81,7 +81,9 @@ class RunSpec:
                 tuple(content.get("swept", ())),
                 tuple(content.get("also", ())),
             )
-        except (KeyError, TypeError) as error:
+            hash((spec.data, spec.id))  # a field of the wrong kind shows here
+            return spec
+        except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"no run spec ({type(error).__name__}: {error})") from error
 
     @property

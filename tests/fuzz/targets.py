@@ -322,9 +322,7 @@ def _torchscript() -> st.SearchStrategy[bytes]:
         warnings.simplefilter("ignore")
         network = torch.jit.trace(torch.nn.Conv2d(3, 3, 1).eval(), torch.zeros(1, 3, 8, 8))
         whole = _made(lambda path: torch.jit.save(network, str(path)), "net.pt")
-    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
-        unpack, pack = zip_of(archive.namelist())
-    return changed_bytes([whole]) | changed_parts([whole], unpack, pack)
+    return changed_bytes([whole])  # a program with right checksums is run, and may crash torch
 
 
 def _onnx() -> st.SearchStrategy[bytes]:

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from baselines.settings import TestSettings, TrainingSettings
+from baselines.variants import parse_variant
 from bench import records, specs
 from bench.data.cards import make_card, read_card
 from bench.documents import MAX_JSON_BYTES, MAX_TOML_BYTES, DocumentError, read_json, read_toml
@@ -122,6 +124,20 @@ def test_names_that_a_variant_cannot_have(tmp_path: Path, name: str) -> None:
     (tmp_path / "v.toml").write_text(f"[variants.{json.dumps(name)}]\nlambda_l1 = 5\n")
     with pytest.raises(UsageError, match=r"built-in|names of 1 to 80"):
         specs.read_variants(tmp_path / "v.toml")
+
+
+@pytest.mark.parametrize("place", [("data", "name"), ("data", "train_n"), ("training", "size_px"), ("seed",)])
+@pytest.mark.parametrize("value", [{}, [], None, {"a": []}], ids=str)
+def test_run_specs_with_fields_of_another_kind(place: tuple[str, ...], value: Any) -> None:
+    data = specs.DataSpec("d", "a2b", "paired", 5, 5, "x", "y")
+    settings = TrainingSettings(steps=1, size_px=32)
+    content: Any = specs.RunSpec(data, parse_variant("l1"), 0, settings, TestSettings()).to_dict()
+    assert specs.RunSpec.from_dict(content).to_dict() == content
+    inner = content if len(place) == 1 else content[place[0]]
+    inner[place[-1]] = value
+    if value is not None or place != ("data", "train_n"):  # null is a number's absence there
+        with pytest.raises(ValueError, match=r"no run spec|expected"):
+            specs.RunSpec.from_dict(content)
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "/etc/x", "..", ".x", "", "a\\b", "a\nb", "x" * 300, 5])
