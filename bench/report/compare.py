@@ -1,5 +1,7 @@
 """Which differences between variants are real: all pairs of a table, corrected for how many there are.
 
+In a table of more than `MAX_COMPARED` variants, all pairs among the best `BEST_COMPARED` of each column.
+
 The rule, as pages state it: two variants differ in a metric if
 
 1. the paired bootstrap over the same test images says so at 5 %, after Holm's correction over all pairs and
@@ -26,6 +28,8 @@ from bench.stats import holm, two_sided_p
 
 Interval = tuple[float, float]
 ALPHA = 0.05
+MAX_COMPARED, BEST_COMPARED = 24, 6
+_SAID_PAIRS = 12  # pairs that a sentence lists
 _WIDTH = 2 * 1.959964  # of a 95 % interval, in standard errors
 
 
@@ -89,11 +93,14 @@ class Standing:
 
 
 def differences(section: Section) -> list[Difference]:
-    """All pairs of trained variants in all columns, best first, with corrected p-values."""
+    """All pairs that are compared (see above) in all columns, best first, with corrected p-values."""
+    many = len(section.rows) > MAX_COMPARED
     found = [
         difference(column, first, second)
         for column in section.columns
-        for first, second in itertools.combinations(_ranked(section, column), 2)
+        for first, second in itertools.combinations(
+            _ranked(section, column)[: BEST_COMPARED if many else None], 2
+        )
     ]
     known = [(place, one.p_value) for place, one in enumerate(found) if one.p_value is not None]
     for (place, _), corrected in zip(known, holm([p_value for _, p_value in known]), strict=True):
@@ -200,21 +207,43 @@ def _welch(column: Column, ours: Cell, theirs: Cell) -> tuple[Interval | None, f
     return (difference - half, difference + half), two_sided_p(difference, error, freedom)
 
 
-def undecided(found: Sequence[Difference]) -> list[str]:
-    """Which differences of a table are not distinguishable, in words: at most one sentence."""
+def undecided(section: Section, found: Sequence[Difference]) -> list[str]:
+    """Which differences of a table are not distinguishable, in words: at most two sentences."""
+    said = []
+    if len(section.rows) > MAX_COMPARED:
+        said.append(
+            f"Of the {len(section.rows)} variants, the best {BEST_COMPARED} of each column are compared with "
+            "one another."
+        )
     compared = [one for one in found if one.p_value is not None]
     pairs: dict[tuple[str, str], list[str]] = {}
     for one in compared:
         if not one.distinguishable:
             labels = sorted((one.first.label, one.second.label))
             pairs.setdefault((labels[0], labels[1]), []).append(one.column.title)
-    if not pairs:
-        return []
-    said = "; ".join(f"{a} and {b} on {', '.join(titles)}" for (a, b), titles in pairs.items())
-    return [
-        f"Not distinguishable at 5 %, after Holm's correction over the table's {len(compared)} differences: "
-        f"{said}."
-    ]
+    if pairs:
+        said.append(
+            "Not distinguishable at 5 %, after Holm's correction over the table's "
+            f"{len(compared)} differences: {_listed_pairs(pairs, compared)}."
+        )
+    return said
+
+
+def _listed_pairs(pairs: dict[tuple[str, str], list[str]], compared: Sequence[Difference]) -> str:
+    """ "a and b on SSIM, L1; a and c on all 14 metrics"; pairs that share their metrics share a mention."""
+    together: dict[tuple[str, ...], list[str]] = {}
+    for (a, b), titles in pairs.items():
+        together.setdefault(tuple(titles), []).append(f"{a} and {b}")
+    count = len({one.column.id for one in compared})
+    said, left = [], _SAID_PAIRS
+    for metrics, names in together.items():
+        if left <= 0:
+            break
+        where = f"all {count} metrics" if len(metrics) == count > 3 else ", ".join(metrics)
+        said.append(f"{', '.join(names[:left])} on {where}")
+        left -= len(names)
+    more = len(pairs) - _SAID_PAIRS
+    return "; ".join(said) + (f"; and {more} more pairs, see differences.csv" if more > 0 else "")
 
 
 def cautions(section: Section) -> list[str]:

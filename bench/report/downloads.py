@@ -12,6 +12,7 @@ import pandas as pd
 
 from bench.records import RunRecord
 
+MAX_RECORDS = 200
 MAX_BYTES = 3_000_000  # of all downloads, as base64
 
 
@@ -37,9 +38,12 @@ def downloads(results: pd.DataFrame, differences: pd.DataFrame, records: Sequenc
     contents = [
         ("results.csv", "one line a number", results.to_csv(index=False)),
         ("differences.csv", "one line a comparison", differences.to_csv(index=False)),
-        ("records.json", "all records", json.dumps([asdict(record) for record in records], allow_nan=False)),
     ]
     files, notes, room = [], [], MAX_BYTES
+    if len(records) <= MAX_RECORDS:
+        contents.append(("records.json", "all records", _json(records)))
+    else:
+        notes.append(f"{len(records)} records are too many for the page: see the output folder.")
     for name, about, text in contents:
         packed = base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode("ascii")
         if len(packed) > room:
@@ -48,3 +52,7 @@ def downloads(results: pd.DataFrame, differences: pd.DataFrame, records: Sequenc
         room -= len(packed)
         files.append(Download(name, about, f"data:application/gzip;base64,{packed}"))
     return Downloads(tuple(files), tuple(notes))
+
+
+def _json(records: Sequence[RunRecord]) -> str:
+    return json.dumps([asdict(record) for record in records], allow_nan=False)

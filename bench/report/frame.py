@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bench.metrics.catalogue import CATALOGUE, MetricInfo
 from bench.records import Goal, RunRecord, read_per_image
@@ -37,6 +39,23 @@ class Entry:
         if self.table is not None:
             return self.table
         return None if self.out is None else read_per_image(self.out, self.record)
+
+    @functools.cached_property
+    def by_name(self) -> pd.DataFrame | None:
+        """`per_image` indexed by the test images' names; None where there is none, or a name is doubled."""
+        table = None if self.per_image is None else self.per_image.set_index("name")
+        return None if table is None or table.index.has_duplicates else table
+
+    def matrices(self, name: str) -> NDArray[np.float64]:
+        """(N, D) flattened matrices: the column `name` of `by_name`, stacked once because that is slow."""
+        if name not in self._stacked:
+            assert self.by_name is not None
+            self._stacked[name] = np.stack(self.by_name[name].to_list()).astype(np.float64)
+        return self._stacked[name]
+
+    @functools.cached_property
+    def _stacked(self) -> dict[str, NDArray[np.float64]]:
+        return {}
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,9 @@ def _span(column: Column, found: Standing) -> str:
 def _undecided(found: Standing, gap: str) -> str:
     if found.basis == "none":
         return f"differ by {gap}; one seed and no interval: whether that is a lead is not known"
-    return f"cannot be told apart: they differ by {gap}"
+    alone = found.interval is not None and (found.interval[0] > 0 or found.interval[1] < 0)
+    among = " once all comparisons of the table are counted" if alone else ""
+    return f"cannot be told apart{among}: they differ by {gap}"
 
 
 def _target_sentence(section: Section, column: Column, found: Standing, value: float) -> str:

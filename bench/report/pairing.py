@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.metrics.catalogue import PSEUDO
-from bench.report.frame import Column, Row
+from bench.report.frame import Column, Entry, Row
 from bench.stats import PairedDifference, paired_difference, paired_difference_sum, pseudo_values
 
 Floats = NDArray[np.float64]
@@ -24,15 +24,24 @@ def paired_over_seeds(best: Row, other: Row, column: Column) -> PairedDifference
         return None
     if len(other.cells[column.id].values) != len(other.entries):
         return None
-    tables = [[entry.per_image for entry in row.entries] for row in (best, other)]
-    if any(table is None for side in tables for table in side):
+    tables = [entry.by_name for row in (best, other) for entry in row.entries]
+    if any(table is None for table in tables):
         return None
-    sides = [[table.set_index("name") for table in side if table is not None] for side in tables]
-    shared = functools.reduce(lambda a, b: a.intersection(b), (t.index for side in sides for t in side))
-    if len(shared) < 2 or any(table.index.has_duplicates for side in sides for table in side):
+    shared = functools.reduce(_intersection, (table.index for table in tables if table is not None))
+    if len(shared) < 2:
         return None
-    aligned = [[table.loc[shared] for table in side] for side in sides]
-    return _paired_means((best, other), column, aligned) or _paired_confusions((best, other), column, aligned)
+    rows = (best, other)
+    return _paired_means(rows, column, shared) or _paired_confusions(rows, column, shared)
+
+
+def _intersection(ours: pd.Index[str], theirs: pd.Index[str]) -> pd.Index[str]:
+    return ours if ours.equals(theirs) else ours.intersection(theirs)
+
+
+def _tables(row: Row, shared: pd.Index[str]) -> list[pd.DataFrame]:
+    """The tables of a row's entries, of the images in `shared`."""
+    held = [entry.by_name for entry in row.entries]
+    return [t if t.index.equals(shared) else t.loc[shared] for t in held if t is not None]
 
 
 def image_values(row: Row, column: Column) -> Floats | None:
@@ -62,11 +71,10 @@ def image_values(row: Row, column: Column) -> Floats | None:
     return None if one is None else np.stack([pseudo_values(stack, one) for stack in stacks])
 
 
-def _paired_means(
-    rows: tuple[Row, Row], column: Column, tables: list[list[pd.DataFrame]]
-) -> PairedDifference | None:
+def _paired_means(rows: tuple[Row, Row], column: Column, shared: pd.Index[str]) -> PairedDifference | None:
     """For metrics that are means over images, or of pseudo-values: the mean of the column is the value."""
     key = column.info.key
+    tables = [_tables(row, shared) for row in rows]
     name = key if all(key in table for side in tables for table in side) else f"{key}{PSEUDO}"
     means = []
     for row, side in zip(rows, tables, strict=True):
@@ -81,14 +89,15 @@ def _paired_means(
 
 
 def _paired_confusions(
-    rows: tuple[Row, Row], column: Column, tables: list[list[pd.DataFrame]]
+    rows: tuple[Row, Row], column: Column, shared: pd.Index[str]
 ) -> PairedDifference | None:
     """For scores of pooled confusion matrices: images resampled for both, scores averaged over seeds."""
     family, _, score = column.info.key.partition("_")
     name = f"{family}_conf"
-    if family not in ("fcn", "label") or any(name not in table for side in tables for table in side):
+    held = [entry.by_name for row in rows for entry in row.entries]
+    if family not in ("fcn", "label") or any(table is None or name not in table for table in held):
         return None
-    stacks = [[np.stack(table[name].to_list()).astype(np.float64) for table in side] for side in tables]
+    stacks = [[_matrices(entry, name, shared) for entry in row.entries] for row in rows]
     if len({stack.shape for side in stacks for stack in side}) != 1:
         return None
     if len(stacks[0]) != len(stacks[1]):
@@ -103,6 +112,13 @@ def _paired_confusions(
         return np.asarray(np.mean(parts, axis=0), dtype=np.float64)
 
     return paired_difference_sum(np.hstack(stacks[0]), np.hstack(stacks[1]), averaged)
+
+
+def _matrices(entry: Entry, name: str, shared: pd.Index[str]) -> Floats:
+    """(N, D) flattened matrices of an entry, of the images in `shared`."""
+    assert entry.by_name is not None
+    index, stack = entry.by_name.index, entry.matrices(name)
+    return stack if index.equals(shared) else stack[index.get_indexer(shared)]
 
 
 def _matching_score(

@@ -5,6 +5,7 @@ Of every variant the first seed counts, because its pictures are the ones that a
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,11 +59,11 @@ class PictureValues:
 
 def picture_values(section: Section) -> PictureValues | None:
     """The section's values by picture; None where no variant has any."""
-    held = [(row, table) for row in section.rows if (table := _first_table(row)) is not None]
+    having = ((row, table) for row in section.rows if (table := row.entries[0].by_name) is not None)
+    held = list(itertools.islice(having, MAX_VARIANTS))  # the others' tables are not even read
     notes = []
-    if len(held) > MAX_VARIANTS:
-        notes.append(f"The first {MAX_VARIANTS} of {len(held)} variants.")
-    held = held[:MAX_VARIANTS]
+    if len(section.rows) > MAX_VARIANTS:
+        notes.append(f"{len(held)} of {len(section.rows)} variants, the first that have such values.")
     if not held:
         return None
     names = _shared([table for _, table in held])
@@ -79,13 +80,6 @@ def picture_values(section: Section) -> PictureValues | None:
     columns = tuple(column for column in section.columns if column.id in values)
     labels = tuple(row.label for row, _ in held)
     return PictureValues(tuple(names), labels, columns, values, tuple(notes)) if columns else None
-
-
-def _first_table(row: Row) -> pd.DataFrame | None:
-    table = row.entries[0].per_image
-    if table is None or table["name"].duplicated().any():
-        return None
-    return table.set_index("name")
 
 
 def _shared(tables: Sequence[pd.DataFrame]) -> list[str]:

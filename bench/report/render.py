@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,15 +12,15 @@ from typing import Any
 from markupsafe import Markup
 
 from bench.metrics.catalogue import CATALOGUE
-from bench.records import RunRecord
 from bench.report import tables
 from bench.report.ablate import Sweep, sweeps
 from bench.report.album import Album
 from bench.report.colours import variant_colours
 from bench.report.drawing import Plot
+from bench.report.exact import SpecView, spec_view
 from bench.report.facts import facts, measured_protocol
 from bench.report.formats import WANTED, ReportFiles, Wanted, move_files, write_formats
-from bench.report.frame import Row, Section, flatten, info_of
+from bench.report.frame import Section, info_of
 from bench.report.gallery import Gallery, build
 from bench.report.headline import headline
 from bench.report.judge import JudgeView, judges
@@ -29,17 +28,6 @@ from bench.report.perimage import PictureValues, picture_values
 from bench.report.plots import draw
 from bench.report.readings import fitness_statements
 from bench.report.sections import load_entries, sections
-
-
-@dataclass(frozen=True)
-class SpecView:
-    """A variant in full: its spec as (field, value) pairs by group, runs, and the command that repeats it."""
-
-    label: str
-    source: str
-    groups: list[tuple[str, list[tuple[str, str]]]]
-    runs: list[tuple[str, str, str]]
-    command: str
 
 
 @dataclass
@@ -149,51 +137,7 @@ def _view(
         plots=draw(section, colours, swept, pictures),
         gallery=build(section, album),
         picture_values=picture_values(section),
-        specs=[_spec_view(row) for row in section.rows],
-    )
-
-
-def _spec_view(row: Row) -> SpecView:
-    record = row.entries[0].record
-    names = {"variant": "Variant", "training": "Training", "test": "Test", "data": "Data"}
-    groups = []
-    for key, title in names.items():
-        held = flatten(record.spec.get(key, {}))
-        groups.append(
-            (
-                title,
-                [(name, _value(value)) for name, value in held.items() if name != "source" or key == "data"],
-            )
-        )
-    runs = [
-        (r.id, "–" if r.seed is None else str(r.seed), _duration(r.timings.get("train")))
-        for r in (entry.record for entry in row.entries)
-    ]
-    source = str(record.spec.get("variant", {}).get("source", ""))
-    return SpecView(row.label, source, [g for g in groups if g[1]], runs, _command(record))
-
-
-def _value(value: Any) -> str:
-    if value is None:
-        return "none"
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
-
-
-def _command(record: RunRecord) -> str:
-    command = record.environment.get("command", "")
-    return shlex.join(map(str, command)) if isinstance(command, list | tuple) else str(command)
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "–"
-    minutes = seconds / 60
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 90
-        else f"{minutes:.0f} min"
-        if minutes < 90
-        else f"{minutes / 60:.1f} h"
+        specs=[spec_view(row) for row in section.rows],
     )
 
 

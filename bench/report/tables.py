@@ -128,7 +128,7 @@ def comparison(section: Section) -> ComparisonTable:
     references = [_row(row, section, standings, notes) for row in section.references]
     statements = [
         *trivial_statements(section),
-        *undecided(gaps),
+        *undecided(section, gaps),
         *cautions(section),
         *name_statements(section),
     ]

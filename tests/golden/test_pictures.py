@@ -205,3 +205,70 @@ def test_downloads_are_the_files_beside_the_page(tmp_path: Path) -> None:
     assert {r.id: r.results["ssim"].value for r in read_records(tmp_path)} == {
         name: results["ssim"]["value"] for name, results in told.items()
     }
+
+
+def test_of_many_variants_the_best_are_compared_and_it_is_said(tmp_path: Path) -> None:
+    for i in range(26):
+        synthetic.write_run(
+            tmp_path, f"v{i}", 0, details={}, history=[], gallery=None, timings={}, id=f"v{i}"
+        )
+    files = write_report([tmp_path], tmp_path / "report")
+    told = pd.read_csv(files.differences).groupby("metric").size()
+    assert set(told) == {15}  # pairs of the best six of each column
+    html = files.html.read_text(encoding="utf-8")
+    assert "Of the 26 variants, the best 6 of each column are compared with one another." in html
+    assert len(re.findall(r'<a href="#s1-v\d', html)) == 26
+
+
+def photo(seed: int, size_px: int = 256) -> np.ndarray:
+    """Shapes, shade and grain, about as hard to compress as a street photo."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:size_px, :size_px] / size_px
+    picture = np.stack([90 + 70 * y, 110 + 50 * x, 100 + 40 * np.sin(6 * x + seed)], -1)
+    for _ in range(40):
+        top, left, high, wide = rng.integers(0, size_px, 2).tolist() + rng.integers(8, 60, 2).tolist()
+        picture[top : top + high, left : left + wide] = rng.integers(20, 235, 3)
+    return np.clip(picture + rng.normal(0, 6, picture.shape), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.slow
+def test_ten_variants_with_24_pictures_stay_below_25_megabytes(tmp_path: Path) -> None:
+    """The gallery, what the judge sees in it, and picks of 100 test pictures by two metrics, at 256 px."""
+    names = tuple(f"{i:04d}" for i in range(0, 96, 4))
+    colours = np.random.default_rng(0).integers(0, 256, (19, 3)).astype(np.uint8)
+    base = synthetic.write_run(tmp_path, "l1", 0, gallery=None)
+    for v in range(10):
+        gallery = GalleryFiles(names, f"predictions/v{v}", "gallery/x/source", "gallery/x/target")
+        rng = np.random.default_rng(v)
+        per_image = pd.DataFrame(
+            {
+                "name": [f"{i:04d}" for i in range(100)],
+                "fcn_pixel_acc": rng.random(100),
+                "ssim": rng.random(100),
+            }
+        )
+        results = {**base.results}
+        results["ssim"] = replace(results["ssim"], value=float(per_image["ssim"].mean()))
+        scorer = {**results["fcn_pixel_acc"].protocol, "scorer_hash": "a1b2c3d4e5f6"}
+        results["fcn_pixel_acc"] = replace(results["fcn_pixel_acc"], protocol=scorer)
+        spec = {**base.spec, "variant": {**base.spec["variant"], "name": f"v{v}"}}
+        record = replace(base, id=f"v{v}", label=f"v{v}", spec=spec, gallery=gallery, results=results)
+        write_record(tmp_path, record, per_image)
+        for i in range(100):
+            write_png(tmp_path / f"predictions/v{v}/{i:04d}.png", photo(1000 * v + i))
+        write_judged(tmp_path, record, names)
+        for name in names:
+            seen = (photo(int(name))[..., 0] // 14).astype(np.uint8)
+            write_palette_png(tmp_path / segmentation_folder(record) / f"{name}.png", seen, colours)
+    for i in range(100):
+        write_png(tmp_path / f"gallery/x/source/{i:04d}.png", photo(i) // 64 * 64)
+        write_png(tmp_path / f"gallery/x/target/{i:04d}.png", photo(50000 + i))
+    (tmp_path / "records" / f"{base.id}.json").unlink()
+    (tmp_path / "records" / f"{base.id}.parquet").unlink()
+    html = write_report([tmp_path], tmp_path / "report").html
+    size = html.stat().st_size
+    print(f"page of {size / 1e6:.1f} MB")
+    assert size < 25e6
+    text = html.read_text(encoding="utf-8")
+    gallery_part = text[text.index('id="s1-pictures"') : text.index('id="s1-picks"')]
+    assert gallery_part.count("<img") == 24 * (12 + 11)  # none of the fixed gallery is left out

@@ -72,7 +72,7 @@ def test_fitness_stands_in_page_markdown_and_terminal(tmp_path: Path) -> None:
     html = files.html.read_text(encoding="utf-8")
     assert f'<p class="small muted">{expected[0]}</p>' in html
     assert f'<p class="warning">{expected[1]}</p>' in html
-    assert html.index("<h3>Comparison</h3>") < html.index(expected[1]) < html.index('class="sortable"')
+    assert html.index('id="s1-comparison"') < html.index(expected[1]) < html.index('class="sortable"')
     assert all(f"> {line}" in files.markdown.read_text(encoding="utf-8") for line in expected)
     assert set(expected) <= set(terminal_notes(records))
 
