@@ -2,7 +2,8 @@
 
 OUT/records/<id>.json, .parquet      what counts
 OUT/predictions/<id>/<stem>.png      every test picture of a run
-OUT/gallery/<data>/{source,target}/  the fixed gallery pictures
+OUT/gallery/<data>/{source,target,labels}/    the fixed gallery pictures, and those picked by result
+OUT/gallery/<data>/segmentation/<id>/         what the judge sees in a record's pictures
 OUT/runs/<id>/                       checkpoint, training state, samples
 OUT/report/                          index.html, report.md, results.csv, figures/
 """
