@@ -95,7 +95,7 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
             about["target_dtype"],
             about["identity"],
         )
-    except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, OverflowError, AttributeError) as error:
         said = str(error).partition("\n")[0]  # torch lists every weight that does not fit
         raise ValueError(f"generator checkpoint {path} is damaged: {said}") from error
 

@@ -13,10 +13,11 @@ import pytest
 import torch
 from example_card import example_card
 
+from baselines.checked import load_checked, save_checked
 from baselines.pairs import PairArrays
 from baselines.settings import TrainingSettings
-from baselines.trainer import Trainer
-from baselines.translate import load_checkpoint
+from baselines.trainer import Trainer, build_generator
+from baselines.translate import Checkpoint, load_checkpoint, save_checkpoint
 from baselines.variants import parse_variant
 from bench.cli import invoke
 from bench.data import cache as decoded
@@ -172,6 +173,27 @@ def test_the_command_says_it_in_one_line(tmp_path: Path, capfd: pytest.CaptureFi
     assert (code, said.count("\n")) == (2, 1)
     assert "Traceback" not in said
     assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value"),
+    [
+        ("settings", "size_px", {}), ("settings", "size_px", 64), ("settings", "base_filters", 512),
+        ("variant", "dropout", []), (None, "source_channels", 10**9), (None, "target_channels", "x"),
+    ],
+)  # fmt: skip
+def test_a_checkpoint_whose_description_lies(
+    tmp_path: Path, part: str | None, field: str, value: Any
+) -> None:
+    variant, settings = parse_variant("l1"), TrainingSettings(steps=1, size_px=32, base_filters=1)
+    generator = build_generator(variant, settings, 1, 1)
+    whole = Checkpoint(generator, variant, settings, 1, "uint8", "bicubic", "uint8", "id")
+    save_checkpoint(tmp_path / "c", whole)
+    tensors, about = load_checked(tmp_path / "c")
+    (about[part] if part else about)[field] = value
+    save_checked(tmp_path / "c", tensors, about)
+    with pytest.raises(ValueError, match="checkpoint .* is damaged"):
+        load_checkpoint(tmp_path / "c", torch.device("cpu"))
 
 
 # --- tensors that lie -------------------------------------------------------------------------------------
