@@ -192,7 +192,7 @@ def test_a_checkpoint_whose_description_lies(
     tensors, about = load_checked(tmp_path / "c")
     (about[part] if part else about)[field] = value
     save_checked(tmp_path / "c", tensors, about)
-    with pytest.raises(ValueError, match="checkpoint .* is damaged"):
+    with pytest.raises(ValueError, match=r"checkpoint .* is damaged"):
         load_checkpoint(tmp_path / "c", torch.device("cpu"))
 
 
