@@ -13,6 +13,7 @@ import traceback
 import click
 
 from bench.commands.claims import claims
+from bench.commands.clean import clean
 from bench.commands.compare import compare
 from bench.commands.data import data
 from bench.commands.gate import baseline, check
@@ -78,6 +79,7 @@ for command in (
     baseline,
     compare,
     power,
+    clean,
 ):
     cli.add_command(command)
 

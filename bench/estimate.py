@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -14,9 +15,11 @@ from baselines.engine import resolve_device
 from baselines.layers import parameter_count
 from baselines.trainer import Trainer, build_discriminator, build_generator
 from bench.data.datasets import Dataset
+from bench.policy import Keep
 from bench.specs import RunSpec
 
 _WARM_UP_STEPS, _TIMED_STEPS = 2, 3
+_STATES = 3  # the last two, and the one being written
 _ADAM_COPIES = 3  # weights and two moments, as the saved training state holds them
 
 
@@ -76,9 +79,41 @@ def grid_seconds_per_step(specs: list[RunSpec], dataset: Dataset, device: str) -
     return result
 
 
-def bytes_needed(spec: RunSpec, dataset: Dataset, test_n: int) -> int:
-    """Room that a run takes in the output at most: checkpoint, one training state, uncompressed pictures."""
-    weights = 4 * parameters(spec, dataset).generator
-    state = 4 * _ADAM_COPIES * sum(parameters(spec, dataset))
-    pictures: int = test_n * spec.training.size_px**2 * dataset.target_channels
-    return weights + state + pictures
+class Room(NamedTuple):
+    """Bytes that a grid takes in its output, at most.
+
+    Attributes:
+        checkpoints: generators that stay.
+        predictions: test pictures, as if PNG could not compress them.
+        states: training states under way: two kept and one being written, of each run that trains.
+    """
+
+    checkpoints: int
+    predictions: int
+    states: int
+
+    @property
+    def total(self) -> int:
+        return sum(self)
+
+    def __str__(self) -> str:
+        parts = (
+            f"{size / 1e6:,.0f} MB {name}" for name, size in zip(self._fields, self, strict=True) if size
+        )
+        return f"{', '.join(parts)} (at most, states while training)"
+
+
+def room_needed(
+    runs: Sequence[tuple[RunSpec, Dataset, int]], keep: Keep, sample_points: int, at_once: int
+) -> Room:
+    """Room for runs that are not there yet: each with its data set and number of test pictures."""
+    checkpoints = predictions = 0
+    states = [0]
+    for spec, dataset, test_n in runs:
+        counts = parameters(spec, dataset)
+        checkpoints += 4 * counts.generator * (1 + sample_points if keep == "all" else 1)
+        predictions += test_n * spec.training.size_px**2 * dataset.target_channels
+        states.append(4 * _ADAM_COPIES * sum(counts) * _STATES)
+    if keep == "none":  # one by one: each goes when it has been scored
+        checkpoints = checkpoints * at_once // max(len(runs), 1)
+    return Room(checkpoints, predictions, sum(sorted(states)[-at_once:]))

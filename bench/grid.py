@@ -144,7 +144,8 @@ def plans_of(out: Path, data_roots_given: Sequence[str]) -> list[Plan]:
             spec = RunSpec.from_dict(read_json(path))
         except ValueError as error:
             raise UsageError(f"expected a run's spec in {path}: {error}: delete its folder") from None
-        if RunFiles(out, path.parent.name).checkpoint.is_file():
+        files = RunFiles(out, path.parent.name)
+        if files.checkpoint.is_file() or files.predictions.is_dir():  # trained, whether it was kept or not
             trained.setdefault(spec.data, []).append(spec)
     if not trained:
         raise UsageError(

@@ -60,6 +60,15 @@ class RunFiles:
         """The trained generator; its presence means that training is finished."""
         return self.folder / "checkpoint.safetensors"
 
+    def checkpoint_at(self, step: int) -> Path:
+        """The generator at a sample point (`--keep all`)."""
+        return self.checkpoints / f"step-{step:07d}.safetensors"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Generators of the sample points."""
+        return self.folder / "checkpoints"
+
     @property
     def history(self) -> Path:
         """Training curve and seconds of the finished training."""
@@ -121,7 +130,7 @@ def check_room(out: Path, needed_bytes: int) -> None:
     if free < needed_bytes:
         raise UsageError(
             f"expected {needed_bytes / 1e6:,.0f} MB free for --out {out}, found {free / 1e6:,.0f} MB: "
-            "free some room or choose another --out"
+            "free some room (`bench clean`), choose another --out, or go on with --no-space-check"
         )
 
 

@@ -72,10 +72,10 @@ class Runner:
         """Whether the run's record is there, finished, and scored as is wanted now."""
         return self._has_record(spec.id, spec.training.size_px)
 
-    def train(self, spec: RunSpec, advance: Advance) -> None:
-        """Train unless a whole checkpoint is there."""
+    def train(self, spec: RunSpec, advance: Advance, *, for_good: bool = True) -> None:
+        """Train unless a whole checkpoint is there; not `for_good`: or all that is made with it."""
         files = RunFiles(self.out, spec.id)
-        if self._is_trained(spec, files):
+        if self._is_trained(spec, files) or (not for_good and self._is_generated(spec, files)):
             advance(spec.training.steps, "")
             return
         write_text(
@@ -105,10 +105,19 @@ class Runner:
             return False
         return True
 
+    def _is_generated(self, spec: RunSpec, files: RunFiles) -> bool:
+        names = self.bench.test(spec.training.size_px).names
+        return all(is_whole(files.predictions / f"{name}.png") for name in names)
+
+    def tidy(self, spec: RunSpec) -> None:
+        """Remove what is not to be kept of a scored run."""
+        if self.policy.keep == "none":
+            remove(RunFiles(self.out, spec.id).checkpoint)
+
     def generate(self, spec: RunSpec, advance: Advance) -> None:
         """Predict the test split unless all predictions are there."""
         files, test = RunFiles(self.out, spec.id), self.bench.test(spec.training.size_px)
-        if all(is_whole(files.predictions / f"{name}.png") for name in test.names):
+        if self._is_generated(spec, files):
             return
         try:
             checkpoint = load_checkpoint(files.checkpoint, resolve_device(self.bench.device))
@@ -215,7 +224,10 @@ class Runner:
             kept = {"step": error.step, "last_good_step": error.last_good_step}
             failed = replace(failed, status="diverged", history=error.history, details={"diverged": kept})
         if self._finished(record.id) is None:
-            write_record(self.out, failed)
+            try:
+                write_record(self.out, failed)
+            except OSError as unwritten:  # a full disk, most likely: then this is all that is heard of it
+                self.bench.reporter.say(f"{failed.id}: no record could be written: {unwritten}")
         return failed
 
     def diverged_before(self, spec: RunSpec) -> str | None:

@@ -31,7 +31,7 @@ from bench.trackers import Trackers, tracking
 
 LOG_POINTS = 100
 _MAX_LOG_STEPS = 500
-_SAMPLE_SHEETS = 10
+SAMPLE_POINTS = 10
 _SAMPLE_PICTURES = 4
 
 
@@ -168,7 +168,7 @@ class TrainingStage:
 
     def _sample_is_due(self, step: int) -> bool:
         every = log_every(self.spec.training.steps)
-        share = self.spec.training.steps / _SAMPLE_SHEETS
+        share = self.spec.training.steps / SAMPLE_POINTS
         return step // share > (step - every) // share
 
     def _sample(self, trainer: Trainer, step: int, trackers: Trackers) -> None:
@@ -182,6 +182,9 @@ class TrainingStage:
         sheet = contact_sheet(rows)
         write_png(sample_path(self.files, step), sheet)
         trackers.samples(sheet, step)
+        if self.policy.keep == "all" and step < self.spec.training.steps:
+            with atomic_path(self.files.checkpoint_at(step)) as temporary:
+                save_checkpoint(temporary, checkpoint)
 
 
 def train_along(spec: RunSpec, train: SplitArrays, device: str, ranks: Ranks) -> None:

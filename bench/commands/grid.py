@@ -25,6 +25,7 @@ from bench.errors import RunFailedError, UsageError
 from bench.ranks import place
 
 if TYPE_CHECKING:
+    from bench.estimate import Room
     from bench.grid import GridRequest, Plan
     from bench.launch import Ended, Event, Observer, Until
     from bench.progress import Reporter
@@ -136,6 +137,7 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
     request = _request(options)
     device = choose_device(options["device"], options["threads"])
     from bench.grid import resolve
+    from bench.output import check_room
     from bench.workbench import ScoringChoice, check_judge
 
     choice = ScoringChoice(
@@ -146,22 +148,31 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
     _check_precision(plans, device)
     if team is not None:
         team.check(plans, options["jobs"])
+    room = _room(plans, options)
     if options["dry_run"]:
-        _show_plans(plans, device)
+        _show_plans(plans, device, room)
         return
     out: Path = options["out"]
     _check_output(out, plans)
+    if options["space_check"]:
+        check_room(out, room.total)
     from bench.launch import Launch, run_grid
     from bench.progress import Reporter
 
     launcher = launcher_of(options, device, sum(len(plan.runs) for plan in plans), team)
     with Reporter() as reporter:
+        if room.total:
+            reporter.say(f"disk: {room}")
         told = {"policy": policy_of(options), "plugins": obj["plugins"]}
         launch = Launch(out, device, choice, command_line(), until, obj["debug"], **told)
         observers = live_report(out, plans, reporter) if until == "score" else ()
         outcomes = run_grid(plans, launch, reporter, launcher, observers)
     if until == "score":
-        finish(out, records_of(out, outcomes))
+        try:
+            finish(out, records_of(out, outcomes))
+        except OSError as error:
+            said = f"cannot write the report ({error}): free some room, run again"
+            raise RunFailedError(said) from None
     check_outcomes(outcomes)
 
 
@@ -258,20 +269,30 @@ def _check_precision(plans: list[Plan], device: str) -> None:
 
 
 def _check_output(out: Path, plans: list[Plan]) -> None:
-    from bench.estimate import bytes_needed
-    from bench.output import RunFiles, check_room, check_writable
+    from bench.output import check_writable
     from bench.records import read_record, record_path
 
     check_writable(out)
     for spec in (spec for plan in plans for spec in plan.runs if record_path(out, spec.id).is_file()):
         read_record(record_path(out, spec.id))  # refused now, not after hours of training
+
+
+def _room(plans: list[Plan], options: dict[str, Any]) -> Room:
+    """What the runs that are not there yet will take."""
+    from bench.estimate import room_needed
+    from bench.output import RunFiles
+    from bench.records import record_path
+    from bench.training import SAMPLE_POINTS
+
+    out: Path = options["out"]
     fresh = [
-        bytes_needed(spec, plan.dataset, plan.data.test_n)
+        (spec, plan.dataset, plan.data.test_n)
         for plan in plans
         for spec in plan.runs
         if not record_path(out, spec.id).is_file() and not RunFiles(out, spec.id).checkpoint.is_file()
     ]
-    check_room(out, sum(fresh))
+    at_once = options.get("jobs") if isinstance(options.get("jobs"), int) else 1
+    return room_needed(fresh, options["keep"], SAMPLE_POINTS, at_once or 1)
 
 
 _PLAN_HEADS = (
@@ -279,7 +300,7 @@ _PLAN_HEADS = (
 )  # fmt: skip
 
 
-def _show_plans(plans: list[Plan], device: str) -> None:
+def _show_plans(plans: list[Plan], device: str, room: Room) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -320,6 +341,7 @@ def _show_plans(plans: list[Plan], device: str) -> None:
         for line in same_runs(plan.runs):
             console.print(line)
     console.print("G, D: parameters of generator and discriminator")
+    console.print(f"disk: {room}")
     console.print(
         f"training on {device}: about {duration(total)} (measured on a few steps); nothing was written"
     )

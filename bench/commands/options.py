@@ -101,7 +101,19 @@ def policy_options(command: Command) -> Command:
     """What is kept of runs, and what is tried again."""
     return apply(
         command,
+        click.option(
+            "--keep",
+            type=click.Choice(["none", "last", "all"]),
+            default="last",
+            show_default=True,
+            help="Generators of scored runs: none, the last, or those of all sample points.",
+        ),
         click.option("--retry", is_flag=True, help="Train runs that have diverged again."),
+        click.option(
+            "--space-check/--no-space-check",
+            default=True,
+            help="Refuse to begin where the disk has no room (the default), or not.",
+        ),
         click.option("--checkpoint-every", type=click.FloatRange(0), default=60.0, hidden=True),
         click.option(
             "--log",
@@ -119,7 +131,7 @@ def policy_of(options: dict[str, Any]) -> Policy:
 
     log = tuple(dict.fromkeys(options["log"]))
     check_trackers(log)
-    return Policy(checkpoint_every=options["checkpoint_every"], retry=options["retry"], log=log)
+    return Policy(options["keep"], options["checkpoint_every"], options["retry"], log)
 
 
 def out_option(command: Command) -> Command:

@@ -122,13 +122,14 @@ def _stages(job: Job, runner: Runner, notify: Observer, lock: Lock) -> Ended:
     if until == "score" and runner.is_finished(spec):  # by another process, since this grid began
         return Ended(job.id, "finished", "finished by another process, skipped")
     telling = partial(_telling, job, notify, lock)
-    runner.train(spec, telling("train", spec.training.steps))
+    runner.train(spec, telling("train", spec.training.steps), for_good=until == "train")
     if until == "train":
         return Ended(job.id, "trained", "trained")
     runner.generate(spec, telling("generate", pictures))
     if until == "generate":
         return Ended(job.id, "generated", f"predictions in {job.launch.out / 'predictions' / spec.id}")
     runner.score(spec, telling("score", pictures))
+    runner.tidy(spec)
     return Ended(job.id, "finished", "done")
 
 

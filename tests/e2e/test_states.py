@@ -9,6 +9,7 @@ import pytest
 
 from baselines.trainer import Trainer
 from bench.cli import invoke
+from bench.records import read_records
 
 GRID = [
     *("run", "--variants", "l1+cgan", "--dataset", "toycity", "--size", "32", "--base-filters", "4"),
@@ -128,3 +129,30 @@ def test_a_damaged_generator_is_set_aside_and_trained_again(
     said = capfd.readouterr().err
     assert said.count("set aside as checkpoint.safetensors.damaged, training again") == 1
     assert results(out) == results(whole)
+
+
+def test_a_diverged_run_keeps_its_last_good_state_and_is_tried_again_only_when_asked(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Trainer.step
+
+    def explode(self: Trainer) -> None:
+        step(self)
+        if self.steps_done == 13:
+            next(self.generator.parameters()).data.view(-1)[0] = float("nan")
+
+    monkeypatch.setattr(Trainer, "step", explode)
+    assert run(tmp_path) == 4
+    (record,) = [record for record in read_records(tmp_path) if record.kind == "run"]
+    assert (record.status, record.details["diverged"]) == ("diverged", {"step": 13, "last_good_step": 12})
+    assert record.history[-1]["step"] == 12
+    assert record.results == {}
+    assert only(tmp_path, "runs/*/state.safetensors").is_file()
+    assert not list(tmp_path.glob("predictions/*"))
+    capfd.readouterr()
+    monkeypatch.undo()
+    monkeypatch.setenv("PIX2PIX_BENCH_CACHE", str(tmp_path / "cache"))
+    assert run(tmp_path) == 4
+    assert "--retry tries it" in capfd.readouterr().err
+    assert invoke([*GRID, "--out", str(tmp_path), "--retry"]) == 0
+    assert "goes on at step 12" in capfd.readouterr().err
