@@ -15,6 +15,7 @@ from bench.metrics.catalogue import CATALOGUE
 from bench.report import tables
 from bench.report.ablate import Sweep, sweeps
 from bench.report.album import Album
+from bench.report.claims_view import claims_view
 from bench.report.colours import variant_colours
 from bench.report.drawing import Plot
 from bench.report.exact import SpecView, spec_view
@@ -149,6 +150,7 @@ def _context(views: list[SectionView], colours: Mapping[str, str], notes: list[s
     names = list(dict.fromkeys(view.section.dataset for view in views))
     return {
         "views": views,
+        "claims": claims_view([v.section for v in views], {v.section.id for v in views if v.gallery}),
         "colours": colours,
         "notes": notes,
         "title": f"pix2pix variants on {', '.join(names)}",

@@ -267,3 +267,19 @@ def test_sanity_passes_and_names_what_does_not(tmp_path: Path) -> None:
     said = [check for check in sanity(sections(load_entries([good])[0])) if "diverged" in check.words]
     assert said
     assert not said[0].passed
+
+
+def test_the_report_shows_the_ledger_with_links_to_pictures(tmp_path: Path) -> None:
+    from bench.report.render import write_report
+
+    synthetic.write_output(tmp_path / "out")
+    files = write_report([tmp_path / "out"], tmp_path / "report")
+    html = files.html.read_text()
+    section = html[html.index('id="claims"') : html.index('id="glossary"')]
+    assert "L1 alone gives reasonable but blurry results." in section
+    assert 'href="#s1-pictures"' in section
+    assert 'id="s1-pictures"' in html
+    assert "gan-ignores-input" in section[section.index("Not judged") :]
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "- **supported**: " in text or "- **undecided**: " in text
+    assert "## The paper's claims" in text

@@ -1,0 +1,60 @@
+"""The ledger of claims as a part of the report: the claims that its records say something about."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from bench.claims.ledger import load_ledger
+from bench.claims.verdicts import Verdict, judge
+from bench.report.frame import Section
+
+
+@dataclass(frozen=True)
+class ClaimRow:
+    """A verdict as a line.
+
+    Attributes:
+        verdict: the claim, its state, and the reasons.
+        link: anchor of the pictures that show it, or None.
+        pictures: the variants to look at there.
+    """
+
+    verdict: Verdict
+    link: str | None
+    pictures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ClaimsView:
+    """The ledger in a report.
+
+    Attributes:
+        rows: claims of which at least one comparison could be made.
+        left: ids of those of which none could.
+    """
+
+    rows: tuple[ClaimRow, ...]
+    left: tuple[str, ...]
+
+
+def claims_view(sections: Sequence[Section], with_pictures: Collection[str]) -> ClaimsView:
+    """Judge the project's claims.
+
+    Args:
+        sections: of the report.
+        with_pictures: ids of those that show a gallery.
+    """
+    labels = {row.variant for section in sections for row in section.all_rows}
+    verdicts = judge(load_ledger(labels=labels), sections)
+    told = [one for one in verdicts if any(finding.evidence is not None for finding in one.findings)]
+    rows = tuple(
+        ClaimRow(
+            one,
+            f"#{one.section}-pictures" if one.section in with_pictures and one.claim.pictures else None,
+            tuple(name for name in one.claim.pictures if name in labels),
+        )
+        for one in told
+    )
+    known = {one.claim.id for one in told}
+    return ClaimsView(rows, tuple(dict.fromkeys(v.claim.id for v in verdicts if v.claim.id not in known)))
