@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.commands.launching import launcher_of, launcher_options
+from bench.commands.launching import (
+    device_of_driver,
+    grid_out_option,
+    launcher_of,
+    launcher_options,
+    local_data,
+)
 from bench.commands.options import (
     Command,
     apply,
@@ -16,7 +22,6 @@ from bench.commands.options import (
     data_options,
     device_options,
     names,
-    out_option,
     policy_of,
     policy_options,
     scoring_options,
@@ -88,7 +93,7 @@ def grid_options(command: Command) -> Command:
 @device_options
 @launcher_options
 @policy_options
-@out_option
+@grid_out_option
 @click.option("--dry-run", is_flag=True, help="Show the runs, their parameters and the time; write nothing.")
 @click.pass_obj
 def run(obj: dict[str, Any], /, **options: Any) -> int:
@@ -101,7 +106,7 @@ def run(obj: dict[str, Any], /, **options: Any) -> int:
 @device_options
 @launcher_options
 @policy_options
-@out_option
+@grid_out_option
 @click.option("--dry-run", is_flag=True, help="Show the runs, their parameters and the time; write nothing.")
 @click.pass_obj
 def train(obj: dict[str, Any], /, **options: Any) -> int:
@@ -134,8 +139,8 @@ def _execute(options: dict[str, Any], until: Until, obj: dict[str, Any]) -> int:
 
 
 def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: Team | None) -> None:
-    request = _request(options)
-    device = choose_device(options["device"], options["threads"])
+    request = _request({**options, "data_roots": local_data(options["data_roots"])})
+    device = choose_device(device_of_driver(options), options["threads"])
     from bench.grid import resolve
     from bench.output import check_room
     from bench.workbench import ScoringChoice, check_judge
@@ -145,38 +150,43 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
     )
     check_judge(choice)
     plans = resolve(request)
-    _check_precision(plans, device)
+    if options["launcher"] == "local":
+        _check_precision(plans, device)
     if team is not None:
         team.check(plans, options["jobs"])
     room = _room(plans, options)
     if options["dry_run"]:
         _show_plans(plans, device, room)
         return
-    out: Path = options["out"]
-    _check_output(out, plans)
-    if options["space_check"]:
-        check_room(out, room.total)
     from bench.launch import Launch, run_grid
     from bench.progress import Reporter
+    from bench.staging import output_folder
 
     launcher = launcher_of(options, device, sum(len(plan.runs) for plan in plans), team)
-    with Reporter() as reporter:
-        if room.total:
-            reporter.say(f"disk: {room}")
+    with output_folder(options["out"]) as (out, observers):
+        _check_output(out, plans)
+        if options["space_check"]:
+            check_room(out, room.total)
         told = {"policy": policy_of(options), "plugins": obj["plugins"]}
         launch = Launch(out, device, choice, command_line(), until, obj["debug"], **told)
-        observers = live_report(out, plans, reporter) if until == "score" else ()
-        outcomes = run_grid(plans, launch, reporter, launcher, observers)
-    if until == "score":
-        try:
-            finish(out, records_of(out, outcomes))
-        except OSError as error:
-            said = f"cannot write the report ({error}): free some room, run again"
-            raise RunFailedError(said) from None
+        with Reporter() as reporter:
+            if room.total:
+                reporter.say(f"disk: {room}")
+            live = live_report(out, plans, reporter) if until == "score" else []
+            outcomes = run_grid(plans, launch, reporter, launcher, [*observers, *live])
+        if until == "score":
+            _finish_or_say(out, outcomes)
     check_outcomes(outcomes)
 
 
-def live_report(out: Path, plans: list[Plan], reporter: Reporter) -> tuple[Observer, ...]:
+def _finish_or_say(out: Path, outcomes: list[Ended]) -> None:
+    try:
+        finish(out, records_of(out, outcomes))
+    except OSError as error:
+        raise RunFailedError(f"cannot write the report ({error}): free some room, run again") from None
+
+
+def live_report(out: Path, plans: list[Plan], reporter: Reporter) -> list[Observer]:
     """An observer that refreshes the report while a grid runs."""
     from bench.launch import Ended
     from bench.report.live import LiveReport
@@ -189,7 +199,7 @@ def live_report(out: Path, plans: list[Plan], reporter: Reporter) -> tuple[Obser
             ended.append(event.job)
             report.run_ended(len(ended))
 
-    return (observe,)
+    return [observe]
 
 
 def records_of(out: Path, outcomes: list[Ended]) -> list[RunRecord]:
@@ -282,9 +292,10 @@ def _room(plans: list[Plan], options: dict[str, Any]) -> Room:
     from bench.estimate import room_needed
     from bench.output import RunFiles
     from bench.records import record_path
+    from bench.staging import local_folder
     from bench.training import SAMPLE_POINTS
 
-    out: Path = options["out"]
+    out = local_folder(options["out"])
     fresh = [
         (spec, plan.dataset, plan.data.test_n)
         for plan in plans

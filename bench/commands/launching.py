@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bench.commands.options import Command, apply
+from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.launch import Launcher
@@ -37,35 +39,122 @@ def launcher_options(command: Command) -> Command:
             help="Runs at once, each in a worker process with its share of the cores; auto: one a GPU, or "
             "one a core.",
         ),
+        click.option(
+            "--launcher",
+            type=click.Choice(["local", "ray", "slurm"]),
+            default="local",
+            show_default=True,
+            help="This machine, a Ray cluster or Slurm (docs/scaling.md).",
+        ),
+        click.option(
+            "--ray-address", metavar="HOST:PORT", help="The cluster; the one of this machine by default."
+        ),
+        click.option(
+            "--ray-cpus", type=click.FloatRange(0.1), default=1.0, show_default=True, help="Of a run."
+        ),
+        click.option(
+            "--ray-gpus",
+            type=click.FloatRange(0),
+            default=0.0,
+            show_default=True,
+            help="Of a run, such as 0.5.",
+        ),
+        click.option(
+            "--slurm",
+            "slurm_options",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="partition, time, gpus, cpus, mem_gb, account, or any option of sbatch (repeatable).",
+        ),
     )
+
+
+def grid_out_option(command: Command) -> Command:
+    """Where results go."""
+    return click.option(
+        "--out",
+        default="out",
+        show_default=True,
+        metavar="DIR|URL",
+        help="Output folder, or a URL such as s3://bucket/folder; what is finished there is skipped.",
+    )(command)
+
+
+def local_data(roots: tuple[str, ...]) -> tuple[str, ...]:
+    """`--data-root` values with what lies at URLs copied into the cache."""
+    from bench.store import is_url, local_data_root
+
+    if not any(is_url(value.partition("=")[2]) or is_url(value) for value in roots):
+        return roots
+    from bench.progress import Reporter
+
+    with Reporter() as reporter:
+        return tuple(local_data_root(value, reporter.counter) for value in roots)
+
+
+def device_of_driver(options: dict[str, Any]) -> str:
+    """`--device` as this process needs it: runs elsewhere find theirs on their own machine."""
+    return "auto" if options["launcher"] != "local" else str(options["device"])
 
 
 def launcher_of(options: dict[str, Any], device: str, runs: int, team: Team | None = None) -> Launcher | None:
     """The launcher asked for; None: this process. Sets this process's threads to those of a worker.
 
     Args:
+        options: of the command.
         device: as `choose_device` gives it.
         runs: how many there are.
         team: the processes that work on each run together, if there are several.
+
+    Raises:
+        UsageError: for options that do not go together, or a launcher that is not installed.
     """
+    launcher, jobs, threads = options["launcher"], options["jobs"], options["threads"]
+    if options["slurm_options"] and launcher != "slurm":
+        raise UsageError("expected --launcher slurm with --slurm, found none: add it")
+    if options["ray_address"] and launcher != "ray":
+        raise UsageError("expected --launcher ray with --ray-address, found none: add it")
     if team is not None:
         from bench.launch.together import Together
 
+        if launcher != "local":
+            raise UsageError(f"expected torchrun or srun alone, or --launcher {launcher}: found both")
         return Together(team)
-    if options["jobs"] == 1:
-        return None
+    if launcher == "slurm":
+        from bench.launch.on_slurm import OnSlurm
+
+        at_once = jobs if isinstance(jobs, int) and jobs > 1 else None
+        return OnSlurm(_pairs(options["slurm_options"]), options["device"], threads, at_once)
+    if launcher == "ray":
+        from bench.launch.on_ray import OnRay
+
+        cpus, gpus = options["ray_cpus"], options["ray_gpus"]
+        return OnRay(options["ray_address"], cpus, gpus, options["device"], threads)
+    return None if jobs == 1 else _workers(jobs, threads, device, runs)
+
+
+def _workers(jobs: int | str, threads: int | None, device: str, runs: int) -> Launcher:
     import torch
 
     from bench.launch.local import Workers, cores
 
     devices = _devices(device)
-    jobs, threads = options["jobs"], options["threads"]
-    if jobs == "auto":
-        jobs = len(devices) if devices[0] != "cpu" else _fitting(cores() // (threads or 1))
+    if isinstance(jobs, str):
+        jobs = len(devices) if device != "cpu" else _fitting(cores() // (threads or 1))
     jobs = max(1, min(jobs, runs))
     threads = threads or max(1, cores() // jobs)
     torch.set_num_threads(threads)  # what is shared is computed as a worker would
     return Workers(jobs, threads, devices)
+
+
+def _pairs(assignments: tuple[str, ...]) -> dict[str, str]:
+    pairs = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals or not key or not value:
+            raise UsageError(f"expected --slurm KEY=VALUE, found '{assignment}'")
+        pairs[key.strip()] = value.strip()
+    return pairs
 
 
 def _devices(device: str) -> list[str]:
@@ -79,8 +168,6 @@ def _devices(device: str) -> list[str]:
 
 def _fitting(jobs: int) -> int:
     """As many workers as there is memory for, where that can be told."""
-    import os
-
     try:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):

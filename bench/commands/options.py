@@ -134,17 +134,6 @@ def policy_of(options: dict[str, Any]) -> Policy:
     return Policy(options["keep"], options["checkpoint_every"], options["retry"], log)
 
 
-def out_option(command: Command) -> Command:
-    """Where results go."""
-    return click.option(
-        "--out",
-        type=click.Path(path_type=Path),
-        default=Path("out"),
-        show_default=True,
-        help="Output folder; what is finished there is skipped.",
-    )(command)
-
-
 def choose_device(name: str, threads: int | None) -> str:
     """The device as torch names it, with `threads` set.
 

@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from functools import cache, partial
 from queue import SimpleQueue
 from typing import BinaryIO
@@ -18,32 +17,11 @@ from typing import BinaryIO
 from bench import plugins
 from bench.interrupt import Terminated, terminate
 from bench.launch.execute import Runners, execute
-from bench.launch.jobs import Event, Job, Said
+from bench.launch.jobs import Event, Job
 from bench.launch.process import encode
+from bench.launch.remote import Relay
 
 _EXIT_TERMINATED = 143
-
-
-class Relay:
-    """Tells the driver what a person should know (`bench.progress.Teller`)."""
-
-    def __init__(self, notify: Callable[[Event], None]) -> None:
-        self._notify = notify
-
-    def say(self, text: str) -> None:
-        self._notify(Said(text))
-
-    def counter(self, title: str) -> Callable[[int, int], None]:
-        """Says that the work was begun; how far it is would only clutter the driver's display."""
-        begun = False
-
-        def count(done: int, total: int) -> None:
-            nonlocal begun
-            if not begun:
-                self.say(f"{title} (a worker)")
-            begun = True
-
-        return count
 
 
 def main(threads: int) -> int:

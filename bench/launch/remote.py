@@ -1,0 +1,79 @@
+"""What launchers share that execute jobs elsewhere: how a job runs there, what is fixed before it goes."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from bench.interrupt import terminate
+from bench.launch.execute import Runners, execute
+from bench.launch.jobs import Advanced, Event, Job, Observer, Said
+
+
+class Relay:
+    """Tells the driver what a person should know (`bench.progress.Teller`)."""
+
+    def __init__(self, notify: Observer) -> None:
+        self._notify = notify
+
+    def say(self, text: str) -> None:
+        self._notify(Said(text))
+
+    def counter(self, title: str) -> Callable[[int, int], None]:
+        """Says that the work was begun; how far it is would only clutter the driver's display."""
+        begun = False
+
+        def count(done: int, total: int) -> None:
+            nonlocal begun
+            if not begun:
+                self.say(f"{title} (a worker)")
+            begun = True
+
+        return count
+
+
+def execute_here(job: Job, device: str, threads: int, notify: Observer) -> None:
+    """Execute a job that came from elsewhere; SIGTERM saves its state and ends it."""
+    import torch
+
+    from baselines.engine import resolve_device
+    from bench import plugins
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, terminate)
+    torch.set_num_threads(threads)
+    for path in job.launch.plugins:
+        plugins.load_file(path)
+    runners = Runners(Relay(notify))
+    here = job.on(str(resolve_device(device)))
+    execute(here, partial(runners.of, here), notify)
+
+
+def pinned(job: Job, runners: Runners) -> Job:
+    """`job` with the judge named that this machine would choose: the choice depends on the device."""
+    choice = job.launch.choice
+    if choice.scorer != "auto" or job.launch.until != "score":
+        return job
+    name = runners.of(job).bench.scorer_name(job.spec.training.size_px)
+    if name is None:
+        return job
+    return replace(job, launch=replace(job.launch, choice=replace(choice, scorer=name)))
+
+
+def at_most_every(seconds: float, notify: Observer) -> Observer:
+    """`notify`, told of a stage's progress at most so often; of everything else at once."""
+    last: dict[str, float] = {}
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Advanced):
+            now = time.monotonic()
+            if event.stage in last and now - last[event.stage] < seconds:
+                return
+            last[event.stage] = now
+        notify(event)
+
+    return tell

@@ -1,0 +1,97 @@
+"""Ray's launcher on a real cluster of this machine: two raylets, one of which is killed midway."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.grid import GridRequest, resolve
+from bench.launch import Advanced, Event, Launch, Said, run_grid
+from bench.policy import Policy
+from bench.progress import Reporter
+from bench.records import read_records
+from bench.workbench import ScoringChoice
+
+ray = pytest.importorskip("ray", reason="needs ray: pip install -e .[ray]")
+
+CHOICE = ScoringChoice(metrics=("ssim", "fcn_pixel_acc"))
+STEPS = 150
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, Any]]:
+    """A cluster of two nodes with a core each; the second is to be killed."""
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parents[2]}:{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    small = {"num_cpus": 1, "object_store_memory": 100 << 20}
+    made = Cluster(initialize_head=True, head_node_args={**small, "include_dashboard": False})
+    second = made.add_node(**small)
+    ray.init(made.address, log_to_driver=False, logging_level="ERROR")
+    made.wait_for_nodes()
+    yield made, second
+    ray.shutdown()
+    made.shutdown()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_cluster_that_loses_a_node_gives_the_records_of_one_process(
+    cluster: tuple[Any, Any], tmp_path: Path, write_pairs
+) -> None:  # type: ignore[no-untyped-def]
+    from bench.launch.on_ray import OnRay
+
+    write_pairs(tmp_path / "mine", {"train": 6, "test": 3}, size_px=32)
+    asked = GridRequest(
+        variants=("l1",), seeds=(0, 1), datasets=("toycity", "mine"), size_px=32, base_filters=4,
+        data_roots=(f"mine={tmp_path / 'mine'}",), steps=STEPS, train_limit=30, test_limit=4,
+    )  # fmt: skip
+    made, second = cluster
+    lost: list[Event] = []
+    said: list[str] = []
+
+    def kill(event: Event) -> None:
+        if isinstance(event, Said):
+            said.append(event.text)
+        is_midway = isinstance(event, Advanced) and event.stage == "train" and event.done >= STEPS // 3
+        if is_midway and len(under_way) >= 2 and not lost:
+            lost.append(event)
+            made.remove_node(second, allow_graceful=False)
+        if isinstance(event, Advanced):
+            under_way.add(event.job)
+
+    under_way: set[str] = set()
+    outputs = {"alone": None, "ray": OnRay(None, 1.0, 0.0, "cpu", 1, share_paths=False, state_every=1.0)}
+    for name, launcher in outputs.items():
+        launch = Launch(tmp_path / name, "cpu", CHOICE, "bench run", policy=Policy(checkpoint_every=0.5))
+        with Reporter() as reporter:
+            observers = [kill] if launcher else []
+            ended = run_grid(resolve(asked), launch, reporter, launcher, observers)
+        assert all(one.is_done for one in ended), ended
+    assert lost, "no node was killed"
+    assert any("it is tried again" in line for line in said)
+    assert any("goes on at step" in line for line in said), "the lost run began anew"
+    alone, there = (
+        {record.id: record for record in read_records(tmp_path / name)} for name in ("alone", "ray")
+    )
+    assert alone.keys() == there.keys()
+    for name, record in alone.items():
+        assert there[name].results == record.results
+        assert there[name].details.get("fitness") == record.details.get("fitness")
+    files = [path for path in (tmp_path / "alone").rglob("*") if path.suffix in (".png", ".safetensors")]
+    assert len(files) > 10
+    for path in files:
+        assert (tmp_path / "ray" / path.relative_to(tmp_path / "alone")).read_bytes() == path.read_bytes()
+
+
+def test_an_address_that_is_none_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    from bench.cli import invoke
+
+    out = ["--out", str(tmp_path / "out"), "--launcher", "ray", "--ray-address", "ray://head:1"]
+    assert invoke(["train", "--variants", "l1", "--dataset", "toycity", "--steps", "1", *out]) == 2
+    assert "expected HOST:PORT" in capfd.readouterr().err
