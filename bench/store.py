@@ -202,6 +202,16 @@ class Mirror:
         finally:
             self._save()
 
+    def _listed(self, prefix: str) -> dict[str, list[int]]:
+        """Name -> stamp of the files below `prefix`: training states late, JSON last."""
+        found = files_below(self._folder, prefix)
+        found.sort(key=lambda path: (path.suffix == ".json", path.name.startswith("state"), path))
+        listed = {}
+        for path in found:
+            with suppress(FileNotFoundError):
+                listed[path.relative_to(self._folder).as_posix()] = _local_stamp(path)
+        return listed
+
     def _is_stale(self, name: str, stamp: str, keep_local: bool) -> bool:
         path = self._folder / name
         if not path.is_file():
