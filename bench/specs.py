@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ class RunSpec:
         except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"no run spec ({type(error).__name__}: {error})") from error
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """12 hexadecimal digits over all fields; stable across processes and machines."""
         content = self.to_dict()
