@@ -26,7 +26,7 @@ from bench.progress import Reporter
 from bench.records import GalleryFiles, MetricResult, RunRecord, write_record
 from bench.scoring import score
 from bench.specs import slug
-from bench.workbench import GALLERY_SIZE, ScoringChoice, Workbench, announce, even_indices
+from bench.workbench import GALLERY_SIZE, UNUSED_JUDGE, ScoringChoice, Workbench, announce, even_indices
 
 _NO_JUDGE = (
     "no judge was named: --scorer-dataset NAME trains one on real photos of that data set, "
@@ -117,6 +117,8 @@ class ForeignScoring:
 
         if self.choice.scorer == "none":
             return None, "no segmentation network was wanted (--scorer none)"
+        if not self.choice.wants_judge:
+            return None, UNUSED_JUDGE
         if pictures.target_role != "photo" or not pictures.card.classes:
             return None, None  # the metric itself says what it lacks
         if is_adapter(self.choice.scorer):

@@ -51,6 +51,18 @@ def families_for(keys: Sequence[str]) -> dict[str, set[str]]:
     return families
 
 
+def wants_judge(keys: Sequence[str]) -> bool:
+    """Whether a metric may look at the scorer: `fcn_*` do, other built-in ones do not, a plug-in might."""
+    built_in = {info.family for info in CATALOGUE.values()}
+    for family, wanted in families_for(keys).items():
+        if family == "segmentation":
+            if not wanted or any(key.startswith("fcn_") for key in wanted):
+                return True
+        elif family not in built_in:
+            return True
+    return False
+
+
 def score(
     predictions: Callable[[int], NDArray[Any]],
     context: ScoringContext,

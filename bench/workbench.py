@@ -22,6 +22,7 @@ from bench.scorers.adapters import check_adapter, check_card, identity, is_adapt
 from bench.specs import DataSpec
 
 GALLERY_SIZE = 12
+UNUSED_JUDGE = "no segmentation network was opened: none of the metrics asked for needs one"
 _FEWEST_PHOTOS = 2  # one to train on, one to hold out
 
 
@@ -40,6 +41,13 @@ class ScoringChoice:
     scorer: str = "auto"
     inception_weights: Path | None = None
     fid_protocol: str = "torch-fidelity"
+
+    @property
+    def wants_judge(self) -> bool:
+        """Whether one of the metrics may look at the scorer: it takes minutes to train."""
+        from bench.scoring import wants_judge
+
+        return wants_judge(self.metrics)
 
 
 @dataclass
@@ -87,8 +95,9 @@ class Workbench:
         return self._splits[key]
 
     def context(self, size_px: int, row: str) -> ScoringContext:
-        """What the metrics of one row may use; trains the judge if there is none yet."""
-        scorer, scorer_reason = self.judge_of(self.test(size_px), size_px)
+        """What the metrics of one row may use; trains the judge if there is none yet and one is wanted."""
+        wanted = self.choice.wants_judge
+        scorer, reason = self.judge_of(self.test(size_px), size_px) if wanted else (None, UNUSED_JUDGE)
         weights, inception_reason = self.inception
         return ScoringContext(
             card=self.dataset.card,
@@ -100,7 +109,7 @@ class Workbench:
             test=self.test(size_px),
             train_targets=self._train_targets(size_px) if row == "real" else None,
             scorer=scorer,
-            scorer_reason=scorer_reason,
+            scorer_reason=reason,
             inception_weights=weights,
             inception_reason=inception_reason,
             file_labels=self.dataset.file_labels("test", self.spec.test_n),

@@ -184,6 +184,10 @@ def read_baseline(path: Path) -> Baseline:
     """
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(
+            f"expected a baseline in {path}, found none: write one with `bench baseline OUT {path}`"
+        ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(
             f"expected a baseline in {path}: {error}; write one with `bench baseline OUT {path}`"

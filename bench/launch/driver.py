@@ -104,7 +104,7 @@ def _train_judges(jobs: Sequence[Job], runners: Runners) -> None:
     wanted = {(job.spec.data, job.spec.training.size_px) for job in jobs if job.launch.until == "score"}
     for data, size_px in sorted(wanted, key=str):
         bench = runners.of_data(data).bench
-        if not is_adapter(bench.choice.scorer):
+        if bench.choice.wants_judge and not is_adapter(bench.choice.scorer):
             with suppress(Exception):  # then each run says so in its record
                 bench.judge(size_px)
 

@@ -56,7 +56,7 @@ def _judge_hashes(jobs: Sequence[Job], runners: Runners) -> set[str]:
     wanted = {(job.spec.data, job.spec.training.size_px) for job in jobs if job.launch.until == "score"}
     for data, size_px in wanted:
         bench = runners.of_data(data).bench
-        if not is_adapter(bench.choice.scorer):
+        if bench.choice.wants_judge and not is_adapter(bench.choice.scorer):
             with suppress(Exception):  # then each run says so in its record
                 judge, _ = bench.judge(size_px)
                 hashes.add(str(getattr(judge, "hash", "")))

@@ -1,21 +1,25 @@
 """How often the gate alarms when only the seeds changed, and which drops it catches, on real records.
 
-    python tests/performance/gate_power.py OUT --label l1+cgan [--trials 200] [--seeds 1,3,5]
+    python tests/performance/gate_power.py OUT --label l1+cgan [--cases 1+1,2+2,3+3,5+1] [--trials 200]
 
-From an output with many seeds of one label, k seeds are drawn as baseline and k others as candidate, and
-judged by the gate's own rule (all metrics, Holm, default tolerances). Drops are planted into the candidate's
-values by image: confusion counts move off the diagonal, pseudo-values of a distance grow. For each draw the
-smallest drop that turns the planted metric into a regression is found by bisection; the 95th percentile over
-draws is the smallest that is caught 95 % of the time. Draws from few seeds overlap: take the result as rough.
+From an output with many seeds of one label, some are the baseline and others the candidate, and both are
+judged by the gate's own rule (all metrics, Holm, default tolerances): every disjoint choice of seeds once, in
+both directions, or `--trials` of them. One seed a side goes by a stored spread, that of all seeds but the
+candidate. Drops are planted into the candidate's values by image: confusion counts move off the diagonal,
+pseudo-values of a distance grow. For each of `--drops` choices the smallest drop that turns the planted
+metric into a regression is found by bisection; their 95th percentile is the smallest that is caught 95 % of
+the time. Choices from few seeds overlap: take the result as rough. `gate_simulated.py` goes on from here.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from statistics import stdev
 
 import numpy as np
 import pandas as pd
@@ -24,14 +28,14 @@ from bench.gate import verdicts
 from bench.gate.baseline import Baseline
 from bench.gate.noise import evidence
 from bench.gate.outcome import Outcome
-from bench.gate.rows import GateRow, rows_of
+from bench.gate.rows import GateRow, Spread, rows_of
 from bench.gate.tolerances import DEFAULT_TOLERANCES, Settings
 from bench.gate.verdicts import judge_rows
 from bench.metrics.catalogue import PSEUDO
 from bench.metrics.segmentation import ABSENT_IS_ZERO, ABSENT_LEFT_OUT, scores_from_confusion
 from bench.records import read_records
 
-STEPS = 9  # of bisection
+STEPS = 7  # of bisection
 
 
 def subset(row: GateRow, chosen: list[int]) -> GateRow:
@@ -42,6 +46,28 @@ def subset(row: GateRow, chosen: list[int]) -> GateRow:
     }
     seeds, tables = (tuple(held[i] for i in chosen) for held in (row.seeds, row.tables))
     return replace(row, seeds=seeds, metrics=metrics, tables=tables, galleries=())
+
+
+def with_stored_spread(row: GateRow, whole: GateRow, others: list[int]) -> GateRow:
+    """The row as a baseline that was trained with these seeds of `whole` once, and keeps their spread."""
+    metrics = {
+        name: replace(
+            entry, kept_spread=Spread(stdev(whole.metrics[name].values[i] for i in others), len(others))
+        )
+        for name, entry in row.metrics.items()
+    }
+    return replace(row, metrics=metrics)
+
+
+def choices(count: int, case: tuple[int, int]) -> list[tuple[list[int], list[int]]]:
+    """All disjoint choices of (baseline, candidate) among so many seeds, in an order that repeats."""
+    b, m = case
+    found = [
+        (list(before), list(after))
+        for before in itertools.combinations(range(count), b)
+        for after in itertools.combinations(sorted(set(range(count)) - set(before)), m)
+    ]
+    return [found[i] for i in np.random.default_rng(b + m).permutation(len(found))]
 
 
 def judged(before: GateRow, after: GateRow, metrics: tuple[str, ...] = ()) -> Outcome:
@@ -138,47 +164,49 @@ PLANTS: dict[str, tuple[Callable[[GateRow, str, float], GateRow], float, str]] =
 }
 
 
-def cases(seeds: list[int], at_hand: int) -> list[tuple[int, int]]:
-    """(baseline seeds, candidate seeds) that can be drawn: k and k, and most against one and three."""
-    wanted = [(k, k) for k in seeds] + [(at_hand - k, k) for k in (1, 3)]
-    return [(b, m) for b, m in dict.fromkeys(wanted) if b >= m and b + m <= at_hand]
-
-
 def line(row: GateRow, case: tuple[int, int], metrics: tuple[str, ...], trials: int, drops: int) -> str:
     """A line of the table."""
-    rng = np.random.default_rng(sum(case))
-    b, m = case
     alarms, smallest = 0, {name: [] for name in PLANTS}
-    for trial in range(trials):
-        order = rng.permutation(len(row.seeds)).tolist()
-        before, after = subset(row, order[:b]), subset(row, order[b : b + m])
+    drawn = choices(len(row.seeds), case)[:trials]
+    for trial, (first, second) in enumerate(drawn):
+        before, after = subset(row, first), subset(row, second)
+        if case == (1, 1):
+            before = with_stored_spread(before, row, sorted(set(range(len(row.seeds))) - set(second)))
         alarms += judged(before, after, metrics).exit_code == 1
         if trial < drops:
             for name, (plant, most, _) in PLANTS.items():
                 top = most * after.metrics[name].value if name == "fcn_class_iou" else most
                 smallest[name].append(smallest_caught(before, after, name, plant, top, metrics))
-    cells = [f"{b} + {m}", "all" if not metrics else "two", f"{alarms / trials:.1%} of {trials}"]
+    sides = f"{case[0]} + {case[1]}" + (" (stored spread)" if case == (1, 1) else "")
+    cells = [sides, "all" if not metrics else "two", f"{alarms} of {len(drawn)}"]
     for name, (_, _, shown) in PLANTS.items():
+        if not smallest[name]:
+            cells.append("–")
+            continue
         at = float(np.quantile(smallest[name], 0.95, method="higher"))
         cells.append("never" if math.isinf(at) else shown.format(at))
     return f"| {' | '.join(cells)} |"
+
+
+def row_of(out: Path, label: str) -> tuple[str, GateRow]:
+    """The one row of `label`, over the seeds that finished."""
+    runs = [r for r in read_records(out) if r.label == label and r.status == "finished"]
+    rows, _ = rows_of(runs, out)
+    ((key, row),) = rows.items()
+    return key, row
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--label", default="l1+cgan")
-    parser.add_argument("--seeds", default="1,3,5")
+    parser.add_argument("--cases", default="1+1,2+2,3+3,5+1", help="seeds of baseline + candidate")
     parser.add_argument("--trials", type=int, default=200, help="draws for false alarms")
     parser.add_argument("--drops", type=int, default=40, help="draws for drops, of these")
     given = parser.parse_args()
     verdicts.evidence = Remembered()
-    runs = [r for r in read_records(given.out) if r.label == given.label and r.status == "finished"]
-    rows, _ = rows_of(runs, given.out)
-    (row,) = rows.values()
-    print(
-        f"{next(iter(rows))}, {len(row.seeds)} seeds, {len(row.metrics)} metrics, N = {len(row.tables[0])}\n"
-    )
+    key, row = row_of(given.out, given.label)
+    print(f"{key}, {len(row.seeds)} seeds, {len(row.metrics)} metrics, N = {len(row.tables[0])}\n")
     for name in PLANTS:
         entry = row.metrics[name]
         print(f"{name}: mean {entry.value:.4g}, sd over seeds {np.std(entry.values, ddof=1):.3g}")
@@ -186,9 +214,10 @@ def main() -> None:
         "\n| seeds, baseline + checked | metrics | false alarms | IoU drop caught | fd_scorer growth caught |"
     )
     print("|---|---|--:|--:|--:|")
-    for case in cases([int(k) for k in given.seeds.split(",")], len(row.seeds)):
-        for metrics in ((), tuple(PLANTS)):
-            print(line(row, case, metrics, given.trials, given.drops), flush=True)
+    for case in (tuple(map(int, said.split("+"))) for said in given.cases.split(",")):
+        if sum(case) <= len(row.seeds):
+            for metrics in ((), tuple(PLANTS)):
+                print(line(row, case, metrics, given.trials, given.drops), flush=True)
 
 
 if __name__ == "__main__":
