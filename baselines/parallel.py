@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+Found = TypeVar("Found")
 
 
 class OtherRankError(Exception):
@@ -103,6 +105,19 @@ class Ranks:
     def _all_well(self, well: bool) -> bool:
         with self.together(but=OtherRankError):
             return not self.highest(not well)
+
+    def to_first(self, found: Found) -> list[Found]:
+        """What each rank found (plain data, arrays), in the order of ranks; but for the first, nothing.
+
+        Raises:
+            RanksApartError: if one is lost.
+        """
+        if self.world == 1:
+            return [found]
+        every: list[Any] | None = [None] * self.world if self.first else None
+        with self.together(but=OtherRankError):
+            dist.gather_object(found, every)
+        return every or []
 
     def mean(self, values: Tensor) -> Tensor:
         """The mean over ranks of equally shaped tensors."""

@@ -2,46 +2,43 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
-from functools import partial
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
 
 from baselines.engine import describe_device, resolve_device
 from baselines.health import DivergedError
 from baselines.translate import load_checkpoint
 from bench.environment import environment
 from bench.errors import BenchError, UsageError
-from bench.files import remove, set_aside, sha256_file, write_text
+from bench.files import remove, set_aside, write_text
 from bench.generate import generate_split
 from bench.lock import locked
-from bench.metrics.base import ScoringContext
 from bench.output import RunFiles
-from bench.pictures import is_whole, read_png
+from bench.pictures import is_whole
 from bench.policy import Policy
 from bench.progress import Advance
 from bench.records import (
-    MetricResult,
     RunRecord,
-    read_per_image,
     read_record,
     record_path,
     write_record,
 )
-from bench.reference_rows import REFERENCE_ROWS, reference_predictions
-from bench.repeats import DropoutSamples, SwappedSources
-from bench.rescoring import covers, merged
-from bench.scorers.fitness import fitness
-from bench.scoring import score
-from bench.specs import RunSpec, slug
+from bench.reference_rows import REFERENCE_ROWS
+from bench.rescoring import covers
+from bench.scoring_stage import (
+    ScoringStage,
+    asked_of,
+    finished_record,
+    now,
+    read_history,
+    reference_record,
+)
+from bench.specs import RunSpec
 from bench.team import Team
 from bench.trackers import tracking
 from bench.training import TrainingStage
@@ -125,82 +122,29 @@ class Runner:
             raise UsageError(f"{error}: delete it to train this run again") from None
         started = time.perf_counter()
         generate_split(checkpoint, test, spec.test, spec.seed, files.predictions, advance, self.team)
-        history = _read_history(files)
+        history = read_history(files)
         history["generate_seconds"] = time.perf_counter() - started
         write_text(files.history, json.dumps(history, allow_nan=False))
 
     def score(self, spec: RunSpec, advance: Advance) -> RunRecord:
         """Score the predictions and write the record."""
-        files = RunFiles(self.out, spec.id)
-
-        def prediction(index: int) -> NDArray[Any]:
-            path = files.predictions / f"{self.bench.test(spec.training.size_px).names[index]}.png"
-            try:
-                return read_png(path)
-            except OSError as error:
-                raise UsageError(f"prediction {path} cannot be read ({error}): run again") from None
-
-        history = _read_history(files)
-        steps_seconds = history["train_seconds"]
-        record = RunRecord(
-            id=spec.id,
-            kind="run",
-            label=spec.label,
-            spec=spec.to_dict(),
-            status="finished",
-            history=history["history"],
-            details={
-                "predictions": _digest(files, self.bench.test(spec.training.size_px).names),
-                **({"also": list(spec.also)} if spec.also else {}),
-                **({"training_warnings": history["warnings"]} if history["warnings"] else {}),
-            },
-            environment=history["environment"],
-            timings={
-                "train": steps_seconds,
-                "seconds_per_step": steps_seconds / spec.training.steps,
-                **({"generate": history["generate_seconds"]} if "generate_seconds" in history else {}),
-            },
-        )
-        gallery = replace(
-            self.bench.gallery(self.out, spec.training.size_px), predictions=f"predictions/{spec.id}"
-        )
-        test = self.bench.test(spec.training.size_px)
-        asked = (files, test, spec.test, spec.seed, self.bench.device)
-        context = replace(
-            self.bench.context(spec.training.size_px, "run"),
-            repeats=DropoutSamples(*asked),
-            swaps=SwappedSources(*asked),
-        )
-        scored = self._score(replace(record, gallery=gallery), context, prediction, advance)
+        scored = self._scoring.run(spec, advance)
         steps = spec.training.steps
         with tracking(self.policy.log, self.out, spec, steps, self.bench.reporter.say) as trackers:
             trackers.scores(scored, steps)
         return scored
 
+    @property
+    def _scoring(self) -> ScoringStage:
+        return ScoringStage(self.out, self.bench, self._environment(), self.team)
+
     def reference(self, row: str, size_px: int, advance: Advance) -> RunRecord:
         """The record of the reference row `row` at `size_px`, scored unless it is there already."""
-        record = self._reference_record(row, size_px)
-        with locked(RunFiles(self.out, record.id).lock):
-            if self._has_record(record.id, size_px):
-                return read_record(record_path(self.out, record.id))
-            return self._scored_reference(record, row, size_px, advance)
-
-    def _scored_reference(self, record: RunRecord, row: str, size_px: int, advance: Advance) -> RunRecord:
-        predictions = reference_predictions(row, partial(self.bench.train, size_px), self.bench.test(size_px))
-        gallery = self.bench.gallery(self.out, size_px)
-        if row != "real":
-            gallery = replace(gallery, predictions=self._reference_gallery(row, size_px, predictions))
-        return self._score(
-            replace(record, gallery=gallery), self.bench.context(size_px, row), predictions, advance
-        )
-
-    def _reference_record(self, row: str, size_px: int) -> RunRecord:
-        data = self.bench.spec
-        content = {"data": asdict(data), "training": {"size_px": size_px}, "row": row}
-        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
-        return RunRecord(
-            f"{slug(data.name)}-{row}-{size_px}px-{digest}", "reference", row, content, "finished"
-        )
+        record_id = reference_record(self.bench, row, size_px).id
+        with locked(RunFiles(self.out, record_id).lock):
+            if self._has_record(record_id, size_px):
+                return read_record(record_path(self.out, record_id))
+            return self._scoring.reference(row, size_px, advance)
 
     def run_failed(self, spec: RunSpec, error: Exception) -> RunRecord:
         """The record of a run that failed, written unless the run has finished before."""
@@ -208,7 +152,7 @@ class Runner:
 
     def reference_failed(self, row: str, size_px: int, error: Exception) -> RunRecord:
         """The same for a reference row."""
-        return self._failed(self._reference_record(row, size_px), error)
+        return self._failed(reference_record(self.bench, row, size_px), error)
 
     def _failed(self, record: RunRecord, error: Exception) -> RunRecord:
         known = isinstance(error, DivergedError | BenchError)
@@ -218,12 +162,12 @@ class Runner:
             status="failed",
             environment=self._environment(),
             error=" ".join(said.split())[:500],
-            created=_now(),
+            created=now(),
         )
         if isinstance(error, DivergedError):
             kept = {"step": error.step, "last_good_step": error.last_good_step}
             failed = replace(failed, status="diverged", history=error.history, details={"diverged": kept})
-        if self._finished(record.id) is None:
+        if finished_record(self.out, record.id) is None:
             try:
                 write_record(self.out, failed)
             except OSError as unwritten:  # a full disk, most likely: then this is all that is heard of it
@@ -238,107 +182,21 @@ class Runner:
         record = read_record(path)
         return record.error if record.status == "diverged" else None
 
-    def _score(
-        self,
-        record: RunRecord,
-        context: ScoringContext,
-        predictions: Callable[[int], NDArray[Any]],
-        advance: Advance,
-    ) -> RunRecord:
-        size_px = context.size_px
-        started = time.perf_counter()
-        output, per_image = score(predictions, context, self.bench.choice.metrics, advance)
-        details = {**output.details, "scoring": self._scoring(size_px)}
-        details["scored_by"] = self._environment()
-        details["data"] = {"void_share": context.test.void_share, "layout": self.bench.dataset.layout}
-        finished = replace(
-            record,
-            results={result.name: result for result in output.results},
-            details={**record.details, **details, **self._fitness(record, output.results)},
-            timings={**record.timings, "score": time.perf_counter() - started},
-            environment=record.environment or self._environment(),
-            created=_now(),
-        )
-        before = self._finished(record.id)
-        if before is not None and before.details.get("predictions") == finished.details.get("predictions"):
-            finished, per_image = merged(before, read_per_image(self.out, before), finished, per_image)
-        write_record(self.out, finished, per_image)
-        return finished
-
-    def _fitness(self, record: RunRecord, results: list[MetricResult]) -> dict[str, Any]:
-        """Whether the judge can tell this run from real photos, in words; nothing without a `real` row."""
-        real = self._finished(self._reference_record("real", int(record.spec["training"]["size_px"])).id)
-        if record.kind != "run" or real is None:
-            return {}
-        scored = replace(record, results={result.name: result for result in results})
-        return {"fitness": fitness(real, [scored])}
-
-    def _reference_gallery(self, row: str, size_px: int, predictions: Callable[[int], NDArray[Any]]) -> str:
-        from bench.output import write_gallery
-
-        gallery, test = self.bench.gallery(self.out, size_px), self.bench.test(size_px)
-        folder = Path(gallery.sources).parent / row
-        indices = [test.names.index(name) for name in gallery.names]
-        write_gallery(self.out / folder, gallery.names, [predictions(index) for index in indices])
-        return str(folder)
-
     def _has_record(self, record_id: str, size_px: int) -> bool:
         path = record_path(self.out, record_id)
         if self.again or not path.is_file():
             return False
         record = read_record(path)
-        return record.status == "finished" and covers(record.details.get("scoring"), self._scoring(size_px))
-
-    def _finished(self, record_id: str) -> RunRecord | None:
-        """The record that is there, if it is one of finished work."""
-        path = record_path(self.out, record_id)
-        try:
-            record = read_record(path) if path.is_file() else None
-        except UsageError:
-            return None
-        return record if record is not None and record.status == "finished" else None
-
-    def _scoring(self, size_px: int) -> dict[str, Any]:
-        """What was asked of the scoring; a record of another asking is scored again."""
-        from bench.data.fetch import inception_hash
-
-        weights, _ = self.bench.inception
-        return {
-            "metrics": sorted(self.bench.choice.metrics),
-            "scorer": self.bench.scorer_identity(size_px),
-            "inception": None if weights is None else inception_hash(weights)[:16],
-            "fid_protocol": self.bench.choice.fid_protocol,
-        }
+        return record.status == "finished" and covers(
+            record.details.get("scoring"), asked_of(self.bench, size_px)
+        )
 
     def _environment(self) -> dict[str, Any]:
         name = describe_device(resolve_device(self.bench.device))
         return {**environment(name), **self.team.about, "command": self.command}
 
 
-def _digest(files: RunFiles, names: Sequence[str]) -> str:
-    """What the predictions of a run are: values measured of others do not stand beside them."""
-    digest = hashlib.sha256()
-    for name in names:
-        digest.update(sha256_file(files.predictions / f"{name}.png").encode())
-    return digest.hexdigest()[:16]
-
-
 def reference_rows(specs: list[RunSpec]) -> list[tuple[str, int]]:
     """The reference rows that belong to a grid: every one at every size."""
     sizes = sorted({spec.training.size_px for spec in specs})
     return [(row, size_px) for size_px in sizes for row in REFERENCE_ROWS]
-
-
-def _read_history(files: RunFiles) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(files.history.read_text(encoding="utf-8"))
-        content["history"], content["train_seconds"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"expected the training history in {files.history}: {error}; delete {files.folder} and run again"
-        ) from None
-    return {"environment": {}, "warnings": [], **content}
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

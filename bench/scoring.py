@@ -1,6 +1,7 @@
 """One pass over a row's predictions: each picture is decoded once and shown to every metric.
 
-Decoding runs in a few threads, ahead of the scoring.
+Decoding runs in a few threads, ahead of the scoring. Several processes share the pictures: each shows its
+part to metrics of its own, and those of the first take in what the others have gathered, in test order.
 """
 
 from __future__ import annotations
@@ -15,17 +16,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from baselines.parallel import ALONE, Ranks
 from bench import plugins
 from bench.data.cache import release_pages
 from bench.data.types import SplitArrays
 from bench.errors import UsageError, unknown_name
-from bench.metrics.base import Batch, Metric, MetricOutput, ScoringContext
+from bench.metrics.base import Batch, Joinable, Metric, MetricOutput, ScoringContext
 from bench.metrics.catalogue import CATALOGUE
 from bench.metrics.sample_curve import joined
 from bench.pictures import to_rgb8
 from bench.progress import Advance
 
 _BATCH_PIXELS = 16 * 256 * 256
+_SHARED = 16  # pictures are shared out by so many, which networks take at once
 _DECODERS, _BATCHES_AHEAD = 4, 2  # threads, and batches of predictions held beside the one being scored
 
 
@@ -68,30 +71,25 @@ def score(
     context: ScoringContext,
     keys: Sequence[str],
     advance: Advance,
+    ranks: Ranks = ALONE,
 ) -> tuple[MetricOutput, pd.DataFrame]:
-    """All metrics of one row in one pass.
+    """All metrics of one row in one pass, of the first process if there are several (others: `score_along`).
 
     Args:
         predictions: index in the test split -> (H, W, C) uint8 or uint16.
         context: the row's scoring context; `context.test` gives targets and labels.
         keys: metric keys; empty = all.
         advance: told how many pictures are done.
+        ranks: the processes that share the pictures.
 
     Returns:
         the merged output, and the per-image table: column `name`, one column a per-image value.
     """
     families = families_for(keys)
-    metrics: list[Metric] = [plugins.load("metrics", family)(context) for family in families]
-    test = context.test
-    done = 0
-    for batch in _batches(predictions, test, max(1, _BATCH_PIXELS // context.size_px**2)):
-        for metric in metrics:
-            metric.update(batch)
-        done += len(batch.names)
-        advance(done, "")
-    merged = MetricOutput([])
-    for metric, wanted in zip(metrics, families.values(), strict=True):
-        output = metric.compute()
+    metrics = _gathered(predictions, context, list(families), advance, ranks)
+    test, merged = context.test, MetricOutput([])
+    for family, wanted in families.items():
+        output = metrics[family].compute()
         merged.results += [result for result in output.results if not wanted or result.name in wanted]
         merged.per_image |= output.per_image
         merged.details = joined(merged.details, output.details)
@@ -99,19 +97,68 @@ def score(
     return merged, table
 
 
-def _batches(predictions: Callable[[int], NDArray[Any]], test: SplitArrays, step: int) -> Iterator[Batch]:
-    """The test pictures in order, `step` at a time; the next batches are decoded while one is scored.
+def score_along(
+    predictions: Callable[[int], NDArray[Any]], context: ScoringContext, keys: Sequence[str], ranks: Ranks
+) -> None:
+    """What the other processes do while the first is in `score`, of the same arguments."""
+    _gathered(predictions, context, list(families_for(keys)), lambda *_: None, ranks)
 
+
+def share(total: int, ranks: Ranks) -> range:
+    """The test pictures that are this rank's: adjacent ones, whole chunks of them but for the last rank's."""
+    chunks = -(-total // _SHARED)
+    ends = (_SHARED * -(-chunks * rank // ranks.world) for rank in (ranks.rank, ranks.rank + 1))
+    return range(*(min(end, total) for end in ends))
+
+
+def _gathered(
+    predictions: Callable[[int], NDArray[Any]],
+    context: ScoringContext,
+    families: list[str],
+    advance: Advance,
+    ranks: Ranks,
+) -> dict[str, Metric]:
+    """The metrics by family, those of the first rank as if they had seen all pictures.
+
+    Raises:
+        OtherRankError: if another rank could not score its part.
+    """
+    total = len(context.test)
+    mine = share(total, ranks)
+    with ranks.finished_by_all():
+        metrics: dict[str, Metric] = {name: plugins.load("metrics", name)(context) for name in families}
+        joinable = {name: metric for name, metric in metrics.items() if isinstance(metric, Joinable)}
+        whole = [metric for name, metric in metrics.items() if name not in joinable and ranks.first]
+        done, work = 0, total if whole else len(mine)
+        for batch in _batches(predictions, context, range(total) if whole else mine, mine.stop):
+            for metric in metrics.values() if batch.start in mine else whole:
+                metric.update(batch)
+            done += len(batch.names)
+            advance(total * done // work, "")
+        states = {name: metric.state() for name, metric in joinable.items()} if ranks.world > 1 else {}
+    for found in ranks.to_first(states)[1:]:
+        for name, state in found.items():
+            joinable[name].absorb(state)
+    return metrics
+
+
+def _batches(
+    predictions: Callable[[int], NDArray[Any]], context: ScoringContext, places: range, border: int
+) -> Iterator[Batch]:
+    """The test pictures at `places` in order; the next batches are decoded while one is scored.
+
+    None holds pictures from both sides of the place `border`.
     Memory stays flat in the number of pictures: a few batches are held, and the pages of the targets that
     were read are given back.
     """
-    starts = iter(range(0, len(test), step))
+    test, step = context.test, max(1, _BATCH_PIXELS // context.size_px**2)
+    sides = (range(places.start, border), range(border, places.stop))
+    parts = iter([side[first : first + step] for side in sides for first in range(0, len(side), step)])
     with ThreadPoolExecutor(min(_DECODERS, os.cpu_count() or 1)) as pool:
         ahead: deque[tuple[range, list[Future[NDArray[np.uint8]]]]] = deque()
 
         def send() -> None:
-            if (start := next(starts, None)) is not None:
-                indices = range(start, min(start + step, len(test)))
+            if (indices := next(parts, None)) is not None:
                 ahead.append((indices, [pool.submit(_prediction, predictions, test, i) for i in indices]))
 
         try:
@@ -125,6 +172,7 @@ def _batches(predictions: Callable[[int], NDArray[Any]], test: SplitArrays, step
                     np.stack([future.result() for future in decoding]),
                     to_rgb8(np.array(test.target[part])),
                     None if test.labels is None else np.array(test.labels[part]),
+                    indices.start,
                 )
                 release_pages(test)
                 send()

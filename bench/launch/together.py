@@ -1,4 +1,4 @@
-"""Runs one after the other, each by all processes of a team: data-parallel training, shared generation."""
+"""Runs one after the other, each by all processes of a team: training, generation and scoring are shared."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from bench.launch.jobs import Job, Observer
 from bench.output import RunFiles
 from bench.progress import Reporter
 from bench.runner import Runner
+from bench.scoring_stage import score_run_along
 from bench.team import FAREWELL_SECONDS, Team
 from bench.training import train_along
 
@@ -101,6 +102,8 @@ class _Follower:
             train_along(spec, bench.train(spec.training.load_size_px), self._device, ranks)
         elif call["work"] == "generate":
             self._generate(job, Path(call["folder"]))
+        elif call["work"] == "score":
+            score_run_along(spec, bench, job.launch.out, ranks)
 
     def _generate(self, job: Job, folder: Path) -> None:
         spec, files = job.spec, RunFiles(job.launch.out, job.spec.id)

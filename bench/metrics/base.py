@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.data.types import DatasetCard, Role, SplitArrays
 from bench.records import MetricResult
+
+State = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,14 @@ class Batch:
         prediction: (N, H, W, 3) uint8 RGB.
         target: (N, H, W, 3) uint8 RGB.
         labels: (N, H, W) uint8 train ids, 255 = void; None where the data set has no labels.
+        start: place of the first one in the test split.
     """
 
     names: tuple[str, ...]
     prediction: NDArray[np.uint8]
     target: NDArray[np.uint8]
     labels: NDArray[np.uint8] | None
+    start: int = 0
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,21 @@ class Metric(Protocol):
 
     def compute(self) -> MetricOutput:
         """The results over everything seen."""
+
+
+@runtime_checkable
+class Joinable(Protocol):
+    """A metric whose work several processes can share, each with a part of the test pictures.
+
+    One that absorbs the states of others, in test order, gives the very results of one that saw all pictures.
+    A metric without these two is shown all pictures by the first process.
+    """
+
+    def state(self) -> State:
+        """What was gathered so far, by name."""
+
+    def absorb(self, state: State) -> None:
+        """Take in the state of one that was shown the pictures that follow."""
 
 
 def missing(keys: Sequence[str], reason: str, protocol: dict[str, Any], n: int) -> list[MetricResult]:

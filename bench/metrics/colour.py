@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bench.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.metrics.catalogue import PSEUDO
 from bench.metrics.common import NO_PICTURES, PredictionSource, measured
+from bench.metrics.rows import KeepsRows
 from bench.stats import bootstrap_sum, pseudo_values
 
 BINS = 100
@@ -58,12 +59,13 @@ def intersection(prediction: Floats, target: Floats) -> Floats:
     return np.asarray(np.minimum(shares, wanted).sum(-1))
 
 
-class ColourMetric:
+class ColourMetric(KeepsRows):
     """`lab_l`, `lab_a`, `lab_b`: intersection of histograms pooled over the test set."""
 
     keys: ClassVar[tuple[str, ...]] = ("lab_l", "lab_a", "lab_b")
 
     def __init__(self, context: ScoringContext) -> None:
+        super().__init__()
         self._source = PredictionSource(context)
         self._protocol: dict[str, Any] = {
             "version": 1,
@@ -73,23 +75,22 @@ class ColourMetric:
             "bins": BINS,
             "ranges": {name: list(limits) for name, limits in RANGES.items()},
         }
-        self._prediction: list[Floats] = []
-        self._target: list[Floats] = []
-        self._n = 0
 
     def update(self, batch: Batch) -> None:
         """Count the colours of the batch."""
-        self._n += len(batch.names)
+        rows = {}
         if self._source.reason is None:
-            self._prediction.append(lab_histograms(self._source.take(batch)))
-            self._target.append(lab_histograms(batch.target))
+            sides = {"prediction": self._source.take(batch), "target": batch.target}
+            rows = {side: lab_histograms(pictures) for side, pictures in sides.items()}
+        self._rows.add(len(batch.names), rows)
 
     def compute(self) -> MetricOutput:
         """Intersections with intervals and pseudo-values, and the pooled histograms as `lab_histograms`."""
-        reason = self._source.reason or (None if self._n else NO_PICTURES)
+        n = self._rows.n
+        reason = self._source.reason or (None if n else NO_PICTURES)
         if reason is not None:
-            return MetricOutput(missing(self.keys, reason, self._protocol, self._n))
-        prediction, target = np.concatenate(self._prediction), np.concatenate(self._target)
+            return MetricOutput(missing(self.keys, reason, self._protocol, n))
+        prediction, target = self._rows["prediction"], self._rows["target"]
         results, details, columns = [], {}, {}
         for channel, (key, (name, (low, high))) in enumerate(zip(self.keys, RANGES.items(), strict=True)):
             rows = np.concatenate([prediction[:, channel], target[:, channel]], axis=1)
@@ -97,7 +98,7 @@ class ColourMetric:
             interval = bootstrap_sum(rows, _of_sums)
             if len(rows) > 1:
                 columns[f"{key}{PSEUDO}"] = pseudo_values(rows, _of_sums)
-            results.append(measured(key, float(value), self._n, self._protocol, interval=interval))
+            results.append(measured(key, float(value), n, self._protocol, interval=interval))
             details[name] = {
                 "edges": np.linspace(low, high, BINS + 1).tolist(),
                 "prediction": _shares(prediction[:, channel]),

@@ -65,7 +65,6 @@ class PredictionSource:
         self._train = context.train_targets
         self._places: NDArray[np.int64] | None = None
         self.reason: str | None = None
-        self._taken = 0
         if context.row == "real":
             self._places, self.reason = stand_ins(context)
 
@@ -73,5 +72,4 @@ class PredictionSource:
         """(N, H, W, 3) uint8 pictures for this batch."""
         if self._places is None or self._train is None:
             return batch.prediction
-        start, self._taken = self._taken, self._taken + len(batch.names)
-        return to_rgb8(self._train[self._places[start : self._taken]])
+        return to_rgb8(self._train[self._places[batch.start : batch.start + len(batch.names)]])

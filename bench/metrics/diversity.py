@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bench.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.metrics.common import NO_GENERATOR, NO_PICTURES, NOTHING_KEPT, measured
+from bench.metrics.rows import KeepsRows
 from bench.metrics.source_response import source_response
 from bench.stats import bootstrap_mean
 
@@ -34,7 +35,7 @@ def places(total: int) -> list[int]:
     return [index * total // wanted for index in range(wanted)]
 
 
-class DiversityMetric:
+class DiversityMetric(KeepsRows):
     """`diversity`: mean spread over repeated test-time dropout samples of a fixed subset of pictures; and
     `source_response`.
 
@@ -44,6 +45,7 @@ class DiversityMetric:
     keys: ClassVar[tuple[str, ...]] = ("diversity", "source_response")
 
     def __init__(self, context: ScoringContext) -> None:
+        super().__init__()
         self._context = context
         self._protocol: dict[str, Any] = {
             "version": 1,
@@ -52,31 +54,30 @@ class DiversityMetric:
             "pictures": min(PICTURES, len(context.test)),
             "spread": "standard deviation (n - 1) of each value over samples, grey levels, mean",
         }
-        self._seen = 0
 
     def update(self, batch: Batch) -> None:
         """Nothing but the count: the pictures are sampled anew."""
-        self._seen += len(batch.names)
+        self._rows.add(len(batch.names))
 
     def compute(self) -> MetricOutput:
         """Both; the per-image columns are NaN for pictures that were not asked for."""
-        spreads, response = self._spreads(), source_response(self._context, self._seen)
+        spreads, response = self._spreads(), source_response(self._context, self._rows.n)
         per_image = {**spreads.per_image, **response.per_image}
         return MetricOutput(spreads.results + response.results, per_image)
 
     def _spreads(self) -> MetricOutput:
-        repeats, reason = self._context.repeats, None
-        if not self._seen:
+        repeats, seen, reason = self._context.repeats, self._rows.n, None
+        if not seen:
             reason = NO_PICTURES
         elif repeats is None:
             reason = NO_GENERATOR
-        found = repeats(places(self._seen), SAMPLES) if repeats is not None and reason is None else None
+        found = repeats(places(seen), SAMPLES) if repeats is not None and reason is None else None
         if reason is None and found is None:
             reason = NOTHING_KEPT
         if found is None:
-            return MetricOutput(missing(self.keys[:1], str(reason), self._protocol, self._seen))
-        column = np.full(self._seen, np.nan)
-        column[places(self._seen)] = found
+            return MetricOutput(missing(self.keys[:1], str(reason), self._protocol, seen))
+        column = np.full(seen, np.nan)
+        column[places(seen)] = found
         interval = bootstrap_mean(found)
         result = measured("diversity", float(found.mean()), len(found), self._protocol, interval=interval)
         return MetricOutput([result], per_image={"diversity": column})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from bench.metrics.base import Batch, MetricOutput, ScoringContext, missing
+from bench.metrics.base import Batch, MetricOutput, ScoringContext, State, missing
 from bench.metrics.catalogue import PSEUDO
 from bench.metrics.common import measured
 from bench.metrics.features import FeatureComparison, few_pictures, frechet_curve
@@ -35,6 +35,14 @@ class FdScorerMetric:
     def update(self, batch: Batch) -> None:
         """Take in the predictions of a batch."""
         self._comparison.update(batch)
+
+    def state(self) -> State:
+        """The features so far."""
+        return self._comparison.state()
+
+    def absorb(self, state: State) -> None:
+        """Take in those of the pictures that follow."""
+        self._comparison.absorb(state)
 
     def compute(self) -> MetricOutput:
         """The distance with its interval and pseudo-values by picture, or why there is none."""

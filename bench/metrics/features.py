@@ -22,7 +22,7 @@ from bench.data.cache import release_array
 from bench.errors import UsageError
 from bench.files import atomic_path
 from bench.lock import locked
-from bench.metrics.base import Batch, ScoringContext
+from bench.metrics.base import Batch, ScoringContext, State
 from bench.metrics.common import NO_PICTURES, stand_ins
 from bench.metrics.frechet import frechet_distance, gaussian, kernel_distance
 from bench.metrics.sample_curve import Curve, sample_curve
@@ -70,7 +70,7 @@ class FeatureComparison:
                 "write them as 8-bit PNG"
             )
         self.n += len(batch.names)
-        if self._context.row == "real":
+        if self._is_real:
             return
         self._pending.extend(batch.prediction)
         while len(self._pending) >= CHUNK:
@@ -94,14 +94,36 @@ class FeatureComparison:
         train = self._context.train_targets
         if self._places is not None and train is not None:
             return self._kept(train, self._places, _content(train, self._places)), reference
+        return self._all(), reference
+
+    def state(self) -> State:
+        """The features so far; those of one process where all parts but the last are of whole chunks."""
+        return {
+            "count": np.array(self.n),
+            **({"features": self._all()} if self.n and not self._is_real else {}),
+        }
+
+    def absorb(self, state: State) -> None:
+        """Take in those of the pictures that follow."""
+        self.n += int(state["count"])
+        if "features" in state:
+            self._all()
+            self._put(state["features"])
+
+    @property
+    def _is_real(self) -> bool:
+        return self._context.row == "real"
+
+    def _all(self) -> Features:
         while self._pending:
             self._run(CHUNK)
-        assert self._features is not None
-        return self._features[: self._done], reference
+        return np.empty((0, 0), np.float32) if self._features is None else self._features[: self._done]
 
     def _run(self, count: int) -> None:
         chunk, self._pending = self._pending[:count], self._pending[count:]
-        found = self._extracted(np.stack(chunk))
+        self._put(self._extracted(np.stack(chunk)))
+
+    def _put(self, found: Features) -> None:
         if self._features is None:
             self._features = np.empty((len(self._context.test), found.shape[1]), np.float32)
         self._features[self._done : self._done + len(found)] = found

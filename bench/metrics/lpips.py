@@ -22,6 +22,7 @@ from bench.data.fetch import inception_hash as file_hash
 from bench.errors import UsageError
 from bench.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.metrics.common import NO_PICTURES, WITH_THEMSELVES, measured
+from bench.metrics.rows import KeepsRows
 from bench.metrics.sample_curve import detail, mean_curve
 from bench.stats import bootstrap_mean
 from bench.weights import read_state_dict
@@ -118,16 +119,15 @@ def _tensor(pictures: NDArray[np.uint8], device: str) -> Tensor:
     return tensor.to(device).float() / 127.5 - 1
 
 
-class LpipsMetric:
+class LpipsMetric(KeepsRows):
     """`lpips`: mean over pictures with a bootstrap interval, and each picture's value."""
 
     keys: ClassVar[tuple[str, ...]] = ("lpips",)
 
     def __init__(self, context: ScoringContext) -> None:
+        super().__init__()
         self._device = context.device
         self._network: nn.Module | None = None
-        self._values: list[NDArray[np.float64]] = []
-        self._n = 0
         self._protocol: dict[str, Any] = {
             "version": 1,
             "size_px": context.size_px,
@@ -157,17 +157,17 @@ class LpipsMetric:
 
     def update(self, batch: Batch) -> None:
         """Score every pair of the batch."""
-        self._n += len(batch.names)
+        rows = {}
         if self._network is not None:
-            self._values.append(lpips(self._network, batch.prediction, batch.target, self._device))
+            rows["lpips"] = lpips(self._network, batch.prediction, batch.target, self._device)
+        self._rows.add(len(batch.names), rows)
 
     def compute(self) -> MetricOutput:
         """The mean, its interval and the per-image column."""
-        reason = self._reason or (None if self._n else NO_PICTURES)
+        n = self._rows.n
+        reason = self._reason or (None if n else NO_PICTURES)
         if reason is not None:
-            return MetricOutput(missing(self.keys, reason, self._protocol, self._n))
-        values = np.concatenate(self._values)
-        result = measured(
-            "lpips", float(values.mean()), self._n, self._protocol, interval=bootstrap_mean(values)
-        )
+            return MetricOutput(missing(self.keys, reason, self._protocol, n))
+        values = self._rows["lpips"]
+        result = measured("lpips", float(values.mean()), n, self._protocol, interval=bootstrap_mean(values))
         return MetricOutput([result], {"lpips": values}, detail(lpips=mean_curve(values, result.value)))

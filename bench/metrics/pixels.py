@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bench.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.metrics.common import NO_PICTURES, WITH_THEMSELVES, measured
+from bench.metrics.rows import KeepsRows
 from bench.stats import bootstrap_mean
 
 TOLERANCES = {"pixel_acc@5": 5, "pixel_acc@10": 10}
@@ -41,12 +42,13 @@ def _share_within(worst: NDArray[np.uint8], tolerance: int) -> NDArray[np.float6
     return np.asarray(np.mean(worst <= tolerance, axis=(1, 2)), dtype=np.float64)
 
 
-class PixelsMetric:
+class PixelsMetric(KeepsRows):
     """`pixel_acc@5` and `pixel_acc@10`: means over pictures with bootstrap intervals."""
 
     keys: ClassVar[tuple[str, ...]] = tuple(TOLERANCES)
 
     def __init__(self, context: ScoringContext) -> None:
+        super().__init__()
         self._real = context.row == "real"
         self._protocol: dict[str, dict[str, Any]] = {
             key: {
@@ -58,32 +60,26 @@ class PixelsMetric:
             }
             for key, tolerance in TOLERANCES.items()
         }
-        self._values: dict[str, list[NDArray[np.float64]]] = {key: [] for key in self.keys}
-        self._n = 0
 
     def update(self, batch: Batch) -> None:
         """Score every pair of the batch."""
-        self._n += len(batch.names)
-        if self._real:
-            return
-        worst = _worst_channel(batch.prediction, batch.target)
-        for key, tolerance in TOLERANCES.items():
-            self._values[key].append(_share_within(worst, tolerance))
+        rows = {}
+        if not self._real:
+            worst = _worst_channel(batch.prediction, batch.target)
+            rows = {key: _share_within(worst, tolerance) for key, tolerance in TOLERANCES.items()}
+        self._rows.add(len(batch.names), rows)
 
     def compute(self) -> MetricOutput:
         """Means, intervals and per-image columns."""
-        if self._real or not self._n:
+        n = self._rows.n
+        if self._real or not n:
             reason = WITH_THEMSELVES if self._real else NO_PICTURES
             return MetricOutput(
-                [
-                    result
-                    for key in self.keys
-                    for result in missing([key], reason, self._protocol[key], self._n)
-                ]
+                [result for key in self.keys for result in missing([key], reason, self._protocol[key], n)]
             )
-        columns = {key: np.concatenate(parts) for key, parts in self._values.items()}
+        columns = {key: self._rows[key] for key in self.keys}
         results = [
-            measured(key, float(values.mean()), self._n, self._protocol[key], interval=bootstrap_mean(values))
+            measured(key, float(values.mean()), n, self._protocol[key], interval=bootstrap_mean(values))
             for key, values in columns.items()
         ]
         return MetricOutput(results, per_image=dict(columns))

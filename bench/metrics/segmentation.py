@@ -17,6 +17,7 @@ from bench.data.palette import nearest_class
 from bench.data.types import VOID
 from bench.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.metrics.catalogue import goal_of
+from bench.metrics.rows import KeepsRows
 from bench.metrics.sample_curve import detail, sample_curve
 from bench.records import MetricResult
 from bench.stats import bootstrap_sum
@@ -26,6 +27,7 @@ ABSENT_LEFT_OUT = "absent-left-out"
 _SCORES = ("pixel_acc", "class_acc", "class_iou")
 _FCN = tuple(f"fcn_{score}" for score in _SCORES)
 _LABEL = tuple(f"label_{score}" for score in _SCORES)
+_MATRICES, _SIZES = "matrices", "label sizes"  # sizes: of a judge that compares at one of its own
 _EPSILON = 1e-12  # the released script's
 Floats = NDArray[np.float64]
 
@@ -128,17 +130,15 @@ def _statistic(score: int, shape: tuple[int, ...], policy: str) -> Callable[[Flo
     return of_totals
 
 
-class SegmentationMetric:
+class SegmentationMetric(KeepsRows):
     """`fcn_*` where predictions are photos and a scorer is at hand, `label_*` where they are label maps."""
 
     keys: ClassVar[tuple[str, ...]] = _FCN + _LABEL
 
     def __init__(self, context: ScoringContext) -> None:
+        super().__init__()
         self._context = context
         self._classes = context.card.train_classes
-        self._matrices: list[NDArray[np.int64]] = []
-        self._label_sizes: set[str] = set()  # of a judge that compares at a size of its own
-        self._seen = 0
         self._reasons = {"fcn": self._why_not_fcn(), "label": self._why_not_label()}
         self._family = next((name for name, reason in self._reasons.items() if reason is None), None)
 
@@ -169,36 +169,35 @@ class SegmentationMetric:
 
     def update(self, batch: Batch) -> None:
         """One confusion matrix a picture."""
-        self._seen += len(batch.names)
-        if self._family is None:
-            return
-        if batch.labels is None:
-            raise ValueError("expected labels with every batch of a split that has them, found none")
-        self._matrices += self._count(batch, batch.labels)
+        rows: dict[str, NDArray[np.int64]] = {}
+        if self._family is not None:
+            if batch.labels is None:
+                raise ValueError("expected labels with every batch of a split that has them, found none")
+            rows = self._count(batch, batch.labels)
+        self._rows.add(len(batch.names), rows)
 
-    def _count(self, batch: Batch, labels: NDArray[np.uint8]) -> list[NDArray[np.int64]]:
+    def _count(self, batch: Batch, labels: NDArray[np.uint8]) -> dict[str, NDArray[np.int64]]:
         """One matrix a picture; a judge with a protocol of its own (`confusions`) counts for itself."""
-        scorer, size = self._context.scorer, len(self._classes)
-        if self._family == "label":
-            guesses = nearest_class(batch.prediction, self._context.card)
-            return [
-                confusion_matrix(truth, guess, size) for truth, guess in zip(labels, guesses, strict=True)
-            ]
+        scorer, no_class = self._context.scorer, False
         pictures = torch.from_numpy(np.array(batch.prediction)).permute(0, 3, 1, 2)
-        if hasattr(scorer, "confusions"):
-            return list(scorer.confusions(pictures, self._whole_labels(labels)))
-        guesses, no_class = scorer.segment(pictures).cpu().numpy(), getattr(scorer, "no_class", False)
-        return [
-            confusion_matrix(truth, guess, size, no_class=no_class)
+        if self._family == "label":
+            guesses: NDArray[Any] = nearest_class(batch.prediction, self._context.card)
+        elif hasattr(scorer, "confusions"):
+            maps = self._whole_labels(batch, labels)
+            sizes = np.array([ids.shape for ids in maps], np.int64)
+            return {_MATRICES: np.asarray(scorer.confusions(pictures, maps)), _SIZES: sizes}
+        else:
+            guesses, no_class = scorer.segment(pictures).cpu().numpy(), getattr(scorer, "no_class", False)
+        matrices = [
+            confusion_matrix(truth, guess, len(self._classes), no_class=no_class)
             for truth, guess in zip(labels, guesses, strict=True)
         ]
+        return {_MATRICES: np.stack(matrices)}
 
-    def _whole_labels(self, labels: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
-        """The batch's label maps as large as on disk, where they are at hand; their sizes are noted."""
-        read, first = self._context.file_labels, len(self._matrices)
-        maps = list(labels) if read is None else [read(first + place) for place in range(len(labels))]
-        self._label_sizes |= {f"{ids.shape[0]}x{ids.shape[1]}" for ids in maps}
-        return maps
+    def _whole_labels(self, batch: Batch, labels: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+        """The batch's label maps as large as on disk, where they are at hand."""
+        read = self._context.file_labels
+        return list(labels) if read is None else [read(batch.start + place) for place in range(len(labels))]
 
     def _policy(self, family: str) -> str:
         """The data set's class policy, or that of a judge whose protocol fixes it."""
@@ -211,10 +210,10 @@ class SegmentationMetric:
         results: list[MetricResult] = []
         for name, keys in (("fcn", _FCN), ("label", _LABEL)):
             reason = self._reasons[name]
-            if reason is None and not any(matrix.any() for matrix in self._matrices):
+            if reason is None and not (_MATRICES in self._rows and self._rows[_MATRICES].any()):
                 reason = "no test picture has a labelled pixel"
             if reason is not None:
-                results += missing(keys, reason, self._protocol(name), self._seen)
+                results += missing(keys, reason, self._protocol(name), self._rows.n)
                 family = None if family == name else family
             else:
                 results += self._results(name, keys)
@@ -233,13 +232,14 @@ class SegmentationMetric:
         }
         if family == "label":
             return {**protocol, "decoding": "nearest palette colour, RGB distance"}
-        if self._label_sizes:
-            protocol["labels_found"] = " ".join(sorted(self._label_sizes))
+        if _SIZES in self._rows:
+            sizes = {f"{height}x{width}" for height, width in self._rows[_SIZES].tolist()}
+            protocol["labels_found"] = " ".join(sorted(sizes))
         return {**protocol, **(scorer.protocol if scorer is not None else {})}
 
     def _results(self, family: str, keys: tuple[str, ...]) -> list[MetricResult]:
         policy = self._policy(family)
-        stack = np.stack(self._matrices)
+        stack = self._rows[_MATRICES]
         values = scores_from_confusion(stack.sum(0), policy)
         rows = stack.reshape(len(stack), -1).astype(np.float64)
         results = []
@@ -253,13 +253,14 @@ class SegmentationMetric:
         return results
 
     def _per_image(self, family: str) -> dict[str, NDArray[Any]]:
-        matrices = np.empty(len(self._matrices), dtype=object)
-        matrices[:] = [matrix.ravel() for matrix in self._matrices]
-        pixel = scores_from_confusion(np.stack(self._matrices), self._policy(family))[0]
+        stack = self._rows[_MATRICES]
+        matrices = np.empty(len(stack), dtype=object)
+        matrices[:] = [matrix.ravel() for matrix in stack]
+        pixel = scores_from_confusion(stack, self._policy(family))[0]
         return {f"{family}_conf": matrices, f"{family}_pixel_acc": pixel}
 
     def _details(self, family: str) -> dict[str, Any]:
-        total = np.sum(self._matrices, axis=0)
+        total = self._rows[_MATRICES].sum(0)
         accuracy, iou = class_scores(total, ABSENT_LEFT_OUT)  # an absent class is None in tables
         details: dict[str, Any] = {}
         for name, values in (("per_class_acc", accuracy), ("per_class_iou", iou)):
@@ -274,7 +275,7 @@ class SegmentationMetric:
 
     def _sample_curve(self, family: str) -> dict[str, Any]:
         """Class IoU over fewer pictures: it is of summed matrices, and rare classes need many pictures."""
-        stack, policy = np.stack(self._matrices), self._policy(family)
+        stack, policy = self._rows[_MATRICES], self._policy(family)
 
         def class_iou(places: NDArray[np.int64]) -> float:
             return float(scores_from_confusion(stack[places].sum(0), policy)[2])

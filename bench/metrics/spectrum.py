@@ -19,10 +19,12 @@ from bench.metrics import grid
 from bench.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.metrics.catalogue import PSEUDO
 from bench.metrics.common import NO_PICTURES, PredictionSource, measured
+from bench.metrics.rows import KeepsRows
 from bench.records import MetricResult
 from bench.stats import bootstrap_sum, pseudo_values
 
 REC601 = (0.299, 0.587, 0.114)
+_SIDES = "prediction", "target"
 _NOTHING = 1e-18  # share of the total power below which a band holds rounding only
 Floats = NDArray[np.float64]
 
@@ -90,12 +92,13 @@ def hf_ratio(prediction: Floats, target: Floats) -> float:
     return float(power(prediction)[1].sum() / target_band.sum())
 
 
-class SpectrumMetric:
+class SpectrumMetric(KeepsRows):
     """`hf_ratio` with the curve behind it (detail `spectrum`), `grid_artefact` by period (detail `grid`)."""
 
     keys: ClassVar[tuple[str, ...]] = ("hf_ratio", "grid_artefact")
 
     def __init__(self, context: ScoringContext) -> None:
+        super().__init__()
         self._source = PredictionSource(context)
         self._size = context.size_px
         shared: dict[str, Any] = {
@@ -107,32 +110,35 @@ class SpectrumMetric:
         }
         self._protocol = {**shared, "band": "(size/4, size/2] cycles per picture"}
         self._grid_protocol = {**shared, "periods_px": list(grid.PERIODS)}
-        self._radial: tuple[list[Floats], list[Floats]] = ([], [])  # of predictions, of targets
-        self._peaks: tuple[list[Floats], list[Floats]] = ([], [])
-        self._n = 0
 
     def update(self, batch: Batch) -> None:
         """Add the spectra of the batch."""
-        self._n += len(batch.names)
-        if self._source.reason is not None:
-            return
-        for side, pictures in enumerate((self._source.take(batch), batch.target)):
-            for plane in luminance(pictures):
-                found = energy(plane)
-                self._radial[side].append(radial_power(found))
-                if grid.fits(self._size):
-                    self._peaks[side].append(grid.peaks(found))
+        rows: dict[str, Floats] = {}
+        if self._source.reason is None:
+            for side, pictures in zip(_SIDES, (self._source.take(batch), batch.target), strict=True):
+                rows |= self._powers(side, pictures)
+        self._rows.add(len(batch.names), rows)
+
+    def _powers(self, side: str, pictures: NDArray[np.uint8]) -> dict[str, Floats]:
+        radial, peaks = [], []
+        for plane in luminance(pictures):  # one at a time: only sums are kept of an energy
+            found = energy(plane)
+            radial.append(radial_power(found))
+            if grid.fits(self._size):
+                peaks.append(grid.peaks(found))
+        return {f"{side} power": np.stack(radial), **({f"{side} peaks": np.stack(peaks)} if peaks else {})}
 
     def compute(self) -> MetricOutput:
         """Both with intervals and pseudo-values, and the details `spectrum` (bins 1 to size/2) and `grid`."""
-        reason = self._source.reason or (None if self._n else NO_PICTURES)
+        n = self._rows.n
+        reason = self._source.reason or (None if n else NO_PICTURES)
         if reason is not None:
-            results = missing(self.keys[:1], reason, self._protocol, self._n)
-            return MetricOutput(results + missing(self.keys[1:], reason, self._grid_protocol, self._n))
-        prediction, target = (np.stack(side) for side in self._radial)
+            results = missing(self.keys[:1], reason, self._protocol, n)
+            return MetricOutput(results + missing(self.keys[1:], reason, self._grid_protocol, n))
+        prediction, target = (self._rows[f"{side} power"] for side in _SIDES)
         result, columns = self._ratio(prediction[:, -1], target[:, -1], float(target[:, :-1].sum()))
         grid_result, grid_columns, by_period = self._grid()
-        curve = _curve(prediction[:, :-1].sum(0), target[:, :-1].sum(0), self._n * coefficients(self._size))
+        curve = _curve(prediction[:, :-1].sum(0), target[:, :-1].sum(0), n * coefficients(self._size))
         details = {"spectrum": curve, **({"grid": by_period} if by_period else {})}
         return MetricOutput([result, grid_result], {**columns, **grid_columns}, details)
 
@@ -147,15 +153,16 @@ class SpectrumMetric:
             if len(rows) > 1:
                 columns[f"hf_ratio{PSEUDO}"] = pseudo_values(rows, _ratio_of_sums)
         nothing = "the targets have no power in the upper half of the spectrum"
-        result = measured("hf_ratio", value, self._n, self._protocol, interval=interval, undefined=nothing)
+        result = measured("hf_ratio", value, len(band), self._protocol, interval=interval, undefined=nothing)
         return result, columns
 
     def _grid(self) -> tuple[MetricResult, dict[str, Floats], dict[str, float]]:
         """`grid_artefact`, its pseudo-values, and its parts by period."""
+        n = self._rows.n
         if not grid.fits(self._size):
-            (unfit,) = missing(self.keys[1:], grid.UNFIT, self._grid_protocol, self._n)
+            (unfit,) = missing(self.keys[1:], grid.UNFIT, self._grid_protocol, n)
             return unfit, {}, {}
-        rows = np.hstack([np.stack(side).reshape(self._n, -1) for side in self._peaks])
+        rows = np.hstack([self._rows[f"{side} peaks"].reshape(n, -1) for side in _SIDES])
         total, excess = rows.sum(0, keepdims=True), grid.excess_of(self._size)
         around = total.reshape(4, -1)[3]
         value, columns = float("nan"), {}
@@ -167,7 +174,7 @@ class SpectrumMetric:
             columns[f"grid_artefact{PSEUDO}"] = pseudo_values(rows, excess)
         interval = bootstrap_sum(rows, excess) if known else None
         result = measured(
-            "grid_artefact", value, self._n, self._grid_protocol, interval=interval, undefined=nothing
+            "grid_artefact", value, n, self._grid_protocol, interval=interval, undefined=nothing
         )
         periods = {f"{p} px": float(grid.excess_of(self._size, (p,))(total)[0]) for p in grid.PERIODS}
         return result, columns, periods if known else {}

@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from bench.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.metrics.common import NO_PICTURES, WITH_THEMSELVES, measured
+from bench.metrics.rows import KeepsRows
 from bench.metrics.sample_curve import detail, mean_curve
 from bench.stats import bootstrap_mean
 
@@ -81,12 +82,13 @@ def _ssim_of_pair(prediction: NDArray[np.uint8], target: NDArray[np.uint8]) -> f
     return float(similarity.mean())
 
 
-class StructuralMetric:
+class StructuralMetric(KeepsRows):
     """`ssim`, `psnr` and `l1`: means over pictures with bootstrap intervals, and each picture's value."""
 
     keys: ClassVar[tuple[str, ...]] = ("ssim", "psnr", "l1")
 
     def __init__(self, context: ScoringContext) -> None:
+        super().__init__()
         self._real = context.row == "real"
         common: dict[str, Any] = {
             "version": 1,
@@ -100,34 +102,29 @@ class StructuralMetric:
             "psnr": {**common, "cap_db": PSNR_CAP},
             "l1": {**common, "unit": "grey levels"},
         }
-        self._values: dict[str, list[Floats]] = {key: [] for key in self.keys}
-        self._n = 0
 
     def update(self, batch: Batch) -> None:
         """Score every pair of the batch."""
-        self._n += len(batch.names)
-        if self._real:
-            return
-        for key, score in (("ssim", ssim), ("psnr", psnr), ("l1", l1)):
-            self._values[key].append(score(batch.prediction, batch.target))
+        rows = {}
+        if not self._real:
+            scores = {"ssim": ssim, "psnr": psnr, "l1": l1}
+            rows = {key: score(batch.prediction, batch.target) for key, score in scores.items()}
+        self._rows.add(len(batch.names), rows)
 
     def compute(self) -> MetricOutput:
         """Means, intervals and per-image columns."""
-        if self._real or not self._n:
+        n = self._rows.n
+        if self._real or not n:
             reason = WITH_THEMSELVES if self._real else NO_PICTURES
             return MetricOutput(
-                [
-                    result
-                    for key in self.keys
-                    for result in missing([key], reason, self._protocol[key], self._n)
-                ]
+                [result for key in self.keys for result in missing([key], reason, self._protocol[key], n)]
             )
-        columns = {key: np.concatenate(parts) for key, parts in self._values.items()}
+        columns = {key: self._rows[key] for key in self.keys}
         results = [
             measured(
                 key,
                 float(values.mean()),
-                self._n,
+                n,
                 self._protocol[key],
                 interval=bootstrap_mean(values),
                 undefined="the pictures are smaller than the window of 11 pixels",

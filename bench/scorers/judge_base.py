@@ -19,7 +19,7 @@ from bench.scorers.base import NO_CLASS
 from bench.scorers.class_map import class_table
 
 OPTIONS = ("classes", "input", "size")
-_PIXELS_AT_ONCE = 1 << 18
+_PIXELS_AT_ONCE, _PICTURES_AT_ONCE = 1 << 18, 16
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 # What the network is given, of a picture's bytes: (x * scale - mean) / std.
 _INPUTS = {
@@ -135,7 +135,7 @@ class ForeignJudge:
     @torch.inference_mode()
     def _run(self, images: Tensor) -> list[Tensor]:
         height, width = self.prepare.size or images.shape[-2:]
-        step = max(1, _PIXELS_AT_ONCE // (height * width))
+        step = min(max(1, _PIXELS_AT_ONCE // (height * width)), _PICTURES_AT_ONCE)
         starts = range(0, len(images), step)
         return [
             self.logits(self.prepare(images[start : start + step].to(self.device))).float()

@@ -33,7 +33,7 @@ from bench.scorers.train import (
 
 TRAINING_VERSION = 1  # raise it when the same recipe would give another network
 _PREPROCESSING = {"input": "uint8 RGB / 255 at the picture's own size", "output": "argmax at that size"}
-_PIXELS_AT_ONCE = 1 << 18  # 16 pictures of 128 px
+_PIXELS_AT_ONCE, _PICTURES_AT_ONCE = 1 << 18, 16  # 16 pictures of 128 px
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,8 @@ class TrainedScorer:
 
 
 def _batches(images: Tensor) -> list[Tensor]:
-    size = max(1, _PIXELS_AT_ONCE // (images.shape[-1] * images.shape[-2]))
+    size = _PIXELS_AT_ONCE // (images.shape[-1] * images.shape[-2])
+    size = min(max(1, size), _PICTURES_AT_ONCE)
     return [images[start : start + size] for start in range(0, len(images), size)]
 
 

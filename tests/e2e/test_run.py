@@ -114,7 +114,7 @@ def test_a_second_time_everything_is_skipped(
 
     monkeypatch.setattr("bench.runner.TrainingStage", no_work)
     monkeypatch.setattr("bench.runner.generate_split", no_work)
-    monkeypatch.setattr("bench.runner.score", no_work)
+    monkeypatch.setattr("bench.scoring_stage.score", no_work)
     before = {path: path.read_bytes() for path in (finished / "records").iterdir()}
     assert invoke([*GRID, "--out", str(finished)]) == 0
     assert {path: path.read_bytes() for path in (finished / "records").iterdir()} == before
@@ -170,7 +170,7 @@ def test_a_damaged_prediction_is_made_again_and_a_failed_rescore_loses_nothing(
     damaged.write_bytes(whole[:-20])
     again = ["score", str(out), "--device", "cpu", *QUICK, "--scorer", "none"]
     with monkeypatch.context() as patch:
-        patch.setattr("bench.runner.score", lambda *_: 1 / 0)
+        patch.setattr("bench.scoring_stage.score", lambda *_: 1 / 0)
         assert invoke(again) == 4
     assert by_label(out) == before
     assert damaged.read_bytes() == whole

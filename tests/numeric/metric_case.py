@@ -73,7 +73,7 @@ def run(metric: Metric, predictions: Pictures, targets: Pictures, *, batch: int 
     for start in range(0, len(targets), batch):
         part = slice(start, start + batch)
         names = tuple(f"p{index}" for index in range(len(targets)))[part]
-        metric.update(Batch(names, predictions[part], targets[part], None))
+        metric.update(Batch(names, predictions[part], targets[part], None, start))
     return metric.compute()
 
 

@@ -77,6 +77,7 @@ def score(
                 prediction[part],
                 prediction[part],
                 None if labels is None else labels[part],
+                start,
             )
         )
     return metric.compute()

@@ -211,7 +211,7 @@ def test_metric_sums_the_judges_own_matrices(model: Path, policy: str) -> None:
     context = replace(context, file_labels=lambda index: large[index])
     metric = SegmentationMetric(context)
     for part in (slice(0, 2), slice(2, 5)):
-        metric.update(Batch(context.test.names[part], photos[part], photos[part], labels[part]))
+        metric.update(Batch(context.test.names[part], photos[part], photos[part], labels[part], part.start))
     results = {result.name: result for result in metric.compute().results}
 
     images = torch.from_numpy(photos).permute(0, 3, 1, 2)
