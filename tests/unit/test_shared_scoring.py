@@ -117,9 +117,10 @@ class WholeMetric:
 @pytest.fixture
 def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScoringContext:
     """All that any family needs, with small networks in place of large ones."""
-    features = FeatureNetwork("small", "abc", 6, {}, Network(6))
+    network = Network(6)  # one for all ranks: threads share the random state that weights come from
+    features = FeatureNetwork("small", "abc", 6, {}, network)
     monkeypatch.setattr("bench.scorers.features.default_feature_network", lambda device: features)
-    monkeypatch.setattr("bench.metrics.inception.load_inception", lambda *_: Network(6))
+    monkeypatch.setattr("bench.metrics.inception.load_inception", lambda *_: network)
     monkeypatch.setattr("bench.metrics.lpips.find_alexnet", lambda: (tmp_path / "weights", None))
     monkeypatch.setattr(
         "bench.metrics.lpips.load_lpips", lambda *_: lambda a, b: ((a - b) ** 2).mean((1, 2, 3))
