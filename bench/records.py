@@ -370,6 +370,7 @@ def _per_image_checked(path: Path) -> pd.DataFrame:
 
 
 def _per_image(path: Path) -> pd.DataFrame:
+    import pandas as pd
     import pyarrow
     import pyarrow.parquet as parquet
 
@@ -386,7 +387,7 @@ def _per_image(path: Path) -> pd.DataFrame:
         if not fits and column.name != "name":
             raise ValueError(f"column {column.name[:80]} holds {str(column.type)[:80]}, no numbers")
     frame: pd.DataFrame = table.to_pandas()
-    if "name" not in frame or not frame["name"].map(lambda name: isinstance(name, str)).all():
+    if "name" not in frame or pd.api.types.infer_dtype(frame["name"], skipna=False) not in ("string", "empty"):
         raise ValueError("no column of names")
     if not frame["name"].is_unique or not frame.columns.is_unique:
         raise ValueError("a name twice")

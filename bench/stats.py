@@ -155,7 +155,7 @@ def paired_difference(
     if len(gaps) < 2:
         return PairedDifference(difference, None, False)
     scores = np.concatenate([draws @ gaps for draws in _draws(len(gaps), replicates, seed)]) / len(gaps)
-    return _judged(difference, scores, len(gaps), level)
+    return paired_replicates(difference, scores, len(gaps), level)
 
 
 def paired_difference_sum(
@@ -192,11 +192,17 @@ def paired_difference_sum(
     gaps = [
         statistic(draws @ first) - statistic(draws @ second) for draws in _draws(len(first), replicates, seed)
     ]
-    return _judged(difference, np.concatenate(gaps), len(first), level)
+    return paired_replicates(difference, np.concatenate(gaps), len(first), level)
 
 
-def _judged(difference: float, scores: Floats, n: int, level: float) -> PairedDifference:
-    """A difference with its replicates: percentile interval, and p from their spread by Student's t.
+def resampled_sums(stats: ArrayLike, *, replicates: int = 1000, seed: int = 0) -> Floats:
+    """(R, D) sums of (N, D) additive statistics over resampled images: the same resamples for the same N."""
+    rows = _matrix(stats)
+    return np.concatenate([draws @ rows for draws in _draws(len(rows), replicates, seed)])
+
+
+def paired_replicates(difference: float, scores: Floats, n: int, level: float = 0.95) -> PairedDifference:
+    """A difference over n images by its replicates: percentile interval, p from their spread (Student's t).
 
     Counting replicates beyond zero could give no p below 1 / replicates, too coarse for a correction over
     many comparisons.

@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from bench.metrics.catalogue import CATALOGUE, MetricInfo
 from bench.records import Goal, RunRecord, read_per_image
+from bench.report.images import RowImages, row_images
 
 
 @dataclass(frozen=True)
@@ -46,16 +45,12 @@ class Entry:
         table = None if self.per_image is None else self.per_image.set_index("name")
         return None if table is None or table.index.has_duplicates else table
 
-    def matrices(self, name: str) -> NDArray[np.float64]:
-        """(N, D) flattened matrices: the column `name` of `by_name`, stacked once because that is slow."""
-        if name not in self._stacked:
-            assert self.by_name is not None
-            self._stacked[name] = np.stack(self.by_name[name].to_list()).astype(np.float64)
-        return self._stacked[name]
-
-    @functools.cached_property
-    def _stacked(self) -> dict[str, NDArray[np.float64]]:
-        return {}
+    def sorted_table(self) -> pd.DataFrame | None:
+        """`by_name` in the order of the names, read anew: rows of many seeds would not fit into memory."""
+        table = read_per_image(self.out, self.record) if self.table is None and self.out else self.table
+        if table is None or not table["name"].is_unique:
+            return None
+        return table.set_index("name").sort_index()
 
 
 @dataclass(frozen=True)
@@ -145,6 +140,11 @@ class Row:
     @property
     def seeds(self) -> list[int]:
         return sorted({e.record.seed for e in self.entries if e.record.seed is not None})
+
+    @functools.cached_property
+    def images(self) -> RowImages | None:
+        """Its values by test image, averaged over seeds."""
+        return row_images(self.entries)
 
 
 @dataclass

@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.report.formats import Wanted
 from bench.report.render import write_report
 
 _SHARE = 0.05  # of the grid's time, at most, that is spent on rendering
 _AT_LEAST_SECONDS = 5.0
+_PAGE = Wanted(("html",))  # the rest is written when all is done
 
 
 class LiveReport:
@@ -39,7 +41,7 @@ class LiveReport:
         if self._broken or done >= self._total or started < self._due:
             return
         try:
-            write_report([self._out], self._out / "report", running=(done, self._total))
+            write_report([self._out], self._out / "report", _PAGE, running=(done, self._total))
         except Exception as error:  # a page must not cost a run
             self._broken = True
             said = " ".join(f"{type(error).__name__}: {error}".split())[:200]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.report import live
+from bench.report.formats import Wanted
 from bench.report.live import LiveReport
 
 
@@ -30,7 +31,8 @@ def written(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> list[tuple[int, in
     """What `write_report` was told of progress; each call takes 2 seconds."""
     calls: list[tuple[int, int]] = []
 
-    def write(outs: list[Path], destination: Path, running: tuple[int, int]) -> None:
+    def write(outs: list[Path], destination: Path, wanted: Wanted, running: tuple[int, int]) -> None:
+        assert wanted.formats == ("html",)
         calls.append(running)
         clock.now += 2.0
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bench.report.colours import Looks
-from bench.report.drawing import MAX_ROWS, RULE, Drawing, new_figure, plain
+from bench.report.drawing import MAX_ROWS, RULE, Drawing, new_figure, plain, rows_cut
 from bench.report.frame import Section
 
 
@@ -44,7 +44,7 @@ def class_heat_map(section: Section, looks: Looks) -> Drawing | None:
     ax.set_yticks(np.arange(len(frame)) + 0.5, [plain(c) for c in frame.index], rotation=0)
     caption = (
         "Intersection over union by class, means over seeds; classes in order of the best value. Blank: the "
-        "class does not occur in the test labels."
+        f"class does not occur in the test labels.{rows_cut(section, MAX_ROWS)}"
     )
     means = ", ".join(f"{label} {frame[label].mean():.2f}" for label in frame.columns)
     alt = f"Heat map of {len(frame)} classes by {len(frame.columns)} rows; mean IoU: {means}."

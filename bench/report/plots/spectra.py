@@ -17,6 +17,7 @@ from bench.report.drawing import (
     new_figure,
     panels,
     plain_log_ticks,
+    rows_cut,
     trace,
 )
 from bench.report.frame import Row, Section
@@ -45,6 +46,7 @@ def spectra(section: Section, looks: Looks) -> Drawing | None:
     caption = (
         "1 (dashed): as much detail as the real pictures. Below 1: blurry; above 1: noise or artefacts "
         "such as checkerboards. Fine detail is to the right. HF ratio sums up the right half."
+        f"{rows_cut(section, MAX_LINES)}"
     )
     alt = "Line chart, log scale. At the highest frequency: " + ", ".join(
         f"{label} {ratio[-1]:.2g}" for label, (_, ratio) in curves.items()
@@ -88,7 +90,7 @@ def colour_histograms(section: Section, looks: Looks) -> Drawing | None:
     caption = (
         "How often each colour value occurs in the outputs and in the real pictures (thick line), pooled "
         "over the test set, first seed. Outputs that average over "
-        "possibilities are too narrow: too few strong colours."
+        f"possibilities are too narrow: too few strong colours.{rows_cut(section, MAX_LINES)}"
     )
     alt = (
         f"Line charts of the histograms of {', '.join(_CHANNELS[c] for c in channels)} for {', '.join(held)}."
