@@ -387,7 +387,8 @@ def _per_image(path: Path) -> pd.DataFrame:
         if not fits and column.name != "name":
             raise ValueError(f"column {column.name[:80]} holds {str(column.type)[:80]}, no numbers")
     frame: pd.DataFrame = table.to_pandas()
-    if "name" not in frame or pd.api.types.infer_dtype(frame["name"], skipna=False) not in ("string", "empty"):
+    texts = ("string", "empty")
+    if "name" not in frame or pd.api.types.infer_dtype(frame["name"], skipna=False) not in texts:
         raise ValueError("no column of names")
     if not frame["name"].is_unique or not frame.columns.is_unique:
         raise ValueError("a name twice")
