@@ -71,8 +71,9 @@ class TrainingStage:
         Raises:
             DivergedError: if the training comes to nothing; the last good state stays.
         """
-        for leftover in leftovers(self.files.folder):
-            remove(leftover)
+        for folder in (self.files.folder, self.files.samples, self.files.checkpoints):
+            for leftover in leftovers(folder):
+                remove(leftover)
         trainer, steps = self._restored(), self.spec.training.steps
         out, names = self.files.out, self.policy.log
         with tracking(names, out, self.spec, trainer.steps_done, self.say) as trackers:
