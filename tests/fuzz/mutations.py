@@ -134,7 +134,7 @@ HOSTILE = st.sampled_from(
         "nan", "1e999", "none", "full", "l1", [], {}, [[]], [None], {"": None},
         [0] * 50, {"a": {"b": {"c": []}}},
     ]
-) | st.text(max_size=8) | st.integers() | st.floats()  # fmt: skip
+).map(copy.deepcopy) | st.text(max_size=8) | st.integers() | st.floats()  # fmt: skip
 
 
 def _places(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
