@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from bench.documents import DocumentError, read_json
 from bench.errors import UsageError
 from bench.files import atomic_path, is_leftover, write_text
+from bench.tables import read_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA_VERSION = 1
-_MOST_VALUES = 50_000_000  # in a table of per-image values
 Goal = Literal["max", "min"] | float
 Status = Literal["finished", "failed", "diverged"]
 
@@ -372,15 +372,8 @@ def _per_image_checked(path: Path) -> pd.DataFrame:
 def _per_image(path: Path) -> pd.DataFrame:
     import pandas as pd
     import pyarrow
-    import pyarrow.parquet as parquet
 
-    with parquet.ParquetFile(path) as file:  # a few bytes may stand for billions of equal values
-        about = file.metadata
-        groups = [about.row_group(number) for number in range(about.num_row_groups)]
-        values = sum(group.column(place).num_values for group in groups for place in range(group.num_columns))
-        if max(values, about.num_rows) > _MOST_VALUES:
-            raise ValueError(f"{values:,} values in {about.num_rows:,} rows")
-        table = file.read()
+    table = read_table(path)
     for column in table.schema:
         held = column.type.value_type if pyarrow.types.is_list(column.type) else column.type
         fits = pyarrow.types.is_integer(held) or pyarrow.types.is_floating(held)

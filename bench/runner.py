@@ -12,7 +12,7 @@ import torch
 
 from baselines.engine import describe_device, resolve_device
 from baselines.health import DivergedError
-from baselines.translate import load_checkpoint
+from baselines.translate import OlderFormatError, load_checkpoint
 from bench.environment import environment
 from bench.errors import BenchError, UsageError
 from bench.files import remove, set_aside, write_text
@@ -93,6 +93,8 @@ class Runner:
             return False
         try:
             load_checkpoint(files.checkpoint, torch.device("cpu"))
+        except OlderFormatError as error:  # no damage: it stays as it is
+            raise UsageError(str(error)) from None
         except ValueError as error:
             said = f"{error}; set aside as {set_aside(files.checkpoint).name}"
             remove(files.predictions)

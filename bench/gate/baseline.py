@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bench.documents import DocumentError, read_json
 from bench.errors import NotComparableError, UsageError
 from bench.files import write_text
 from bench.gate.rows import GateRow, MetricMean, Spread, rows_of
@@ -183,12 +184,12 @@ def read_baseline(path: Path) -> Baseline:
             own; the message names the file.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(
-            f"expected a baseline in {path}, found none: write one with `bench baseline OUT {path}`"
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
+        if not path.exists():
+            raise UsageError(
+                f"expected a baseline in {path}, found none: write one with `bench baseline OUT {path}`"
+            )
+        raw = read_json(path)
+    except DocumentError as error:
         raise UsageError(
             f"expected a baseline in {path}: {error}; write one with `bench baseline OUT {path}`"
         ) from error

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bench.errors import UsageError
 from bench.files import atomic_path, sha256_file
 from bench.gate.rows import GateRow
+from bench.tables import read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,8 +55,6 @@ def read_sidecar(path: Path, sha256: str) -> pd.DataFrame | None:
     Raises:
         UsageError: if it is not the one that the baseline names, or cannot be read.
     """
-    import pandas as pd
-
     source = sidecar_path(path)
     if not source.is_file():
         return None
@@ -66,9 +65,11 @@ def read_sidecar(path: Path, sha256: str) -> pd.DataFrame | None:
             f"found others ({found[:12]}...): {again}"
         )
     try:
-        return pd.read_parquet(source)
-    except Exception as error:
-        raise UsageError(f"expected values by image in {source}: {error}; {again}") from error
+        held: pd.DataFrame = read_table(source).to_pandas()
+        return held
+    except Exception as error:  # pyarrow and pandas raise nearly anything on damaged files
+        said = " ".join(str(error).split())[:300]
+        raise UsageError(f"expected values by image in {source}: {said}; {again}") from error
 
 
 def tables_of(held: pd.DataFrame, key: str, seeds: tuple[int | None, ...]) -> tuple[pd.DataFrame, ...]:

@@ -3,7 +3,7 @@
     python tests/fuzz/campaign.py [READER ...] [--inputs 10000] [--to FOLDER]
 
 prints a line per reader; what was found lies in FOLDER with its input. A process that crashes or hangs is a
-finding, and the next one goes on. Memory is bounded for each input alone, so what Hypothesis keeps does not count.
+finding, and the next one goes on. Memory is bounded for each input alone.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest does for the tests' own modules
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from mutations import HOSTILE
 from targets import TARGETS, Target
 
 from bench.errors import BenchError
@@ -81,7 +82,7 @@ def inputs_of(name: str, count: int, try_one: Callable[[Target, Any], None], sta
     """Give `try_one` this many inputs: of this start, or (None) the same ones every time.
 
     Raises:
-        Exception: what `try_one` raises; Hypothesis has then made the input as small as it can, and tried it last.
+        Exception: what `try_one` raises; the input that it had last is the smallest that does.
     """
     target = TARGETS[name]()
 
@@ -115,8 +116,10 @@ def campaign(name: str, count: int, to: Path) -> tuple[int, list[str]]:
             if process.exitcode:
                 raised = Path(kept) / "raised.txt"
                 code = process.exitcode
-                said = raised.read_text().strip() if raised.is_file() else signal.strsignal(-code) or str(code)
-                found.append(" ".join(said.splitlines()[-1].split())[:300])
+                said = (
+                    raised.read_text().strip() if raised.is_file() else signal.strsignal(-code) or str(code)
+                )
+                found.append(" ".join(said.partition("\n")[0].split())[:300])
                 shutil.copytree(kept, to / f"{name.replace(' ', '_')}-{start}", dirs_exist_ok=True)
             elif not done.value:
                 raise RuntimeError(f"{name}: no input was made")
@@ -136,9 +139,16 @@ def _chunk(name: str, count: int, start: int, folder: Path, done: Any) -> None:
 
     try:
         inputs_of(name, count, try_one, start)
-    except BaseException:
-        (folder / "raised.txt").write_text(traceback.format_exc(), errors="backslashreplace")
+    except BaseException as error:
+        said = f"{type(error).__name__}: {error}".replace("\n", " ") + f"\n\n{traceback.format_exc()}"
+        (folder / "raised.txt").write_text(said, errors="backslashreplace")
         raise SystemExit(1) from None
+
+
+@settings(max_examples=1, database=None)
+@given(HOSTILE)
+def _warm_up(_: Any) -> None:
+    """Hypothesis makes its table of letters, a second of CPU, before the processes are forked."""
 
 
 def main() -> int:
@@ -147,11 +157,14 @@ def main() -> int:
     parser.add_argument("--inputs", type=int, default=10_000, help="for each reader")
     parser.add_argument("--to", type=Path, default=Path("out/fuzz"), help="where findings are kept")
     chosen = parser.parse_args()
+    _warm_up()
     failed = False
     for name in chosen.readers or TARGETS:
         began = time.monotonic()
         tried, found = campaign(name, chosen.inputs, chosen.to)
-        print(f"{name}: {tried:,} inputs, {len(found)} findings, {time.monotonic() - began:.0f} s", flush=True)
+        print(
+            f"{name}: {tried:,} inputs, {len(found)} findings, {time.monotonic() - began:.0f} s", flush=True
+        )
         for line in sorted(set(found)):
             print(f"  {found.count(line)} x {line}", flush=True)
         failed = failed or bool(found)

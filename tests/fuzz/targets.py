@@ -171,8 +171,8 @@ def _card(path: Path) -> None:
     card = cards.read_card(path)
     for name in ("train", "test"):
         folders = card.splits[name]
-        for folder in [folders] if isinstance(folders, str) else folders:
-            if isinstance(folder, str):
+        for folder in folders if isinstance(folders, (list, tuple)) else [folders]:
+            if isinstance(folder, str):  # else how many pictures are drawn
                 assert (path.parent / folder).resolve().is_relative_to(path.parent.resolve())
 
 

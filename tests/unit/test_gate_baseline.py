@@ -23,6 +23,7 @@ from gate_records import (
 )
 
 from bench.cli import invoke
+from bench.documents import MAX_JSON_BYTES
 from bench.errors import NotComparableError, UsageError
 from bench.gate.baseline import Baseline, read_baseline, save_baseline
 from bench.gate.sidecar import sidecar_path
@@ -307,3 +308,12 @@ def test_a_baseline_of_schema_1_is_migrated(tmp_path: Path) -> None:
     assert read_baseline(path) == old
     edit(path, lambda c: c.update(schema_version=1, tolerances={"diversity": {"absolute": 1}}))
     assert read_baseline(path).tolerances == {"diversity": Tolerance(1, both_sides=True)}
+
+
+def test_a_baseline_that_is_too_large_or_no_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "baseline.json"
+    path.write_text("{}" + " " * MAX_JSON_BYTES)
+    with pytest.raises(UsageError, match="more than 16,777,216 bytes; write one with"):
+        read_baseline(path)
+    with pytest.raises(UsageError, match="no regular file"):
+        read_baseline(tmp_path)
