@@ -23,7 +23,7 @@ demo: .venv/.installed  ## install, then train and compare three variants on the
 	$(BIN)/bench run --variants l1,cgan,l1+cgan --dataset toycity --out out/demo
 
 test: lint  ## install with test extras; lint, type check and run the tests
-	$(PYTEST) -n $(WORKERS)
+	$(PYTEST) -n $(WORKERS) --dist loadfile
 
 lint: .venv/.installed-test  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -31,7 +31,7 @@ lint: .venv/.installed-test  ## ruff and mypy
 	$(BIN)/mypy
 
 test-slow: .venv/.installed-test  ## the tests, and the long versions
-	$(PYTEST) -n $(WORKERS) --run-slow
+	$(PYTEST) -n $(WORKERS) --dist loadfile --run-slow
 
 fuzz: .venv/.installed-test  ## 10,000 nearly right inputs for every reader: about half an hour
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/campaign.py --to out/fuzz

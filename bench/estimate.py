@@ -100,7 +100,7 @@ class Room(NamedTuple):
         parts = (
             f"{size / 1e6:,.0f} MB {name}" for name, size in zip(self._fields, self, strict=True) if size
         )
-        return f"{', '.join(parts)} (at most, states while training)"
+        return f"at most {', '.join(parts)} (states only while training)"
 
 
 def room_needed(

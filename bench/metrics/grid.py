@@ -120,6 +120,6 @@ def excess_of(size: int, periods: tuple[int, ...] = PERIODS) -> Callable[[Floats
         at, around, target_at, target_around = np.split(totals, 4, axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
             standing_out = ((at - around) - (target_at - target_around)) / target_around
-        return np.asarray(standing_out[:, chosen].mean(1))
+            return np.asarray(standing_out[:, chosen].mean(1))
 
     return excess

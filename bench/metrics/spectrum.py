@@ -176,8 +176,10 @@ class SpectrumMetric(KeepsRows):
         result = measured(
             "grid_artefact", value, n, self._grid_protocol, interval=interval, undefined=nothing
         )
+        if not known:
+            return result, columns, {}
         periods = {f"{p} px": float(grid.excess_of(self._size, (p,))(total)[0]) for p in grid.PERIODS}
-        return result, columns, periods if known else {}
+        return result, columns, periods
 
 
 def _ratio_of_sums(totals: Floats) -> Floats:

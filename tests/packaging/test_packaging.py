@@ -122,7 +122,8 @@ def test_the_command_is_installed_and_entry_points_resolve(installed: Path, tmp_
     code = (
         "from importlib.metadata import distribution\n"
         "for point in distribution('pix2pix-bench').entry_points:\n"
-        "    print(point.group, point.name, point.load().__module__)"
+        "    loaded = point.load()\n"
+        "    print(point.group, point.name, getattr(loaded, '__module__', loaded.__name__))"
     )
     found = [line.split() for line in python(code, installed, tmp_path).splitlines()]
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
