@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -168,12 +169,19 @@ def _cell(cell: Cell, column: Column, best: bool, notes: dict[str, int], what: s
 
 
 def _n_words(section: Section) -> str:
-    """ "100", or the range where it differs between cells."""
-    counts = {n for row in section.all_rows for cell in row.cells.values() for n in cell.n}
+    """N behind the values: "500", with columns of another N named: "500 (Diversity: 20)"."""
+    found = {c.title: [n for row in section.all_rows for n in row.cells[c.id].n] for c in section.columns}
+    counts = Counter(n for numbers in found.values() for n in numbers)
     if not counts:
-        return str(section.test_n) if section.test_n is not None else "unknown"
-    low, high = min(counts), max(counts)
-    return str(low) if low == high else f"{low} to {high}"
+        return str(section.test_n or "unknown")
+    usual = counts.most_common(1)[0][0]
+    others: dict[str, list[str]] = {}
+    for title, numbers in found.items():
+        if numbers and set(numbers) != {usual}:
+            low, high = min(numbers), max(numbers)
+            others.setdefault(str(low) if low == high else f"{low} to {high}", []).append(title)
+    said = "; ".join(f"{', '.join(titles)}: {words}" for words, titles in others.items())
+    return f"{usual} ({said})" if said else str(usual)
 
 
 def published(section: Section) -> list[PublishedTable]:

@@ -300,3 +300,12 @@ def test_cautions_of_records_stand_below_the_table() -> None:
     assert comparison(one_section([told])).statements == ["FD (scorer): N = 40 is few."]
     silent = replace(told, details={"fd_scorer": {"caution": None}})
     assert comparison(one_section([silent])).statements == []
+
+
+def test_the_usual_n_is_said_and_columns_of_another_are_named() -> None:
+    def with_diversity(label: str) -> RunRecord:
+        record, other = make(label, 0.5), make(label, 2.0, key="diversity", n=20)
+        return replace(record, results={**record.results, **other.results})
+
+    assert comparison(one_section([make("l1", 0.5), make("cgan", 0.4)])).n == "40"
+    assert comparison(one_section([with_diversity("l1"), make("cgan", 0.4)])).n == "40 (Diversity: 20)"
