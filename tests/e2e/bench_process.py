@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,8 @@ class BenchProcess:
     def send(self, number: int) -> None:
         """Send a signal, unless it has ended."""
         if self.process.is_alive():
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # it ended just now
+                os.kill(self.pid, number)
 
     def after(self, cpu_seconds: float) -> None:
         """Wait until it has used so much CPU time, or has ended: a busy machine changes nothing."""
