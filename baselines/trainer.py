@@ -68,6 +68,10 @@ class Trainer:
         ranks: the processes that train together; each takes its part of every batch.
 
     The state is weights, Adam's moments and the step counter; all else follows from (seed, step).
+
+    Attributes:
+        wait_seconds: time spent waiting for data so far.
+        engine_used, engine_reason: how steps are executed, and if not as was asked for, why.
     """
 
     def __init__(
@@ -100,7 +104,8 @@ class Trainer:
         self.health = Health()
         self._sums: dict[str, Tensor] = {}
         self._summed = 0
-        self._wait_seconds = 0.0
+        self.wait_seconds = 0.0
+        self.engine_used, self.engine_reason = "eager", None
 
     def train(self, *, log_every: int, stop: Callable[[], bool] = lambda: False) -> Steps:
         """Train to the end, yielding a history entry at each multiple of `log_every` and at the last step.
@@ -120,7 +125,7 @@ class Trainer:
             yield from self._train(log_every, stop)
 
     def _train(self, log_every: int, stop: Callable[[], bool]) -> Steps:
-        started = time.perf_counter()
+        started, waited = time.perf_counter(), self.wait_seconds
         while self.steps_done < self.settings.steps and not self.ranks.highest(stop()):
             self.step()
             if self.steps_done % log_every == 0 or self.steps_done == self.settings.steps:
@@ -128,8 +133,7 @@ class Trainer:
                 now = time.perf_counter()
                 self.train_seconds += now - started
                 entry["seconds"] = self.train_seconds
-                entry["data_wait"] = self._wait_seconds / (now - started)
-                self._wait_seconds = 0.0
+                entry["data_wait"] = (self.wait_seconds - waited) / (now - started)
                 self.history.append(entry)
                 try:
                     yield entry
@@ -137,7 +141,7 @@ class Trainer:
                     if self.steps_done < self.settings.steps:
                         self.ranks.highest(True)
                     raise
-                started = time.perf_counter()
+                started, waited = time.perf_counter(), self.wait_seconds
         self.train_seconds += time.perf_counter() - started
 
     def _align(self) -> None:
@@ -154,7 +158,7 @@ class Trainer:
             to_tensor(pictures, self.device)
             for pictures in batch_at(self.steps_done, self.data, self.settings, self.seed, self._places)
         )
-        self._wait_seconds += time.perf_counter() - fetched
+        self.wait_seconds += time.perf_counter() - fetched
         self._set_lr(self.settings.lr_at(self.steps_done))
         losses: dict[str, Tensor] = {}
         with one_batch(self._networks, self.ranks, self._dropout_streams()):

@@ -22,6 +22,7 @@ from bench.commands.listing import listing
 from bench.commands.power import power
 from bench.commands.report import report
 from bench.commands.scorer import scorer
+from bench.commands.speed import speed
 from bench.commands.stages import generate, score
 from bench.errors import BenchError, UsageError
 from bench.interrupt import Terminated, terminate
@@ -79,6 +80,7 @@ for command in (
     baseline,
     compare,
     power,
+    speed,
     clean,
 ):
     cli.add_command(command)

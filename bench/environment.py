@@ -27,6 +27,16 @@ def environment(device_name: str) -> dict[str, Any]:
     }
 
 
+def cpu_name() -> str:
+    """What the processor calls itself."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else "cpu"
+
+
 @cache
 def _commit() -> dict[str, Any]:
     """The checkout's commit and whether tracked files differ from it."""

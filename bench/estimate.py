@@ -1,15 +1,14 @@
-"""What a grid will cost, before it runs: parameters by construction, time by a short measured probe."""
+"""What a grid will cost, before it runs: parameters by construction, time by `bench speed` or a probe."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from baselines.engine import resolve_device
 from baselines.layers import parameter_count
@@ -17,6 +16,9 @@ from baselines.trainer import Trainer, build_discriminator, build_generator
 from bench.data.datasets import Dataset
 from bench.policy import Keep
 from bench.specs import RunSpec
+from bench.speed.kept import kept
+from bench.speed.measure import Question
+from bench.speed.worker import random_pairs
 
 _WARM_UP_STEPS, _TIMED_STEPS = 2, 3
 _STATES = 3  # the last two, and the one being written
@@ -30,12 +32,6 @@ class Parameters(NamedTuple):
     discriminator: int
 
 
-@dataclass(frozen=True)
-class _RandomPairs:
-    source: NDArray[np.uint8]
-    target: NDArray[np.uint8]
-
-
 def parameters(spec: RunSpec, dataset: Dataset) -> Parameters:
     """Parameters of a run's networks; no weights are allocated."""
     channels = dataset.source_channels, dataset.target_channels
@@ -47,16 +43,25 @@ def parameters(spec: RunSpec, dataset: Dataset) -> Parameters:
     )
 
 
-def seconds_per_step(spec: RunSpec, dataset: Dataset, device: str) -> float:
-    """Median of a few training steps on random pictures."""
+class StepTime(NamedTuple):
+    """Seconds that a training step takes, and the day `bench speed` measured it; None: just now."""
+
+    seconds: float
+    measured_on: str | None
+
+
+def step_time(spec: RunSpec, dataset: Dataset, device: str) -> StepTime:
+    """What `bench speed` has measured on this device before, else the median of a few steps taken now."""
+    channels = dataset.source_channels, dataset.target_channels
+    known = kept(Question(spec.variant, spec.training, channels, device, torch.get_num_threads()))
+    return StepTime(*known) if known else StepTime(_probed(spec, channels, device), None)
+
+
+def _probed(spec: RunSpec, channels: tuple[int, int], device: str) -> float:
     settings = replace(spec.training, steps=_WARM_UP_STEPS + _TIMED_STEPS)
-    rng, side = np.random.default_rng(0), settings.load_size_px
-    pictures = [
-        rng.integers(0, 256, (2, side, side, channels), dtype=np.uint8)
-        for channels in (dataset.source_channels, dataset.target_channels)
-    ]
     where = resolve_device(device)
-    trainer = Trainer(spec.variant, settings, _RandomPairs(*pictures), 0, where)
+    data = random_pairs(settings.load_size_px, channels)
+    trainer = Trainer(spec.variant, settings, data, 0, where)
     seconds = []
     for _ in range(settings.steps):
         started = time.perf_counter()
@@ -67,16 +72,24 @@ def seconds_per_step(spec: RunSpec, dataset: Dataset, device: str) -> float:
     return float(np.median(seconds[_WARM_UP_STEPS:]))
 
 
-def grid_seconds_per_step(specs: list[RunSpec], dataset: Dataset, device: str) -> dict[str, float]:
-    """Run hash -> seconds a step; runs that differ in seed or steps alone are measured once."""
-    measured: dict[str, float] = {}
+def grid_step_times(specs: list[RunSpec], dataset: Dataset, device: str) -> dict[str, StepTime]:
+    """Run hash -> time of a step; runs that differ in seed or steps alone are measured once."""
+    measured: dict[str, StepTime] = {}
     result = {}
     for spec in specs:
         alike = replace(spec, seed=0, training=replace(spec.training, steps=1)).hash
         if alike not in measured:
-            measured[alike] = seconds_per_step(spec, dataset, device)
+            measured[alike] = step_time(spec, dataset, device)
         result[spec.hash] = measured[alike]
     return result
+
+
+def where_from(times: Iterable[StepTime]) -> str:
+    """Where estimates come from, in words."""
+    days = [time.measured_on for time in times]
+    said = ["measured on a few steps"] if None in days else []
+    said += [f"from `bench speed`, {day}" for day in sorted({day for day in days if day})]
+    return "; ".join(said)
 
 
 class Room(NamedTuple):

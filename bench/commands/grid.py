@@ -30,7 +30,7 @@ from bench.errors import RunFailedError, UsageError
 from bench.ranks import place
 
 if TYPE_CHECKING:
-    from bench.estimate import Room
+    from bench.estimate import Room, StepTime
     from bench.grid import GridRequest, Plan
     from bench.launch import Ended, Event, Observer, Until
     from bench.progress import Reporter
@@ -315,12 +315,13 @@ def _show_plans(plans: list[Plan], device: str, room: Room) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from bench.estimate import grid_seconds_per_step, parameters
+    from bench.estimate import grid_step_times, parameters, where_from
     from bench.launch import same_runs
     from bench.progress import duration
 
     console = Console(highlight=False)
     total = 0.0
+    sources: list[StepTime] = []
     for plan in plans:
         data = plan.data
         table = Table(
@@ -332,10 +333,11 @@ def _show_plans(plans: list[Plan], device: str, room: Room) -> None:
         for head in _PLAN_HEADS:
             left = head == "variant"
             table.add_column(head, justify="left" if left else "right", no_wrap=not left, overflow="fold")
-        seconds = grid_seconds_per_step(plan.runs, plan.dataset, device)
+        times = grid_step_times(plan.runs, plan.dataset, device)
+        sources += times.values()
         for spec in plan.runs:
             settings, count = spec.training, parameters(spec, plan.dataset)
-            cost = seconds[spec.hash] * settings.steps
+            cost = times[spec.hash].seconds * settings.steps
             total += cost
             table.add_row(
                 spec.label,
@@ -354,5 +356,5 @@ def _show_plans(plans: list[Plan], device: str, room: Room) -> None:
     console.print("G, D: parameters of generator and discriminator")
     console.print(f"disk: {room}")
     console.print(
-        f"training on {device}: about {duration(total)} (measured on a few steps); nothing was written"
+        f"training on {device}: about {duration(total)} ({where_from(sources)}); nothing was written"
     )

@@ -1,0 +1,36 @@
+"""What a training step must do at least: floating-point operations and bytes, by counting."""
+
+from __future__ import annotations
+
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from baselines.layers import parameter_count
+from baselines.trainer import Trainer
+
+_FLOAT = 4  # bytes: weights, gradients and moments are float32 in every precision
+_ADAM = 7  # weight, gradient and two moments are read; weight and moments are written
+_PASSES = 3  # weights are read forward and backward, gradients are written
+
+
+def step_flops(trainer: Trainer) -> int:
+    """Operations of one step, which is taken: a multiplication and an addition are two.
+
+    Convolutions and matrix products as they are called, forward and backward; all else is small.
+    """
+    with FlopCounterMode(display=False) as counter:
+        trainer.step()
+    return int(counter.get_total_flops())
+
+
+def step_bytes(generator: nn.Module, discriminator: nn.Module | None) -> int:
+    """Bytes that one step moves between memory and chip, by the parameters alone.
+
+    Adam's reads and writes; each network's weights once forward and once backward, and its gradients
+    written once, in its own update; D's weights forward and backward once more in the update of G.
+    Activations are left out: at batch size 1 they are small beside these, and stay in the cache in part.
+    """
+    total = (_ADAM + _PASSES) * parameter_count(generator)
+    if discriminator is not None:
+        total += (_ADAM + _PASSES + 2) * sum(weight.numel() for weight in discriminator.parameters())
+    return _FLOAT * total

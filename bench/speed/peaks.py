@@ -1,0 +1,76 @@
+"""What a device can do at most, as measured: a large matrix product and a large copy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from baselines.engine import set_precision
+
+_SECONDS = 0.5  # of repetitions, the best of which counts
+_LEAST_TRIES = 3
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """The best that was seen of a device, in one precision.
+
+    Attributes:
+        flops_per_second: of a square matrix product.
+        bytes_per_second: of a copy, read and written bytes both counted.
+    """
+
+    flops_per_second: float
+    bytes_per_second: float
+
+    def floor_ms(self, flops: int, moved: int) -> float:
+        """Milliseconds that a step of so many operations and bytes takes at least, if both overlap."""
+        return 1e3 * max(flops / self.flops_per_second, moved / self.bytes_per_second)
+
+    def serial_floor_ms(self, flops: int, moved: int) -> float:
+        """The same, if nothing overlaps."""
+        return 1e3 * (flops / self.flops_per_second + moved / self.bytes_per_second)
+
+
+def measure_peaks(device: torch.device, precision: str) -> Peaks:
+    """Measure `device` with the arithmetic that convolutions have in `precision`.
+
+    The copy is larger than any cache. On a GPU it takes 2 GiB.
+    """
+    set_precision(precision, device)
+    on_gpu = device.type == "cuda"
+    side, count = (8192, 1 << 28) if on_gpu else (1536, 1 << 25)
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    kept = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
+    try:
+        one, other = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+        out = torch.empty_like(one)
+        product = _best_seconds(lambda: torch.mm(one, other, out=out), device)
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = kept
+    source, target = (torch.zeros(count, device=device) for _ in range(2))
+    copied = _best_seconds(lambda: target.copy_(source), device)
+    return Peaks(2 * side**3 / product, 2 * source.nbytes / copied)
+
+
+def _best_seconds(work: Callable[[], object], device: torch.device) -> float:
+    """The shortest of repeated executions; the first is not counted."""
+    work()
+    wait_for(device)
+    best, began, tries = float("inf"), time.perf_counter(), 0
+    while tries < _LEAST_TRIES or time.perf_counter() - began < _SECONDS:
+        started = time.perf_counter()
+        work()
+        wait_for(device)
+        best, tries = min(best, time.perf_counter() - started), tries + 1
+    return best
+
+
+def wait_for(device: torch.device) -> None:
+    """Until a GPU has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
