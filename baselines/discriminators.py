@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from baselines.convolutions import Conv
 from baselines.geometry import STRIDED_LAYERS, fitting
 from baselines.layers import init_weights, norm_layer
 
@@ -41,11 +42,7 @@ class Discriminator(nn.Module):
             self.layers.extend(
                 _conv(widths[level - 1], widths[level], 1 if pixel else 4, stride, norm, bias=bias)
             )
-        last = (
-            nn.Conv2d(widths[-1], 1, 1, bias=norm != "batch")
-            if pixel
-            else nn.Conv2d(widths[-1], 1, 4, padding=1)
-        )
+        last = Conv(widths[-1], 1, 1, bias=norm != "batch") if pixel else Conv(widths[-1], 1, 4, padding=1)
         self.layers.append(last)
         init_weights(self)
 
@@ -73,7 +70,7 @@ def check_fits(receptive_field: int, size_px: int) -> None:
 
 def _conv(inputs: int, outputs: int, kernel: int, stride: int, norm: str, *, bias: bool) -> list[nn.Module]:
     padding = 0 if kernel == 1 else 1
-    layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=padding, bias=bias)]
+    layers: list[nn.Module] = [Conv(inputs, outputs, kernel, stride=stride, padding=padding, bias=bias)]
     if norm != "none":
         layers.append(norm_layer(norm, outputs))
     layers.append(nn.LeakyReLU(0.2))

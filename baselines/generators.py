@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from baselines.convolutions import Conv, ConvTranspose
 from baselines.geometry import depth, dropout_layers
 from baselines.layers import Dropout, init_weights, norm_layer
 
@@ -73,7 +74,7 @@ class Generator(nn.Module):
 
 def _down(inputs: int, outputs: int, level: int, levels: int, norm: str) -> nn.Sequential:
     layers: list[nn.Module] = [] if level == 0 else [nn.LeakyReLU(0.2)]
-    layers.append(nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=norm != "batch"))
+    layers.append(Conv(inputs, outputs, 4, stride=2, padding=1, bias=norm != "batch"))
     if 0 < level < levels - 1:
         layers.append(norm_layer(norm, outputs))
     return nn.Sequential(*layers)
@@ -82,7 +83,7 @@ def _down(inputs: int, outputs: int, level: int, levels: int, norm: str) -> nn.S
 def _up(inputs: int, outputs: int, dropout: float, norm: str) -> nn.Sequential:
     layers: list[nn.Module] = [
         nn.ReLU(),
-        nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=norm != "batch"),
+        ConvTranspose(inputs, outputs, 4, stride=2, padding=1, bias=norm != "batch"),
         norm_layer(norm, outputs),
     ]
     if dropout > 0:
@@ -91,4 +92,4 @@ def _up(inputs: int, outputs: int, dropout: float, norm: str) -> nn.Sequential:
 
 
 def _last(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1), nn.Tanh())
+    return nn.Sequential(nn.ReLU(), ConvTranspose(inputs, outputs, 4, stride=2, padding=1), nn.Tanh())
