@@ -28,7 +28,7 @@ from bench.report.gallery import (
     labels_folder,
     segmentation_folder,
 )
-from bench.report.picks import picked_names
+from bench.report.picks import pick_metrics, picked_names
 from bench.report.sections import load_entries, sections
 from bench.specs import DataSpec
 from bench.workbench import Workbench
@@ -89,8 +89,10 @@ def _illustrate(out: Path, section: Section, scene: Scene) -> None:
         return
     places = {name: place for place, name in enumerate(scene.test.names)}
     files = gallery_of(shown[0].record)
-    picked = [name for name in picked_names(section) if name in places]
-    names = list(dict.fromkeys([*(name for name in files.names if name in places), *picked]))
+    usual = [name for name in dict.fromkeys([*files.names, *picked_names(section)]) if name in places]
+    # Whatever metric a reader wants to pick by: `bench report --picks` has no test pictures at hand.
+    every = [name for name in picked_names(section, pick_metrics(section)) if name in places]
+    names = list(dict.fromkeys([*usual, *every]))
     at = [places[name] for name in names]
     if scene.has_sources:
         write_gallery(out / files.sources, names, (scene.test.source[i] for i in at))
@@ -100,7 +102,7 @@ def _illustrate(out: Path, section: Section, scene: Scene) -> None:
     if scene.palette and scene.test.labels is not None:
         _write_labels(out, labels_folder(files), scene, names, at)
     for entry in (*shown, *reals[-1:]):
-        _write_seen(out, entry, scene, names, at)
+        _write_seen(out, entry, scene, usual, at[: len(usual)])
 
 
 def _write_outputs(out: Path, entry: Entry, scene: Scene, names: list[str], at: list[int]) -> None:

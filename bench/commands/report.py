@@ -32,14 +32,34 @@ from bench.errors import UsageError
     help="Also draw metrics against fields that vary between the runs, such as lambda_l1,steps.",
 )
 @click.option("--metrics", metavar="KEYS", help="With --ablate: metrics to draw; the usual ones by default.")
+@click.option(
+    "--picks",
+    metavar="KEYS",
+    help="Metrics by which the page shows best, median and worst pictures, such as ssim,lpips.",
+)
+@click.option(
+    "--claims",
+    "claims_files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Claims of your own, judged beside the paper's (repeatable); the form is in docs/claims.md.",
+)
 def report(
-    outputs: tuple[Path, ...], destination: Path | None, formats: str, ablate: str | None, metrics: str | None
+    outputs: tuple[Path, ...],
+    destination: Path | None,
+    formats: str,
+    ablate: str | None,
+    metrics: str | None,
+    picks: str | None,
+    claims_files: tuple[Path, ...],
 ) -> None:
     """Write index.html, report.md and results.csv from the records of one output or several.
 
     \b
     bench report OUT1 OUT2 --to DIR
     bench report OUT --ablate lambda_l1 --metrics fcn_class_iou,ssim
+    bench report OUT --picks ssim,lpips --claims mine.toml
     bench report OUT --format latex,parquet
     """
     from bench.output import check_writable
@@ -48,7 +68,7 @@ def report(
 
     if metrics and not ablate:
         raise UsageError("expected --ablate FIELD with --metrics, found none: it chooses what is drawn there")
-    wanted = Wanted(names(formats), names(ablate), names(metrics))
+    wanted = Wanted(names(formats), names(ablate), names(metrics), names(picks), claims_files)
     if not wanted.formats:
         raise UsageError("expected --format with one format or more, found none")
     destination = destination or outputs[0] / "report"

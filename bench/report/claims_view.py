@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from bench.claims.ledger import load_ledger
+from bench.claims.ledger import Claim
 from bench.claims.verdicts import Verdict, judge
 from bench.report.frame import Section
 
@@ -32,21 +32,31 @@ class ClaimsView:
     Attributes:
         rows: claims of which at least one comparison could be made.
         left: ids of those of which none could.
+        own: whether there are claims of the user's own.
     """
 
     rows: tuple[ClaimRow, ...]
     left: tuple[str, ...]
+    own: bool = False
+
+    @property
+    def title(self) -> str:
+        return "The paper's claims, and others" if self.own else "The paper's claims"
 
 
-def claims_view(sections: Sequence[Section], with_pictures: Collection[str]) -> ClaimsView:
-    """Judge the project's claims.
+def claims_view(
+    ledger: Sequence[Claim], sections: Sequence[Section], with_pictures: Collection[str], own: bool = False
+) -> ClaimsView:
+    """Judge the claims.
 
     Args:
+        ledger: the claims.
         sections: of the report.
         with_pictures: ids of those that show a gallery.
+        own: whether the ledger has claims of the user's own.
     """
     labels = {row.variant for section in sections for row in section.all_rows}
-    verdicts = judge(load_ledger(labels=labels), sections)
+    verdicts = judge(ledger, sections)
     told = [one for one in verdicts if any(finding.evidence is not None for finding in one.findings)]
     rows = tuple(
         ClaimRow(
@@ -57,4 +67,5 @@ def claims_view(sections: Sequence[Section], with_pictures: Collection[str]) -> 
         for one in told
     )
     known = {one.claim.id for one in told}
-    return ClaimsView(rows, tuple(dict.fromkeys(v.claim.id for v in verdicts if v.claim.id not in known)))
+    left = dict.fromkeys(one.claim.id for one in verdicts if one.claim.id not in known)
+    return ClaimsView(rows, tuple(left), own)

@@ -51,11 +51,15 @@ class Wanted:
         formats: some of `FORMATS`.
         ablate: fields to draw metrics against.
         metrics: keys for those figures; empty = the usual ones.
+        picks: keys that the page's best, median and worst pictures go by; empty = the usual ones.
+        claims: files with claims of the user's own.
     """
 
     formats: tuple[str, ...] = ("html", "md", "csv")
     ablate: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
+    picks: tuple[str, ...] = ()
+    claims: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         for name in self.formats:

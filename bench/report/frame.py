@@ -12,13 +12,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bench.metrics.catalogue import CATALOGUE, MetricInfo
 from bench.records import Goal, RunRecord, read_per_image
 from bench.report.images import RowImages, row_images
+
+Number = TypeVar("Number", float, NDArray[np.float64])
 
 
 @dataclass(frozen=True)
@@ -87,11 +91,11 @@ class Column:
             str(self.goal), f"closer to {self.goal:g} is better" if _is_target(self.goal) else ""
         )
 
-    def merit(self, value: float) -> float:
-        """A number that is larger for a better value."""
+    def merit(self, value: Number) -> Number:
+        """A number, or an array of them, that is larger for a better value."""
         return -self.distance(value) if _is_target(self.goal) else value if self.goal == "max" else -value
 
-    def distance(self, value: float) -> float:
+    def distance(self, value: Number) -> Number:
         """How far `value` is from the target (only where there is one)."""
         assert _is_target(self.goal)
         return abs(value - float(self.goal))

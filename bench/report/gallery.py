@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -127,8 +127,14 @@ class _Scene:
         return self.album.picture(entry.out, folder / f"{name}.png" if fits else None, "seen", label, name)
 
 
-def build(section: Section, album: Album) -> Gallery | None:
-    """The section's pictures, first seed of each variant; None where no record has any."""
+def build(section: Section, album: Album, metrics: Sequence[str] = ()) -> Gallery | None:
+    """The section's pictures, first seed of each variant; None where no record has any.
+
+    Args:
+        section: whose pictures.
+        album: takes them.
+        metrics: that pictures are picked by; empty = the usual ones.
+    """
     having = [(row.label, row.entries[0]) for row in section.rows if row.entries[0].record.gallery]
     if not having:
         return None
@@ -146,7 +152,7 @@ def build(section: Section, album: Album) -> Gallery | None:
         notes.append(f"The first {MAX_PICTURES} of {len(names)} gallery pictures are shown.")
     fixed = _side_by_side(scene, scene.names)
     judged, gone = _judged(scene)
-    picked = tuple(_picked(scene, found) for found in picks(section))
+    picked = tuple(_picked(scene, found) for found in picks(section, metrics))
     return Gallery(fixed, judged, _legend(scene.first) if judged else (), picked, tuple(notes), gone)
 
 

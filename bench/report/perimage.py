@@ -20,6 +20,7 @@ from bench.report.frame import Column, Row, Section
 
 MAX_VARIANTS = 16
 MAX_PICTURES = 2000
+FEWEST = 5  # values, below which none is called best, median or worst
 _DIGITS = 5  # significant ones, in the page: more than any metric shows
 Floats = NDArray[np.float64]
 
@@ -42,12 +43,23 @@ class PictureValues:
     values: dict[str, Floats]
     notes: tuple[str, ...] = ()
 
+    def ranked(self, column: Column, variant: int) -> tuple[int, ...]:
+        """Places of a variant's best, median (the lower of two) and worst picture; () where few have values.
+
+        Equals stand in the order of their names.
+        """
+        row = self.values[column.id][variant]
+        order = np.lexsort((np.argsort(np.argsort(np.array(self.names))), column.merit(row)))
+        known = [int(place) for place in order if not np.isnan(row[place])]
+        return (known[-1], known[(len(known) - 1) // 2], known[0]) if len(known) >= FEWEST else ()
+
     def json(self, size_px: int | None) -> Markup:
         """All of it for the page's script: JSON that no text in it can break out of."""
         columns = [
             {
-                "id": column.id, "title": column.title, "arrow": column.arrow, "goal": column.goal,
+                "key": column.info.key, "title": column.title, "arrow": column.arrow,
                 "digits": column.info.digits,
+                "ranked": [self.ranked(column, variant) for variant in range(len(self.labels))],
                 "values": [[_short(value) for value in row] for row in self.values[column.id].tolist()],
             }
             for column in self.columns

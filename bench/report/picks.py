@@ -1,22 +1,27 @@
 """Pictures chosen by their result: best, median and worst of each variant, and where variants disagree.
 
-A pure function of records and their values by picture, so that `bench.illustrate` (which writes what is
-missing) and the page (which shows it) choose the same.
+By which metrics, the reader may say (`bench report --picks`). A pure function of records and their values by
+picture, so that `bench.illustrate` (which writes what is missing) and the page (which shows it) choose the
+same.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from bench.errors import UsageError, unknown_name
+from bench.metrics.catalogue import CATALOGUE
 from bench.report.frame import Column, Section
-from bench.report.perimage import Floats, PictureValues, picture_values
+from bench.report.perimage import FEWEST, Floats, PictureValues, picture_values
 
-# By what is picked, the first that is there of each group: right content, closeness to the target.
+WORDS = ("best", "median", "worst")
+# By what is picked unless metrics are named, the first that is there of each group: right content, closeness
+# to the target.
 CRITERIA = (("fcn_pixel_acc", "label_pixel_acc"), ("lpips", "ssim", "l1"))
 DISAGREEMENTS = 3
-_FEWEST = 5  # test pictures: below, the gallery shows them all
 
 
 @dataclass(frozen=True)
@@ -60,52 +65,63 @@ class Picks:
         ]
 
 
-def picks(section: Section) -> list[Picks]:
-    """The picks of a section, one for each criterion that has values by picture."""
+def picks(section: Section, metrics: Sequence[str] = ()) -> list[Picks]:
+    """The picks of a section: by each of `metrics` that has values by picture, else by each criterion."""
     held = picture_values(section)
-    if held is None or len(held.names) < _FEWEST:
+    if held is None or len(held.names) < FEWEST:  # the gallery shows them all
         return []
-    return [_picks(held, column) for column in _criteria(held)]
+    return [_picks(held, column) for column in _criteria(held, metrics)]
 
 
-def picked_names(section: Section) -> list[str]:
+def picked_names(section: Section, metrics: Sequence[str] = ()) -> list[str]:
     """Stems of all picked pictures, each once."""
-    return list(dict.fromkeys(name for one in picks(section) for name in one.names))
+    return list(dict.fromkeys(name for one in picks(section, metrics) for name in one.names))
 
 
-def _criteria(held: PictureValues) -> list[Column]:
+def pick_metrics(section: Section) -> list[str]:
+    """Keys of all metrics that pictures can be picked by."""
+    held = picture_values(section)
+    return [] if held is None else list(dict.fromkeys(column.info.key for column in held.columns))
+
+
+def check_picks(sections: Sequence[Section], metrics: Sequence[str]) -> None:
+    """Refuse metrics that no section has by picture.
+
+    Raises:
+        UsageError: naming those that there are.
+    """
+    if not metrics:
+        return
+    there = list(dict.fromkeys(key for section in sections for key in pick_metrics(section)))
+    for key in metrics:
+        if key in there:
+            continue
+        if key not in CATALOGUE and not any(key == c.info.key for s in sections for c in s.columns):
+            raise unknown_name("metric", key, {*CATALOGUE, *there}, "bench list metrics")
+        known = ", ".join(there) or "there are none"
+        raise UsageError(f"expected --picks among the metrics with values by picture ({known}), found {key}")
+
+
+def _criteria(held: PictureValues, metrics: Sequence[str]) -> list[Column]:
     chosen = []
-    for keys in CRITERIA:
-        found = {column.info.key: column for column in reversed(held.columns)}
+    found = {column.info.key: column for column in reversed(held.columns)}
+    for keys in [(key,) for key in metrics] or CRITERIA:
         chosen += [found[key] for key in keys if key in found][:1]
-    return chosen or [held.columns[0]]
+    return chosen if chosen or metrics else [held.columns[0]]
 
 
 def _picks(held: PictureValues, column: Column) -> Picks:
     values = held.values[column.id]
     ranked = [
-        (label, found)
-        for label, row in zip(held.labels, values, strict=True)
-        if (found := _ranked(held.names, row, column))
+        (label, tuple(Pick(w, held.names[i], float(row[i])) for w, i in zip(WORDS, places, strict=True)))
+        for variant, (label, row) in enumerate(zip(held.labels, values, strict=True))
+        if (places := held.ranked(column, variant))
     ]
     return Picks(column, tuple(ranked), tuple(_disagreements(held, values, column)))
 
 
-def _ranked(names: tuple[str, ...], row: Floats, column: Column) -> tuple[Pick, ...]:
-    """Best, median (the lower of two) and worst; equals in the order of their names."""
-    known = sorted(
-        (column.merit(float(value)), name, float(value))
-        for name, value in zip(names, row, strict=True)
-        if not np.isnan(value)
-    )
-    if len(known) < _FEWEST:
-        return ()
-    places = {"best": -1, "median": (len(known) - 1) // 2, "worst": 0}
-    return tuple(Pick(words, known[place][1], known[place][2]) for words, place in places.items())
-
-
 def _disagreements(held: PictureValues, values: Floats, column: Column) -> list[Disagreement]:
-    merits = np.vectorize(column.merit, otypes=[np.float64])(values)
+    merits = column.merit(values)
     compared = np.flatnonzero((~np.isnan(merits)).sum(0) >= 2)
     gaps = {int(i): float(np.nanmax(merits[:, i]) - np.nanmin(merits[:, i])) for i in compared}
     order = sorted(gaps, key=lambda i: (-gaps[i], held.names[i]))

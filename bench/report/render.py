@@ -11,6 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from bench.claims.ledger import load_ledger
 from bench.metrics.catalogue import CATALOGUE
 from bench.report import tables
 from bench.report.ablate import Sweep, sweeps
@@ -26,6 +27,7 @@ from bench.report.gallery import Gallery, build
 from bench.report.headline import headline
 from bench.report.judge import JudgeView, judges
 from bench.report.perimage import PictureValues, picture_values
+from bench.report.picks import check_picks
 from bench.report.plots import draw
 from bench.report.readings import fitness_statements
 from bench.report.sections import load_entries, sections
@@ -97,18 +99,23 @@ def write_report(
         running: (runs done, runs in all) of a grid that goes on: the page says so and reloads itself.
 
     Raises:
-        UsageError: if an output holds no records, one cannot be read, or a field does not vary.
+        UsageError: if an output holds no records, one cannot be read, a field does not vary, a metric has no
+            values by picture, or a file of claims is not right; nothing is written then.
     """
     entries, notes = load_entries(outs)
     made = sections(entries)
     swept = sweeps(made, wanted.ablate, wanted.metrics)
+    check_picks(made, wanted.picks)
+    ledger = load_ledger(wanted.claims, {row.variant for section in made for row in section.all_rows})
     colours = variant_colours(row.label for section in made for row in section.rows)
     album = Album()
-    views = [_view(section, colours, album, swept[section.id], wanted.pictures) for section in made]
+    views = [_view(section, colours, album, swept[section.id], wanted) for section in made]
     notes += [album.note] if album.note else []
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".partial-report-", dir=destination.parent) as name:
         context = _context(views, colours, notes) | {"running": running, "formats": wanted.formats}
+        galleries = {view.section.id for view in views if view.gallery}
+        context["claims"] = claims_view(ledger, made, galleries, own=bool(wanted.claims))
         write_formats(Path(name), wanted.formats, views, entries, context)
         return move_files(Path(name), destination, wanted.formats)
 
@@ -118,7 +125,7 @@ def _view(
     colours: Mapping[str, str],
     album: Album,
     swept: Sequence[Sweep],
-    pictures: frozenset[str],
+    wanted: Wanted,
 ) -> SectionView:
     table = tables.comparison(section)
     by_reason: dict[str, list[str]] = {}
@@ -135,8 +142,8 @@ def _view(
         failures=tables.failures(section),
         published=tables.published(section),
         measured_protocol=measured_protocol(section),
-        plots=draw(section, colours, swept, pictures),
-        gallery=build(section, album),
+        plots=draw(section, colours, swept, wanted.pictures),
+        gallery=build(section, album, wanted.picks),
         picture_values=picture_values(section),
         specs=[spec_view(row) for row in section.rows],
     )
@@ -150,7 +157,6 @@ def _context(views: list[SectionView], colours: Mapping[str, str], notes: list[s
     names = list(dict.fromkeys(view.section.dataset for view in views))
     return {
         "views": views,
-        "claims": claims_view([v.section for v in views], {v.section.id for v in views if v.gallery}),
         "colours": colours,
         "notes": notes,
         "title": f"pix2pix variants on {', '.join(names)}",

@@ -1,5 +1,11 @@
 "use strict";
 const report = {}; // what the parts of this page's script know of each other
+function element(tag, fields = {}, ...inside) {
+  const made = Object.assign(document.createElement(tag), fields);
+  made.append(...inside);
+  return made;
+}
+
 // Sorting: a click on a head sorts the variants (not the reference rows); missing values stay last.
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];

@@ -3,11 +3,6 @@ for (const place of document.querySelectorAll(".values")) {
   const id = place.id.replace(/-table$/, "");
   const data = JSON.parse(document.getElementById(id + "-data").textContent);
   place.data = data;
-  const element = (tag, fields = {}, ...inside) => {
-    const made = Object.assign(document.createElement(tag), fields);
-    made.append(...inside);
-    return made;
-  };
   const options = (label, prefix, texts) =>
     element("optgroup", { label }, ...texts.map((text, index) => new Option(text, prefix + index)));
   const metrics = data.columns.map((column) => `${column.title} ${column.arrow}`);

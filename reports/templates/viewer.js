@@ -229,5 +229,8 @@
     event.preventDefault();
   });
   report.open = open;
-  report.has = (section, name) => Boolean(album.get(section)?.has(name));
+  report.has = (section, name, key) => {
+    const held = album.get(section)?.get(name);
+    return Boolean(held && (key === undefined || held.has(key)));
+  };
 })();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from looking import Open, Seen
 
 from bench.pictures import read_png
+from bench.report.formats import Wanted
+from bench.report.render import write_report
 
 SIDE = 64
 
@@ -133,7 +136,7 @@ def test_the_table_by_picture_filters_sorts_and_subtracts(report: Path, output: 
     with opened(report) as seen:
         place = seen.page.locator(".values").first
         place.scroll_into_view_if_needed()
-        chosen = place.locator("select").first
+        chosen = place.locator("#s1-values-view")
         chosen.select_option(
             label=next(o for o in chosen.locator("option").all_text_contents() if "SSIM" in o)
         )
@@ -155,4 +158,35 @@ def test_the_table_by_picture_filters_sorts_and_subtracts(report: Path, output: 
         gaps = (tables["l1"] - tables["cgan"]).loc[wanted].sort_values()
         assert [name for name, _ in shown] == list(gaps.index)
         assert [float(text) for _, text in shown] == pytest.approx(list(gaps), abs=6e-4)
+        assert seen.problems == []
+
+
+def test_best_median_and_worst_by_a_metric_of_the_reader_s(
+    output: Path, opened: Open, tmp_path: Path
+) -> None:
+    """A picture that the page holds opens; of one that it does not hold, it says which it is, and the way."""
+    table = pd.read_parquet(next((output / "records").glob("toycity-cgan-s0-*.parquet")))
+    order = table.sort_values("l1")["name"].to_list()  # the lower the better
+    best, worst = order[0], order[-1]
+    out = tmp_path / "out"
+    shutil.copytree(output, out)
+    (folder,) = (out / "predictions").glob("toycity-cgan-s0-*")
+    for place in (folder, out / "gallery/x/source", out / "gallery/x/target"):
+        shutil.copyfile(place / "0000.png", place / f"{worst}.png")
+    page = write_report([out], tmp_path / "page", Wanted(("html",), picks=("l1",))).html
+    with opened(page) as seen:
+        seen.page.locator("#s1-values-pick-variant").select_option(label="cgan")
+        seen.page.locator("#s1-values-pick-metric").select_option(label="L1 ↓")
+        seen.page.get_by_role("button", name="Best").click()
+        said = seen.page.locator("#s1-values-picked").text_content()
+        assert said.startswith(f"cgan, best by L1: picture {best}, ")
+        assert "does not hold it: bench report OUT --picks l1" in said
+        assert not seen.page.locator("#viewer").is_visible()
+        seen.page.get_by_role("button", name="Worst").click()
+        assert seen.page.locator("#viewer-title").text_content() == f"Picture {worst}"
+        assert seen.page.locator("#viewer-first").input_value() == "output\ncgan"
+        assert seen.page.locator("#viewer-second").input_value() == "target\n"
+        seen.page.keyboard.press("Escape")
+        said = seen.page.locator("#s1-values-picked").text_content()
+        assert said == f"cgan, worst by L1: picture {worst}, {table['l1'].max():.2f}."
         assert seen.problems == []

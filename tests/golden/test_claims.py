@@ -283,3 +283,23 @@ def test_the_report_shows_the_ledger_with_links_to_pictures(tmp_path: Path) -> N
     text = (tmp_path / "report" / "report.md").read_text()
     assert "- **supported**: " in text or "- **undecided**: " in text
     assert "## The paper's claims" in text
+
+
+def test_the_report_judges_claims_of_one_s_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    write(out, "l1", [0.5, 0.501])
+    write(out, "cgan", [0.55, 0.551])
+    mine = ledger(tmp_path, "below")
+    assert invoke(["report", str(out), "--claims", str(mine), "--format", "html,md"]) == 0
+    (sentence,) = (claim.sentence for claim in load_ledger([mine]) if claim.id == "mine")
+    html = (out / "report/index.html").read_text()
+    section = html[html.index('id="claims"') : html.index('id="glossary"')]
+    row = section[section.index(sentence) :]
+    assert "<b>contradicted</b>" in row[: row.index("</tr>")]
+    assert "claims, and others</h2>" in section
+    assert f"- **contradicted**: {sentence}" in (out / "report/report.md").read_text()
+    mine.write_text("claims = 3\n")
+    capsys.readouterr()
+    assert invoke(["report", str(out), "--claims", str(mine), "--to", str(tmp_path / "other")]) == 2
+    assert "[[claims]]" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()

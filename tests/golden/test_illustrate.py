@@ -17,7 +17,7 @@ from bench.illustrate import Scene, illustrate
 from bench.pictures import read_png, write_png
 from bench.records import RunRecord, write_record
 from bench.report.gallery import judge_fits, labels_folder, segmentation_folder
-from bench.report.picks import picked_names
+from bench.report.picks import pick_metrics, picked_names
 from bench.report.sections import load_entries, sections
 from bench.specs import DataSpec
 
@@ -64,15 +64,16 @@ def test_all_that_was_picked_is_written(tmp_path: Path, run: RunRecord) -> None:
     illustrate(tmp_path, [scene(judge)])
     assert run.gallery is not None
     (section,) = sections(load_entries([tmp_path])[0])
-    names = {*run.gallery.names, *picked_names(section)}
-    assert len(names) > len(run.gallery.names)
-    for folder in (
-        run.gallery.sources,
-        run.gallery.targets,
-        labels_folder(run.gallery),
-        segmentation_folder(run),
-    ):
-        assert {path.stem for path in (tmp_path / folder).glob("*.png")} == names
+    names = {*run.gallery.names, *picked_names(section, pick_metrics(section))}  # whatever is picked by later
+    usual = {*run.gallery.names, *picked_names(section)}
+    assert len(names) > len(usual) > len(run.gallery.names)
+    for folder, wanted in {
+        run.gallery.sources: names,
+        run.gallery.targets: names,
+        labels_folder(run.gallery): names,
+        segmentation_folder(run): usual,
+    }.items():
+        assert {path.stem for path in (tmp_path / folder).glob("*.png")} == wanted
     picked = picked_names(section)[0]
     place = int(picked)
     test = split()

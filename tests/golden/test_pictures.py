@@ -15,12 +15,14 @@ import pandas as pd
 import pytest
 import synthetic
 
+from bench.errors import UsageError
 from bench.pictures import read_png, write_palette_png, write_png
 from bench.records import GalleryFiles, RunRecord, read_records, write_record
 from bench.report.album import Album, data_uri
+from bench.report.formats import Wanted
 from bench.report.gallery import JUDGE, build, judge_stamp, labels_folder, segmentation_folder
 from bench.report.perimage import picture_values, script_json
-from bench.report.picks import picked_names, picks
+from bench.report.picks import pick_metrics, picked_names, picks
 from bench.report.render import write_report
 from bench.report.sections import load_entries, sections
 
@@ -77,6 +79,39 @@ def test_undefined_values_are_not_picked(tmp_path: Path) -> None:
     assert found.disagreements == ()
 
 
+def test_the_reader_names_the_metrics_to_pick_by(tmp_path: Path) -> None:
+    write_values(
+        tmp_path,
+        "l1",
+        ssim=[0.1, 0.2, 0.3, 0.4, 0.5],
+        hf_ratio=[0.2, 2.5, 0.9, 1.5, 0.5],
+        psnr=[1, 1, 1, 1, 1],
+    )
+    section = section_of(tmp_path)
+    assert [one.column.info.key for one in picks(section)] == ["ssim"]
+    by_ratio, by_psnr = picks(section, ("hf_ratio", "psnr"))
+    assert [pick.name for pick in by_ratio.ranked[0][1]] == ["p2", "p3", "p1"]  # closest to 1 is best
+    assert [pick.name for pick in by_psnr.ranked[0][1]] == ["p4", "p2", "p0"]  # equals by name
+    assert set(pick_metrics(section)) == {"ssim", "psnr", "hf_ratio"}
+    page = write_report([tmp_path], tmp_path / "report", Wanted(picks=("hf_ratio",))).html.read_text()
+    assert "By HF ratio →1" in page
+    assert "By SSIM" not in page
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("ssmi", "unknown metric 'ssmi': did you mean 'ssim'"),
+        ("fid", r"expected --picks among the metrics with values by picture \(ssim, psnr, l1\), found fid"),
+    ],
+)
+def test_what_cannot_be_picked_by_is_refused(tmp_path: Path, key: str, said: str) -> None:
+    synthetic.write_run(tmp_path, "l1", 0)
+    with pytest.raises(UsageError, match=said):
+        write_report([tmp_path], tmp_path / "report", Wanted(picks=("ssim", key)))
+    assert not (tmp_path / "report").exists()
+
+
 def test_few_pictures_are_not_picked_from(tmp_path: Path) -> None:
     write_values(tmp_path, "l1", ssim=[0.1, 0.2, 0.3, 0.4])
     assert picks(section_of(tmp_path)) == []
@@ -91,6 +126,8 @@ def test_values_by_picture_are_those_of_the_first_seed(tmp_path: Path) -> None:
     first = pd.read_parquet(tmp_path / "records" / "toycity-cgan-s0-800.parquet")
     assert held.values["ssim"][1] == pytest.approx(first["ssim"].to_numpy())
     told = json.loads(held.json(64))
+    assert told["columns"][0]["ranked"][1][0] == int(first["ssim"].argmax())
+    assert told["columns"][2]["ranked"][1][2] == int(first["l1"].argmax())  # L1: the lower the better
     assert told["columns"][0]["values"][1][0] == pytest.approx(first["ssim"][0], rel=1e-4)
 
 
