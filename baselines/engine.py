@@ -1,8 +1,4 @@
-"""How a step is executed: on which device and in which precision.
-
-One engine so far, "eager". A captured one (CUDA graphs) has the same two seams to fill: `autocast`
-around the forward passes and `Trainer.step` as the unit of work.
-"""
+"""On which device and in which precision a step is executed. How: `baselines.execution`."""
 
 from __future__ import annotations
 

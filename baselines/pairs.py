@@ -28,13 +28,23 @@ class PairArrays(Protocol):
     def target(self) -> NDArray[Any]: ...
 
 
+def raw_tensor(pictures: NDArray[Any]) -> Tensor:
+    """The same pictures as a tensor; uint16, with which torch can do little, as int16 of equal bits."""
+    writable = np.require(pictures, requirements=["C", "W"])  # copies the slices of read-only memory maps
+    return torch.from_numpy(writable.view(np.int16) if writable.dtype == np.uint16 else writable)
+
+
+def scaled(pictures: Tensor) -> Tensor:
+    """(N, H, W, C) as `raw_tensor` gives them -> (N, C, H, W) float32 in [-1, 1], on the same device."""
+    wide = pictures.dtype == torch.int16
+    values = pictures.to(torch.int32).bitwise_and(0xFFFF) if wide else pictures
+    floats = values.permute(0, 3, 1, 2).to(torch.float32)
+    return floats.mul_(2.0 / (65535.0 if wide else 255.0)).sub_(1.0).contiguous()
+
+
 def to_tensor(pictures: NDArray[Any], device: torch.device) -> Tensor:
     """(N, H, W, C) uint8 or uint16 -> (N, C, H, W) float32 in [-1, 1]."""
-    full = 65535.0 if pictures.dtype == np.uint16 else 255.0
-    values = pictures.astype(np.float32) if pictures.dtype == np.uint16 else pictures
-    writable = np.require(values, requirements=["C", "W"])  # copies the slices of read-only memory maps
-    tensor = torch.from_numpy(writable).to(device)
-    return tensor.permute(0, 3, 1, 2).to(torch.float32).mul_(2.0 / full).sub_(1.0).contiguous()
+    return scaled(raw_tensor(pictures).to(device))
 
 
 def to_picture(tensor: Tensor, dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -55,32 +65,55 @@ def dropout_seed(seed: int, step: int, place: int = 0) -> int:
     return _stream(seed, _DROPOUT, step, *([place] if place else [])).integers(2**63).item()
 
 
-def batch_at(
-    step: int, data: PairArrays, settings: TrainingSettings, seed: int, places: range | None = None
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Source and target pictures of step `step`, jittered and mirrored alike (appendix 6.2).
+def choices_at(
+    step: int, total: int, settings: TrainingSettings, seed: int, places: range | None = None
+) -> NDArray[np.int64]:
+    """Which of `total` pairs make the batch of step `step`, and which window of each (appendix 6.2).
 
     Epochs are permutations without replacement; a batch may reach over the end of one. `places` picks a
     part of the batch, whose pictures are as they would be in the whole.
 
-    Shapes: two arrays (batch_size, size_px, size_px, C), or as long as `places`.
+    Shapes: (batch_size, 4), or as long as `places`: index, top, left, and 1 where it is mirrored, else 0.
     """
-    total, load = data.source.shape[0], data.source.shape[1]
-    rng = _stream(seed, _JITTER, step)
-    sources: list[NDArray[Any]] = []
-    targets: list[NDArray[Any]] = []
+    rng, room = _stream(seed, _JITTER, step), settings.load_size_px - settings.size_px + 1
+    choices = []
     for slot in range(settings.batch_size):
         epoch, place = divmod(step * settings.batch_size + slot, total)
         index = int(_order(seed, epoch, total)[place])
-        top, left = (rng.integers(0, load - settings.size_px + 1, size=2)).tolist()
+        top, left = rng.integers(0, room, size=2).tolist()
         flip = settings.mirror and bool(rng.integers(2))
-        if places is not None and slot not in places:  # its numbers are drawn, so that the others' stay
-            continue
+        if places is None or slot in places:  # the numbers of others are drawn, so that these stay
+            choices.append((index, top, left, int(flip)))
+    return np.array(choices, np.int64)
+
+
+def batch_at(
+    step: int, data: PairArrays, settings: TrainingSettings, seed: int, places: range | None = None
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Source and target pictures of step `step`, jittered and mirrored alike, as `choices_at` has it.
+
+    Shapes: two arrays (batch_size, size_px, size_px, C), or as long as `places`.
+    """
+    sources: list[NDArray[Any]] = []
+    targets: list[NDArray[Any]] = []
+    for index, top, left, flip in choices_at(step, len(data.source), settings, seed, places).tolist():
         window = np.s_[index, top : top + settings.size_px, left : left + settings.size_px]
         for stored, out in ((data.source, sources), (data.target, targets)):
             crop = stored[window]
             out.append(crop[:, ::-1] if flip else crop)
     return np.stack(sources), np.stack(targets)
+
+
+def windows(stored: Tensor, choices: Tensor, size_px: int) -> Tensor:
+    """What `batch_at` does, where the pictures are: no number of `choices` is looked at on the host.
+
+    Shapes: stored (N, L, L, C), choices (B, 4) int64 -> (B, size_px, size_px, C).
+    """
+    index, top, left, flip = choices.unbind(1)
+    line = torch.arange(size_px, device=stored.device)
+    rows = top[:, None] + line
+    columns = left[:, None] + torch.where(flip[:, None] > 0, size_px - 1 - line, line)
+    return stored[index[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
 _last_order: dict[tuple[int, int, int], NDArray[np.int64]] = {}

@@ -10,7 +10,7 @@ from baselines.geometry import depth
 
 LrSchedule = Literal["constant", "linear"]
 Precision = Literal["default", "fp32", "tf32", "bf16"]
-EngineName = Literal["eager"]
+EngineName = Literal["eager", "captured"]
 TestNorm = Literal["batch", "running"]
 MAX_BASE_FILTERS = 512
 
@@ -30,7 +30,7 @@ class TrainingSettings:
         jitter: load at round(size_px * 286 / 256) and crop at random.
         mirror: mirror half of the pairs.
         precision: "default" is the framework's own (on CUDA: TF32 convolutions).
-        engine: how a step is executed.
+        engine: how a step is executed: "eager", or "captured" as a CUDA graph where that can be.
 
     Raises:
         ValueError: for values out of range.

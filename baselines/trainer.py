@@ -9,19 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from baselines.checked import DamagedFileError, load_checked, save_checked
 from baselines.discriminators import Discriminator, check_fits
-from baselines.engine import autocast, set_precision
+from baselines.engine import set_precision
+from baselines.execution import execution
+from baselines.feed import feed_for
 from baselines.generators import Generator
 from baselines.health import DivergedError, Health, all_finite, spreads
-from baselines.layers import one_batch
-from baselines.losses import adversarial_loss, discriminator_loss, l1_loss
-from baselines.pairs import PairArrays, batch_at, dropout_seed, to_tensor, weight_seed
+from baselines.pairs import PairArrays, dropout_seed, weight_seed
 from baselines.parallel import ALONE, Ranks
 from baselines.settings import TrainingSettings
 from baselines.state import adam_tensors, load_adam, part
+from baselines.update import Updates
 from baselines.variants import Variant
 
 Steps = Iteration[dict[str, float], None, None]
@@ -68,10 +69,6 @@ class Trainer:
         ranks: the processes that train together; each takes its part of every batch.
 
     The state is weights, Adam's moments and the step counter; all else follows from (seed, step).
-
-    Attributes:
-        wait_seconds: time spent waiting for data so far.
-        engine_used, engine_reason: how steps are executed, and if not as was asked for, why.
     """
 
     def __init__(
@@ -94,18 +91,36 @@ class Trainer:
             self.generator = build_generator(variant, settings, *channels).to(device).train()
             discriminator = build_discriminator(variant, settings, *channels)
         self.discriminator = None if discriminator is None else discriminator.to(device).train()
-        self._networks = [net for net in (self.generator, self.discriminator) if net is not None]
-        self.generator_adam = self._adam(self.generator)
-        self.discriminator_adam = None if self.discriminator is None else self._adam(self.discriminator)
-        self._streams = [torch.Generator(device) for _ in self._places]  # of dropout, one a sample
+        self._updates = Updates(variant, settings, self.generator, self.discriminator, ranks)
+        self.generator_adam = self._updates.generator_adam
+        self.discriminator_adam = self._updates.discriminator_adam
+        self._feed = feed_for(data, settings, seed, self._places, device)
+        alone = settings.batch_size == 1
+        self._streams = [] if alone else [torch.Generator(device) for _ in self._places]  # one a sample
+        self._execution = execution(
+            settings.engine, device, ranks.world, self._streams, self._updates.capturable
+        )
         self.steps_done = 0
         self.train_seconds = 0.0
         self.history: list[dict[str, float]] = []
         self.health = Health()
         self._sums: dict[str, Tensor] = {}
         self._summed = 0
-        self.wait_seconds = 0.0
-        self.engine_used, self.engine_reason = "eager", None
+
+    @property
+    def wait_seconds(self) -> float:
+        """Time spent waiting for data so far."""
+        return self._feed.waited
+
+    @property
+    def engine_used(self) -> str:
+        """What executes the steps."""
+        return self._execution.used
+
+    @property
+    def engine_reason(self) -> str | None:
+        """Why that is not what was asked for; None where it is."""
+        return self._execution.reason
 
     def train(self, *, log_every: int, stop: Callable[[], bool] = lambda: False) -> Steps:
         """Train to the end, yielding a history entry at each multiple of `log_every` and at the last step.
@@ -153,91 +168,44 @@ class Trainer:
 
     def step(self) -> None:
         """One update of D and one of G on the batch of this step."""
-        fetched = time.perf_counter()
-        source, target = (
-            to_tensor(pictures, self.device)
-            for pictures in batch_at(self.steps_done, self.data, self.settings, self.seed, self._places)
-        )
-        self.wait_seconds += time.perf_counter() - fetched
-        self._set_lr(self.settings.lr_at(self.steps_done))
-        losses: dict[str, Tensor] = {}
-        with one_batch(self._networks, self.ranks, self._dropout_streams()):
-            with autocast(self.settings.precision, self.device):
-                prediction = self.generator(source)
-            if self.discriminator is not None:
-                losses["loss_d"] = self._update_discriminator(source, target, prediction.detach())
-            losses |= self._update_generator(source, target, prediction)
-        self._accumulate(losses | spreads(prediction, target))
+        self._feed.fetch(self.steps_done)
+        self._updates.set_lr(self.settings.lr_at(self.steps_done))
+        self._seed_dropout()
+        self._execution.run(self._work)
+        self._summed += 1
         self.steps_done += 1
 
-    def _dropout_streams(self) -> list[torch.Generator] | None:
+    def _work(self) -> None:
+        """What the device does in a step: the same operations on the same tensors, whatever the step."""
+        source, target = self._feed.pictures()
+        prediction, losses = self._updates.step(source, target, self._streams or None)
+        self._accumulate(losses | spreads(prediction, target))
+
+    def _seed_dropout(self) -> None:
         """This step's random numbers for dropout: a stream a sample, or torch's own for a batch of one.
 
         Generators that stay and are seeded anew, as a CUDA graph needs them.
         """
-        if self.settings.batch_size == 1:
+        if not self._streams:
             torch.manual_seed(dropout_seed(self.seed, self.steps_done))
-            return None
-        for place, stream in zip(self._places, self._streams, strict=True):
+        for place, stream in zip(self._places, self._streams, strict=False):
             stream.manual_seed(dropout_seed(self.seed, self.steps_done, place))
-        return self._streams
-
-    def _update_discriminator(self, source: Tensor, target: Tensor, prediction: Tensor) -> Tensor:
-        assert self.discriminator is not None
-        assert self.discriminator_adam is not None
-        self.discriminator.requires_grad_(True)
-        self.discriminator_adam.zero_grad(set_to_none=True)
-        condition = source if self.variant.adversarial == "cgan" else None
-        with autocast(self.settings.precision, self.device):
-            real, generated = self.discriminator(condition, target), self.discriminator(condition, prediction)
-            loss = discriminator_loss(real, generated)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.ranks.average_gradients(self.discriminator.parameters())
-        self.discriminator_adam.step()
-        return loss
-
-    def _update_generator(self, source: Tensor, target: Tensor, prediction: Tensor) -> dict[str, Tensor]:
-        self.generator_adam.zero_grad(set_to_none=True)
-        losses = {"loss_l1": l1_loss(prediction.float(), target)}
-        total = (
-            self.variant.lambda_l1 * losses["loss_l1"]
-            if self.variant.lambda_l1
-            else torch.zeros_like(losses["loss_l1"])
-        )
-        if self.discriminator is not None:
-            self.discriminator.requires_grad_(False)  # D is not updated here: spare its weight gradients
-            condition = source if self.variant.adversarial == "cgan" else None
-            with autocast(self.settings.precision, self.device):
-                losses["loss_g_gan"] = adversarial_loss(self.discriminator(condition, prediction), real=True)
-            total = total + self.variant.lambda_gan * losses["loss_g_gan"]
-        total.backward()  # type: ignore[no-untyped-call]
-        self.ranks.average_gradients(self.generator.parameters())
-        self.generator_adam.step()
-        return losses
-
-    def _adam(self, module: nn.Module) -> torch.optim.Adam:
-        settings = self.settings
-        return torch.optim.Adam(
-            module.parameters(), settings.lr, (settings.beta1, settings.beta2), fused=True
-        )
-
-    def _set_lr(self, lr: float) -> None:
-        for adam in (self.generator_adam, self.discriminator_adam):
-            if adam is not None:
-                adam.param_groups[0]["lr"] = lr
 
     def _accumulate(self, losses: dict[str, Tensor]) -> None:
         means = self.ranks.mean(torch.stack([loss.detach().float() for loss in losses.values()]))
+        if not self._sums:
+            self._sums = {name: torch.zeros_like(means[0]) for name in losses}
         for name, value in zip(losses, means, strict=True):
-            self._sums[name] = self._sums[name] + value if name in self._sums else value
-        self._summed += 1
+            self._sums[name].add_(value)
 
     def _log_entry(self) -> dict[str, float]:
         means = {name: (total / self._summed).item() for name, total in self._sums.items()}
         done, steps = self.steps_done, self._summed
-        self._sums, self._summed = {}, 0
+        self._summed = 0
+        for total in self._sums.values():
+            total.zero_()
         try:
-            self.health.check(done, steps, means, self._networks)
+            self.health.check(done, steps, means, self._updates.networks)
         except DivergedError as error:
             error.history = self.history
             raise
@@ -251,7 +219,7 @@ class Trainer:
     @property
     def is_finite(self) -> bool:
         """Whether all weights are finite: what may be saved."""
-        return all_finite(self._networks)
+        return all_finite(self._updates.networks)
 
     def save(self, path: Path, identity: str) -> None:
         """Write weights, moments, counters and history to `path` (`baselines.checked`).
@@ -299,6 +267,7 @@ class Trainer:
             raise ValueError(f"training state {path} does not fit this run: {said}") from error
 
     def _load(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
+        self._execution.forget()
         self.generator.load_state_dict(part(tensors, "generator."))
         load_adam("generator", self.generator_adam, tensors)
         if self.discriminator is not None and self.discriminator_adam is not None:

@@ -31,7 +31,7 @@ class GridRequest:
         train_limit, test_limit: use only so many pairs, evenly spaced.
         seeds: one run each.
         epochs, steps: the budget; one of them.
-        size_px, batch_size, base_filters, precision: training settings.
+        size_px, batch_size, base_filters, precision, engine: training settings.
         sets: `FIELD=VALUE,...` sweeps.
         variant_file: TOML with more variants.
         test: how the generators are applied.
@@ -52,6 +52,7 @@ class GridRequest:
     batch_size: int | None = None
     base_filters: int | None = None
     precision: str | None = None
+    engine: str | None = None
     sets: tuple[str, ...] = ()
     variant_file: Path | None = None
     test: TestSettings = field(default_factory=TestSettings)
@@ -127,6 +128,7 @@ def _training(
         "batch_size": request.batch_size or suite_batch or card.get("batch_size", 1),
         "base_filters": request.base_filters or card.get("base_filters", 64),
         "precision": request.precision,
+        "engine": request.engine,
     }
     epochs = request.epochs if request.epochs is not None else float(card.get("epochs", 200))
     return {k: v for k, v in asked.items() if v is not None}, None if request.steps else epochs

@@ -164,6 +164,7 @@ def _unscored(spec: RunSpec, files: RunFiles, names: Sequence[str]) -> RunRecord
             "predictions": _digest(files, names),
             **({"also": list(spec.also)} if spec.also else {}),
             **({"training_warnings": history["warnings"]} if history["warnings"] else {}),
+            **({"engine": history["engine"]} if history["engine"] else {}),
         },
         environment=history["environment"],
         timings={
@@ -226,7 +227,7 @@ def read_history(files: RunFiles) -> dict[str, Any]:
         raise UsageError(
             f"expected the training history in {files.history}: {error}; delete {files.folder} and run again"
         ) from None
-    return {"environment": {}, "warnings": [], **content}
+    return {"environment": {}, "warnings": [], "engine": None, **content}
 
 
 def now() -> str:

@@ -88,6 +88,8 @@ class TrainingStage:
             if trainer.steps_done < steps:
                 raise Terminated  # as another rank was told to
             self._sample(trainer, steps, trackers)
+        if trainer.engine_reason:
+            self.say(f"{self.spec.label} seed {self.spec.seed}: trained eagerly: {trainer.engine_reason}")
         self._finish(trainer)
 
     def _restored(self) -> Trainer:
@@ -137,6 +139,7 @@ class TrainingStage:
             "history": trainer.history,
             "train_seconds": trainer.train_seconds,
             "warnings": trainer.health.warnings,
+            "engine": {"used": trainer.engine_used, "reason": trainer.engine_reason},
             "environment": self.environment,
         }
         write_text(self.files.history, json.dumps(content, allow_nan=False))

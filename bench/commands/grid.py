@@ -9,6 +9,7 @@ import click
 
 from bench.commands.launching import (
     device_of_driver,
+    device_of_runs,
     grid_out_option,
     launcher_of,
     launcher_options,
@@ -18,9 +19,11 @@ from bench.commands.options import (
     Command,
     apply,
     choose_device,
+    choose_engine,
     command_line,
     data_options,
     device_options,
+    engine_option,
     names,
     policy_of,
     policy_options,
@@ -61,6 +64,7 @@ def grid_options(command: Command) -> Command:
         click.option(
             "--precision", type=click.Choice(["default", "fp32", "tf32", "bf16"]), help="Arithmetic."
         ),
+        engine_option,
         click.option(
             "--set", "sets", multiple=True, metavar="FIELD=V,...", help="Sweep a field (`bench list fields`)."
         ),
@@ -139,8 +143,10 @@ def _execute(options: dict[str, Any], until: Until, obj: dict[str, Any]) -> int:
 
 
 def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: Team | None) -> None:
-    request = _request({**options, "data_roots": local_data(options["data_roots"])})
     device = choose_device(device_of_driver(options), options["threads"])
+    engine = choose_engine(options["engine"], device_of_runs(options, device))
+    roots = local_data(options["data_roots"])
+    request = _request({**options, "data_roots": roots, "engine": engine})
     from bench.grid import resolve
     from bench.output import check_room
     from bench.workbench import ScoringChoice, check_judge
@@ -261,6 +267,7 @@ def _request(options: dict[str, Any]) -> GridRequest:
                 "batch_size",
                 "base_filters",
                 "precision",
+                "engine",
                 "sets",
                 "variant_file",
             )
@@ -276,6 +283,8 @@ def _check_precision(plans: list[Plan], device: str) -> None:
             set_precision(precision, resolve_device(device))
     except ValueError as error:
         raise UsageError(str(error)) from None
+    for engine in {spec.training.engine for plan in plans for spec in plan.runs}:
+        choose_engine(engine, device)  # one that was given by --set
 
 
 def _check_output(out: Path, plans: list[Plan]) -> None:

@@ -97,6 +97,17 @@ def device_of_driver(options: dict[str, Any]) -> str:
     return "auto" if options["launcher"] != "local" else str(options["device"])
 
 
+def device_of_runs(options: dict[str, Any], device: str) -> str:
+    """The kind of device that runs will find, as far as it is known: `device`, or what another machine has.
+
+    A run that was to be captured and finds no GPU trains eagerly, and says so.
+    """
+    if options["launcher"] == "local":
+        return device
+    gpus = any(value.partition("=")[0].strip().startswith("gpu") for value in options["slurm_options"])
+    return "cuda" if options["device"].startswith("cuda") or options["ray_gpus"] or gpus else "cpu"
+
+
 def launcher_of(options: dict[str, Any], device: str, runs: int, team: Team | None = None) -> Launcher | None:
     """The launcher asked for; None: this process. Sets this process's threads to those of a worker.
 

@@ -13,6 +13,7 @@ from bench.metrics.catalogue import FID_PROTOCOLS
 from bench.policy import TRACKERS
 
 if TYPE_CHECKING:
+    from baselines.settings import EngineName
     from bench.policy import Policy
 
 Command = Callable[..., Any]
@@ -132,6 +133,29 @@ def policy_of(options: dict[str, Any]) -> Policy:
     log = tuple(dict.fromkeys(options["log"]))
     check_trackers(log)
     return Policy(options["keep"], options["checkpoint_every"], options["retry"], log)
+
+
+def engine_option(command: Command) -> Command:
+    """How training steps are executed."""
+    return click.option(
+        "--engine",
+        type=click.Choice(["auto", "captured", "eager"]),
+        default="auto",
+        show_default=True,
+        help="Steps as one CUDA graph, or operation by operation; auto: captured on a GPU.",
+    )(command)
+
+
+def choose_engine(name: str, device: str) -> EngineName:
+    """ "captured" or "eager", for a device as `choose_device` gives it.
+
+    Raises:
+        UsageError: if a captured step was asked for without a GPU.
+    """
+    on_gpu = device.startswith("cuda")
+    if name == "captured" and not on_gpu:
+        raise UsageError("expected a CUDA device for --engine captured, found none: use --engine auto")
+    return "captured" if on_gpu and name != "eager" else "eager"
 
 
 def choose_device(name: str, threads: int | None) -> str:

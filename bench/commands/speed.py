@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.commands.options import choose_device, device_options, names
+from bench.commands.options import choose_device, choose_engine, device_options, engine_option, names
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ FORMAT = 1
     show_default=True,
     help="Arithmetic.",
 )
+@engine_option
 @click.option(
     "--jobs",
     type=click.IntRange(1, 1024),
@@ -97,7 +98,8 @@ def _questions(options: dict[str, Any]) -> list[Question]:
     threads = options["threads"] or max(1, min(cores(), torch.get_num_threads()) // options["jobs"])
     fields = ("steps", "size_px", "batch_size", "base_filters", "precision")
     try:
-        settings = TrainingSettings(**{name: options[name] for name in fields})
+        engine = choose_engine(options["engine"], device)
+        settings = TrainingSettings(**{name: options[name] for name in fields}, engine=engine)
         set_precision(settings.precision, resolve_device(device))
     except ValueError as error:
         raise UsageError(str(error)) from None
@@ -127,8 +129,8 @@ def _table(results: list[dict[str, Any]], device: str) -> Table:
     first = results[0]
     title = (
         f"{first['size_px']} px, batch size {first['batch_size']}, {first['base_filters']} filters, "
-        f"{first['precision']} precision, {first['steps']} steps on {device}, threads {first['threads']}"
-        + (f", {first['jobs']} processes" if first["jobs"] > 1 else "")
+        f"{first['precision']} precision, {first['engine']}, {first['steps']} steps on {device}, "
+        f"threads {first['threads']}" + (f", {first['jobs']} processes" if first["jobs"] > 1 else "")
     )
     table = Table(title=title, box=None, title_justify="left", padding=(0, 1, 0, 0))
     for head in _HEADS:
@@ -159,6 +161,9 @@ def _notes(results: list[dict[str, Any]]) -> list[str]:
         "counted; MB of weights, gradients and Adam",
         "wait: share of the time spent waiting for data; memory: the most that was taken",
     ]
+    for result in results:
+        if result["engine_reason"]:
+            lines.append(f"{result['variant']}: {result['engine_used']}: {result['engine_reason']}")
     if first["jobs"] > 1:
         lines.append("ms a step is that of each process; images/s and share are those of all together")
     return lines

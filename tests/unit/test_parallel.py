@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.multiprocessing.spawn import spawn
 
-from baselines import trainer as trainer_module
+from baselines import feed as feed_module
 from baselines.layers import BatchNorm, Dropout, one_batch
 from baselines.pairs import batch_at, dropout_seed, to_tensor
 from baselines.parallel import ALONE, Ranks, RanksApartError
@@ -48,7 +48,7 @@ def trainer(name: str, ranks: Ranks = ALONE, **changes: Any) -> Trainer:
 
 
 def in_double(run: Trainer) -> Trainer:
-    for network in run._networks:
+    for network in run._updates.networks:
         network.double()
     return run
 
@@ -96,11 +96,11 @@ def work(rank: int, folder: str) -> None:
     found |= {f"{kind} norm": sync_norm(ranks, kind) for kind in ("float32", "float64", "bfloat16")}
     found["resumed"] = resumed(ranks, path)
     found["doubled"] = {}
-    trainer_module.to_tensor = lambda *given: to_tensor(*given).double()  # type: ignore[assignment]
+    feed_module.to_tensor = lambda *given: to_tensor(*given).double()  # type: ignore[assignment]
     for name in VARIANTS:
         finished = finish(in_double(trainer(name, ranks)))
         found["doubled"] |= {f"{name} {key}": value for key, value in finished.items()}
-    trainer_module.to_tensor = to_tensor  # type: ignore[assignment]
+    feed_module.to_tensor = to_tensor  # type: ignore[assignment]
     told = {"stopped at": stopped(ranks), "left at": left(ranks), "apart": apart(ranks)}
     torch.save(found, path / f"{rank}.pt")
     (path / f"{rank}.json").write_text(json.dumps(told))
@@ -145,7 +145,7 @@ def apart(ranks: Ranks) -> str:
     """The second rank fails within a step, and leaves."""
     run = trainer("l1", ranks)
     if not ranks.first:
-        run.data = None  # type: ignore[assignment]
+        run._feed = None  # type: ignore[assignment]
     try:
         list(run.train(log_every=1))
     except RanksApartError as error:
@@ -197,7 +197,7 @@ def test_in_double_precision_they_are_the_same_to_rounding(
 
     But for the biases under instance normalisation: nothing pulls at them, and Adam makes steps of rounding.
     """
-    monkeypatch.setattr(trainer_module, "to_tensor", lambda *given: to_tensor(*given).double())
+    monkeypatch.setattr(feed_module, "to_tensor", lambda *given: to_tensor(*given).double())
     alone = finish(in_double(trainer(name)))
     there = {
         key.removeprefix(f"{name} "): value

@@ -1,0 +1,193 @@
+"""How the pictures of a step come to the device that trains.
+
+On a CPU they are cut out of the arrays. On a GPU all pairs lie in its memory as they are stored, and a step
+needs but to be told which windows of which pairs; pairs that are too many stream through pinned memory.
+`fetch` is the host's part and never waits for the device, but to stay a few steps ahead; `pictures` is the
+device's part, which a CUDA graph can hold.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from baselines.pairs import PairArrays, batch_at, choices_at, raw_tensor, scaled, to_tensor, windows
+from baselines.settings import TrainingSettings
+
+RESIDENT_SHARE = 0.25  # of the free memory of a GPU, which several trainings may share
+_STEPS_AHEAD = 4
+_PAIRS_AT_ONCE = 64  # while they are copied to the GPU
+
+
+class Feed(Protocol):
+    """Pictures for one training.
+
+    Attributes:
+        waited: seconds so far in which the device had nothing to do but wait for pictures.
+    """
+
+    waited: float
+
+    def fetch(self, step: int) -> None:
+        """Make the batch of step `step` the one that `pictures` gives."""
+        ...
+
+    def pictures(self) -> tuple[Tensor, Tensor]:
+        """Source and target (N, C, size_px, size_px) float32 in [-1, 1]."""
+        ...
+
+
+def feed_for(
+    data: PairArrays, settings: TrainingSettings, seed: int, places: range, device: torch.device
+) -> Feed:
+    """The feed for `device`: pairs stay on a GPU where they take a small part of its free memory."""
+    if device.type != "cuda":
+        return HostFeed(data, settings, seed, places, device)
+    free, _ = torch.cuda.mem_get_info(device)
+    resident = data.source.nbytes + data.target.nbytes <= RESIDENT_SHARE * free
+    return (ResidentFeed if resident else StreamedFeed)(data, settings, seed, places, device)
+
+
+class HostFeed:
+    """Pictures are cut out and converted when they are asked for."""
+
+    def __init__(
+        self, data: PairArrays, settings: TrainingSettings, seed: int, places: range, device: torch.device
+    ) -> None:
+        self._asked = data, settings, seed, places
+        self._device = device
+        self.waited = 0.0
+
+    def fetch(self, step: int) -> None:
+        began = time.perf_counter()
+        source, target = batch_at(step, *self._asked)
+        self._pictures = to_tensor(source, self._device), to_tensor(target, self._device)
+        self.waited += time.perf_counter() - began
+
+    def pictures(self) -> tuple[Tensor, Tensor]:
+        return self._pictures
+
+
+class _StagedFeed:
+    """What the host prepares for a step, a few steps ahead of the device."""
+
+    def __init__(
+        self, data: PairArrays, settings: TrainingSettings, seed: int, places: range, device: torch.device
+    ) -> None:
+        self._data, self._settings, self._seed, self._places = data, settings, seed, places
+        self._staging = _Staging([tensor.to(device) for tensor in self._prepare(0)])
+        self.waited = 0.0
+
+    def _prepare(self, step: int) -> Sequence[Tensor]:
+        raise NotImplementedError
+
+    def fetch(self, step: int) -> None:
+        self._staging.wait_for_room()
+        began = time.perf_counter()
+        prepared = self._prepare(step)
+        if self._staging.device_is_idle():
+            self.waited += time.perf_counter() - began
+        self._staging.put(prepared)
+
+
+class ResidentFeed(_StagedFeed):
+    """All pairs are in the device's memory."""
+
+    def __init__(
+        self, data: PairArrays, settings: TrainingSettings, seed: int, places: range, device: torch.device
+    ) -> None:
+        super().__init__(data, settings, seed, places, device)
+        self._stored = [_copied(pictures, device) for pictures in (data.source, data.target)]
+
+    def _prepare(self, step: int) -> Sequence[Tensor]:
+        total = len(self._data.source)
+        return [torch.from_numpy(choices_at(step, total, self._settings, self._seed, self._places))]
+
+    def pictures(self) -> tuple[Tensor, Tensor]:
+        (choices,) = self._staging.held
+        source, target = (scaled(windows(stored, choices, self._settings.size_px)) for stored in self._stored)
+        return source, target
+
+
+class StreamedFeed(_StagedFeed):
+    """Each batch is cut out on the host and sent, while the device is busy with the one before."""
+
+    def _prepare(self, step: int) -> Sequence[Tensor]:
+        batch = batch_at(step, self._data, self._settings, self._seed, self._places)
+        return [raw_tensor(pictures) for pictures in batch]
+
+    def pictures(self) -> tuple[Tensor, Tensor]:
+        source, target = map(scaled, self._staging.held)
+        return source, target
+
+
+def _copied(pictures: NDArray[Any], device: torch.device) -> Tensor:
+    """On `device`, a part at a time: nothing is held twice in main memory."""
+    first = raw_tensor(pictures[:1])
+    out = torch.empty((len(pictures), *first.shape[1:]), dtype=first.dtype, device=device)
+    for start in range(0, len(pictures), _PAIRS_AT_ONCE):
+        out[start : start + _PAIRS_AT_ONCE] = raw_tensor(pictures[start : start + _PAIRS_AT_ONCE])
+    return out
+
+
+class _Staging:
+    """Tensors that stay in place on the device (`held`), and a ring of slots through which they get values.
+
+    A slot is memory of the host, pinned where the device is a GPU, and of the device. Values go to the slot
+    on a stream of its own, beside the computation, and to `held` when the steps before are done.
+    """
+
+    def __init__(self, held: Sequence[Tensor]) -> None:
+        self.held = list(held)
+        self._device = held[0].device
+        self._on_gpu = self._device.type == "cuda"
+        self._stream = (
+            torch.cuda.Stream(self._device) if self._on_gpu else None  # type: ignore[no-untyped-call]
+        )
+        self._slots = [_Slot(held, self._on_gpu) for _ in range(_STEPS_AHEAD)]
+        self._turn = 0
+
+    def wait_for_room(self) -> None:
+        """Until the next slot is free: then the device is less than `_STEPS_AHEAD` steps behind."""
+        self._turn = (self._turn + 1) % _STEPS_AHEAD
+        slot = self._slots[self._turn]
+        if slot.read is not None:
+            slot.read.synchronize()
+
+    def device_is_idle(self) -> bool:
+        """Whether all that was asked of the device is done: it waits for what comes next."""
+        return not self._on_gpu or torch.cuda.current_stream(self._device).query()
+
+    def put(self, values: Sequence[Tensor]) -> None:
+        """Have `held` be `values` for what is asked of the device from now on."""
+        slot = self._slots[self._turn]
+        for host, value in zip(slot.host, values, strict=True):
+            host.copy_(value)
+        if self._stream is None or slot.sent is None or slot.read is None:
+            for held, host in zip(self.held, slot.host, strict=True):
+                held.copy_(host)
+            return
+        with torch.cuda.stream(self._stream):
+            for there, host in zip(slot.device, slot.host, strict=True):
+                there.copy_(host, non_blocking=True)
+            slot.sent.record(self._stream)
+        computing = torch.cuda.current_stream(self._device)
+        computing.wait_event(slot.sent)
+        for held, there in zip(self.held, slot.device, strict=True):
+            held.copy_(there)
+        slot.read.record(computing)
+
+
+class _Slot:
+    """One place in the ring; events only where there is a GPU."""
+
+    def __init__(self, like: Sequence[Tensor], on_gpu: bool) -> None:
+        self.host = [torch.empty(one.shape, dtype=one.dtype, pin_memory=on_gpu) for one in like]
+        self.device = [torch.empty_like(one) for one in like] if on_gpu else []
+        self.sent = torch.cuda.Event() if on_gpu else None  # type: ignore[no-untyped-call]
+        self.read = torch.cuda.Event() if on_gpu else None  # type: ignore[no-untyped-call]
