@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from PIL import Image
 
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # pytest imports this file before any test imports torch
     os.environ.setdefault(_name, "1")
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, which some of them send themselves.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 WritePairs = Callable[..., list[Path]]
 
@@ -56,11 +60,17 @@ def _why_no_gpu() -> str | None:
 def _session_cache(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[None]:
-    """No test reads or writes the user's cache; those on real data keep the one they are given."""
+    """No test reads or writes the user's cache; those on real data keep the one they are given.
+
+    The workers of pytest-xdist share one: what one has decoded or trained the others find there.
+    """
     kept = request.config.getoption("--run-real") and "PIX2PIX_BENCH_CACHE" in os.environ
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "bench-cache"
+    folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         if not kept:
-            patch.setenv("PIX2PIX_BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+            patch.setenv("PIX2PIX_BENCH_CACHE", str(folder))
         yield
 
 

@@ -18,7 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_MODULES = ("bench.cli", "bench.launch", "bench.report.render", "bench.report.terminal", "pandas", "torch")
+# All that a run imports on its way, so that what a process spends its time on is the run.
+_MODULES = (
+    *("bench.cli", "bench.launch", "bench.scoring", "bench.report.render", "bench.report.terminal"),
+    *("torch", "torch._dynamo", "seaborn"),
+)
 
 
 @dataclass

@@ -11,7 +11,18 @@ from bench.cli import invoke
 from bench.records import read_records
 
 SEEDS = range(3)
-SMALL = ["--size", "32", "--base-filters", "16", "--steps", "500"]
+SMALL = [
+    "--size",
+    "32",
+    "--base-filters",
+    "16",
+    "--steps",
+    "150",
+    "--train-limit",
+    "200",
+    "--test-limit",
+    "50",
+]
 
 
 def hf_ratios(out: Path, budget: list[str]) -> dict[str, list[float]]:

@@ -24,8 +24,9 @@ def gate_run() -> list[str]:
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One of the gate's two seeds: the baseline knows the spread of eight."""
     folder = tmp_path_factory.mktemp("gate") / "out"
-    assert invoke([*gate_run(), "--out", str(folder)]) == 0
+    assert invoke([*gate_run(), "--seeds", "0", "--out", str(folder)]) == 0
     return folder
 
 

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
+import bench_process
 import pandas as pd
 import pytest
 
 from bench.cli import invoke
 from bench.records import RunRecord, read_records
+from bench.resources import cache_dir
 
 SMALL = [
     "--steps", "20", "--dataset", "toycity", "--size", "32", "--base-filters", "8", "--device", "cpu",
     "--threads", "1", "--train-limit", "40", "--test-limit", "6",
 ]  # fmt: skip
 GRID = ["run", "--variants", "l1,gan,l1+cgan", *SMALL, "--metrics", "ssim,hf_ratio", "--scorer", "none"]
-TRAIN = ["train", "--variants", "l1,l1+cgan", *SMALL, "--jobs", "2"]
+TRAIN = ["train", "--variants", "l1,l1+cgan", *SMALL]
+JOBS = ["--jobs", "2"]
 
 # Loaded by the driver and its workers; acts in the workers alone, once for each file that it leaves.
 FAULT = """
@@ -88,7 +89,7 @@ def test_workers_give_the_results_of_one_process_and_death_costs_one_run(
 ) -> None:  # type: ignore[no-untyped-def]
     out = tmp_path / "out"
     faults = [*fault("l1", 2, "worker"), *fault("gan", 1, "worker")]  # beyond the one retry; within it
-    assert invoke([*faults, *GRID, "--jobs", "2", "--out", str(out)]) == 4
+    assert invoke([*faults, *GRID, *JOBS, "--out", str(out)]) == 4
     said = capfd.readouterr().err
     assert said.count("it is tried again after the others") == 2
     assert "1 of 6 rows failed" in said
@@ -97,7 +98,7 @@ def test_workers_give_the_results_of_one_process_and_death_costs_one_run(
     assert failed.error == "worker died of signal 9 (out of memory?), 2 times"
     assert_same_run(out, alone, "gan")
     assert_same_run(out, alone, "l1+cgan")
-    assert invoke([*GRID, "--jobs", "2", "--out", str(out)]) == 0
+    assert invoke([*GRID, "--out", str(out)]) == 0
     assert_same_run(out, alone, "l1")
 
 
@@ -107,7 +108,7 @@ def test_a_signal_ends_all_workers_with_their_state_saved(
 ) -> None:  # type: ignore[no-untyped-def]
     out = tmp_path / "out"
     grid = [*TRAIN, "--out", str(out)]
-    assert invoke([*fault("l1+cgan", 1, name), *grid]) == exit_code
+    assert invoke([*fault("l1+cgan", 1, name), *grid, *JOBS]) == exit_code
     assert not is_alive(int((tmp_path / "marks" / "l1+cgan-0").read_text()))
     assert list(out.glob("runs/*l1+cgan*/state*"))
     assert invoke(grid) == 0
@@ -117,9 +118,8 @@ def test_a_signal_ends_all_workers_with_their_state_saved(
 
 def test_workers_leave_when_their_driver_is_killed(tmp_path: Path, fault) -> None:  # type: ignore[no-untyped-def]
     out = tmp_path / "out"
-    command = [*fault("l1+cgan", 1, "driver"), *TRAIN, "--out", str(out)]
-    done = subprocess.run([sys.executable, "-m", "bench", *command], capture_output=True, timeout=120)
-    assert done.returncode == -signal.SIGKILL
+    command = [*fault("l1+cgan", 1, "driver"), *TRAIN, *JOBS, "--out", str(out)]
+    assert bench_process.run(command, tmp_path / "said", cache_dir()) == -signal.SIGKILL
     worker = int((tmp_path / "marks" / "l1+cgan-0").read_text())
     until = time.monotonic() + 20
     while is_alive(worker) and time.monotonic() < until:

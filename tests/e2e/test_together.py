@@ -10,22 +10,26 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import bench_process
 import pandas as pd
 import pytest
+from bench_process import BenchProcess
 
 from baselines.parallel import Ranks
 from bench.cli import invoke
 from bench.errors import UsageError
 from bench.ranks import Place, place
 from bench.records import RunRecord, read_per_image, read_records
+from bench.resources import cache_dir
 from bench.team import Team
 
-VARIANTS = "l1,l1+cgan"
+LABEL = "l1+cgan"
 GRID = [
-    "run", "--variants", VARIANTS, "--dataset", "toycity", "--size", "32", "--steps", "4",
+    "run", "--variants", LABEL, "--dataset", "toycity", "--size", "32", "--steps", "4",
     "--batch-size", "4", "--base-filters", "4", "--train-limit", "20", "--test-limit", "20",
     "--device", "cpu", "--threads", "1",
     "--scorer", "none", "--metrics", "ssim,l1,hf_ratio,lab_l,pixel_acc@5,diversity",
@@ -43,30 +47,30 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def processes() -> Iterator[list[subprocess.Popen[str]]]:
-    """Started processes, none of which outlives its test."""
-    started: list[subprocess.Popen[str]] = []
-    yield started
+def by_srun(tmp_path: Path) -> Iterator[Callable[[list[str]], list[BenchProcess]]]:
+    """`by_srun(arguments)` starts two processes as srun does; none of them outlives its test."""
+    started: list[BenchProcess] = []
+
+    def start(arguments: list[str]) -> list[BenchProcess]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "SLURM_NTASKS": "2"}
+        for rank in ("0", "1"):
+            place = {**meeting, "SLURM_PROCID": rank, "SLURM_LOCALID": rank}
+            said = tmp_path / f"said-{len(started)}"
+            started.append(bench_process.start(arguments, said, cache_dir(), partial(stand_at, place)))
+        return started[-2:]
+
+    yield start
     for process in started:
-        process.kill()
+        process.send(signal.SIGKILL)
         process.wait()
 
 
-def by_srun(arguments: list[str], started: list[subprocess.Popen[str]]) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "SLURM_NTASKS": "2"}
-    for rank in ("0", "1"):
-        place = {"SLURM_PROCID": rank, "SLURM_LOCALID": rank}
-        started.append(
-            subprocess.Popen(
-                [sys.executable, "-m", "bench", *arguments],
-                env={**os.environ, **meeting, **place},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
+def stand_at(place: dict[str, str]) -> None:
+    """What srun tells a process by its environment."""
+    os.environ.update(place)
 
 
 def wait_until(there: Callable[[], bool]) -> None:
@@ -99,7 +103,7 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_torchrun_trains_the_same_run(alone: Path, together: Path) -> None:
     whole, shared = runs(alone), runs(together)
-    assert whole.keys() == shared.keys() == set(VARIANTS.split(","))
+    assert whole.keys() == shared.keys() == {LABEL}
     for label, record in shared.items():
         assert record.id == whole[label].id
         assert (record.environment["world_size"], record.environment["backend"]) == (2, "gloo")
@@ -121,7 +125,7 @@ def test_evaluation_by_two_is_that_of_one_bit_for_bit(together: Path, tmp_path: 
         path.unlink()
     assert invoke([*GRID, "--out", str(out)]) == 0
     made = sorted(path.relative_to(out) for path in (out / "predictions").rglob("*.png"))
-    assert len(made) == 40
+    assert len(made) == 20
     for path in made:
         assert (out / path).read_bytes() == (together / path).read_bytes(), path
     for label, record in runs(out).items():
@@ -146,19 +150,21 @@ def test_what_cannot_be_shared_is_refused() -> None:
         team.check(plans, "auto")  # type: ignore[arg-type]
 
 
-def test_a_killed_rank_ends_the_other(tmp_path: Path, processes: list[subprocess.Popen[str]]) -> None:
-    by_srun([*LONG, "--out", str(tmp_path / "out")], processes)
+def test_a_killed_rank_ends_the_other(
+    tmp_path: Path, by_srun: Callable[[list[str]], list[BenchProcess]]
+) -> None:
+    first, second = by_srun([*LONG, "--out", str(tmp_path / "out")])
     wait_until(lambda: any((tmp_path / "out" / "runs").glob("*/state.safetensors")))
-    processes[1].kill()
-    _, said = processes[0].communicate(timeout=SECONDS)
-    assert processes[0].returncode == 4
+    second.send(signal.SIGKILL)
+    assert first.wait() == 4
+    said = first.stderr.read_text()
     assert "bench: rank 0 of 2 lost another rank, which died or hangs; the same command goes on" in said
     assert not runs(tmp_path / "out")  # no record of a failure that is not the run's
 
 
 @pytest.mark.slow
 def test_a_run_goes_on_and_a_signal_to_any_rank_saves_it(
-    tmp_path: Path, processes: list[subprocess.Popen[str]]
+    tmp_path: Path, by_srun: Callable[[list[str]], list[BenchProcess]]
 ) -> None:
     long, folders = [*LONG, "--out", str(tmp_path / "out")], tmp_path / "out" / "runs"
 
@@ -168,14 +174,12 @@ def test_a_run_goes_on_and_a_signal_to_any_rank_saves_it(
 
     for goes_on in (False, True):
         before = saved()
-        by_srun(long, processes)
+        first, second = by_srun(long)
         wait_until(lambda before=before: saved() > before)
-        processes[1].send_signal(signal.SIGTERM)  # to the one that writes nothing
-        _, said = processes[0].communicate(timeout=SECONDS)
-        assert processes[0].returncode == 143
-        assert ("goes on at step" in said) == goes_on
-        processes[1].communicate(timeout=SECONDS)
-        del processes[:]
+        second.send(signal.SIGTERM)  # to the one that writes nothing
+        assert first.wait() == 143
+        assert ("goes on at step" in first.stderr.read_text()) == goes_on
+        second.wait()
 
 
 def test_a_place_is_read_from_torchrun_or_slurm() -> None:
