@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.files import leftovers, remove
+from bench.files import is_leftover, leftovers, remove
 from bench.lock import try_lock
 from bench.output import RunFiles
 from bench.records import RunRecord, read_record, record_path
 
 _OLD_S = 3600.0  # a report may be in the making
+_SHARED = ("records", "gallery", "report")  # folders that all runs write to
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,17 @@ def clean(out: Path, wish: Wish, dry_run: bool) -> dict[str, int]:
             _remove(_of_run(out, run, wish), dry_run, freed)
         finally:
             lock.release()
-    old = (path for path in leftovers(out) if time.time() - path.stat().st_mtime > _OLD_S)
-    _remove((("leftovers", path) for path in old), dry_run, freed)
+    _remove((("leftovers", path) for path in _old_leftovers(out)), dry_run, freed)
     return freed
+
+
+def _old_leftovers(out: Path) -> Iterator[Path]:
+    """Those that belong to no run's own folders, and that nobody writes any more."""
+    below = (path for name in _SHARED for path in sorted((out / name).rglob(".*")) if is_leftover(path))
+    for path in (*leftovers(out), *below):
+        within_another = any(map(is_leftover, path.relative_to(out).parents))
+        if not within_another and time.time() - path.stat().st_mtime > _OLD_S:
+            yield path
 
 
 def _remove(found: Iterator[tuple[str, Path]], dry_run: bool, freed: dict[str, int]) -> None:
@@ -55,7 +64,8 @@ def _of_run(out: Path, run: str, wish: Wish) -> Iterator[tuple[str, Path]]:
     files, record = RunFiles(out, run), _record(out, run)
     is_finished = record is not None and record.status == "finished"
     partial = [path for path in leftovers(out / "predictions") if path.name.endswith(run)]
-    yield from (("leftovers", path) for path in (*leftovers(files.folder), *partial))
+    own = [path for folder in (files.folder, files.samples) for path in leftovers(folder)]
+    yield from (("leftovers", path) for path in (*own, *partial))
     yield from (("damaged files", path) for path in files.folder.glob("*.damaged"))
     if is_finished:
         yield from (("checkpoints", path) for path in (files.checkpoint, files.checkpoints) if path.exists())

@@ -157,8 +157,7 @@ class Runner:
         return self._failed(reference_record(self.bench, row, size_px), error)
 
     def _failed(self, record: RunRecord, error: Exception) -> RunRecord:
-        known = isinstance(error, DivergedError | BenchError)
-        said = str(error) if known else f"{type(error).__name__}: {error}"
+        said = _reason(error)
         failed = replace(
             record,
             status="failed",
@@ -196,6 +195,22 @@ class Runner:
     def _environment(self) -> dict[str, Any]:
         name = describe_device(resolve_device(self.bench.device))
         return {**environment(name), **self.team.about, "command": self.command}
+
+
+def _reason(error: Exception) -> str:
+    """Why a run failed, for people."""
+    if isinstance(error, DivergedError | BenchError):
+        return str(error)
+    said = f"{type(error).__name__}: {error}"
+    if not _is_memory(error):
+        return said
+    return f"out of memory: a smaller --batch-size or --size, or fewer --jobs, needs less ({said})"
+
+
+def _is_memory(error: Exception) -> bool:
+    """Whether memory ran out, of the machine or of a GPU; torch's CPU allocator says so in words alone."""
+    words = ("can't allocate memory", "not enough memory")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(one in str(error) for one in words)
 
 
 def reference_rows(specs: list[RunSpec]) -> list[tuple[str, int]]:

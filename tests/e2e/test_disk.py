@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -13,7 +15,9 @@ from pathlib import Path
 import bench_process
 import pytest
 
+from baselines.trainer import Trainer
 from bench.cli import invoke
+from bench.files import is_leftover
 from bench.records import read_records
 
 GRID = [
@@ -94,7 +98,72 @@ def test_a_full_disk_is_refused_or_survived(
     assert results(out) == results(whole)
 
 
-def test_an_output_that_cannot_be_written_midway_fails_and_goes_on_later(whole: Path, tmp_path: Path) -> None:
+def read_only(out: Path) -> Callable[[], None]:
+    """The folder `out` takes no more, though its files can be read; the answer undoes it."""
+    there = str(out)
+    mounted = subprocess.run(["mount", "--bind", there, there], capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"mounting is not allowed here: {mounted.stderr.decode().strip()}")
+    subprocess.run(["mount", "-o", "remount,bind,ro", there], check=True)
+
+    def undo() -> None:
+        subprocess.run(["umount", "--lazy", there], check=True)
+
+    return undo
+
+
+def file_in_the_way(out: Path) -> Callable[[], None]:
+    """What stops even root where nothing can be mounted: OUT/runs is a file."""
+    runs, aside = out / "runs", out.parent / "aside"
+    runs.rename(aside)
+    runs.write_text("in the way")
+
+    def undo() -> None:
+        runs.unlink()
+        aside.rename(runs)
+
+    return undo
+
+
+@pytest.mark.parametrize(
+    ("stop", "reason"), [(read_only, "Read-only file system"), (file_in_the_way, "Not a directory")]
+)
+def test_an_output_that_cannot_be_written_midway_fails_and_goes_on_later(
+    stop: Callable[[Path], Callable[[], None]],
+    reason: str,
+    whole: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """It happens in the middle of the second training, after step 2 was saved."""
+    out = tmp_path / "out"
+    grid, undo, step = [*GRID, "--out", str(out)], [], Trainer.step
+
+    def stopped(self: Trainer) -> None:
+        if self.variant.name == "l1+cgan" and self.steps_done == 2 and not undo:
+            undo.append(stop(out))
+        step(self)
+
+    monkeypatch.setattr(Trainer, "step", stopped)
+    try:
+        assert invoke(grid) == 4
+        found = status(out)
+    finally:
+        undo[0]()
+    said = capfd.readouterr().err
+    assert sum(line.startswith("bench: ") for line in said.splitlines()) == 1
+    assert reason in said
+    assert "Traceback" not in said
+    assert found["l1"][0] == "finished"
+    assert "l1+cgan" not in found or reason in found["l1+cgan"][1]
+    assert not [path for path in out.rglob(".*") if is_leftover(path)]
+    assert invoke(grid) == 0
+    assert "goes on at step 2" in capfd.readouterr().err
+    assert results(out) == results(whole)
+
+
+def test_predictions_that_cannot_be_written_fail_and_are_made_later(whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     (out / "predictions").write_text("a file is in the way, which stops even root")
@@ -124,6 +193,18 @@ def test_generators_are_kept_as_asked_and_cleaned(
         len(list(out.glob("runs/*/checkpoints/*.safetensors"))) == 2 * 3
     )  # at each of four steps but the last
     (next(out.glob("runs/*")) / "state.safetensors.damaged").write_text("x")
+    half = [
+        out / "records" / ".tmp-a.json",
+        out / "gallery" / ".partial-b" / ".tmp-c",
+        out / ".partial-report",
+    ]
+    half += [next(out.glob("runs/*/samples")) / ".tmp-sample.png"]
+    young = out / "records" / ".tmp-young.json"  # somebody may be writing it
+    for path in (*half, young):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("half")
+    for path in (*half, half[1].parent):
+        os.utime(path, (time.time() - 7200,) * 2)
     assert invoke(["clean", str(out), "--dry-run"]) == 0
     assert "would be freed" in capfd.readouterr().out
     assert len(list(out.glob("runs/*/checkpoint.safetensors"))) == 2
@@ -134,6 +215,8 @@ def test_generators_are_kept_as_asked_and_cleaned(
         *out.glob("runs/*/*.damaged"),
         *out.glob("runs/*/checkpoints"),
     ]
+    assert [path for path in out.rglob(".*") if is_leftover(path)] == [young]
+    young.unlink()
     assert {path: path.read_bytes() for path in out.glob("records/*")} == before
     assert invoke([*GRID, "--out", str(out)]) == 0
     assert capfd.readouterr().err.count("finished before, skipped") == 2

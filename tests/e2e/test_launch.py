@@ -102,6 +102,48 @@ def test_workers_give_the_results_of_one_process_and_death_costs_one_run(
     assert_same_run(out, alone, "l1")
 
 
+# The worker that trains l1+cgan leaks until the system gives it no more.
+LEAK = """
+import resource, sys
+from pathlib import Path
+import torch
+from baselines.trainer import Trainer
+
+step, leaked = Trainer.step, []
+
+def leaking(self):
+    step(self)
+    if self.variant.name == "l1+cgan" and self.steps_done == 5:
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + (64 << 20), resource.RLIM_INFINITY))
+        while True:
+            leaked.append(torch.zeros(1 << 20))
+
+if getattr(sys.modules["__main__"].__spec__, "name", "") == "bench.launch.worker":
+    Trainer.step = leaking
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux: its limit of address space")
+def test_a_worker_without_memory_costs_one_run(
+    alone: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out, plugin = tmp_path / "out", tmp_path / "leak.py"
+    plugin.write_text(LEAK)
+    grid = [*GRID, "--variants", "l1+cgan,l1", "--out", str(out)]
+    assert invoke(["--plugin", str(plugin), *grid, *JOBS]) == 4
+    said = capfd.readouterr().err
+    assert "1 of 5 rows failed" in said
+    assert "Traceback" not in said
+    failed = by_label(out)["l1+cgan"]
+    assert failed.status == "failed"
+    assert str(failed.error).startswith("out of memory: ")
+    assert "you tried to allocate 4194304 bytes" in str(failed.error)
+    assert_same_run(out, alone, "l1")
+    assert invoke(grid) == 0
+    assert_same_run(out, alone, "l1+cgan")
+
+
 @pytest.mark.parametrize(("name", "exit_code"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_a_signal_ends_all_workers_with_their_state_saved(
     name: str, exit_code: int, alone: Path, tmp_path: Path, fault
