@@ -1,4 +1,4 @@
-"""Ray's launcher on a real cluster of this machine: two raylets, one of which is killed midway."""
+"""Ray's launcher on real clusters of this machine: a raylet; two, one of which is killed midway."""
 
 from __future__ import annotations
 
@@ -22,14 +22,51 @@ CHOICE = ScoringChoice(metrics=("ssim", "fcn_pixel_acc"))
 STEPS = 300
 
 
+MEMORY = 100 << 20  # bytes of a node's object store
+
+
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, Any]]:
+def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Ray's processes inherit: this checkout, and no word to anybody."""
+    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parents[2]}:{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+
+
+@pytest.fixture
+def node(surroundings: None) -> Iterator[None]:
+    """A cluster of one node with two cores."""
+    ray.init(
+        num_cpus=2,
+        object_store_memory=MEMORY,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="ERROR",
+    )
+    yield
+    ray.shutdown()
+
+
+def test_trainings_on_a_node_come_home_as_one_process_leaves_them(node: None, tmp_path: Path) -> None:
+    from bench.cli import invoke
+
+    tiny = ["--dataset", "toycity", "--size", "32", "--base-filters", "4", "--steps", "3", "--seeds", "0,1"]
+    few = ["--train-limit", "4", "--test-limit", "2", "--device", "cpu", "--threads", "1"]
+    grid = ["train", "--variants", "l1", *tiny, *few]
+    assert invoke([*grid, "--out", str(tmp_path / "alone")]) == 0
+    assert invoke([*grid, "--launcher", "ray", "--out", str(tmp_path / "ray")]) == 0
+    trained = sorted((tmp_path / "alone").glob("runs/*/checkpoint.safetensors"))
+    assert len(trained) == 2
+    for path in trained:
+        assert (tmp_path / "ray" / path.relative_to(tmp_path / "alone")).read_bytes() == path.read_bytes()
+    assert not list((tmp_path / "ray").glob("runs/*/state*"))
+
+
+@pytest.fixture
+def cluster(surroundings: None) -> Iterator[tuple[Any, Any]]:
     """A cluster of two nodes with a core each; the second is to be killed."""
     from ray.cluster_utils import Cluster
 
-    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parents[2]}:{os.environ.get('PYTHONPATH', '')}")
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    small = {"num_cpus": 1, "object_store_memory": 100 << 20}
+    small = {"num_cpus": 1, "object_store_memory": MEMORY}
     made = Cluster(initialize_head=True, head_node_args={**small, "include_dashboard": False})
     second = made.add_node(**small)
     ray.init(made.address, log_to_driver=False, logging_level="ERROR")
