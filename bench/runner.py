@@ -157,7 +157,7 @@ class Runner:
         return self._failed(reference_record(self.bench, row, size_px), error)
 
     def _failed(self, record: RunRecord, error: Exception) -> RunRecord:
-        said = _reason(error)
+        said = reason_of(error)
         failed = replace(
             record,
             status="failed",
@@ -197,7 +197,7 @@ class Runner:
         return {**environment(name), **self.team.about, "command": self.command}
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Why a run failed, for people."""
     if isinstance(error, DivergedError | BenchError):
         return str(error)

@@ -14,9 +14,11 @@ from bench.lock import Lock, owner_of, try_lock
 from bench.output import RunFiles
 from bench.progress import Advance, Teller
 from bench.resources import cache_dir
-from bench.runner import Runner
+from bench.runner import Runner, reason_of
 from bench.specs import DataSpec
 from bench.workbench import Workbench, data_spec
+
+UNWRITTEN = "; and no record could be written: "
 
 
 class Runners:
@@ -111,9 +113,9 @@ def failed(job: Job, runner: Callable[[], Runner], error: Exception) -> Ended:
         record = runner().run_failed(job.spec, error)
         return Ended(job.id, "diverged" if record.status == "diverged" else "failed", str(record.error))
     except Exception as unwritten:  # the disk, most likely; or a worker that has no data
-        said = f"{type(error).__name__}: {error}"
+        said = reason_of(error)
         if unwritten is not error and str(unwritten) != str(error):
-            said += f"; and no record could be written: {unwritten}"
+            said += f"{UNWRITTEN}{unwritten}"
         return Ended(job.id, "failed", " ".join(said.split())[:500])
 
 

@@ -9,9 +9,10 @@ from functools import partial
 from queue import Empty, Queue
 
 from bench.errors import RunFailedError
-from bench.launch.execute import Runners, execute, failed
+from bench.launch.execute import UNWRITTEN, Runners, execute, failed
 from bench.launch.jobs import Ended, Event, Job, Observer, Said
 from bench.launch.process import Died, WorkerProcess
+from bench.records import record_path
 
 _TRIES = 2  # a run whose worker died is tried once more, from its saved state
 _POLL_SECONDS = 0.5  # so that a signal is noticed soon
@@ -64,9 +65,8 @@ class _Pool:
                 if isinstance(event, Died):
                     self._bury(worker, event)
                 elif isinstance(event, Ended):
-                    self._busy.pop(worker)
                     self._idle.append(worker)
-                    self._notify(event)
+                    self._notify(self._recorded(self._busy.pop(worker), event))
                 else:
                     self._notify(event)
         finally:
@@ -86,6 +86,13 @@ class _Pool:
             self._told.put((worker, event))
 
         return WorkerProcess(number, self._plan.threads, tell)
+
+    def _recorded(self, job: Job, event: Ended) -> Ended:
+        """The end of a run; where its worker had no memory left to write the record, it is written here."""
+        if event.status != "failed" or record_path(job.launch.out, job.id).is_file():
+            return event
+        error = RunFailedError(event.note.partition(UNWRITTEN)[0])
+        return failed(job, partial(self._runners.of, job), error)
 
     def _bury(self, worker: WorkerProcess, died: Died) -> None:
         """A worker is gone: its run is tried again after the others, or has failed."""
