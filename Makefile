@@ -6,6 +6,8 @@ PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 WORKERS ?= 2
 DATA ?=
+# Options of tests/gpu/measure.py, such as GPU='--minutes 30 --data-root DIR'.
+GPU ?=
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
 # The tiny seeded run that `make gate` compares with the committed baseline.
 GATE_OUT ?= out/gate
@@ -43,8 +45,9 @@ test-real: check-data .venv/.installed-test  ## the tests on real data: make tes
 check-data:
 	@test -d "$(DATA)" || { echo "expected DATA=folder that holds cityscapes/ and facades/, found '$(DATA)'"; exit 2; }
 
-test-gpu: .venv/.installed-test  ## the tests that need a CUDA device
+test-gpu: .venv/.installed-test  ## what needs a CUDA device: tests, then measurements (docs/performance.md)
 	$(PYTEST) -m gpu --run-slow
+	OMP_NUM_THREADS=1 $(BIN)/python tests/gpu/measure.py $(GPU)
 
 gate: .venv/.installed  ## a tiny run, checked against the committed baseline
 	$(BIN)/bench run $(GATE_RUN) --out $(GATE_OUT)

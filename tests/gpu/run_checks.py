@@ -1,0 +1,118 @@
+"""What is checked and measured of whole runs on a GPU: the `bench` command, in processes of its own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import fmean, stdev
+
+from bed import Bed, Row
+
+from bench.records import RunRecord, read_records
+
+TINY = ["--size", "32", "--base-filters", "4", "--steps", "5", "--train-limit", "60", "--test-limit", "12"]
+INTERRUPTED = 143
+METRICS = ("ssim", "l1", "hf_ratio", "fd_scorer")
+
+
+def _bench(bed: Bed, *arguments: str) -> tuple[int, float]:
+    """Exit code and seconds; when time is up it is asked to save its state and leave."""
+    began = time.monotonic()
+    running = subprocess.Popen([sys.executable, "-m", "bench", *arguments], stdout=sys.stderr)
+    try:
+        code = running.wait(max(1.0, bed.deadline - began))
+    except subprocess.TimeoutExpired:
+        running.send_signal(signal.SIGTERM)
+        code = running.wait()
+    return code, time.monotonic() - began
+
+
+def _ended(what: str, code: int, target: str) -> Row:
+    """The row of a command that did not do its work: for want of time, or because it failed."""
+    if code == INTERRUPTED:
+        return Row(what, "the same command goes on", target, unfinished=True)
+    return Row(what, f"failed with exit code {code}", target, False)
+
+
+def _runs(out: Path) -> list[RunRecord]:
+    if not (out / "records").is_dir():
+        return []
+    return [record for record in read_records(out) if record.kind == "run" and record.status == "finished"]
+
+
+def evaluation(bed: Bed) -> Iterator[Row]:
+    """500 test pictures by every metric there is, once networks are loaded and the judge is trained."""
+    out, data, roots = bed.out / "evaluation", "toycity", []
+    if bed.data_root is not None:
+        data, roots = "cityscapes", ["--data-root", str(bed.data_root)]
+    run = ["run", "--variants", "l1", "--dataset", data, *roots, "--out", str(out), "--device", bed.name]
+    code, _ = _bench(bed, *run, *(TINY if bed.dry else ["--steps", "5", "--size", "256"]))
+    if code == 0:
+        code, _ = _bench(bed, "score", str(out), *roots, "--device", bed.name)
+    if code != 0:
+        yield _ended("evaluation", code, "30 s")
+        return
+    (record,) = _runs(out)
+    count, seconds = record.spec["data"]["test_n"], record.timings["score"]
+    missing = [name for name, result in record.results.items() if result.value is None]
+    found = f"{seconds:.1f} s for {count} pictures, generated in {record.timings['generate']:.1f} s"
+    without = f"; without {', '.join(missing)}" if missing else ""
+    yield Row(data, found + without, "30 s", bed.judged(seconds <= 30), dict(record.timings))
+
+
+def quality(bed: Bed) -> Iterator[Row]:
+    """Final metrics by engine and precision over three seeds, on toycity: apart by no more than noise."""
+    kinds = ["eager/default"] if bed.dry else ["eager/default", "captured/default", "captured/bf16"]
+    basis: dict[str, list[float]] = {}
+    for kind in kinds:
+        engine, _, precision = kind.partition("/")
+        out = bed.out / f"quality-{engine}-{precision}"
+        grid = [
+            "run",
+            "--variants",
+            "l1+cgan",
+            "--dataset",
+            "toycity",
+            "--seeds",
+            "0-2",
+            "--device",
+            bed.name,
+        ]
+        grid += ["--engine", engine, "--precision", precision, "--metrics", ",".join(METRICS)]
+        code, _ = _bench(bed, *grid, *(TINY if bed.dry else ["--size", "64"]), "--out", str(out))
+        if code != 0:
+            yield _ended(kind, code, "trains")
+            return
+        for metric in METRICS:
+            values = [float(run.results[metric].value or 0.0) for run in _runs(out)]
+            other = basis.setdefault(metric, values)
+            noise = ((stdev(values) ** 2 + stdev(other) ** 2) / len(values)) ** 0.5
+            apart = abs(fmean(values) - fmean(other))
+            words = f"{fmean(values):.4g} ± {stdev(values):.2g}, {apart:.2g} ± {noise:.2g} from {kinds[0]}"
+            ok = bed.judged(apart <= 3 * noise)
+            yield Row(f"{metric}: {kind}", words, "within 3 standard errors", ok, {"values": values})
+
+
+def suite(bed: Bed) -> Iterator[Row]:
+    """The losses suite on Cityscapes, 5 epochs, 3 seeds; goes on where the last command left off."""
+    if bed.data_root is None and not bed.dry:
+        yield Row("losses suite", "not run: give the folder of the Cityscapes pairs by --data-root", "12 min")
+        return
+    out, clock = bed.out / "suite", bed.out / "suite.json"
+    asked = ["--dataset", "toycity", *TINY, "--metrics", "ssim"]
+    if not bed.dry:
+        asked = ["--dataset", "cityscapes", "--data-root", str(bed.data_root), "--epochs", "5"]
+        asked += ["--seeds", "0-2", "--jobs", "4"]
+    code, seconds = _bench(bed, "run", "--suite", "losses", *asked, "--device", bed.name, "--out", str(out))
+    spent = seconds + (json.loads(clock.read_text()) if clock.is_file() else 0.0)
+    clock.write_text(json.dumps(spent))
+    if code != 0:
+        yield _ended(f"losses suite, {len(_runs(out))} runs in {spent / 60:.1f} min", code, "12 min")
+        return
+    found = f"{len(_runs(out))} runs, scored and reported, in {spent / 60:.1f} min"
+    yield Row("losses suite", found, "12 min", bed.judged(spent <= 720), {"seconds": spent})
