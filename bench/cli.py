@@ -20,6 +20,7 @@ from bench.commands.gate import baseline, check
 from bench.commands.grid import run, train
 from bench.commands.listing import listing
 from bench.commands.power import power
+from bench.commands.publish import publish
 from bench.commands.report import report
 from bench.commands.scorer import scorer
 from bench.commands.speed import speed
@@ -81,6 +82,7 @@ for command in (
     compare,
     power,
     speed,
+    publish,
     clean,
 ):
     cli.add_command(command)

@@ -1,0 +1,142 @@
+"""What is published of a study: enough for anyone to check it, and no picture of the data set.
+
+FOLDER/records/                          the records, and their values by test picture
+FOLDER/report.md, figures/               tables and figures
+FOLDER/figures/s1-generated.png          outputs for the first gallery pictures: generated pictures only
+FOLDER/results.csv, differences.csv      the numbers
+FOLDER/claims.json                       verdicts of the ledger, and the checks before publication
+FOLDER/baseline.json, baseline.parquet   for `bench check`
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bench.claims.ledger import load_ledger
+from bench.claims.sanity import Check, sanity
+from bench.claims.verdicts import judge
+from bench.errors import UsageError
+from bench.files import whole_folder, write_bytes, write_text
+from bench.gate.baseline import Baseline, save_baseline
+from bench.output import check_writable
+from bench.pictures import read_png, to_rgb8
+from bench.records import RunRecord, read_per_image, read_records, write_record
+from bench.report.drawing import new_figure, plain, style
+from bench.report.formats import Wanted
+from bench.report.frame import Row, Section
+from bench.report.render import write_report
+from bench.report.sections import load_entries, sections
+
+SHOWN = 4
+"""Pictures a variant in the figure of generated ones."""
+
+
+def publish(out: Path, folder: Path, update: bool = False) -> tuple[list[Check], list[str]]:
+    """Write `folder` from the finished records of the output `out`, whole or not at all.
+
+    Absolute paths in the commands of the records are cut to their last part: they mean nothing elsewhere.
+
+    Returns:
+        The checks before publication, and notes in words (records that were left out).
+
+    Raises:
+        UsageError: if nothing is finished, or `folder` cannot be written or exists and is not to be replaced.
+    """
+    if folder.exists() and not update:
+        raise UsageError(f"expected no folder {folder}, found one: give --update to replace it")
+    check_writable(folder.parent)
+    records = read_records(out)
+    kept = [record for record in records if record.status == "finished"]
+    if not any(record.kind == "run" for record in kept):
+        raise UsageError(f"expected finished runs in {out}, found none: nothing to publish")
+    notes = [f"left out: {one.label} seed {one.seed} {one.status}" for one in records if one not in kept]
+    with whole_folder(folder) as made:
+        for record in kept:
+            write_record(made, _for_others(record), read_per_image(out, record))
+        save_baseline(Baseline.from_records(read_records(made), made), made / "baseline.json")
+        write_report([made], made, Wanted(("md", "csv")))
+        found = sections(load_entries([out])[0])
+        checks = _write_claims(found, made / "claims.json")
+        for section in found:
+            _write_generated(section, out, made)
+    return checks, notes
+
+
+def _for_others(record: RunRecord) -> RunRecord:
+    """The record without its pictures, which stay behind, and without paths of this machine."""
+    return replace(
+        record,
+        gallery=None,
+        environment=_without_paths(record.environment),
+        details=_without_paths(record.details),
+    )
+
+
+def _without_paths(held: Any) -> Any:
+    """`held`, with the commands in it cut (`_last_part`), however deep they lie."""
+    if isinstance(held, dict):
+        return {
+            key: shlex.join(map(_last_part, shlex.split(value)))
+            if key == "command" and isinstance(value, str)
+            else _without_paths(value)
+            for key, value in held.items()
+        }
+    return [_without_paths(value) for value in held] if isinstance(held, list) else held
+
+
+def _last_part(word: str) -> str:
+    """`/data/cityscapes` -> `cityscapes`, also in `NAME=DIR` and `--flag=DIR`; other words as they are."""
+    before, mark, path = word.rpartition("=")
+    return f"{before}{mark}{Path(path).name}" if path.startswith(("/", "~")) else word
+
+
+def _write_claims(found: Sequence[Section], path: Path) -> list[Check]:
+    verdicts = judge(load_ledger(), found)
+    checks = sanity(found)
+    content = {"claims": [one.to_json() for one in verdicts], "sanity": [dict(vars(one)) for one in checks]}
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    return checks
+
+
+def _write_generated(section: Section, out: Path, folder: Path) -> None:
+    """The figure, and a part of `report.md` that shows it.
+
+    Columns are variants (their first seed), rows the first pictures of the fixed gallery.
+    """
+    rows = [row for row in section.rows if _gallery(row)]
+    names = _gallery(rows[0])[:SHOWN] if rows else ()
+    if not names:
+        return
+    with style():
+        figure = new_figure(1.7 * len(rows), 1.7 * len(names) + 0.3)
+        axes = figure.subplots(len(names), len(rows), squeeze=False)
+        for column, row in enumerate(rows):
+            gallery = row.entries[0].record.gallery
+            for line, name in enumerate(names):
+                ax = axes[line][column]
+                ax.set_axis_off()
+                if gallery is not None and gallery.predictions is not None:
+                    ax.imshow(to_rgb8(read_png(out / gallery.predictions / f"{name}.png")))
+            axes[0][column].set_title(plain(row.label, 20))
+        held = io.BytesIO()
+        figure.savefig(held, format="png", dpi=110, facecolor="white", metadata={"Software": None})
+    name = f"figures/{section.id}-generated.png"
+    write_bytes(folder / name, held.getvalue())
+    said = (
+        f"\n### Generated pictures: {section.title}\n\n"
+        f"Test pictures {', '.join(names)}, the first of the fixed gallery; the first seed of each variant; "
+        f"none was chosen by its result.\n\n![Generated pictures]({name})\n"
+    )
+    report = folder / "report.md"
+    write_text(report, report.read_text(encoding="utf-8") + said)
+
+
+def _gallery(row: Row) -> tuple[str, ...]:
+    gallery = row.entries[0].record.gallery
+    return gallery.names if gallery is not None and gallery.predictions is not None else ()

@@ -1,0 +1,88 @@
+"""What `bench publish` leaves: checkable by others, and nothing that must stay at home."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from synthetic import write_output
+
+from bench.cli import cli
+from bench.errors import UsageError
+from bench.publish import publish
+from bench.records import read_per_image, read_records, write_record
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    out, folder = tmp_path_factory.mktemp("out"), tmp_path_factory.mktemp("to") / "study"
+    write_output(out)
+    for record in read_records(out):
+        typed = "bench run --data-root toycity=/home/me/data/toy --out /home/me/out --seeds 0-1"
+        held = record.details | {"scorer": {"environment": {"command": "bench scorer train --to ~/judge"}}}
+        write_record(out, replace(record, environment={**record.environment, "command": typed}, details=held))
+    publish(out, folder)
+    return out, folder
+
+
+def test_records_say_the_same_and_name_no_path_of_the_machine(published: tuple[Path, Path]) -> None:
+    out, folder = published
+    for mine, theirs in zip(read_records(out), read_records(folder), strict=True):
+        assert (theirs.id, theirs.results, theirs.spec) == (mine.id, mine.results, mine.spec)
+        assert theirs.environment["command"] == "bench run --data-root toycity=toy --out out --seeds 0-1"
+        assert theirs.details["scorer"]["environment"]["command"] == "bench scorer train --to judge"
+        before, after = read_per_image(out, mine), read_per_image(folder, theirs)
+        assert (before is None and after is None) or before.equals(after)
+    for path in folder.rglob("*"):
+        if path.suffix in (".json", ".md", ".csv"):
+            assert "/home/me" not in path.read_text(encoding="utf-8"), path
+
+
+def test_the_only_pictures_are_generated_ones(published: tuple[Path, Path]) -> None:
+    _, folder = published
+    named = {path.name for path in folder.rglob("*.png")}
+    assert any(name.endswith("-generated.png") for name in named)
+    assert not any("gallery" in name for name in named)
+    text = (folder / "report.md").read_text(encoding="utf-8")
+    assert "figures/s1-generated.png" in text
+    assert "-gallery.png" not in text
+    assert all((folder / "figures" / name).is_file() for name in named)
+
+
+def test_the_published_baseline_passes_the_published_records(published: tuple[Path, Path]) -> None:
+    _, folder = published
+    outcome = CliRunner().invoke(cli, ["check", str(folder), "--baseline", str(folder / "baseline.json")])
+    assert "0 regress" in outcome.output or outcome.exit_code == 0, outcome.output
+
+
+def test_claims_and_checks_are_written(published: tuple[Path, Path]) -> None:
+    _, folder = published
+    held = json.loads((folder / "claims.json").read_text())
+    assert {one["verdict"] for one in held["claims"]} <= {"supported", "contradicted", "undecided"}
+    assert any(check["name"] == "no run failed or diverged" for check in held["sanity"])
+
+
+def test_unfinished_runs_are_left_out_by_name_and_nothing_is_replaced_unasked(tmp_path: Path) -> None:
+    out, folder = tmp_path / "out", tmp_path / "study"
+    write_output(out)
+    first = next(record for record in read_records(out) if record.kind == "run")
+    write_record(out, replace(first, status="diverged", error="loss_l1 is nan", results={}))
+    _, notes = publish(out, folder)
+    assert notes == [f"left out: {first.label} seed {first.seed} diverged"]
+    assert first.id not in {record.id for record in read_records(folder)}
+    with pytest.raises(UsageError, match="give --update to replace it"):
+        publish(out, folder)
+    publish(out, folder, update=True)
+
+
+def test_an_output_without_finished_runs_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_output(out)
+    for record in read_records(out):
+        write_record(out, replace(record, status="failed", error="no memory", results={}))
+    with pytest.raises(UsageError, match="nothing to publish"):
+        publish(out, tmp_path / "study")
+    assert not (tmp_path / "study").exists()
