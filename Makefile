@@ -16,7 +16,7 @@ GATE_RUN := --variants l1,l1+cgan --dataset toycity --size 32 --steps 100 --base
 	--train-limit 120 --test-limit 40 --device cpu --threads 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint test-slow fuzz test-real test-gpu gate gate-baseline install clean
+.PHONY: help demo test lint test-slow fuzz test-real test-gpu reference gate gate-baseline install clean
 
 help:  ## show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,22 @@ check-data:
 test-gpu: .venv/.installed-test  ## what needs a CUDA device: tests, then measurements (docs/performance.md)
 	$(PYTEST) -m gpu --run-slow
 	OMP_NUM_THREADS=1 $(BIN)/python tests/gpu/measure.py $(GPU)
+
+# docs/results.md says what each takes; all go on where they were, and LIKE has options for all of them.
+LIKE ?= --device cpu --threads 1
+SEEDS ?= 0-2
+REFERENCE := $(BIN)/bench run --data-root "$(DATA)" --seeds $(SEEDS) $(LIKE)
+reference: check-data .venv/.installed  ## the runs behind reports/reference (hours): make reference DATA=folder
+	$(REFERENCE) --suite losses --dataset cityscapes --size 128 --base-filters 16 --epochs 2 \
+		--out out/reference/cityscapes-128
+	$(REFERENCE) --variants l1+cgan/1,l1+cgan/16,l1+cgan/142 --dataset cityscapes --size 128 --base-filters 16 \
+		--epochs 2 --out out/reference/cityscapes-128
+	$(REFERENCE) --suite photo2labels --dataset cityscapes --size 64 --base-filters 16 --epochs 2 \
+		--out out/reference/cityscapes-64-photo2labels
+	$(REFERENCE) --suite losses --dataset facades --size 64 --base-filters 16 --epochs 15 \
+		--out out/reference/facades-64
+	$(REFERENCE) --suite generators --dataset cityscapes --size 64 --base-filters 16 --epochs 5 \
+		--out out/reference/cityscapes-64-generators
 
 gate: .venv/.installed  ## a tiny run, checked against the committed baseline
 	$(BIN)/bench run $(GATE_RUN) --out $(GATE_OUT)
