@@ -19,6 +19,7 @@ MOST_BYTES = 8 * MOST_VALUES  # of the file, and of its pages when unpacked
 _MOST_FOOTER_BYTES = 1 << 20
 _MAGIC = b"PAR1"
 _DEEPEST = 16
+_EARLY = "a damaged description: it ends early"
 
 
 def read_table(path: Path) -> pyarrow.Table:
@@ -114,7 +115,7 @@ class _Thrift:
     def struct(self, depth: int = 0) -> dict[int, Any]:
         found: dict[int, Any] = {}
         number = 0
-        while head := self._take(1)[0]:
+        while head := self._byte():
             step, kind = head >> 4, head & 15
             number = number + step if step else self._integer()
             if number in found:  # readers differ in which of the two they take
@@ -127,7 +128,7 @@ class _Thrift:
             raise ValueError("a damaged description: nested too deep")
         match kind:
             case 1 | 2 | 3:  # a truth value in a list, a byte
-                return self._take(1)[0]
+                return self._byte()
             case 4 | 5 | 6:
                 return self._integer()
             case 7:
@@ -135,12 +136,12 @@ class _Thrift:
             case 8:
                 return self._take(self._varint())
             case 9 | 10:
-                head = self._take(1)[0]
+                head = self._byte()
                 count = head >> 4 if head >> 4 < 15 else self._varint()
                 return [self._value(head & 15, depth + 1) for _ in range(count)]
             case 11:
                 count = self._varint()
-                kinds = self._take(1)[0] if count else 0
+                kinds = self._byte() if count else 0
                 pair = (kinds >> 4, kinds & 15)
                 return [tuple(self._value(kind, depth + 1) for kind in pair) for _ in range(count)]
             case 12:
@@ -154,15 +155,21 @@ class _Thrift:
     def _varint(self) -> int:
         value = 0
         for place in range(10):
-            byte = self._take(1)[0]
+            byte = self._byte()
             value |= (byte & 127) << 7 * place
             if byte < 128:
                 return value
         raise ValueError("a damaged description: a number of more than ten bytes")
 
+    def _byte(self) -> int:
+        if self.at >= self._end:
+            raise ValueError(_EARLY)
+        self.at += 1
+        return self._content[self.at - 1]
+
     def _take(self, count: int) -> bytes:
         taken = self._content[self.at : min(self.at + count, self._end)]
         if len(taken) < count:
-            raise ValueError("a damaged description: it ends early")
+            raise ValueError(_EARLY)
         self.at += count
         return taken

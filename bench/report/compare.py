@@ -199,11 +199,11 @@ def _welch(column: Column, ours: Cell, theirs: Cell) -> tuple[Interval | None, f
     parts = float(a.var(ddof=1)) / len(a), float(b.var(ddof=1)) / len(b)
     if sum(parts) == 0:
         return (difference, difference), two_sided_p(difference, 0.0, 1)
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     freedom = sum(parts) ** 2 / (parts[0] ** 2 / (len(a) - 1) + parts[1] ** 2 / (len(b) - 1))
     error = math.sqrt(sum(parts))
-    half = float(t.ppf(0.975, freedom)) * error
+    half = float(stdtrit(freedom, 0.975)) * error
     return (difference - half, difference + half), two_sided_p(difference, error, freedom)
 
 

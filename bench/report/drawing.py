@@ -186,7 +186,9 @@ def legend(
     entries += [(sign.name, dict(sign.style)) for sign in signs]
     handles = [Line2D([], [], **cast(Any, held)) for _, held in entries]
     names = [f"\u2009{name}" if name.startswith("_") else name for name, _ in entries]  # "_x": hidden
-    across = max(1, min(len(names), int(figure.get_figwidth() * 11 // (max(map(len, names)) + 6))))
+    width = figure.get_figwidth()
+    across = max(1, min(len(names), int(width * 11 // (max(map(len, names)) + 6))))
+    across = len(names) if sum(0.62 + 0.075 * len(name) for name in names) < width - 0.2 else across
     figure.set_figheight(figure.get_figheight() + 0.19 * (math.ceil(len(names) / across) - 1))
     figure.legend(handles, names, loc="outside upper left", ncols=across, handlelength=2.6, columnspacing=1.4)
 
@@ -224,6 +226,10 @@ ALL_PICTURES = frozenset(("svg", "png", "pdf"))
 def finish(drawing: Drawing, pictures: frozenset[str] = ALL_PICTURES) -> Plot:
     """Write a drawing as SVG, PNG and PDF, or as some of them: each takes its time."""
     figure, key = drawing.figure, drawing.key
+    if layout := figure.get_layout_engine():  # once: saving would find it anew, and draw once more to do so
+        figure.set_dpi(72)  # the SVG's
+        layout.execute(figure)
+        figure.set_layout_engine(None)
     picture, vector, printed = io.BytesIO(), io.StringIO(), io.BytesIO()
     writers: dict[str, tuple[Any, dict[str, Any]]] = {
         "svg": (vector, {"transparent": True, "metadata": {"Date": None}}),
@@ -233,7 +239,6 @@ def finish(drawing: Drawing, pictures: frozenset[str] = ALL_PICTURES) -> Plot:
     for kind in (kind for kind in writers if kind in pictures):
         to, options = writers[kind]
         figure.savefig(to, format=kind, **options)
-        figure.set_layout_engine("none")  # the first one found it, and that takes as long as to draw
     svg = _inline(vector.getvalue(), key) if "svg" in pictures else ""
     width = round(figure.get_figwidth() * 96)
     return Plot(

@@ -102,18 +102,20 @@ def _pooled(table: pd.DataFrame, known: dict[str, float], family: str) -> dict[t
     keys = {f"{family}_{score}": place for place, score in enumerate(_SCORES) if f"{family}_{score}" in known}
     if not keys or f"{family}_conf" not in table or len(table) < 2:
         return {}
-    from bench.metrics.segmentation import ABSENT_IS_ZERO, ABSENT_LEFT_OUT, scores_from_confusion
+    from bench.metrics.confusion import ABSENT_IS_ZERO, ABSENT_LEFT_OUT, class_sums, scores_from_sums
 
-    stack = np.stack(table[f"{family}_conf"].to_list()).astype(np.float64)
+    stack = np.stack(table[f"{family}_conf"].to_list())
     classes = math.isqrt(stack.shape[1])  # of K x K, and of K x (K + 1) with a column "no class"
-    sums: Floats | None = None
+    parts = class_sums(stack.reshape(len(stack), classes, -1))
+    drawn_sums: Floats | None = None
     found: dict[tuple[str, str], Pooled] = {}
     for policy in (ABSENT_IS_ZERO, ABSENT_LEFT_OUT):
-        whole = scores_from_confusion(stack.sum(0).reshape(classes, -1), policy)
+        whole = scores_from_sums(parts.sum(0), policy)
         fitting = [key for key, place in keys.items() if abs(float(whole[place]) - known[key]) <= AGREES]
         if not fitting:
             continue
-        sums = resampled_sums(stack) if sums is None else sums
-        drawn = scores_from_confusion(sums.reshape(len(sums), classes, -1), policy)
+        if drawn_sums is None:
+            drawn_sums = resampled_sums(parts.reshape(len(parts), -1)).reshape(-1, 3, classes)
+        drawn = scores_from_sums(drawn_sums, policy)
         found |= {(key, policy): Pooled(float(whole[keys[key]]), drawn[keys[key]]) for key in fitting}
     return found

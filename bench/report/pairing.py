@@ -65,7 +65,7 @@ def _matching_score(
     score: str, row: Row, key: str, stacks: list[Floats]
 ) -> Callable[[Floats], Floats] | None:
     """The score under the class policy that gives the records' own values; None if none does."""
-    from bench.metrics.segmentation import ABSENT_IS_ZERO, ABSENT_LEFT_OUT, scores_from_confusion
+    from bench.metrics.confusion import ABSENT_IS_ZERO, ABSENT_LEFT_OUT, scores_from_confusion
 
     classes = math.isqrt(stacks[0].shape[1])  # of K x K, and of K x (K + 1) with a column "no class"
     position = ["pixel_acc", "class_acc", "class_iou"].index(score)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.metrics.base import MetricOutput, ScoringContext
-from bench.metrics.segmentation import scores_from_confusion
+from bench.metrics.confusion import scores_from_confusion
 from bench.progress import Advance
 from bench.records import MetricResult
 from bench.scorers.fitness import KEYS

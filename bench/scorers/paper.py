@@ -25,7 +25,7 @@ from torch import Tensor
 from bench.data.types import DatasetCard
 from bench.errors import UsageError
 from bench.files import sha256_file
-from bench.metrics.segmentation import ABSENT_IS_ZERO, confusion_matrix
+from bench.metrics.confusion import ABSENT_IS_ZERO, confusion_matrix
 from bench.scorers.adapters import split_options
 from bench.scorers.base import NO_CLASS
 from bench.scorers.caffe_fcn8s import CaffeFCN8s, load_fcn8s

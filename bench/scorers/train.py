@@ -21,7 +21,7 @@ from torch.nn import functional
 from bench import plugins
 from bench.data.types import VOID
 from bench.errors import RunFailedError, UsageError
-from bench.metrics.segmentation import ABSENT_LEFT_OUT, class_scores, confusion_matrix, scores_from_confusion
+from bench.metrics.confusion import ABSENT_LEFT_OUT, class_scores, confusion_matrix, scores_from_confusion
 from bench.scorers.augment import augment
 
 Progress = Callable[[int, int], None]

@@ -68,10 +68,23 @@ def test_bars_are_the_means_in_the_colours_of_their_rows(tmp_path: Path) -> None
                 continue
             assert bars[place].get_width() == pytest.approx(mean)
             assert to_hex(bars[place].get_facecolor()) == known[row.label].colour
-            dots = [line for line in ax.lines if line.get_marker() == "o"]
-            assert any(tuple(line.get_xdata()) == row.cells[column.id].values for line in dots) or (
-                len(row.cells[column.id].values) == 1
-            )
+            seeds = [
+                float(x)
+                for line in ax.lines
+                if line.get_marker() == "o"
+                for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)
+                if round(y) == place
+            ]
+            values = row.cells[column.id].values
+            assert seeds == (list(values) if len(values) > 1 else [])
+            ends = [(low[0], high[0]) for low, high in intervals_at(ax, place)]
+            assert ends == [row.cells[column.id].interval] * (row.cells[column.id].interval is not None)
+
+
+def intervals_at(ax: Any, place: int) -> list[Any]:
+    """The thin lines of a bar chart at a place, as pairs of ends."""
+    found = [path.vertices for held in ax.collections for path in held.get_paths()]
+    return [ends for ends in found if ends[0][1] == place]
 
 
 def lines_by_marker(ax: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import synthetic
 from rich.console import Console
 
 from bench.metrics.catalogue import goal_of
-from bench.metrics.segmentation import scores_from_confusion
+from bench.metrics.confusion import scores_from_confusion
 from bench.records import MetricResult, RunRecord, read_records, write_record
 from bench.report.colours import FIXED, variant_colours
 from bench.report.compare import standing

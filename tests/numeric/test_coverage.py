@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bench.metrics.confusion import ABSENT_LEFT_OUT, scores_from_confusion
 from bench.metrics.influence import frechet_estimate, kernel_estimate
-from bench.metrics.segmentation import ABSENT_LEFT_OUT, scores_from_confusion
 from bench.stats import bootstrap_mean, bootstrap_sum, holm, paired_difference, paired_difference_sum
 
 Floats = NDArray[np.float64]

@@ -17,7 +17,7 @@ from bench.data.types import VOID, ClassInfo
 from bench.errors import UsageError
 from bench.metrics import inception
 from bench.metrics.base import ScoringContext
-from bench.metrics.segmentation import ABSENT_IS_ZERO, ABSENT_LEFT_OUT, scores_from_confusion
+from bench.metrics.confusion import ABSENT_IS_ZERO, ABSENT_LEFT_OUT, scores_from_confusion
 from bench.records import MetricResult
 from bench.scoring import score
 

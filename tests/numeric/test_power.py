@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats as scipy_stats
 
 from bench import cli
-from bench.metrics.segmentation import ABSENT_LEFT_OUT, scores_from_confusion
+from bench.metrics.confusion import ABSENT_LEFT_OUT, scores_from_confusion
 from bench.power import Components, components, detectable, images_needed, power, seeds_needed
 from bench.powerplan import plans
 from bench.records import MetricResult, RunRecord, write_record

@@ -13,14 +13,14 @@ from example_card import example_card
 
 from bench.data.types import ClassInfo, DatasetCard, SplitArrays
 from bench.metrics.base import Batch, MetricOutput, ScoringContext
-from bench.metrics.segmentation import (
+from bench.metrics.confusion import (
     ABSENT_IS_ZERO,
     ABSENT_LEFT_OUT,
-    SegmentationMetric,
     class_scores,
     confusion_matrix,
     scores_from_confusion,
 )
+from bench.metrics.segmentation import SegmentationMetric
 
 COLOURS = {"road": (128, 64, 128), "sky": (70, 130, 180), "car": (0, 0, 142)}
 

@@ -32,7 +32,7 @@ from bench.gate.rows import GateRow, Spread, rows_of
 from bench.gate.tolerances import DEFAULT_TOLERANCES, Settings
 from bench.gate.verdicts import judge_rows
 from bench.metrics.catalogue import PSEUDO
-from bench.metrics.segmentation import ABSENT_IS_ZERO, ABSENT_LEFT_OUT, scores_from_confusion
+from bench.metrics.confusion import ABSENT_IS_ZERO, ABSENT_LEFT_OUT, scores_from_confusion
 from bench.records import read_records
 
 STEPS = 7  # of bisection

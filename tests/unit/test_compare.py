@@ -12,7 +12,7 @@ import pytest
 from bench.cli import invoke
 from bench.compare import compare, load
 from bench.errors import NotComparableError, UsageError
-from bench.metrics.segmentation import ABSENT_LEFT_OUT, scores_from_confusion
+from bench.metrics.confusion import ABSENT_LEFT_OUT, scores_from_confusion
 from bench.records import MetricResult, RunRecord, write_record
 
 N = 40

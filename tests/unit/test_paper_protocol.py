@@ -20,7 +20,8 @@ from bench.data.types import SplitArrays
 from bench.errors import UsageError
 from bench.files import sha256_file
 from bench.metrics.base import Batch, MetricOutput, ScoringContext
-from bench.metrics.segmentation import SegmentationMetric, confusion_matrix
+from bench.metrics.confusion import confusion_matrix
+from bench.metrics.segmentation import SegmentationMetric
 from bench.records import MetricResult
 from bench.scorers import adapters, paper
 from bench.scorers.base import NO_CLASS

@@ -25,7 +25,7 @@ from bench.data.types import ClassInfo, SplitArrays
 from bench.errors import UsageError
 from bench.metrics.base import Batch, Joinable, MetricOutput, ScoringContext
 from bench.metrics.catalogue import CATALOGUE
-from bench.metrics.segmentation import confusion_matrix
+from bench.metrics.confusion import confusion_matrix
 from bench.records import MetricResult
 from bench.scorers.features import FeatureNetwork
 from bench.scoring import score, score_along, share

@@ -50,16 +50,20 @@ def metric_bars(section: Section, looks: Looks) -> Drawing | None:
 
 
 def _seed_dots(ax: Axes, rows: list[Row], column: Column) -> None:
-    for position, row in enumerate(rows):
-        cell = row.cells[column.id]
-        if cell.mean is not None and cell.interval is not None:
-            ax.plot(cell.interval, [position] * 2, color=INK, linewidth=1.2, solid_capstyle="butt", zorder=3)
-        if len(cell.values) > 1:
-            spread = np.linspace(-0.14, 0.14, len(cell.values))
-            ax.plot(
-                cell.values, position + spread, linestyle="", marker="o", markersize=3.4,
-                markerfacecolor="#ffffff", markeredgecolor="#161617", markeredgewidth=0.8, zorder=4,
-            )  # fmt: skip
+    """Intervals and seeds of a column: two artists in all, since each takes its time."""
+    cells = [(place, row.cells[column.id]) for place, row in enumerate(rows)]
+    lines = [(place, c.interval) for place, c in cells if c.mean is not None and c.interval is not None]
+    if lines:
+        places, ends = zip(*lines, strict=True)
+        ax.hlines(places, *np.transpose(ends), color=INK, linewidth=1.2, capstyle="butt", zorder=3)
+    dots = [(place, c.values) for place, c in cells if len(c.values) > 1]
+    if dots:
+        across = np.concatenate([values for _, values in dots])
+        up = np.concatenate([place + np.linspace(-0.14, 0.14, len(values)) for place, values in dots])
+        ax.plot(
+            across, up, linestyle="", marker="o", markersize=3.4, markerfacecolor="#ffffff",
+            markeredgecolor="#161617", markeredgewidth=0.8, zorder=4,
+        )  # fmt: skip
 
 
 def _reference_lines(ax: Axes, section: Section, column: Column) -> None:
