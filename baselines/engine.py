@@ -31,6 +31,15 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
+def default_generator(device: torch.device) -> torch.Generator:
+    """Torch's own random numbers on `device`, a GPU that has been used before or the CPU."""
+    if device.type != "cuda":
+        return torch.default_generator
+    return torch.cuda.default_generators[
+        torch.cuda.current_device() if device.index is None else device.index
+    ]
+
+
 def set_precision(precision: str, device: torch.device) -> None:
     """Set what float32 arithmetic may be replaced by on `device`, for this process.
 

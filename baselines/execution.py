@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 
 import torch
 
+from baselines.engine import default_generator
 from baselines.settings import EngineName
 
 Work = Callable[[], None]
@@ -111,8 +112,7 @@ class Captured:
     def _mend(self) -> None:
         """After a capture that was cut short, generators believe that it goes on: give them fresh states."""
         torch.cuda.synchronize(self._device)
-        index = self._device.index if self._device.index is not None else torch.cuda.current_device()
-        for generator in (torch.cuda.default_generators[index], *self._streams):
+        for generator in (default_generator(self._device), *self._streams):
             generator.graphsafe_set_state(torch.Generator(self._device).graphsafe_get_state())
 
 
