@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.errors import UsageError
+
 _TEMPORARY, _PARTIAL, _DAMAGED = ".tmp-", ".partial-", ".damaged"
 _NOT_FOR_FOLDERS = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # file systems that sync no folders
 
@@ -52,6 +54,20 @@ def whole_folder(path: Path) -> Iterator[Path]:
         move_folder(partial, path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def named_path(text: str | Path) -> Path:
+    """A path that somebody has typed, with `~` and `~user` replaced by the folder.
+
+    Raises:
+        UsageError: if there is no such user.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise UsageError(
+            f"expected a path, found '{text}': no user of that name has a home folder; write ./{text} for a file"
+        ) from None
 
 
 def write_bytes(path: Path, data: bytes) -> None:

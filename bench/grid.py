@@ -13,6 +13,7 @@ from baselines.variants import Variant
 from bench.data.datasets import Dataset, open_dataset
 from bench.documents import read_json
 from bench.errors import UsageError
+from bench.files import named_path
 from bench.output import RunFiles
 from bench.specs import DataSpec, RunSpec, get_suite, get_variant, parse_sets, read_variants, resolve_grid
 from bench.workbench import data_spec
@@ -179,7 +180,7 @@ def data_roots(given: Sequence[str], names: Sequence[str]) -> dict[str, Path]:
     for value in given:
         name, equals, folder = value.partition("=")
         named = bool(equals) and re.fullmatch(r"[A-Za-z0-9_.+-]+", name) is not None
-        path = Path(folder if named else value).expanduser()
+        path = named_path(folder if named else value)
         if not path.is_dir():
             raise UsageError(
                 f"expected a folder at --data-root {path}, found {'a file' if path.exists() else 'none'}: "

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from bench.errors import UsageError
+from bench.files import named_path
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -34,6 +35,6 @@ def cache_dir() -> Path:
     `$XDG_CACHE_HOME/pix2pix-bench`, else `~/.cache/pix2pix-bench`. Created by those who write to it."""
     explicit = os.environ.get("PIX2PIX_BENCH_CACHE")
     if explicit:
-        return Path(explicit).expanduser().resolve()
+        return named_path(explicit).resolve()
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache").expanduser() / "pix2pix-bench"
+    return (named_path(base) if base else Path.home() / ".cache") / "pix2pix-bench"

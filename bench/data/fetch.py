@@ -13,7 +13,7 @@ from bench.data.archives import ArchiveError, extract
 from bench.data.download import Progress, fetch_file, forget_hash, recorded_hash
 from bench.data.types import DatasetCard
 from bench.errors import UsageError
-from bench.files import move_folder, sha256_file
+from bench.files import move_folder, named_path, sha256_file
 from bench.resources import cache_dir
 
 INCEPTION_URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
@@ -139,7 +139,7 @@ def find_inception(explicit: Path | None = None) -> tuple[Path | None, str | Non
             )
         return explicit, None
     if named := os.environ.get(INCEPTION_VARIABLE):
-        path = Path(named).expanduser()
+        path = named_path(named)
         if path.is_file():
             return path, None
         return None, f"${INCEPTION_VARIABLE} names {path}, which is no file: correct or unset it"

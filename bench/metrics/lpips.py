@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from bench.data.fetch import inception_hash as file_hash
 from bench.errors import UsageError
+from bench.files import named_path
 from bench.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.metrics.common import NO_PICTURES, WITH_THEMSELVES, measured
 from bench.metrics.rows import KeepsRows
@@ -44,7 +45,7 @@ def find_alexnet() -> tuple[Path | None, str | None]:
         (path, None), or (None, the reason and what helps).
     """
     if named := os.environ.get(ALEXNET_VARIABLE):
-        path = Path(named).expanduser()
+        path = named_path(named)
         if path.is_file():
             return path, None
         return None, f"${ALEXNET_VARIABLE} names {path}, which is no file: correct or unset it"

@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import UsageError
-from bench.files import sha256_file
+from bench.files import named_path, sha256_file
 
 if TYPE_CHECKING:
     from bench.data.types import DatasetCard
@@ -76,7 +75,7 @@ def identity(spec: str) -> str:
 
 
 def _content(name: str) -> str:
-    path = Path(name).expanduser()
+    path = named_path(name)
     return sha256_file(path)[:16] if path.is_file() else name
 
 

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from bench.data.types import DatasetCard
 from bench.errors import UsageError
+from bench.files import named_path
 from bench.scorers.base import NO_CLASS
 from bench.scorers.class_map import class_table
 
@@ -230,7 +231,7 @@ def existing_file(text: str, what: str) -> Path:
     Raises:
         UsageError: if there is none.
     """
-    path = Path(text).expanduser()
+    path = named_path(text)
     if not path.is_file():
         raise UsageError(f"expected {what} at {path}, found no file: correct the name after --scorer")
     return path

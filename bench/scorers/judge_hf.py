@@ -16,6 +16,7 @@ from torch import Tensor
 from bench.data.types import DatasetCard
 from bench.documents import read_json
 from bench.errors import UsageError
+from bench.files import named_path
 from bench.scorers.adapters import split_options
 from bench.scorers.features import weights_hash
 from bench.scorers.judge_base import (
@@ -38,7 +39,7 @@ def check(rest: str) -> None:
     """
     name, options = split_options(rest, OPTIONS)
     check_options(options)
-    folder = Path(name).expanduser()
+    folder = named_path(name)
     if folder.is_dir() and not (folder / "config.json").is_file():
         raise UsageError(f"expected a model saved by transformers in {folder}, found no config.json there")
     if not folder.is_dir() and (name.count("/") > 1 or name.startswith((".", "~", "/"))):
@@ -57,7 +58,7 @@ def open_scorer(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
     """
     check(rest)
     name, options = split_options(rest, OPTIONS)
-    folder = Path(name).expanduser()
+    folder = named_path(name)
     where, local = (str(folder), True) if folder.is_dir() else (name, False)
     network = _network(where, local).to(device).eval()
     labels: dict[int, str] = network.config.id2label

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from bench.data.types import DatasetCard
 from bench.errors import UsageError
-from bench.files import sha256_file
+from bench.files import named_path, sha256_file
 from bench.metrics.confusion import ABSENT_IS_ZERO, confusion_matrix
 from bench.scorers.adapters import split_options
 from bench.scorers.base import NO_CLASS
@@ -99,7 +99,7 @@ def open_scorer(rest: str, card: DatasetCard, device: str) -> PaperScorer:
 
 def _parse(rest: str) -> tuple[Path, PaperOptions]:
     name, given = split_options(rest, _OPTIONS)
-    path = Path(name).expanduser()
+    path = named_path(name)
     policy = given.get("policy", RELEASED)
     if policy not in (RELEASED, GUARDED):
         raise UsageError(f"expected policy={RELEASED} or policy={GUARDED} after --scorer, found '{policy}'")
