@@ -64,9 +64,10 @@ def named_path(text: str | Path) -> Path:
     """
     try:
         return Path(text).expanduser()
-    except RuntimeError:
+    except (RuntimeError, ValueError):
         raise UsageError(
-            f"expected a path, found '{text}': no user of that name has a home folder; write ./{text} for a file"
+            f"expected a path, found {str(text)!r}: no user of that name has a home folder; "
+            "a file of that name is written with ./ before it"
         ) from None
 
 

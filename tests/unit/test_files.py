@@ -152,13 +152,13 @@ def test_resources_name_both_places_when_missing() -> None:
         resources.resource_dir("no/such")
 
 
-@pytest.mark.parametrize("text", ["~nobody-of-that-name", "~nobody-of-that-name/net.onnx"])
+@pytest.mark.parametrize("text", ["~nobody-of-that-name", "~nobody-of-that-name/net.onnx", "~no\x00body"])
 def test_the_home_of_nobody_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(UsageError, match="no user of that name"):
-        named_path(text)
+        files.named_path(text)
 
 
 def test_home_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
-    assert named_path("~/data") == Path("/home/me/data")
-    assert named_path("data") == Path("data")
+    assert files.named_path("~/data") == Path("/home/me/data")
+    assert files.named_path("data") == Path("data")
