@@ -25,7 +25,8 @@ from bench.files import write_text
 from bench.gate.rows import GateRow, MetricMean, Spread, rows_of
 from bench.gate.sidecar import read_sidecar, sidecar_path, tables_of, write_sidecar
 from bench.gate.tolerances import DEFAULT_TOLERANCES, Tolerance, names_in, tolerances_in
-from bench.records import RunRecord, is_number
+from bench.record_shape import is_number
+from bench.records import RunRecord
 
 BASELINE_SCHEMA = 2
 

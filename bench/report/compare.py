@@ -29,7 +29,8 @@ from bench.stats import holm, two_sided_p
 Interval = tuple[float, float]
 ALPHA = 0.05
 MAX_COMPARED, BEST_COMPARED = 24, 6
-_SAID_PAIRS = 12  # pairs that a sentence lists
+_SAID_PAIRS = 12  # pairs that are listed
+_IN_A_SENTENCE = 3  # so many entries of that list at most
 _WIDTH = 2 * 1.959964  # of a 95 % interval, in standard errors
 
 
@@ -207,8 +208,12 @@ def _welch(column: Column, ours: Cell, theirs: Cell) -> tuple[Interval | None, f
     return (difference - half, difference + half), two_sided_p(difference, error, freedom)
 
 
-def undecided(section: Section, found: Sequence[Difference]) -> list[str]:
-    """Which differences of a table are not distinguishable, in words: at most two sentences."""
+def undecided(section: Section, found: Sequence[Difference]) -> tuple[list[str], list[str]]:
+    """Which differences of a table are not distinguishable, in words.
+
+    Returns:
+        At most two sentences; and the pairs with their metrics, where they are too many for a sentence.
+    """
     said = []
     if len(section.rows) > MAX_COMPARED:
         said.append(
@@ -221,16 +226,19 @@ def undecided(section: Section, found: Sequence[Difference]) -> list[str]:
         if not one.distinguishable:
             labels = sorted((one.first.label, one.second.label))
             pairs.setdefault((labels[0], labels[1]), []).append(one.column.title)
+    listed = _listed_pairs(pairs, compared)
+    few = len(listed) <= _IN_A_SENTENCE
     if pairs:
+        count = sum(map(len, pairs.values()))
         said.append(
             "Not distinguishable at 5 %, after Holm's correction over the table's "
-            f"{len(compared)} differences: {_listed_pairs(pairs, compared)}."
+            f"{len(compared)} differences: {'; '.join(listed) if few else f'{count} of them'}."
         )
-    return said
+    return said, [] if few else listed
 
 
-def _listed_pairs(pairs: dict[tuple[str, str], list[str]], compared: Sequence[Difference]) -> str:
-    """ "a and b on SSIM, L1; a and c on all 14 metrics"; pairs that share their metrics share a mention."""
+def _listed_pairs(pairs: dict[tuple[str, str], list[str]], compared: Sequence[Difference]) -> list[str]:
+    """["a and b on SSIM, L1", "a and c on all 14 metrics"]; pairs that share their metrics share an entry."""
     together: dict[tuple[str, ...], list[str]] = {}
     for (a, b), titles in pairs.items():
         together.setdefault(tuple(titles), []).append(f"{a} and {b}")
@@ -243,7 +251,7 @@ def _listed_pairs(pairs: dict[tuple[str, str], list[str]], compared: Sequence[Di
         said.append(f"{', '.join(names[:left])} on {where}")
         left -= len(names)
     more = len(pairs) - _SAID_PAIRS
-    return "; ".join(said) + (f"; and {more} more pairs, see differences.csv" if more > 0 else "")
+    return said + ([f"and {more} more pairs, see differences.csv"] if more > 0 else [])
 
 
 def cautions(section: Section) -> list[str]:

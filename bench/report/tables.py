@@ -99,6 +99,7 @@ class ComparisonTable:
         differences: all pairs of variants in all columns.
         statements: what must be read beside the numbers: trivial rows that win, differences that are none,
             cautions, names.
+        undecided: pairs of variants and the metrics that cannot tell them apart, where they are many.
     """
 
     columns: list[Column]
@@ -109,6 +110,7 @@ class ComparisonTable:
     n: str
     differences: list[Difference] = field(default_factory=list)
     statements: list[str] = field(default_factory=list)
+    undecided: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -127,14 +129,12 @@ def comparison(section: Section) -> ComparisonTable:
     notes: dict[str, int] = {}
     rows = [_row(row, section, standings, notes) for row in section.rows]
     references = [_row(row, section, standings, notes) for row in section.references]
-    statements = [
-        *trivial_statements(section),
-        *undecided(section, gaps),
-        *cautions(section),
-        *name_statements(section),
-    ]
+    said, pairs = undecided(section, gaps)
+    statements = [*trivial_statements(section), *cautions(section), *name_statements(section), *said]
     n = _n_words(section)
-    return ComparisonTable(section.columns, rows, references, list(notes), standings, n, gaps, statements)
+    return ComparisonTable(
+        section.columns, rows, references, list(notes), standings, n, gaps, statements, pairs
+    )
 
 
 def _row(row: Row, section: Section, standings: Mapping[str, Standing], notes: dict[str, int]) -> RowView:

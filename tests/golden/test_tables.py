@@ -262,6 +262,30 @@ def test_holm_takes_back_what_one_of_many_would_give(tmp_path: Path) -> None:
     assert "gan and l1 on all 5 metrics" in statement
 
 
+def test_many_undecided_differences_are_a_list(tmp_path: Path) -> None:
+    """A sentence of many pairs is read by nobody: their number is said, the pairs are listed apart."""
+    rng = np.random.default_rng(3)
+    noise = {key: rng.normal(size=40) for key in ("ssim", "psnr", "l1")}
+    records = []
+    for place, label in enumerate(("l1", "gan", "cgan", "l1+gan", "l1+cgan")):
+        own = {"ssim": place % 2, "psnr": place % 3, "l1": place // 3}  # equals cannot be told apart
+        columns = {key: 9 * own[key] + noise[key] + rng.normal(size=40) for key in noise}
+        made = [make(label, float(values.mean()), key=key) for key, values in columns.items()]
+        record = replace(made[0], results={r.name: r for one in made for r in one.results.values()})
+        write_record(tmp_path, record, pd.DataFrame({"name": [str(i) for i in range(40)], **columns}))
+        records.append(record)
+    table = comparison(one_section(records, tmp_path))
+    (statement,) = table.statements
+    assert statement.endswith("the table's 30 differences: 10 of them.")
+    listed = {on: set(pairs.split(", ")) for pairs, on in (line.split(" on ") for line in table.undecided)}
+    assert listed == {
+        "SSIM, L1": {"cgan and l1"},
+        "SSIM": {"gan and l1+gan", "l1 and l1+cgan", "cgan and l1+cgan"},
+        "PSNR (dB)": {"l1 and l1+gan", "gan and l1+cgan"},
+        "L1": {"gan and l1", "cgan and gan", "l1+cgan and l1+gan"},
+    }
+
+
 def test_pseudo_values_pair_distances_of_sets(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     shared, records = rng.normal(size=40), []
