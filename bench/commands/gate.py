@@ -9,6 +9,8 @@ import click
 from bench.commands.options import names
 from bench.errors import UsageError
 
+_LOG_WIDTH = 120  # logs of CI jobs do not break lines; a table of 80 columns breaks its names
+
 
 @click.command()
 @click.argument("output", type=click.Path(path_type=Path), metavar="OUT")
@@ -93,7 +95,10 @@ def check(
     if json_file == "-":
         click.echo(to_json(outcome, pairs), nl=False)
     else:
-        Console(highlight=False).print(verdict_table(outcome))
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console.width = max(console.width, _LOG_WIDTH)
+        console.print(verdict_table(outcome))
     write_outputs(
         outcome,
         pairs,

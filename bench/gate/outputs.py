@@ -33,10 +33,10 @@ def verdict_table(outcome: Outcome) -> Table:
     verdicts = outcome.verdicts
     shared = shared_beginning([verdict.row for verdict in verdicts])
     title = Text(f"{shared.rstrip('/') or 'records'} against the baseline: {outcome.summary}")
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
     table.add_column("state", no_wrap=True)
     for name in ("row", "metric"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", min_width=9)
     for name in ("baseline", "measured", "delta", "allowed", "noise"):
         table.add_column(name, justify="right", no_wrap=True)
     notes = list(dict.fromkeys(verdict.note for verdict in verdicts if verdict.note))

@@ -14,7 +14,7 @@ for (const place of document.querySelectorAll(".values")) {
   const gap = element("span", { className: "gap" }, element("label", {}, "Difference ", minuend), element("label", {}, " minus ", subtrahend));
   const said = element("p", { id: id + "-count", className: "small muted" });
   said.setAttribute("aria-live", "polite");
-  const table = element("table", { id, className: "plain" });
+  const table = element("table", { id: id + "-cells", className: "plain" });
   const box = element("div", { className: "box", tabIndex: 0 }, table);
   box.setAttribute("role", "region");
   box.setAttribute("aria-label", "Values by picture");

@@ -111,6 +111,16 @@ def test_in_print_the_controls_are_gone(report: Path, opened: Open) -> None:
         assert seen.page.locator("table.sortable").first.is_visible()
 
 
+def test_on_paper_no_column_is_cut_off(report: Path, opened: Open) -> None:
+    """A4 with usual margins is 718 px wide; on paper nothing scrolls."""
+    with opened(report, width=718) as seen:
+        seen.page.emulate_media(media="print")
+        boxes = [table.bounding_box() for table in seen.page.locator("table.sortable").all()]
+        assert boxes
+        assert all(box["x"] + box["width"] <= 718 for box in boxes), boxes
+        assert not seen.page.locator("#s1-values").is_visible()  # a head with nothing below it
+
+
 def test_downloads_are_the_files(report: Path, opened: Open, tmp_path: Path) -> None:
     with opened(report, accept_downloads=True) as seen:
         for name in ("results.csv", "differences.csv"):
