@@ -38,7 +38,8 @@ def sanity(sections: Sequence[Section]) -> list[Check]:
 
 
 def _judge(section: Section) -> Check:
-    said = fitness_statements(section)
+    judged = any(column.id.startswith("fcn_") for column in section.columns)
+    said = fitness_statements(section) if judged else []
     passed = None if not said else not any("cannot" in one or "No FCN" in one for one in said)
     words = " ".join(said) or "no FCN score here"
     return Check(section.title, "the judge tells real photos from every variant's", passed, words)
