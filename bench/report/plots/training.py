@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pandas as pd
 
 from bench.report.colours import Looks
@@ -20,7 +22,7 @@ _SEEDS = 10  # thin lines a variant
 def training_curves(section: Section, looks: Looks) -> Drawing | None:
     """Each loss against the number of training images seen: a line a variant, a thin one a seed."""
     rows = {row.label: runs for row in section.rows[:MAX_LINES] if (runs := _histories(row))}
-    names = {str(name) for runs in rows.values() for run in runs for name in run.columns}
+    names = {str(name) for runs in rows.values() for run in runs for name in run}
     losses = [n for n in [*_LOSSES, *sorted(names - set(_LOSSES))] if n in names and n.startswith("loss")]
     if not losses:
         return None
@@ -50,14 +52,26 @@ def training_curves(section: Section, looks: Looks) -> Drawing | None:
     return Drawing(figure, f"{section.id}-training", "Training curves", caption, alt)
 
 
-def _histories(row: Row) -> list[pd.DataFrame]:
-    """The training curves of a row's seeds, by images seen."""
-    frames = [pd.DataFrame(entry.record.history) for entry in row.entries if entry.record.history]
-    return [
-        frame.dropna(subset="images_seen").drop_duplicates("images_seen").set_index("images_seen")
-        for frame in frames
-        if "images_seen" in frame
-    ]
+def _histories(row: Row) -> list[dict[str, pd.Series[float]]]:
+    """The training curves of a row's seeds: each loss by images seen."""
+    found = [_curves(entry.record.history) for entry in row.entries]
+    return [curves for curves in found if curves]
+
+
+def _curves(history: Sequence[Mapping[str, float]]) -> dict[str, pd.Series[float]]:
+    """One of `_histories`; of points with one number of images the first counts."""
+    points: dict[float, Mapping[str, float]] = {}
+    for point in history:
+        if "images_seen" in point:
+            points.setdefault(float(point["images_seen"]), point)
+    index = pd.Index(list(points), dtype="float64")
+    names = dict.fromkeys(name for point in points.values() for name in point)
+    nan = float("nan")
+    return {
+        name: pd.Series([point.get(name, nan) for point in points.values()], index, dtype="float64")
+        for name in names
+        if name != "images_seen"
+    }
 
 
 def _smoothed(values: pd.Series[float]) -> pd.Series[float]:
