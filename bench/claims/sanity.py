@@ -21,7 +21,7 @@ class Check:
     Attributes:
         section: title of the section it was checked in.
         name: what must hold.
-        passed: None where there is nothing to check.
+        passed: None where nothing can fail: there is nothing to check, or the tables state the limit themselves.
         words: what was found.
     """
 
@@ -38,10 +38,14 @@ def sanity(sections: Sequence[Section]) -> list[Check]:
 
 
 def _judge(section: Section) -> Check:
+    """What the judge cannot tell stands above the table in every report, so that no reader misses it."""
     judged = any(column.id.startswith("fcn_") for column in section.columns)
     said = fitness_statements(section) if judged else []
-    passed = None if not said else not any("cannot" in one or "No FCN" in one for one in said)
-    words = " ".join(said) or "no FCN score here"
+    limited = any("cannot" in one or "No FCN" in one for one in said)
+    passed = True if said and not limited else None
+    words = (
+        " ".join([*(["the tables say that it does not:"] if limited else []), *said]) or "no FCN score here"
+    )
     return Check(section.title, "the judge tells real photos from every variant's", passed, words)
 
 

@@ -269,6 +269,24 @@ def test_sanity_passes_and_names_what_does_not(tmp_path: Path) -> None:
     assert not said[0].passed
 
 
+def test_a_judge_that_cannot_tell_is_stated_and_fails_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from bench.claims import sanity as module
+
+    synthetic.write_output(tmp_path)
+    section = sections(load_entries([tmp_path])[0])[0]
+    for said, passed in (
+        (["The judge can tell them"], True),
+        (["The judge cannot tell them"], None),
+        ([], None),
+    ):
+        monkeypatch.setattr(module, "fitness_statements", lambda _, said=said: said)
+        check = sanity([section])[0]
+        assert check.passed is passed
+        assert ("the tables say" in check.words) == (said == ["The judge cannot tell them"])
+
+
 def test_the_report_shows_the_ledger_with_links_to_pictures(tmp_path: Path) -> None:
     from bench.report.render import write_report
 
