@@ -21,7 +21,7 @@ class Check:
     Attributes:
         section: title of the section it was checked in.
         name: what must hold.
-        passed: None where nothing can fail: there is nothing to check, or the tables state the limit themselves.
+        passed: None where nothing can fail: nothing to check, or a limit that the tables state themselves.
         words: what was found.
     """
 
