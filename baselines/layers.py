@@ -7,20 +7,23 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from baselines.parallel import ALONE, Ranks, normalised
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """`nn.BatchNorm2d`, over the batch of all ranks while `ranks` are several.
-
-    Torch's own `SyncBatchNorm` refuses the CPU.
+    """`nn.BatchNorm2d`; over the batch of all ranks while `ranks` are several (torch's own `SyncBatchNorm`
+    refuses the CPU), over each sample alone while `each`, as if every one were a batch of its own.
     """
 
     ranks: Ranks = ALONE
+    each = False
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, C, H, W) -> the same shape."""
+        if self.each and self.training:
+            return self._normalised_each(features)
         if self.ranks.world == 1 or not self.training:
             return super().forward(features)
         assert self.running_mean is not None
@@ -34,6 +37,14 @@ class BatchNorm(nn.BatchNorm2d):
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(var * (count / (count - 1)), self.momentum)
         return out
+
+    def _normalised_each(self, features: Tensor) -> Tensor:
+        """Samples as further channels of one: the running statistics are left alone."""
+        count = len(features)
+        weight, bias = self.weight.repeat(count), self.bias.repeat(count)
+        apart = features.flatten(0, 1)[None]
+        out = functional.batch_norm(apart, None, None, weight, bias, training=True, eps=self.eps)
+        return out.view_as(features)
 
 
 class Dropout(nn.Dropout):

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from baselines.checked import DamagedFileError, NoChecksumError, load_checked, save_checked
 from baselines.engine import autocast
 from baselines.generators import Generator
 from baselines.geometry import depth
+from baselines.layers import BatchNorm, Dropout
 from baselines.pairs import to_picture, to_tensor
 from baselines.settings import TestSettings, TrainingSettings
 from baselines.trainer import build_generator
@@ -124,40 +126,73 @@ def _check_widths(
         raise ValueError("its weights are not those of the network it describes")
 
 
+BATCH_ON_GPU = 16
+"""Pictures at once on a GPU. A CPU takes one: its convolutions round otherwise in a batch of another size,
+and a picture would depend, in the last bits, on how many processes share the test set."""
+
+
 def translate(
     checkpoint: Checkpoint, source: NDArray[Any], test: TestSettings, image_seed: int
 ) -> NDArray[Any]:
-    """The prediction for one picture.
+    """The prediction for one picture: see `translations`."""
+    return next(translations(checkpoint, [(source, image_seed)], test))
 
-    The picture has its own statistics and its own dropout seed, whatever the training's batch size
-    was, so the prediction depends on nothing but the source, the seed and the weights.
 
-    Shapes: (H, W, C) uint8 or uint16 -> (H, W, C') of the checkpoint's `target_dtype`.
+def translations(
+    checkpoint: Checkpoint,
+    sources: Iterable[tuple[NDArray[Any], int]],
+    test: TestSettings,
+    batch_size: int | None = None,
+) -> Iterator[NDArray[Any]]:
+    """The predictions for pictures, each given with the seed of its dropout; in order, as they are made.
+
+    A picture has its own statistics and its own dropout seed, whatever the training's batch size was and
+    whatever pictures are translated with it: the prediction depends on nothing but the source, the seed and
+    the weights. `batch_size`: how many at once; by default what suits the device.
+
+    Shapes: (H, W, C) uint8 or uint16, all the same -> (H, W, C') of the checkpoint's `target_dtype`.
     """
     device = next(checkpoint.generator.parameters()).device
-    devices = [device] if device.type == "cuda" else []
-    with _test_mode(checkpoint.generator, test), torch.inference_mode(), torch.random.fork_rng(devices):
-        torch.manual_seed(image_seed)
-        with autocast(checkpoint.settings.precision, device):
-            prediction = checkpoint.generator(to_tensor(source[None], device))
-    picture: NDArray[Any] = to_picture(prediction, np.dtype(checkpoint.target_dtype))[0]
-    return picture
+    batch_size = batch_size or (BATCH_ON_GPU if device.type == "cuda" else 1)
+    remaining = iter(sources)
+    while batch := list(islice(remaining, batch_size)):
+        yield from _translated(checkpoint, batch, test, device)
+
+
+def _translated(
+    checkpoint: Checkpoint,
+    batch: Sequence[tuple[NDArray[Any], int]],
+    test: TestSettings,
+    device: torch.device,
+) -> NDArray[Any]:
+    """(N, H, W, C') predictions for N pictures."""
+    pictures = to_tensor(np.stack([source for source, _ in batch]), device)
+    streams = [torch.Generator(device).manual_seed(seed) for _, seed in batch]
+    precision = autocast(checkpoint.settings.precision, device)
+    with _test_mode(checkpoint.generator, test, streams), torch.inference_mode(), precision:
+        prediction = checkpoint.generator(pictures)
+    return to_picture(prediction, np.dtype(checkpoint.target_dtype))
 
 
 @contextmanager
-def _test_mode(generator: Generator, test: TestSettings) -> Iterator[None]:
-    """Dropout on or off; normalisation by the picture's own statistics, leaving the running ones alone."""
-    norms = [layer for layer in generator.modules() if isinstance(layer, nn.BatchNorm2d)]
-    kept = [(layer.momentum, layer.num_batches_tracked) for layer in norms]
-    for layer in generator.modules():
-        if isinstance(layer, nn.Dropout):
-            layer.train(test.dropout)
-    for layer in norms:
-        layer.train(test.norm == "batch")
-        layer.momentum, layer.num_batches_tracked = 0.0, None
+def _test_mode(
+    generator: Generator, test: TestSettings, streams: Sequence[torch.Generator]
+) -> Iterator[None]:
+    """Dropout on, from a stream a picture, or off; normalisation by a picture's own statistics, or by the
+    running ones, which stay as they are."""
+    norms = [layer for layer in generator.modules() if isinstance(layer, BatchNorm)]
+    dropouts = [layer for layer in generator.modules() if isinstance(layer, Dropout)]
+    for dropout in dropouts:
+        dropout.train(test.dropout)
+        dropout.streams = streams
+    for norm in norms:
+        norm.train(test.norm == "batch")
+        norm.each = True
     try:
         yield
     finally:
         generator.train()
-        for layer, (momentum, batches) in zip(norms, kept, strict=True):
-            layer.momentum, layer.num_batches_tracked = momentum, batches
+        for dropout in dropouts:
+            dropout.streams = None
+        for norm in norms:
+            norm.each = False

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from baselines.parallel import Ranks
 from baselines.settings import TestSettings
-from baselines.translate import Checkpoint, translate
+from baselines.translate import Checkpoint, translations
 from bench.data.plain import list_pictures, read_pictures
 from bench.data.types import SplitArrays
 from bench.errors import UsageError
@@ -56,10 +56,10 @@ def generate_part(
         OtherRankError: if another rank could not write its own.
     """
     with ranks.finished_by_all():
-        for index in range(ranks.rank, len(split), ranks.world):
-            name = split.names[index]
-            picture = translate(checkpoint, split.source[index], test, image_seed(seed, name))
-            save_png(folder / f"{name}.png", picture)
+        own = range(ranks.rank, len(split), ranks.world)
+        sources = ((split.source[index], image_seed(seed, split.names[index])) for index in own)
+        for index, picture in zip(own, translations(checkpoint, sources, test), strict=True):
+            save_png(folder / f"{split.names[index]}.png", picture)
             advance(min(index + ranks.world, len(split)), "")
 
 
@@ -90,8 +90,11 @@ def translate_folder(
         sample_type=checkpoint.source_dtype,
         nearest=checkpoint.source_resize == "nearest",
     )
+    names = [file.stem for file in files]
+    sources = ((picture, image_seed(seed, name)) for name, picture in pictures)
     with whole_folder(out) as partial:
-        for done, (name, picture) in enumerate(pictures, start=1):
-            save_png(partial / f"{name}.png", translate(checkpoint, picture, test, image_seed(seed, name)))
+        made = zip(names, translations(checkpoint, sources, test), strict=True)
+        for done, (name, picture) in enumerate(made, start=1):
+            save_png(partial / f"{name}.png", picture)
             progress(done, len(files))
     return len(files)

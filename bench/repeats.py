@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from baselines.engine import resolve_device
 from baselines.settings import TestSettings
-from baselines.translate import Checkpoint, load_checkpoint, translate
+from baselines.translate import Checkpoint, load_checkpoint, translations
 from bench.data.types import SplitArrays
 from bench.errors import UsageError
 from bench.files import sha256_file, write_text
@@ -125,8 +125,8 @@ class DropoutSamples(_Questions):
     def _samples(self, checkpoint: Checkpoint, place: int, count: int) -> NDArray[Any]:
         """(count, H, W, C) predictions for one test picture."""
         name, source = self.test.names[place], self.test.source[place]
-        seeds = [image_seed(self.seed, f"{name}/sample {number}") for number in range(count)]
-        return np.stack([translate(checkpoint, source, self.settings, seed) for seed in seeds])
+        asked = [(source, image_seed(self.seed, f"{name}/sample {number}")) for number in range(count)]
+        return np.stack(list(translations(checkpoint, asked, self.settings)))
 
 
 class SwappedSources(_Questions):
@@ -159,5 +159,5 @@ class SwappedSources(_Questions):
     def _outputs(self, checkpoint: Checkpoint, pair: tuple[int, int]) -> list[NDArray[np.uint8]]:
         """The outputs for both sources under one dropout seed."""
         seed = image_seed(self.seed, self.test.names[pair[0]])
-        made = [translate(checkpoint, self.test.source[place], self.settings, seed) for place in pair]
-        return [to_rgb8(picture[None])[0] for picture in made]
+        asked = [(self.test.source[place], seed) for place in pair]
+        return [to_rgb8(made[None])[0] for made in translations(checkpoint, asked, self.settings)]

@@ -15,7 +15,7 @@ from baselines.health import DivergedError
 from baselines.parallel import Ranks
 from baselines.settings import TestSettings
 from baselines.trainer import Trainer
-from baselines.translate import Checkpoint, save_checkpoint, translate
+from baselines.translate import Checkpoint, save_checkpoint, translations
 from bench.data.cache import release_pages
 from bench.data.types import SplitArrays
 from bench.files import atomic_path, leftovers, remove, set_aside, write_text
@@ -177,12 +177,13 @@ class TrainingStage:
 
     def _sample(self, trainer: Trainer, step: int, trackers: Trackers) -> None:
         """One sheet: source, prediction, target of a few test pictures, a row each."""
-        checkpoint, test = self._checkpoint(trainer), TestSettings()
-        rows = []
-        for index in range(min(_SAMPLE_PICTURES, len(self.test))):
-            source = self.test.source[index]
-            seed = image_seed(self.spec.seed, self.test.names[index])
-            rows.append([source, translate(checkpoint, source, test, seed), self.test.target[index]])
+        checkpoint, shown = self._checkpoint(trainer), range(min(_SAMPLE_PICTURES, len(self.test)))
+        asked = [(self.test.source[one], image_seed(self.spec.seed, self.test.names[one])) for one in shown]
+        made = translations(checkpoint, asked, TestSettings())
+        rows = [
+            [self.test.source[one], picture, self.test.target[one]]
+            for one, picture in zip(shown, made, strict=True)
+        ]
         sheet = contact_sheet(rows)
         write_png(sample_path(self.files, step), sheet)
         trackers.samples(sheet, step)

@@ -126,7 +126,7 @@ def test_what_was_found_is_kept_and_no_network_runs_again(
 ) -> None:
     files = saved(tmp_path, "l1")
     first = samples_of(files)([0, 3], 3)
-    monkeypatch.setattr(repeats, "translate", lambda *rest: pytest.fail("a network ran again"))
+    monkeypatch.setattr(repeats, "translations", lambda *rest: pytest.fail("a network ran again"))
     second = samples_of(files)([0, 3], 3)
     np.testing.assert_array_equal(first, second)
     files.checkpoint.unlink()

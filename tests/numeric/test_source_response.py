@@ -115,7 +115,7 @@ def test_answers_are_kept_for_the_same_question_alone(
     assert other is not None
     assert first.tolist() != other.tolist()
     again = swaps_of(files)([(0, 3), (1, 4)])
-    monkeypatch.setattr(repeats, "translate", lambda *rest: pytest.fail("a network ran again"))
+    monkeypatch.setattr(repeats, "translations", lambda *rest: pytest.fail("a network ran again"))
     np.testing.assert_array_equal(again, swaps_of(files)([(0, 3), (1, 4)]))
     files.checkpoint.unlink()
     np.testing.assert_array_equal(first, swaps_of(files)([(0, 3), (1, 4)]))
