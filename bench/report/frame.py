@@ -101,9 +101,11 @@ class Column:
         return abs(value - float(self.goal))
 
     def text(self, value: float) -> str:
-        """`value` at the metric's own number of digits; two significant ones where those show only zeros."""
-        shown = self.rounded(value)
-        return f"{value:.2g}" if value != 0 and float(shown) == 0 else shown
+        """`value` at the metric's own number of digits; at two more where those show only zeros."""
+        shown, finer = self.rounded(value), f"{value:.{self.info.digits + 2}f}"
+        if float(shown) != 0:
+            return shown
+        return finer if float(finer) != 0 else shown.removeprefix("-")
 
     def rounded(self, value: float) -> str:
         """`value` at the metric's own number of digits, for spreads."""

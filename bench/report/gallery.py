@@ -199,7 +199,7 @@ def _shared_names(galleries: list[GalleryFiles]) -> list[str]:
 def _side_by_side(
     scene: _Scene, names: list[str], value: Callable[[str, str], str] = lambda label, name: ""
 ) -> PictureTable:
-    """Source, all variants and target of some test pictures; without sources where none is at hand.
+    """Source, target and all variants of some test pictures; without sources where none is at hand.
 
     Args:
         scene: of the section.
@@ -209,15 +209,15 @@ def _side_by_side(
     rows = []
     for name in names:
         outputs = [scene.output(label, entry, name, value(label, name)) for label, entry in scene.shown]
-        rows.append((name, (scene.side("source", name), *outputs, scene.side("target", name))))
-    heads = ("source", *(label for label, _ in scene.shown), "target")
+        rows.append((name, (scene.side("source", name), scene.side("target", name), *outputs)))
+    heads = ("source", "target", *(label for label, _ in scene.shown))
     if all(pictures[0].pixels is None for _, pictures in rows):  # pictures of others may have no sources
         heads, rows = heads[1:], [(name, pictures[1:]) for name, pictures in rows]
     return PictureTable(heads, tuple(rows))
 
 
 def _judged(scene: _Scene) -> tuple[PictureTable | None, tuple[str, ...]]:
-    shown = [*scene.shown, *([("real photo", scene.real)] if scene.real else [])]
+    shown = [*([("real photo", scene.real)] if scene.real else []), *scene.shown]
     fitting = [(label, e) for label, e in shown if e.out is not None and judge_fits(e.out, e.record)]
     if not fitting:
         return None, ()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -140,7 +141,7 @@ def _run_rows(entries: list[Entry]) -> list[Row]:
             said = ", ".join(f"{name}={values[position]}" for name, values in differing.items())
             members.sort(key=lambda entry: entry.record.seed or 0)
             rows.append(Row(f"{label} ({said})" if said else label, "run", members, label))
-    return sorted(rows, key=lambda row: _canonical_position(row.variant))
+    return sorted(rows, key=lambda row: (_canonical_position(row.variant), _natural(row.label)))
 
 
 def settings_of(record: RunRecord) -> dict[str, Any]:
@@ -153,9 +154,15 @@ def settings_of(record: RunRecord) -> dict[str, Any]:
 
 
 def _canonical_position(label: str) -> int:
-    """The order of the paper's table 1, others after it as they come."""
+    """The order of the paper's table 1, others after it."""
     order = ["l1", "gan", "cgan", "l1+gan", "l1+cgan"]
     return order.index(label) if label in order else len(order)
+
+
+def _natural(label: str) -> list[tuple[float, str]]:
+    """For an order in which 16 comes before 142."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", label)
+    return [(float(part), "") if place % 2 else (0.0, part) for place, part in enumerate(parts)]
 
 
 def _reference_rows(entries: list[Entry]) -> list[Row]:

@@ -41,7 +41,7 @@ for (const place of document.querySelectorAll(".values")) {
     return listed;
   }
 
-  function render(shown = 100) {
+  function render(shown = 25) {
     gap.hidden = view.value[0] === "v";
     const listed = columns(), wanted = filter.value.trim().toLowerCase();
     if (state.sort > listed.length) Object.assign(state, { sort: 0, down: false });

@@ -14,6 +14,7 @@ import synthetic
 from bench.errors import UsageError
 from bench.records import read_records, record_path, write_record
 from bench.report.render import ReportFiles, write_report
+from bench.report.sections import load_entries, sections
 from bench.report.wording import markdown_text
 
 HOSTILE = '<script>alert("x")</script>'
@@ -99,7 +100,7 @@ def test_gallery_shows_the_same_pictures_for_all(city: tuple[Path, ReportFiles])
     alts = [str(image["alt"]) for image in page.images[:20]]
     for name in ("0000", "0010", "0020", "0030"):
         ours = [alt.removesuffix(f" of test picture {name}") for alt in alts if alt.endswith(name)]
-        assert ours == ["source", "l1", "cgan", "l1+cgan", "target"]
+        assert ours == ["source", "target", "l1", "cgan", "l1+cgan"]
 
 
 def test_facts_and_headline(city: tuple[Path, ReportFiles]) -> None:
@@ -271,3 +272,29 @@ def test_a_damaged_record_leaves_the_old_report(tmp_path: Path) -> None:
         write_report([tmp_path], report)
     assert (report / "index.html").read_bytes() == before
     assert not list(tmp_path.glob(".partial-*"))
+
+
+def test_variants_stand_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for label in ("l1+cgan/142", "encdec:l1+cgan", "l1+cgan/16", "l1+cgan/1", "encdec:l1", "l1+cgan", "l1"):
+        synthetic.write_run(tmp_path, label, 0)
+    rows = sections(load_entries([tmp_path])[0])[0].rows
+    assert [row.label for row in rows] == [
+        "l1", "l1+cgan", "encdec:l1", "encdec:l1+cgan", "l1+cgan/1", "l1+cgan/16", "l1+cgan/142",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.126, "0.13"),
+        (0.0034, "0.0034"),
+        (-0.0034, "-0.0034"),
+        (2.7e-5, "0.00"),
+        (-2.7e-5, "0.00"),
+        (0.0, "0.00"),
+    ],
+)
+def test_small_numbers_keep_two_more_digits_and_no_exponent(value: float, shown: str, tmp_path: Path) -> None:
+    synthetic.write_run(tmp_path, "l1", 0)
+    column = next(one for one in sections(load_entries([tmp_path])[0])[0].columns if one.info.digits == 2)
+    assert column.text(value) == shown
