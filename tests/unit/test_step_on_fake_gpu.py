@@ -1,0 +1,77 @@
+"""A step on tensors of a GPU that is not there: nothing is mixed with the host's, and nothing waits for it.
+
+Torch's fake tensors know shape, type and device and hold no numbers. Whatever asks for a number, which would
+break a capture, and whatever mixes devices fails here. Gradients and Adam are torch's own and left out: torch
+cannot run them without a driver. What runs on a real GPU is in `tests/gpu`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+
+from baselines.health import spreads
+from baselines.pairs import scaled, windows
+from baselines.parallel import ALONE
+from baselines.settings import TrainingSettings
+from baselines.trainer import build_discriminator, build_generator
+from baselines.update import Updates
+from baselines.variants import parse_variant
+
+VARIANTS = (
+    "l1", "gan", "cgan", "l1+gan", "l1+cgan", "l1+cgan/1", "l1+cgan/16", "l1+cgan/34", "imagegan", "encdec:l1",
+    "encdec:l1+cgan", "no-dropout",
+)  # fmt: skip
+
+
+@pytest.fixture
+def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """New tensors are fake ones on a GPU; gradients are zeros, and Adam does nothing."""
+    monkeypatch.setattr(Tensor, "backward", lambda self: None)
+    monkeypatch.setattr(torch.optim.Adam, "step", lambda self: None)
+    if torch.version.cuda is None:
+        pytest.skip("this torch knows no CUDA")
+    with FakeTensorMode(allow_fallback_kernels=False), torch.device("cuda"):
+        yield
+
+
+@pytest.mark.usefixtures("fake_gpu")
+@pytest.mark.parametrize(
+    ("name", "batch_size", "dtype"),
+    [
+        *((name, 1, torch.uint8) for name in VARIANTS),
+        ("l1+cgan", 4, torch.uint8),
+        ("l1+cgan", 1, torch.int16),
+    ],
+)
+def test_a_step_stays_on_the_gpu_and_waits_for_nothing(
+    name: str, batch_size: int, dtype: torch.dtype
+) -> None:
+    variant = parse_variant(name)
+    settings = TrainingSettings(steps=4, size_px=64, base_filters=4, batch_size=batch_size)
+    generator = build_generator(variant, settings, 3, 3)
+    discriminator = build_discriminator(variant, settings, 3, 3)
+    updates = Updates(variant, settings, generator, discriminator, ALONE)
+    updates.set_lr(1e-4)
+    side = settings.load_size_px
+    stored = torch.zeros(10, side, side, 3, dtype=dtype)
+    choices = torch.zeros(batch_size, 4, dtype=torch.int64)
+    with updates.capturable():
+        source, target = (scaled(windows(stored, choices, settings.size_px)) for _ in range(2))
+        prediction, losses = updates.step(source, target, None)
+        losses |= spreads(prediction, target)
+    assert prediction.shape == (batch_size, 3, 64, 64)
+    assert {value.device.type for value in (prediction, *losses.values())} == {"cuda"}
+    assert isinstance(updates.generator_adam.param_groups[0]["lr"], Tensor)
+
+
+@pytest.mark.usefixtures("fake_gpu")
+def test_a_number_that_the_host_asks_for_is_noticed() -> None:
+    with pytest.raises(DataDependentOutputException):
+        torch.ones(2).sum().item()
+    with pytest.raises(RuntimeError, match="device"):
+        torch.ones(2) + torch.ones(2, device="cpu")
