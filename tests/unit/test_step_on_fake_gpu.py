@@ -23,8 +23,8 @@ from baselines.update import Updates
 from baselines.variants import parse_variant
 
 VARIANTS = (
-    "l1", "gan", "cgan", "l1+gan", "l1+cgan", "l1+cgan/1", "l1+cgan/16", "l1+cgan/34", "imagegan", "encdec:l1",
-    "encdec:l1+cgan", "no-dropout",
+    "l1", "gan", "cgan", "l1+gan", "l1+cgan", "l1+cgan/1", "l1+cgan/16", "l1+cgan/34", "imagegan",
+    "encdec:l1", "encdec:l1+cgan", "no-dropout",
 )  # fmt: skip
 
 
