@@ -43,6 +43,41 @@ def parameters(spec: RunSpec, dataset: Dataset) -> Parameters:
     )
 
 
+def gpu_bytes(spec: RunSpec, dataset: Dataset, train_n: int) -> int:
+    """Bytes of a GPU that one training takes at most, by counting.
+
+    Weights with gradients and moments; what forward passes keep for backward ones (in float32; D sees real
+    and generated pictures); pairs as they are stored.
+    """
+    settings, channels = spec.training, (dataset.source_channels, dataset.target_channels)
+    with torch.device("meta"):
+        generator = build_generator(spec.variant, settings, *channels)
+        discriminator = build_discriminator(spec.variant, settings, *channels)
+        source, target = (
+            torch.empty(settings.batch_size, count, settings.size_px, settings.size_px) for count in channels
+        )
+    kept = _kept_for_backward(generator, source)
+    if discriminator is not None:
+        conditional = spec.variant.adversarial == "cgan"
+        kept += 2 * _kept_for_backward(discriminator, source if conditional else None, target)
+    state = 4 * (1 + _ADAM_COPIES) * sum(parameters(spec, dataset))
+    return state + kept + train_n * settings.load_size_px**2 * sum(channels)
+
+
+def _kept_for_backward(network: torch.nn.Module, *inputs: torch.Tensor | None) -> int:
+    """Bytes that autograd keeps of one forward pass, weights included; nothing is computed."""
+    kept = 0
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        nonlocal kept
+        kept += tensor.nbytes
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        network(*inputs)
+    return kept
+
+
 class StepTime(NamedTuple):
     """Seconds that a training step takes, and the day `bench speed` measured it; None: just now."""
 

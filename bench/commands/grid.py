@@ -12,6 +12,7 @@ from bench.commands.launching import (
     device_of_driver,
     device_of_runs,
     grid_out_option,
+    jobs_of,
     launcher_of,
     launcher_options,
     local_data,
@@ -160,6 +161,7 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
         _check_precision(plans, device)
     if team is not None:
         team.check(plans, options["jobs"])
+    options = {**options, "jobs": jobs_of(options, plans, device)}
     room = room_of(plans, options)
     if options["dry_run"]:
         show_plans(plans, device, room)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -11,10 +10,9 @@ from bench.commands.options import Command, apply
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
+    from bench.grid import Plan
     from bench.launch import Launcher
     from bench.team import Team
-
-_BYTES_A_WORKER = 2 << 30  # torch, a judge, a pix2pix in training; for --jobs auto
 
 
 def _jobs(context: click.Context, parameter: click.Parameter, value: str) -> int | str:
@@ -36,8 +34,8 @@ def launcher_options(command: Command) -> Command:
             default="1",
             show_default=True,
             metavar="N|auto",
-            help="Runs at once, each in a worker process with its share of the cores; auto: one a GPU, or "
-            "one a core.",
+            help="Runs at once, each in a worker process with its share of the cores; auto: as many as a GPU "
+            "gains from (docs/scaling.md), or one a core.",
         ),
         click.option(
             "--launcher",
@@ -144,18 +142,27 @@ def launcher_of(options: dict[str, Any], device: str, runs: int, team: Team | No
     return None if jobs == 1 else _workers(jobs, threads, device, runs)
 
 
-def _workers(jobs: int | str, threads: int | None, device: str, runs: int) -> Launcher:
+def _workers(jobs: int, threads: int | None, device: str, runs: int) -> Launcher:
     import torch
 
+    from bench.launch.auto import gpus
     from bench.launch.local import Workers, cores
 
-    devices = _devices(device)
-    if isinstance(jobs, str):
-        jobs = len(devices) if device != "cpu" else _fitting(cores() // (threads or 1))
     jobs = max(1, min(jobs, runs))
     threads = threads or max(1, cores() // jobs)
     torch.set_num_threads(threads)  # what is shared is computed as a worker would
-    return Workers(jobs, threads, devices)
+    return Workers(jobs, threads, gpus(device))
+
+
+def jobs_of(options: dict[str, Any], plans: list[Plan], device: str) -> int | str:
+    """`--jobs`, with `auto` as a number where runs execute on this machine; the choice is said."""
+    if options["jobs"] != "auto" or options["launcher"] != "local":
+        return cast("int | str", options["jobs"])
+    from bench.launch.auto import choose_jobs
+
+    choice = choose_jobs(plans, device, options["threads"])
+    click.echo(f"--jobs auto: {choice.why}", err=True)
+    return choice.jobs
 
 
 def _pairs(assignments: tuple[str, ...]) -> dict[str, str]:
@@ -166,21 +173,3 @@ def _pairs(assignments: tuple[str, ...]) -> dict[str, str]:
             raise UsageError(f"expected --slurm KEY=VALUE, found '{assignment}'")
         pairs[key.strip()] = value.strip()
     return pairs
-
-
-def _devices(device: str) -> list[str]:
-    """The GPUs that the workers share: all, unless one was named."""
-    import torch
-
-    if device == "cuda":
-        return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-    return [device]
-
-
-def _fitting(jobs: int) -> int:
-    """As many workers as there is memory for, where that can be told."""
-    try:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):
-        return jobs
-    return min(jobs, max(1, free // _BYTES_A_WORKER))

@@ -7,9 +7,9 @@ never started from here.
 
 from __future__ import annotations
 
-import inspect
 import os
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -93,9 +93,10 @@ def load_lpips(weights: Path, digest: str, device: str) -> nn.Module:
 
 def linear_weights() -> Path:
     """The file of LPIPS linear weights that comes with torchmetrics."""
-    from torchmetrics.functional.image import lpips
-
-    return Path(inspect.getfile(lpips)).parent / "lpips_models" / "alex.pth"
+    found = find_spec("torchmetrics")  # not imported: that takes seconds, and the network may not be wanted
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parent / "functional/image/lpips_models/alex.pth"
 
 
 @torch.inference_mode()

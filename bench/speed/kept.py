@@ -29,15 +29,26 @@ def keep(question: Question, result: dict[str, Any]) -> Path:
 
 def kept(question: Question) -> tuple[float, str] | None:
     """Seconds a step and the day they were measured; None where there is no such measurement."""
-    path = _path(question)
-    if not path.is_file():
-        return None
     try:
-        content = read_json(path)
+        content = _content(question)
         seconds, day = content["result"]["ms_per_step"] / 1e3, str(content["measured_on"])
-    except (DocumentError, KeyError, TypeError):
+    except (DocumentError, OSError, KeyError, TypeError):
         return None  # a cache may be damaged: then it is measured again
     return (seconds, day) if seconds > 0 else None
+
+
+def kept_rate(question: Question) -> float | None:
+    """Images a second of all processes of a measurement together; None where there is none."""
+    try:
+        rate = float(_content(question)["result"]["images_per_second"])
+    except (DocumentError, OSError, KeyError, TypeError, ValueError):
+        return None
+    return rate if 0 < rate < float("inf") else None
+
+
+def _content(question: Question) -> dict[str, Any]:
+    content: dict[str, Any] = read_json(_path(question))
+    return content
 
 
 def _path(question: Question) -> Path:
@@ -46,13 +57,14 @@ def _path(question: Question) -> Path:
 
 
 def _key(question: Question) -> dict[str, Any]:
-    """What the time of a step depends on: not on seeds, rates or names."""
+    """What the time of a step depends on: not on seeds, rates or names, nor on a GPU on the CPU's threads."""
+    device = torch.device(question.device)
     variant, settings = question.variant.at_size(question.settings.size_px), asdict(question.settings)
     return {
-        "device": describe_device(torch.device(question.device)),
+        "device": describe_device(device),
         "cpu": cpu_name(),
         "torch": torch.__version__,
-        "threads": question.threads,
+        "threads": question.threads if device.type == "cpu" else None,
         "jobs": question.jobs,
         "channels": list(question.channels),
         "generator": variant.generator,
