@@ -287,6 +287,30 @@ def test_a_judge_that_cannot_tell_is_stated_and_fails_nothing(
         assert ("the tables say" in check.words) == (said == ["The judge cannot tell them"])
 
 
+def test_real_photos_that_score_below_a_variant_fail_unless_the_judge_is_known_to_be_blind(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from bench.claims import sanity as module
+
+    synthetic.write_output(tmp_path)
+    section = sections(load_entries([tmp_path])[0])[0]
+    real = next(row for row in section.references if row.label == "real")
+
+    def spoil(metric: str, value: float) -> None:
+        column = next(one for one in section.columns if one.info.key == metric)
+        real.cells[column.id] = replace(real.cells[column.id], mean=value)
+
+    def found(said: str) -> bool | None:
+        monkeypatch.setattr(module, "fitness_statements", lambda _: [said])
+        return next(check.passed for check in sanity([section]) if check.name == "the real row is sane")
+
+    spoil("fcn_pixel_acc", 0.0)
+    assert found("The judge can tell them") is False
+    assert found("The judge cannot tell them") is None
+    spoil("fd_scorer", 1e6)
+    assert found("The judge cannot tell them") is False
+
+
 def test_the_report_shows_the_ledger_with_links_to_pictures(tmp_path: Path) -> None:
     from bench.report.render import write_report
 
