@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
@@ -48,6 +49,21 @@ def set_precision(precision: str, device: torch.device) -> None:
     """
     if precision == "tf32" and device.type != "cuda":
         raise ValueError("precision tf32 needs a CUDA device: use fp32 or bf16 on the CPU")
+    _allow_tf32(precision)
+
+
+@contextmanager
+def arithmetic(precision: str) -> Iterator[None]:
+    """A piece of work in `precision`, and then again what was set before; nothing to a CPU."""
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    _allow_tf32(precision)
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+
+
+def _allow_tf32(precision: str) -> None:
     if precision in ("fp32", "tf32"):
         convolutions = products = precision == "tf32"
     else:  # also undoes what an earlier run of this process asked for

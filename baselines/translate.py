@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from baselines.checked import DamagedFileError, NoChecksumError, load_checked, save_checked
-from baselines.engine import autocast
+from baselines.engine import arithmetic, autocast
 from baselines.generators import Generator
 from baselines.geometry import depth
 from baselines.layers import BatchNorm, Dropout
@@ -168,8 +168,9 @@ def _translated(
     """(N, H, W, C') predictions for N pictures."""
     pictures = to_tensor(np.stack([source for source, _ in batch]), device)
     streams = [torch.Generator(device).manual_seed(seed) for _, seed in batch]
-    precision = autocast(checkpoint.settings.precision, device)
-    with _test_mode(checkpoint.generator, test, streams), torch.inference_mode(), precision:
+    precision = checkpoint.settings.precision
+    mode = _test_mode(checkpoint.generator, test, streams)
+    with mode, torch.inference_mode(), arithmetic(precision), autocast(precision, device):
         prediction = checkpoint.generator(pictures)
     return to_picture(prediction, np.dtype(checkpoint.target_dtype))
 

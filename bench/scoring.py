@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from baselines.engine import arithmetic
 from baselines.parallel import ALONE, Ranks
 from bench import plugins
 from bench.data.cache import release_pages
@@ -27,6 +28,7 @@ from bench.metrics.sample_curve import joined
 from bench.pictures import to_rgb8
 from bench.progress import Advance
 
+_PRECISION = "fp32"  # of networks that score on a GPU, whatever a run in this process was trained in
 _BATCH_PIXELS = 16 * 256 * 256
 _SHARED = 16  # pictures are shared out by so many, which networks take at once
 _DECODERS, _BATCHES_AHEAD = 4, 2  # threads, and batches of predictions held beside the one being scored
@@ -86,10 +88,12 @@ def score(
         the merged output, and the per-image table: column `name`, one column a per-image value.
     """
     families = families_for(keys)
-    metrics = _gathered(predictions, context, list(families), advance, ranks)
     test, merged = context.test, MetricOutput([])
+    with arithmetic(_PRECISION):
+        metrics = _gathered(predictions, context, list(families), advance, ranks)
+        outputs = {family: metrics[family].compute() for family in families}
     for family, wanted in families.items():
-        output = metrics[family].compute()
+        output = outputs[family]
         merged.results += [result for result in output.results if not wanted or result.name in wanted]
         merged.per_image |= output.per_image
         merged.details = joined(merged.details, output.details)
@@ -101,7 +105,8 @@ def score_along(
     predictions: Callable[[int], NDArray[Any]], context: ScoringContext, keys: Sequence[str], ranks: Ranks
 ) -> None:
     """What the other processes do while the first is in `score`, of the same arguments."""
-    _gathered(predictions, context, list(families_for(keys)), lambda *_: None, ranks)
+    with arithmetic(_PRECISION):
+        _gathered(predictions, context, list(families_for(keys)), lambda *_: None, ranks)
 
 
 def share(total: int, ranks: Ranks) -> range:

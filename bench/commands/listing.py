@@ -53,7 +53,8 @@ def _suites() -> list[tuple[str, str]]:
 def _datasets() -> list[tuple[str, str]]:
     from bench.data.cards import card_names, load_card
 
-    rows = [(name, f"{load_card(name).title}, {load_card(name).direction}") for name in card_names()]
+    cards = {name: load_card(name) for name in card_names()}
+    rows = [(name, f"{card.title}, {card.direction}") for name, card in cards.items()]
     rows.append(("any other name", "your own folder, given by --data-root NAME=DIR (see datasets/README.md)"))
     return rows
 

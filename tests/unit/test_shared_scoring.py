@@ -19,6 +19,7 @@ from example_card import example_card
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from baselines.engine import arithmetic
 from baselines.parallel import OtherRankError, Ranks
 from bench import plugins
 from bench.data.types import ClassInfo, SplitArrays
@@ -220,6 +221,24 @@ def test_a_metric_without_parts_sees_all_pictures(
     alone, shared = scored(1, context), scored(3, context)
     same(alone, shared)
     assert {result.name: result.n for result in shared[0].results}["whole"] == N
+
+
+def test_networks_score_in_float32_whatever_was_trained_before(
+    context: ScoringContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    class Watching(WholeMetric):
+        def update(self, batch: Batch) -> None:
+            seen.append((torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32))
+            super().update(batch)
+
+    monkeypatch.setitem(plugins._registered["metrics"], "whole", Watching)
+    with arithmetic("tf32"):
+        score(prediction, context, ("whole",), lambda *_: None)
+        assert set(seen) == {(False, False)}
+        assert torch.backends.cudnn.allow_tf32
+        assert torch.backends.cuda.matmul.allow_tf32
 
 
 def test_a_part_that_fails_is_heard_of_by_all(context: ScoringContext) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from baselines.checked import load_checked, save_checked
+from baselines.engine import arithmetic
 from baselines.pairs import to_picture, to_tensor
 from baselines.settings import TestSettings, TrainingSettings
 from baselines.trainer import build_generator
@@ -198,3 +199,15 @@ def test_what_is_no_checkpoint_is_refused_by_name(spoil: Callable[[Path], object
         load_checkpoint(path, CPU)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_translation_has_the_precision_of_its_training() -> None:
+    """Whatever the process was set to before; afterwards it is as before."""
+    checkpoint, seen = make(), []
+    checkpoint.generator.register_forward_hook(lambda *_: seen.append(torch.backends.cudnn.allow_tf32))
+    for precision, expected in (("fp32", False), ("tf32", True), ("default", True)):
+        asked = replace(checkpoint, settings=replace(checkpoint.settings, precision=precision))
+        with arithmetic("fp32" if expected else "tf32"):
+            translate(asked, picture(), PAPER, 1)
+            assert seen.pop() is expected
+            assert torch.backends.cudnn.allow_tf32 is not expected
