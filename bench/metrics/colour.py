@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bench.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.metrics.catalogue import PSEUDO
-from bench.metrics.common import NO_PICTURES, PredictionSource, measured
+from bench.metrics.common import NO_PICTURES, PredictionSource, by_threads, measured
 from bench.metrics.rows import KeepsRows
 from bench.stats import bootstrap_sum, pseudo_values
 
@@ -32,14 +32,18 @@ def lab_histograms(pictures: NDArray[np.uint8]) -> Floats:
         (N, 3, 100) float64 counts; each histogram sums to H * W. Values outside a range count in its
         outermost bin (sRGB stays inside).
     """
+    found = by_threads(_histograms_of_one, pictures)
+    return np.stack(found) if found else np.zeros((0, len(RANGES), BINS))
+
+
+def _histograms_of_one(picture: NDArray[np.uint8]) -> Floats:
+    """(H, W, 3) -> (3, 100)."""
     from skimage.color import rgb2lab
 
-    counts = np.zeros((len(pictures), 3, BINS))
-    for row, picture in zip(counts, pictures, strict=True):
-        lab = rgb2lab(picture)
-        for channel, (low, high) in enumerate(RANGES.values()):
-            place = np.floor((lab[..., channel] - low) * (BINS / (high - low))).astype(np.int64)
-            row[channel] = np.bincount(np.clip(place, 0, BINS - 1).ravel(), minlength=BINS)
+    counts, lab = np.zeros((len(RANGES), BINS)), rgb2lab(picture)
+    for channel, (low, high) in enumerate(RANGES.values()):
+        place = np.floor((lab[..., channel] - low) * (BINS / (high - low))).astype(np.int64)
+        counts[channel] = np.bincount(np.clip(place, 0, BINS - 1).ravel(), minlength=BINS)
     return counts
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from bench.metrics.base import Batch, ScoringContext
@@ -14,6 +17,7 @@ from bench.pictures import to_rgb8
 from bench.records import MetricResult
 from bench.stats import Interval
 
+T = TypeVar("T")
 NO_GENERATOR = "needs the generator that made the pictures: they are no run's"
 NOTHING_KEPT = "the run's checkpoint is gone, and no answers of its generator were kept when it was there"
 NO_PICTURES = "no pictures were scored"
@@ -73,3 +77,12 @@ class PredictionSource:
         if self._places is None or self._train is None:
             return batch.prediction
         return to_rgb8(self._train[self._places[batch.start : batch.start + len(batch.names)]])
+
+
+def by_threads(work: Callable[..., T], *sides: Iterable[Any]) -> list[T]:
+    """`work` on each picture, or pair of them, by as many threads as torch may use; in order.
+
+    For work that is mostly in C without the interpreter's lock. Results do not depend on the threads.
+    """
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        return list(pool.map(lambda pictures: work(*pictures), zip(*sides, strict=True)))

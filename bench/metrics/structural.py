@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from bench.metrics.base import Batch, MetricOutput, ScoringContext, missing
-from bench.metrics.common import NO_PICTURES, WITH_THEMSELVES, measured
+from bench.metrics.common import NO_PICTURES, WITH_THEMSELVES, by_threads, measured
 from bench.metrics.rows import KeepsRows
 from bench.metrics.sample_curve import detail, mean_curve
 from bench.stats import bootstrap_mean
@@ -35,8 +35,7 @@ def ssim(prediction: NDArray[np.uint8], target: NDArray[np.uint8]) -> Floats:
     Returns:
         (N,) float64 in [-1, 1]; NaN for pictures narrower than the window of 11 pixels.
     """
-    values = [_ssim_of_pair(a, b) for a, b in zip(prediction, target, strict=True)]
-    return np.array(values, dtype=np.float64)
+    return np.array(by_threads(_ssim_of_pair, prediction, target), dtype=np.float64)
 
 
 def psnr(prediction: NDArray[np.uint8], target: NDArray[np.uint8]) -> Floats:
