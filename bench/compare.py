@@ -224,9 +224,9 @@ def _difference(first: Row, second: Row, column: Column) -> Difference:
     if found.first is first:
         return found
     interval = None if found.interval is None else (-found.interval[1], -found.interval[0])
-    seeds = None if found.over_seeds is None else (-found.over_seeds[1], -found.over_seeds[0])
+    seeds = None if found.seeds is None else replace(found.seeds, difference=-found.seeds.difference)
     return replace(
-        found, first=first, second=second, difference=-found.difference, interval=interval, over_seeds=seeds
+        found, first=first, second=second, difference=-found.difference, interval=interval, seeds=seeds
     )
 
 

@@ -74,7 +74,7 @@ class GalleryFiles:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One row of the comparison: a trained run, or a reference row (`real`, `copy`, `nearest`).
+    """One row of the comparison: a trained run, or a reference row (`real`, `copy`, `nearest`, `random`).
 
     Attributes:
         id: file-name-safe, unique within an output: the stem of the record's files.

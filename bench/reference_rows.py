@@ -1,8 +1,9 @@
-"""Rows that no training made, for every table: `real`, `copy` and `nearest`.
+"""Rows that no training made, for every table: `real`, `copy`, `nearest` and `random`.
 
 real: the scorer on real test photos, and distances of real training photos against real test photos:
     what a perfect system would get. copy: the source as output. nearest: the target of the most similar
-    training source. Both trivial rows cost nothing, and a variant that does not beat them has learnt nothing.
+    training source. random: a training target drawn blindly, what perfect realism gets without a look at the
+    source. The trivial rows cost nothing, and a variant that does not beat them has learnt nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from bench.data.cache import release_array
 from bench.data.types import SplitArrays
 from bench.pictures import to_rgb8
 
-REFERENCE_ROWS = ("real", "copy", "nearest")
+REFERENCE_ROWS = ("real", "copy", "nearest", "random")
+_RANDOM_SEED = 0  # one draw for all, whatever the seed of a training
 _POOLED_PX = 32
 _CHUNK = 256
 
@@ -29,7 +31,7 @@ def reference_predictions(
 
     Args:
         row: one of `REFERENCE_ROWS`.
-        train: gives the training split at the test's size; called for `nearest` only.
+        train: gives the training split at the test's size; called for `nearest` and `random` only.
         test: the test split.
     """
     if row == "copy":
@@ -37,8 +39,20 @@ def reference_predictions(
     if row == "real":
         return lambda index: to_rgb8(test.target[index])
     training = train()
-    chosen = nearest_sources(training.source, test.source)
+    if row == "random":
+        chosen = random_targets(len(training), len(test))
+    else:
+        chosen = nearest_sources(training.source, test.source)
     return lambda index: to_rgb8(training.target[chosen[index]])
+
+
+def random_targets(train_n: int, test_n: int) -> NDArray[np.int64]:
+    """For each test picture the index of a training target, without a look at either: (test_n,) int64.
+
+    Each target is drawn as often as any other, to one. The same draw whenever the numbers are the same.
+    """
+    drawn = np.random.default_rng(_RANDOM_SEED).permutation(train_n)
+    return np.resize(drawn, test_n)
 
 
 def nearest_sources(train: NDArray[Any], test: NDArray[Any]) -> NDArray[np.int64]:

@@ -1,8 +1,8 @@
-"""Uncertainty: percentile bootstrap over test images, paired differences, spread over seeds.
+"""Uncertainty over test images: percentile bootstrap, paired differences, corrections.
 
 All resampling is over images (rows), with replacement, from a seeded generator: the same values give the
 same interval everywhere. Intervals say how much a score depends on *which* test images were drawn. They say
-nothing about the training seed; `seed_spread` does.
+nothing about the training seed; `bench.seed_stats` does.
 
 Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 13 (percentile interval)
 and 15 (paired data).
@@ -40,20 +40,6 @@ class PairedDifference(NamedTuple):
     distinguishable: bool
     p_value: float | None = None
     error: float | None = None
-
-
-class SeedSpread(NamedTuple):
-    """Mean and spread of one score over training seeds.
-
-    Attributes:
-        mean: mean over the seeds; None without any value.
-        std: sample standard deviation (n - 1), None for fewer than two seeds.
-        n: number of seeds with a value.
-    """
-
-    mean: float | None
-    std: float | None
-    n: int
 
 
 def bootstrap_mean(
@@ -244,16 +230,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
         corrected[index] = largest
     return corrected
-
-
-def seed_spread(values: Sequence[float | None]) -> SeedSpread:
-    """Mean and sample standard deviation over seeds; None and NaN values are left out."""
-    given = np.array([value for value in values if value is not None], dtype=np.float64)
-    given = given[~np.isnan(given)]
-    if not len(given):
-        return SeedSpread(None, None, 0)
-    std = float(given.std(ddof=1)) if len(given) > 1 else None
-    return SeedSpread(float(given.mean()), std, len(given))
 
 
 def _draws(n: int, replicates: int, seed: int) -> Iterator[Floats]:

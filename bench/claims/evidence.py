@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import statistics
 from dataclasses import dataclass, replace
 
 from bench.claims.ledger import CHANCE, Comparison
 from bench.report.compare import difference
 from bench.report.frame import Cell, Column, Row
+from bench.seed_stats import SeedDifference, one_sample
 from bench.stats import two_sided_p
 
 Interval = tuple[float, float]
@@ -23,9 +23,9 @@ class Evidence:
         a, b: values, means over seeds.
         gap: the difference.
         interval: 95 %, over test pictures; None where nothing is at hand.
-        over_seeds: 95 %, over training seeds; None with one seed.
         error: standard error behind p-values: over test pictures, else over seeds; None: nothing at hand.
         freedom: its degrees of freedom.
+        by_seed: the difference over seeds, for "closer" of the mean distances from the target; None with one.
         seeds: of a and b; 0 for what has none.
         n: test pictures.
     """
@@ -34,11 +34,16 @@ class Evidence:
     b: float
     gap: float
     interval: Interval | None
-    over_seeds: Interval | None
     error: float | None
     freedom: float
+    by_seed: SeedDifference | None
     seeds: tuple[int, int]
     n: int
+
+    @property
+    def over_seeds(self) -> Interval | None:
+        """95 % interval over training seeds; None with one seed."""
+        return None if self.by_seed is None else self.by_seed.interval
 
     def p_above(self, bound: float) -> float:
         """p-value, two-sided, of a gap that is seen above `bound`; 1 where it is not."""
@@ -48,6 +53,15 @@ class Evidence:
 
     def p_below(self, bound: float) -> float:
         return replace(self, gap=-self.gap).p_above(-bound)
+
+    def p_seeds(self, low: float, high: float) -> float:
+        """p-value, two-sided, over seeds of a gap that is seen between `low` and `high`: the larger of those
+        against both ends; 1 where it is not seen there, 0 where there is one seed and nothing to ask."""
+        if self.by_seed is None:
+            return 0.0
+        if not low < self.by_seed.difference < high:
+            return 1.0
+        return max(self.by_seed.p_value(end) for end in (low, high) if math.isfinite(end))
 
     def within(self, low: float, high: float) -> bool:
         """Whether the 95 % intervals that there are lie inside (low, high)."""
@@ -72,9 +86,9 @@ def against_row(one: Comparison, column: Column, a: Row, b: Row) -> Evidence:
             interval = (-interval[1], -interval[0])  # both lie below the target
     if interval is None:
         interval = _as_if_independent(gap, ours, theirs)
-    over_seeds = found.over_seeds
+    over_seeds = found.seeds
     if over_seeds is None and b.kind != "run" and not closer:
-        over_seeds = _one_sample(ours, theirs.mean)
+        over_seeds = one_sample(ours.values, theirs.mean)
     seeds = (len(ours.values), len(theirs.values) if b.kind == "run" else 0)
     n = min((*ours.n, *theirs.n), default=0)
     return _evidence(ours.mean, theirs.mean, gap, interval, over_seeds, seeds, n)
@@ -86,7 +100,7 @@ def against_number(column: Column, a: Row, number: float) -> Evidence:
     assert cell.mean is not None
     interval = None if cell.interval is None else (cell.interval[0] - number, cell.interval[1] - number)
     n = min(cell.n, default=0)
-    over_seeds = _one_sample(cell, number)
+    over_seeds = one_sample(cell.values, number)
     return _evidence(cell.mean, number, cell.mean - number, interval, over_seeds, (len(cell.values), 0), n)
 
 
@@ -112,13 +126,14 @@ def _evidence(
     b: float,
     gap: float,
     interval: Interval | None,
-    over_seeds: Interval | None,
+    by_seed: SeedDifference | None,
     seeds: tuple[int, int],
     n: int,
 ) -> Evidence:
-    basis = interval or over_seeds
+    known = None if by_seed is None else by_seed.interval
+    basis = interval or known
     error = None if basis is None else (basis[1] - basis[0]) / (2 * _NORMAL)
-    return Evidence(a, b, gap, interval, over_seeds, error, max(1, n - 1), seeds, n)
+    return Evidence(a, b, gap, interval, error, max(1, n - 1), by_seed, seeds, n)
 
 
 def _as_if_independent(gap: float, ours: Cell, theirs: Cell) -> Interval | None:
@@ -126,15 +141,4 @@ def _as_if_independent(gap: float, ours: Cell, theirs: Cell) -> Interval | None:
     if ours.interval is None or theirs.interval is None:
         return None
     half = math.hypot(*(one[1] - one[0] for one in (ours.interval, theirs.interval))) / 2
-    return gap - half, gap + half
-
-
-def _one_sample(cell: Cell, number: float) -> Interval | None:
-    """95 % interval over seeds of a row's mean minus a number; None below two seeds."""
-    if len(cell.values) < 2:
-        return None
-    from scipy.stats import t
-
-    gap, count = statistics.fmean(cell.values) - number, len(cell.values)
-    half = float(t.ppf(0.975, count - 1)) * statistics.stdev(cell.values) / math.sqrt(count)
     return gap - half, gap + half

@@ -47,7 +47,7 @@ class ScoringContext:
         card: the data set's card (classes, palette, class policy).
         size_px: side length of the pictures.
         target_role: "photo", "labels" or "image": what the predictions are pictures of.
-        row: "run" for predictions of a model, else the reference row ("real", "copy", "nearest").
+        row: "run" for predictions of a model, else the reference row ("real", "copy", "nearest", "random").
             In the `real` row, predictions are the targets themselves (Fréchet and kernel
             distances: `train_targets` against the test targets).
         device: torch device string.

@@ -20,10 +20,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from bench.report.frame import Cell, Column, Row, Section
 from bench.report.pairing import paired_over_seeds
+from bench.seed_stats import SeedDifference, welch
 from bench.stats import holm, two_sided_p
 
 Interval = tuple[float, float]
@@ -43,7 +42,8 @@ class Difference:
         first, second: the rows.
         difference: first minus second, in the metric's own unit and sign.
         interval: 95 % interval over test images, or None where values by image are not at hand.
-        over_seeds: 95 % interval over seeds (Welch 1947), None below two seeds each.
+        seeds: the difference over seeds (Welch 1947), None below two seeds each; where the metric has a
+            target, of the mean distances from it.
         p_value: of no difference, over test images, else over seeds; None: nothing to go by.
         corrected: that p-value after Holm's correction over the table.
         basis: where the p-value comes from: "images", "seeds", "none".
@@ -54,10 +54,15 @@ class Difference:
     second: Row
     difference: float
     interval: Interval | None
-    over_seeds: Interval | None
+    seeds: SeedDifference | None
     p_value: float | None
     basis: str
     corrected: float | None = None
+
+    @property
+    def over_seeds(self) -> Interval | None:
+        """95 % interval over seeds."""
+        return None if self.seeds is None else self.seeds.interval
 
     @property
     def by_images(self) -> bool | None:
@@ -145,16 +150,15 @@ def difference(column: Column, first: Row, second: Row) -> Difference:
     assert ours.mean is not None
     assert theirs.mean is not None
     gap = ours.mean - theirs.mean
-    over_seeds, seeds_p = _welch(column, ours, theirs)
+    seeds = _over_seeds(column, ours, theirs)
     paired = paired_over_seeds(first, second, column) if _one_sided(column, ours, theirs) else None
     if paired is not None and paired.p_value is not None:
-        return Difference(column, first, second, gap, paired.interval, over_seeds, paired.p_value, "images")
+        return Difference(column, first, second, gap, paired.interval, seeds, paired.p_value, "images")
     apart = _p_from_intervals(column, ours, theirs)
     if apart is not None:
-        return Difference(column, first, second, gap, None, over_seeds, apart, "images")
-    return Difference(
-        column, first, second, gap, None, over_seeds, seeds_p, "none" if seeds_p is None else "seeds"
-    )
+        return Difference(column, first, second, gap, None, seeds, apart, "images")
+    p_value, basis = (None, "none") if seeds is None else (seeds.p_value(), "seeds")
+    return Difference(column, first, second, gap, None, seeds, p_value, basis)
 
 
 def _one_sided(column: Column, ours: Cell, theirs: Cell) -> bool:
@@ -184,28 +188,11 @@ def _p_from_intervals(column: Column, ours: Cell, theirs: Cell) -> float | None:
     return two_sided_p(gap, math.hypot(*widths) / _WIDTH, freedom)
 
 
-def _welch(column: Column, ours: Cell, theirs: Cell) -> tuple[Interval | None, float | None]:
-    """95 % interval of the difference of two means over seeds, and its p; None below two seeds each.
-
-    Where the metric has a target, of the mean distances from it. Source: Welch 1947.
-    """
-    if min(len(ours.values), len(theirs.values)) < 2:
-        return None, None
+def _over_seeds(column: Column, ours: Cell, theirs: Cell) -> SeedDifference | None:
+    """Of the means over seeds; where the metric has a target, of the mean distances from it."""
     aimed = column.goal not in ("max", "min")
-    a, b = (
-        np.array([column.distance(value) if aimed else value for value in cell.values])
-        for cell in (ours, theirs)
-    )
-    difference = float(a.mean() - b.mean())
-    parts = float(a.var(ddof=1)) / len(a), float(b.var(ddof=1)) / len(b)
-    if sum(parts) == 0:
-        return (difference, difference), two_sided_p(difference, 0.0, 1)
-    from scipy.special import stdtrit
-
-    freedom = sum(parts) ** 2 / (parts[0] ** 2 / (len(a) - 1) + parts[1] ** 2 / (len(b) - 1))
-    error = math.sqrt(sum(parts))
-    half = float(stdtrit(freedom, 0.975)) * error
-    return (difference - half, difference + half), two_sided_p(difference, error, freedom)
+    a, b = ([column.distance(value) if aimed else value for value in cell.values] for cell in (ours, theirs))
+    return welch(a, b)
 
 
 def undecided(section: Section, found: Sequence[Difference]) -> tuple[list[str], list[str]]:

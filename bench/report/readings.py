@@ -8,7 +8,7 @@ from bench.records import RunRecord
 from bench.report.frame import Cell, Column, Row, Section
 from bench.scorers.fitness import fitness, listed
 
-TRIVIAL = ("copy", "nearest")
+TRIVIAL = ("copy", "nearest", "random")
 
 
 def fitness_statements(section: Section) -> list[str]:
@@ -38,7 +38,7 @@ def trivial_statements(section: Section) -> list[str]:
     """On which metrics a trivial row beats every trained variant: at most one sentence.
 
     It does where its value is better than all of theirs and, where both have 95 % intervals, these do not
-    overlap. Of two trivial rows that do, the better one is named.
+    overlap. Of several trivial rows that do, the best one is named.
     """
     beaten: dict[str, list[tuple[str, str]]] = {}
     for column in section.columns:

@@ -17,6 +17,7 @@ import pandas as pd
 
 from bench.metrics.catalogue import CATALOGUE, MetricInfo
 from bench.records import MetricResult, RunRecord, read_records
+from bench.reference_rows import REFERENCE_ROWS
 from bench.report.frame import (
     Cell,
     Column,
@@ -29,7 +30,7 @@ from bench.report.frame import (
 )
 
 SET_DISTANCES = ("fid", "kid", "fd_scorer")  # depend on N: values of different N do not compare
-REFERENCE_ORDER = {"real": 0, "copy": 1, "nearest": 2}
+REFERENCE_ORDER = {row: place for place, row in enumerate(REFERENCE_ROWS)}
 
 
 def load_entries(outs: Sequence[Path]) -> tuple[list[Entry], list[str]]:
@@ -172,7 +173,7 @@ def _reference_rows(entries: list[Entry]) -> list[Row]:
             entry.record.label, Row(entry.record.label, "reference", [], entry.record.label)
         )
         row.entries.append(entry)
-    return sorted(rows.values(), key=lambda row: REFERENCE_ORDER.get(row.label, 9))
+    return sorted(rows.values(), key=lambda row: REFERENCE_ORDER.get(row.label, len(REFERENCE_ORDER)))
 
 
 def _comparable(result: MetricResult) -> str:

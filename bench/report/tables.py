@@ -16,12 +16,14 @@ REFERENCE_WORDS = {
     "real": "real pictures",
     "copy": "copy of the source",
     "nearest": "nearest training target",
+    "random": "random training target",
 }
 REFERENCE_ABOUT = {
     "real": "The real test pictures, judged like outputs: what a perfect model would score. Where a metric "
     "compares with the target itself, real training pictures stand in, or there is no value.",
     "copy": "The source given back unchanged: what doing nothing scores.",
     "nearest": "The target of the training pair whose source is most similar: what looking up scores.",
+    "random": "A training target drawn blindly: what perfect realism scores without a look at the source.",
 }
 
 

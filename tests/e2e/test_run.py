@@ -45,7 +45,7 @@ def by_label(out: Path) -> dict[str, RunRecord]:
 
 def test_every_stage_leaves_its_files(finished: Path) -> None:
     records = by_label(finished)
-    assert set(records) == {"l1", "l1+cgan", "real", "copy", "nearest"}
+    assert set(records) == {"l1", "l1+cgan", "real", "copy", "nearest", "random"}
     for label in ("l1", "l1+cgan"):
         record = records[label]
         pictures = sorted((finished / "predictions" / record.id).iterdir())

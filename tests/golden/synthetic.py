@@ -16,7 +16,15 @@ from bench.records import GalleryFiles, MetricResult, RunRecord, write_record
 
 TEST_N = 40
 CLASSES = ("road", "sidewalk", "building", "wall", "pole", "sky", "person", "car")
-QUALITY = {"l1": 0.30, "cgan": 0.20, "l1+cgan": 0.42, "real": 0.55, "copy": 0.05, "nearest": 0.24}
+QUALITY = {
+    "l1": 0.30,
+    "cgan": 0.20,
+    "l1+cgan": 0.42,
+    "real": 0.55,
+    "copy": 0.05,
+    "nearest": 0.24,
+    "random": 0.12,
+}
 BASE = {
     "fcn_pixel_acc": (0.5, 0.6), "fcn_class_acc": (0.1, 0.6), "fcn_class_iou": (0.0, 0.7),
     "fd_scorer": (9.0, -12.0), "ssim": (0.55, -0.4), "psnr": (22.0, -9.0), "l1": (20.0, 12.0),
@@ -214,5 +222,5 @@ def write_output(out: Path, dataset: str = "toycity", direction: str = "labels2p
     ]
     return [
         *runs,
-        *(write_reference(out, label, dataset, direction) for label in ("real", "copy", "nearest")),
+        *(write_reference(out, label, dataset, direction) for label in ("real", "copy", "nearest", "random")),
     ]

@@ -126,6 +126,38 @@ def test_seeds_that_disagree_leave_it_undecided_and_one_seed_says_so(tmp_path: P
     assert (verdict.state, verdict.caveat) == ("supported", ONE_SEED)
 
 
+def test_one_refutation_among_many_comparisons_is_corrected_over_seeds(tmp_path: Path) -> None:
+    """Below l1 with p = 0.03 over seeds: enough for a claim about l1, chance for one about four variants."""
+    write(tmp_path / "out", "l1", [0.50, 0.52, 0.54])
+    write(tmp_path / "out", "cgan", [0.446, 0.466, 0.486])
+    for name in ("gan", "l1+gan", "l1+cgan"):
+        write(tmp_path / "out", name, [0.446, 0.466, 0.486])
+    (alone,) = judged(tmp_path / "out", ledger(tmp_path, "above"))
+    (among,) = judged(tmp_path / "out", ledger(tmp_path, "above", b=["l1", "gan", "l1+gan", "l1+cgan"]))
+    assert (alone.state, among.state) == ("contradicted", "undecided")
+    evidence = among.findings[0].evidence
+    assert evidence is not None
+    assert evidence.by_seed is not None
+    assert 0.05 / 4 < evidence.by_seed.p_value() < 0.05
+
+
+def test_all_of_many_comparisons_may_be_tested_each_at_five_percent(tmp_path: Path) -> None:
+    """Four times p = 0.03 over seeds support a claim that needs all four; any one of four does not."""
+    write(tmp_path / "out", "cgan", [0.50, 0.52, 0.54])
+    others = ["l1", "gan", "l1+gan", "l1+cgan"]
+    for name in others:
+        write(tmp_path / "out", name, [0.446, 0.466, 0.486])
+    (every,) = judged(tmp_path / "out", ledger(tmp_path, "above", b=others))
+    (some,) = judged(tmp_path / "out", ledger(tmp_path, "above", b=others, more='combine = "any"'))
+    assert (every.state, some.state) == ("supported", "undecided")
+
+
+def test_a_row_that_is_not_there_is_called_a_row(tmp_path: Path) -> None:
+    write(tmp_path / "out", "cgan", [0.5, 0.51])
+    (verdict,) = judged(tmp_path / "out", ledger(tmp_path, "above", b="random"))
+    assert verdict.lacks == ("the row random",)
+
+
 def test_numbers_stand_without_uncertainty(tmp_path: Path) -> None:
     write(tmp_path / "out", "cgan", [0.549, 0.55, 0.551])
     assert judged(tmp_path / "out", ledger(tmp_path, "above", b=0.5))[0].state == "supported"

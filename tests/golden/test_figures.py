@@ -109,7 +109,7 @@ def test_trade_off_has_a_point_a_variant_and_its_seeds(tmp_path: Path) -> None:
         assert any(tuple(line.get_xdata()) == row.cells["l1"].values for line in ax.lines)
     assert legend_of(drawing)[:3] == ["l1", "cgan", "l1+cgan"]
     shown, said = " ".join(legend_of(drawing)), drawing.caption
-    for name in ("real", "copy", "nearest"):  # each is either drawn or said to be far outside
+    for name in ("real", "copy", "nearest", "random"):  # each is either drawn or said to be far outside
         assert (name in shown) != (f"{name} (" in said.partition("Far outside")[2])
 
 

@@ -33,7 +33,7 @@ def make(label: str, given: Given, *, n: int = 40, seed: int = 0, **details: Any
         interval = None if low is None or high is None else (low, high)
         results[key] = MetricResult(key, value, goal_of(key), n, {"version": 1}, interval=interval)
     spec = synthetic.spec("l1", seed, dataset="toycity", direction="labels2photo")
-    kind: Any = "reference" if label in ("real", "copy", "nearest") else "run"
+    kind: Any = "reference" if label in ("real", "copy", "nearest", "random") else "run"
     if kind == "reference":
         spec = {"data": spec["data"], "training": {"size_px": 64}, "row": label}
     details = {"scorer": SCORER, **details}

@@ -180,6 +180,6 @@ def test_runs_have_it_and_reference_rows_do_not(tmp_path: Path) -> None:
     found = {record.label: record.results["diversity"] for record in read_records(tmp_path)}
     assert (found["l1+cgan"].value or 0) > 0
     assert found["no-dropout"].value == 0
-    for row in ("real", "copy", "nearest"):
+    for row in ("real", "copy", "nearest", "random"):
         assert found[row].value is None
         assert "generator" in str(found[row].reason)

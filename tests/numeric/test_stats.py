@@ -1,4 +1,4 @@
-"""Bootstrap intervals against theory, a plain loop and SciPy; paired differences; spread over seeds."""
+"""Bootstrap intervals against theory, a plain loop and SciPy; paired differences; differences over seeds."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
+from bench.seed_stats import one_sample, welch
 from bench.stats import (
     bootstrap_mean,
     bootstrap_sum,
@@ -15,7 +16,6 @@ from bench.stats import (
     paired_difference,
     paired_difference_sum,
     pseudo_values,
-    seed_spread,
     two_sided_p,
 )
 
@@ -143,10 +143,22 @@ def test_holm_equals_a_computation_by_hand() -> None:
     assert holm([0.2]) == [0.2]
 
 
-def test_seed_spread() -> None:
-    assert seed_spread([1.0, 2.0, 3.0]) == (2.0, 1.0, 3)
-    assert seed_spread([1.0, None]) == (1.0, None, 1)
-    assert seed_spread([None, float("nan")]) == (None, None, 0)
+def test_seed_differences_are_those_of_scipy() -> None:
+    a, b = [0.70, 0.75, 0.72, 0.71], [0.81, 0.79, 0.84]
+    found, expected = welch(a, b), scipy_stats.ttest_ind(a, b, equal_var=False)
+    assert found is not None
+    assert found.p_value() == pytest.approx(expected.pvalue, rel=1e-12)
+    assert found.interval == pytest.approx(tuple(expected.confidence_interval()), rel=1e-9)
+    shifted = scipy_stats.ttest_ind([value + 0.05 for value in a], b, equal_var=False)
+    assert found.p_value(-0.05) == pytest.approx(shifted.pvalue, rel=1e-9)
+    alone, wanted = one_sample(a, 0.69), scipy_stats.ttest_1samp(a, 0.69)
+    assert alone is not None
+    assert alone.p_value() == pytest.approx(wanted.pvalue, rel=1e-9)
+    assert welch(a, [1.0]) is None
+    assert one_sample([1.0], 0.0) is None
+    same = welch([1.0, 1.0], [2.0, 2.0])
+    assert same is not None
+    assert (same.interval, same.p_value(), same.p_value(-1.0)) == ((-1.0, -1.0), 0.0, 1.0)
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 95])

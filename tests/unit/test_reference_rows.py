@@ -1,4 +1,4 @@
-"""`copy`, `nearest` and `real`: rows that no training made."""
+"""`copy`, `nearest`, `random` and `real`: rows that no training made."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench.data.types import SplitArrays
-from bench.reference_rows import nearest_sources, reference_predictions
+from bench.reference_rows import nearest_sources, random_targets, reference_predictions
 
 
 def split(count: int, seed: int, channels: int = 3, dtype: Any = np.uint8) -> SplitArrays:
@@ -48,6 +48,24 @@ def test_nearest_gives_the_training_target() -> None:
     test.source[1] = train.source[4]
     predictions = reference_predictions("nearest", lambda: train, test)
     assert np.array_equal(predictions(1), train.target[4])
+
+
+def test_random_gives_training_targets_and_looks_at_no_source() -> None:
+    train, test = split(6, 3), split(4, 4)
+    predictions = reference_predictions("random", lambda: train, test)
+    made = [predictions(index) for index in range(4)]
+    test.source[:] = train.source[:4]
+    again = reference_predictions("random", lambda: train, test)
+    assert all(np.array_equal(picture, again(index)) for index, picture in enumerate(made))
+    assert all(any(np.array_equal(picture, target) for target in train.target) for picture in made)
+
+
+@pytest.mark.parametrize(("train_n", "test_n"), [(2975, 500), (5, 17), (1, 3)])
+def test_every_target_is_drawn_as_often_as_any_other(train_n: int, test_n: int) -> None:
+    counts = np.bincount(random_targets(train_n, test_n), minlength=train_n)
+    assert counts.sum() == test_n
+    assert counts.max() - counts.min() <= 1
+    assert random_targets(train_n, test_n).tolist() == random_targets(train_n, test_n).tolist()
 
 
 def test_gray_sources_are_copied_as_rgb() -> None:

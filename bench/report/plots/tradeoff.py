@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 DISTORTION, REALISM = ("l1", "ssim", "lpips"), ("fid", "fd_scorer", "fcn_class_iou")
-_MARKS = {"copy": "X", "nearest": "P"}
+_MARKS = {"copy": "X", "nearest": "P", "random": "*"}
 
 
 def trade_off(section: Section, looks: Looks) -> Drawing | None:
