@@ -22,6 +22,7 @@ from bench.commands.listing import listing
 from bench.commands.power import power
 from bench.commands.publish import publish
 from bench.commands.report import report
+from bench.commands.reproduce import reproduce
 from bench.commands.scorer import scorer
 from bench.commands.speed import speed
 from bench.commands.stages import generate, score
@@ -83,6 +84,7 @@ for command in (
     power,
     speed,
     publish,
+    reproduce,
     clean,
 ):
     cli.add_command(command)

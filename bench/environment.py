@@ -18,7 +18,7 @@ def environment(device_name: str) -> dict[str, Any]:
 
     return {
         "bench": version("pix2pix-bench"),
-        **_commit(),
+        **commit_here(),
         "python": platform.python_version(),
         "platform": platform.platform(terse=True),
         "packages": {name: _version(name) for name in _PACKAGES},
@@ -38,7 +38,7 @@ def cpu_name() -> str:
 
 
 @cache
-def _commit() -> dict[str, Any]:
+def commit_here() -> dict[str, Any]:
     """The checkout's commit and whether tracked files differ from it."""
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():

@@ -6,6 +6,9 @@ FOLDER/figures/s1-generated.png          outputs for the first gallery pictures:
 FOLDER/results.csv, differences.csv      the numbers
 FOLDER/claims.json                       verdicts of the ledger, and the checks before publication
 FOLDER/baseline.json, baseline.parquet   for `bench check`
+FOLDER/reproduced.json                   what came of making a run again, where that was done
+
+What was published can be published again, from FOLDER itself: by later code, with the pictures it has.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from __future__ import annotations
 import io
 import json
 import shlex
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +25,7 @@ from typing import Any
 from bench.claims.ledger import load_ledger
 from bench.claims.sanity import Check, sanity
 from bench.claims.verdicts import judge
+from bench.environment import commit_here
 from bench.errors import UsageError
 from bench.files import whole_folder, write_bytes, write_text
 from bench.gate.baseline import Baseline, save_baseline
@@ -32,7 +37,9 @@ from bench.report.formats import Wanted
 from bench.report.frame import Row, Section
 from bench.report.render import write_report
 from bench.report.sections import load_entries, sections
+from bench.reproduction import Reproduction, read_reproduction, reproduction_path
 
+_HEAD = "### Generated pictures: "
 SHOWN = 4
 """Pictures a variant in the figure of generated ones."""
 
@@ -61,8 +68,10 @@ def publish(out: Path, folder: Path, update: bool = False) -> tuple[list[Check],
             write_record(made, _for_others(record), read_per_image(out, record))
         save_baseline(Baseline.from_records(read_records(made), made), made / "baseline.json")
         write_report([made], made, Wanted(("md", "csv")))
-        found = sections(load_entries([out])[0])
-        checks = _write_claims(found, made / "claims.json")
+        found, made_again = sections(load_entries([out])[0]), read_reproduction(out)
+        if made_again is not None:
+            shutil.copyfile(reproduction_path(out), reproduction_path(made))
+        checks = _write_claims(found, [made_again] if made_again else [], made / "claims.json")
         for section in found:
             _write_generated(section, out, made)
     return checks, notes
@@ -96,23 +105,45 @@ def _last_part(word: str) -> str:
     return f"{before}{mark}{Path(path).name}" if path.startswith(("/", "~")) else word
 
 
-def _write_claims(found: Sequence[Section], path: Path) -> list[Check]:
+def _write_claims(found: Sequence[Section], made_again: Sequence[Reproduction], path: Path) -> list[Check]:
     verdicts = judge(load_ledger(), found)
-    checks = sanity(found)
-    content = {"claims": [one.to_json() for one in verdicts], "sanity": [dict(vars(one)) for one in checks]}
+    checks = sanity(found, made_again)
+    content = {
+        "claims": [one.to_json() for one in verdicts],
+        "sanity": [dict(vars(one)) for one in checks],
+        "judged_by": commit_here(),
+    }
     write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
     return checks
 
 
 def _write_generated(section: Section, out: Path, folder: Path) -> None:
-    """The figure, and a part of `report.md` that shows it.
-
-    Columns are variants (their first seed), rows the first pictures of the fixed gallery.
-    """
+    """The figure, and a part of `report.md` that shows it; from what was published, as it was."""
     rows = [row for row in section.rows if _gallery(row)]
     names = _gallery(rows[0])[:SHOWN] if rows else ()
-    if not names:
-        return
+    name, before = f"figures/{section.id}-generated.png", out / "report.md"
+    if names:
+        write_bytes(folder / name, _generated(rows, names, out))
+        _add_to_report(
+            folder,
+            f"\n{_HEAD}{section.title}\n\n"
+            f"Test pictures {', '.join(names)}, the first of the fixed gallery; the first seed of each "
+            f"variant: {', '.join(row.label for row in rows)}; none was chosen by its result.\n\n"
+            f"![Generated pictures]({name})\n",
+        )
+    elif (out / name).is_file() and before.is_file():
+        shutil.copyfile(out / name, folder / name)
+        _, mark, said = before.read_text(encoding="utf-8").partition(f"\n{_HEAD}{section.title}\n")
+        _add_to_report(folder, mark + said.partition(f"\n{_HEAD}")[0])
+
+
+def _add_to_report(folder: Path, said: str) -> None:
+    report = folder / "report.md"
+    write_text(report, report.read_text(encoding="utf-8") + said)
+
+
+def _generated(rows: Sequence[Row], names: Sequence[str], out: Path) -> bytes:
+    """A PNG file: columns are variants (their first seed), rows the first pictures of the fixed gallery."""
     with style():
         figure = new_figure(1.7 * len(rows), 1.7 * len(names) + 0.3)
         axes = figure.subplots(len(names), len(rows), squeeze=False)
@@ -126,15 +157,7 @@ def _write_generated(section: Section, out: Path, folder: Path) -> None:
             axes[0][column].set_title(plain(row.label, 20))
         held = io.BytesIO()
         figure.savefig(held, format="png", dpi=110, facecolor="white", metadata={"Software": None})
-    name = f"figures/{section.id}-generated.png"
-    write_bytes(folder / name, held.getvalue())
-    said = (
-        f"\n### Generated pictures: {section.title}\n\n"
-        f"Test pictures {', '.join(names)}, the first of the fixed gallery; the first seed of each variant; "
-        f"none was chosen by its result.\n\n![Generated pictures]({name})\n"
-    )
-    report = folder / "report.md"
-    write_text(report, report.read_text(encoding="utf-8") + said)
+    return held.getvalue()
 
 
 def _gallery(row: Row) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bench.report.frame import Column, Row, Section
 from bench.report.readings import fitness_statements
+from bench.reproduction import Reproduction
 from bench.scorers.fitness import KEYS, listed
 
 DISTANCES = ("fid", "kid", "fd_scorer")
@@ -31,10 +32,14 @@ class Check:
     words: str
 
 
-def sanity(sections: Sequence[Section]) -> list[Check]:
-    """All checks of all sections, in order."""
+def sanity(sections: Sequence[Section], made_again: Sequence[Reproduction] = ()) -> list[Check]:
+    """All checks of all sections, in order; `made_again`: what `bench reproduce` found."""
     rules = (_judge, _finished, _real_row, _intervals, _seeds, _budget, _code)
-    return [rule(section) for section in sections for rule in rules]
+    return [
+        check
+        for section in sections
+        for check in (*(rule(section) for rule in rules), _reproduced(section, made_again))
+    ]
 
 
 def _judge(section: Section) -> Check:
@@ -122,16 +127,29 @@ def _budget(section: Section) -> Check:
 
 
 def _code(section: Section) -> Check:
-    """One commit and a clean tree, for training and for scoring, reference rows included."""
+    """One commit and a clean tree, for training; and for scoring, reference rows included."""
     done = [entry.record for entry in section.entries if entry.record.status == "finished"]
-    made = [record.environment for record in done]
-    made += [
-        record.details["scored_by"] for record in done if isinstance(record.details.get("scored_by"), dict)
+    trained = [record.environment for record in done if record.kind == "run"]
+    scored = [
+        record.details.get("scored_by") or record.environment
+        for record in done
+        if isinstance(record.details.get("scored_by"), dict) or record.kind != "run"
     ]
-    commits = sorted({str(one.get("commit"))[:12] for one in made})
-    dirty = sum(bool(one.get("dirty", True)) for one in made)
-    known = commits != ["None"]
-    passed = len(commits) == 1 and known and not dirty
-    words = f"commit {listed(commits)}" if known else "no commit is recorded"
+    commits = [sorted({str(one.get("commit"))[:12] for one in made}) for made in (trained, scored)]
+    dirty = sum(bool(one.get("dirty", True)) for one in (*trained, *scored))
+    known = not any("None" in found for found in commits)
+    passed = max(map(len, commits)) == 1 and known and not dirty
+    words = f"trained at commit {listed(commits[0])}" if known else "no commit is recorded"
+    if known and commits[1] and commits[1] != commits[0]:
+        words += f", scored at {listed(commits[1])}"
     words += f"; {dirty} records of a tree with changes" if dirty else "; clean"
     return Check(section.title, "one commit, clean tree", passed, words)
+
+
+def _reproduced(section: Section, made_again: Sequence[Reproduction]) -> Check:
+    name = "a run made again gives the same"
+    ids = {entry.record.id for entry in section.entries}
+    found = [one for one in made_again if one.run in ids]
+    if not found:
+        return Check(section.title, name, None, "none was made again: `bench reproduce OUT`")
+    return Check(section.title, name, all(one.passed for one in found), "; ".join(one.words for one in found))

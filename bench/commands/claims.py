@@ -57,6 +57,7 @@ def claims(
     from bench.claims.verdicts import judge
     from bench.files import write_text
     from bench.report.sections import load_entries, sections
+    from bench.reproduction import read_reproduction
 
     entries, notes = load_entries(outputs)
     made = sections(entries)
@@ -65,7 +66,8 @@ def claims(
     for name in required:
         if name not in {claim.id for claim in ledger}:
             raise unknown_name("claim", name, [claim.id for claim in ledger], "bench claims OUT")
-    verdicts, checks = judge(ledger, made), sanity(made) if checked else []
+    made_again = [found for out in outputs if (found := read_reproduction(out)) is not None]
+    verdicts, checks = judge(ledger, made), sanity(made, made_again) if checked else []
     if json_file is not None:
         content = {
             "claims": [one.to_json() for one in verdicts],

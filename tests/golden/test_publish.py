@@ -65,6 +65,20 @@ def test_claims_and_checks_are_written(published: tuple[Path, Path]) -> None:
     assert any(check["name"] == "no run failed or diverged" for check in held["sanity"])
 
 
+def test_a_published_folder_is_published_again_with_its_pictures(published: tuple[Path, Path]) -> None:
+    _, folder = published
+    before = {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
+    text = (folder / "report.md").read_text(encoding="utf-8")
+    publish(folder, folder, update=True)
+    name = "s1-generated.png"
+    assert (folder / "figures" / name).read_bytes() == before[name]
+    again = (folder / "report.md").read_text(encoding="utf-8")
+    mark = "### Generated pictures"
+    assert again[again.index(mark) :] == text[text.index(mark) :]
+    assert again.count(mark) == 1
+    assert {path.name for path in (folder / "figures").iterdir()} == set(before)
+
+
 def test_unfinished_runs_are_left_out_by_name_and_nothing_is_replaced_unasked(tmp_path: Path) -> None:
     out, folder = tmp_path / "out", tmp_path / "study"
     write_output(out)
