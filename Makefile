@@ -16,10 +16,10 @@ GATE_RUN := --variants l1,l1+cgan --dataset toycity --size 32 --steps 100 --base
 	--train-limit 120 --test-limit 40 --device cpu --threads 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint test-slow fuzz test-real test-gpu reference gate gate-baseline install clean
+.PHONY: help demo test lint test-slow fuzz test-real test-gpu reference reference-check gate gate-baseline install clean
 
 help:  ## show these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/.installed  ## install, then train and compare three variants on the embedded data set
 	$(BIN)/bench run --variants l1,cgan,l1+cgan --dataset toycity --out out/demo
@@ -53,7 +53,10 @@ test-gpu: .venv/.installed-test  ## what needs a CUDA device: tests, then measur
 LIKE ?= --device cpu --threads 1
 SEEDS ?= 0-2
 REFERENCE := $(BIN)/bench run --data-root "$(DATA)" --seeds $(SEEDS) $(LIKE)
+REFERENCES := cityscapes-128-8-epochs cityscapes-128 cityscapes-64-photo2labels facades-64 cityscapes-64-generators
 reference: check-data .venv/.installed  ## the runs behind reports/reference (hours): make reference DATA=folder
+	$(REFERENCE) --suite losses --dataset cityscapes --size 128 --base-filters 16 --epochs 8 \
+		--out out/reference/cityscapes-128-8-epochs
 	$(REFERENCE) --suite losses --dataset cityscapes --size 128 --base-filters 16 --epochs 2 \
 		--out out/reference/cityscapes-128
 	$(REFERENCE) --variants l1+cgan/1,l1+cgan/16,l1+cgan/142 --dataset cityscapes --size 128 --base-filters 16 \
@@ -64,6 +67,14 @@ reference: check-data .venv/.installed  ## the runs behind reports/reference (ho
 		--out out/reference/facades-64
 	$(REFERENCE) --suite generators --dataset cityscapes --size 64 --base-filters 16 --epochs 5 \
 		--out out/reference/cityscapes-64-generators
+
+reference-check: .venv/.installed  ## what `make reference` left, held against the published results
+	@failed=; for name in $(REFERENCES); do \
+		echo "== $$name"; \
+		$(BIN)/bench claims out/reference/$$name --sanity || failed="$$failed $$name"; \
+		$(BIN)/bench check out/reference/$$name --baseline reports/reference/$$name/baseline.json \
+			|| failed="$$failed $$name"; \
+	done; test -z "$$failed" || { echo "not as published:$$failed"; exit 1; }
 
 gate: .venv/.installed  ## a tiny run, checked against the committed baseline
 	$(BIN)/bench run $(GATE_RUN) --out $(GATE_OUT)

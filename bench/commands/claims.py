@@ -31,6 +31,12 @@ _REGRESSION, _NOT_COMPARABLE = 1, 3
     "--json", "json_file", metavar="FILE", help="Verdicts and checks as JSON; '-' for the terminal."
 )
 @click.option(
+    "--markdown",
+    "table_file",
+    metavar="FILE",
+    help="A table with a column for each output, judged by itself; '-' for the terminal.",
+)
+@click.option(
     "--require", metavar="IDS", help="Exit code 1 if one of these is contradicted, 3 if it is not decided."
 )
 @click.option(
@@ -40,6 +46,7 @@ def claims(
     outputs: tuple[Path, ...],
     files: tuple[Path, ...],
     json_file: str | None,
+    table_file: str | None,
     require: str | None,
     checked: bool,
 ) -> int:
@@ -49,13 +56,14 @@ def claims(
     \b
     bench claims OUT
     bench claims OUT --claims mine.toml --require my-claim      (a gate for a CI job)
+    bench claims SHORT LONG --markdown -                        (which claims hold where)
     """
     import json
 
     from bench.claims.ledger import load_ledger
     from bench.claims.sanity import sanity
+    from bench.claims.side_by_side import markdown
     from bench.claims.verdicts import judge
-    from bench.files import write_text
     from bench.report.sections import load_entries, sections
     from bench.reproduction import read_reproduction
 
@@ -74,13 +82,23 @@ def claims(
             "sanity": [dict(vars(one)) for one in checks],
         }
         text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-        if json_file == "-":
-            click.echo(text, nl=False)
-        else:
-            write_text(Path(json_file), text)
-    if json_file != "-":
+        _write(json_file, text)
+    if table_file is not None:
+        alone = {out.name: judge(ledger, sections(load_entries([out])[0])) for out in outputs}
+        _write(table_file, markdown(ledger, alone))
+    if "-" not in (json_file, table_file):
         _show(verdicts, checks, notes)
     return _exit_code([one for one in verdicts if one.claim.id in required], checks)
+
+
+def _write(where: str, text: str) -> None:
+    """To a file, or with "-" to the terminal."""
+    from bench.files import write_text
+
+    if where == "-":
+        click.echo(text, nl=False)
+    else:
+        write_text(Path(where), text)
 
 
 def _exit_code(required: list[Verdict], checks: list[Check]) -> int:

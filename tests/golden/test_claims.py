@@ -377,3 +377,22 @@ def test_the_report_judges_claims_of_one_s_own(tmp_path: Path, capsys: pytest.Ca
     assert invoke(["report", str(out), "--claims", str(mine), "--to", str(tmp_path / "other")]) == 2
     assert "[[claims]]" in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
+
+
+def test_outputs_side_by_side_are_judged_each_by_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, cgan in (("short", 0.45), ("long", 0.55), ("even", 0.5)):
+        write(tmp_path / name, "l1", [0.499, 0.5, 0.501])
+        write(tmp_path / name, "cgan", [cgan - 0.001, cgan, cgan + 0.001])
+    path = ledger(tmp_path, "above", margin=0.01)
+    outputs = [str(tmp_path / name) for name in ("short", "long", "even")]
+    assert invoke(["claims", *outputs, "--claims", str(path), "--markdown", "-"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "| claim | short | long | even |"
+    assert (
+        "| Sentence. (here) | **contradicted** by SSIM (cgan 0.450 against l1 0.500) | **supported** "
+        "| undecided: 0 of 1 comparisons hold |"
+    ) in lines
+    blurry = next(line for line in lines if "blurry results" in line)
+    assert blurry.endswith("| – | – | – |")  # no comparison could be made

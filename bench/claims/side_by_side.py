@@ -1,0 +1,61 @@
+"""The ledger on several outputs side by side: which claims hold where. Each output is judged by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bench.claims.evidence import said_of
+from bench.claims.ledger import Claim
+from bench.claims.verdicts import Finding, Verdict
+from bench.report.frame import info_of
+
+_NOT_HERE, _NAMED = "–", 2
+
+
+def markdown(ledger: Sequence[Claim], outputs: Mapping[str, Sequence[Verdict]]) -> str:
+    """A Markdown table: a line a claim, a column an output.
+
+    Args:
+        ledger: the claims, in their order.
+        outputs: name -> its verdicts (`bench.claims.verdicts.judge`).
+    """
+    lines = ["| claim | " + " | ".join(outputs) + " |", "|---" * (1 + len(outputs)) + "|"]
+    for claim in ledger:
+        cells = [_cell([one for one in found if one.claim.id == claim.id]) for found in outputs.values()]
+        lines.append(f"| {_escaped(claim.sentence)} ({_escaped(claim.place)}) | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(verdicts: Sequence[Verdict]) -> str:
+    said = [_words(one) for one in verdicts if any(finding.evidence is not None for finding in one.findings)]
+    return _escaped("; ".join(said)) or _NOT_HERE
+
+
+def _words(verdict: Verdict) -> str:
+    """The state; what refutes it; of an undecided one how much holds, and what is lacking."""
+    if verdict.state == "supported":
+        return "**supported**"
+    if verdict.state == "contradicted":
+        against = [one for one in verdict.findings if one.state == "contradicted"]
+        more = f" and {len(against) - _NAMED} more" if len(against) > _NAMED else ""
+        return f"**contradicted** by {', '.join(map(_values, against[:_NAMED]))}{more}"
+    holding = sum(one.state == "supported" for one in verdict.findings)
+    failing = sum(one.state == "contradicted" for one in verdict.findings)
+    parts = [f"{holding} of {len(verdict.findings)} comparisons hold"]
+    parts += [f"{failing} refuted"] if failing else []
+    parts += [f"lacks {lack}" for lack in verdict.lacks]
+    return f"undecided: {', '.join(parts)}"
+
+
+def _values(finding: Finding) -> str:
+    """ "FCN pixel acc. (l1+cgan 0.743 against l1 0.811)"."""
+    one, seen, info = finding.comparison, finding.evidence, info_of(finding.comparison.metric)
+    assert seen is not None
+    other = f"{seen.b:.{info.digits}f}"
+    b = f"{said_of(one.b)} {other}" if isinstance(one.b, str) else other
+    return f"{info.title} ({one.a} {seen.a:.{info.digits}f} against {b})"
+
+
+def _escaped(text: str) -> str:
+    """As a cell: a name with a bar in it ends no cell."""
+    return text.replace("|", "\\|").replace("\n", " ")
