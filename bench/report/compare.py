@@ -84,8 +84,10 @@ class Standing:
     Attributes:
         best, runner_up: the rows; no runner-up where a single row has a value.
         difference: best minus runner-up, in the metric's own unit and sign.
-        interval: 95 % interval of the difference: over seeds where `basis` is "seeds", else over test
-            images, or None where values by image are not at hand.
+        interval: 95 % interval of the difference: of those over test images and over seeds the one that
+            holds 0, else the wider one; None where there is neither. Over seeds, where the metric has a
+            target, it is that of the distances from it.
+        over: what `interval` is over: "images", "seeds", or "" without one.
         distinguishable: by the rule above.
         basis: what decided: "images", "seeds", or "none" (nothing to go by).
     """
@@ -94,6 +96,7 @@ class Standing:
     runner_up: Row | None
     difference: float | None
     interval: Interval | None
+    over: str
     distinguishable: bool
     basis: str
 
@@ -126,15 +129,27 @@ def standing(section: Section, column: Column, known: Sequence[Difference] | Non
     if not ranked:
         return None
     if len(ranked) == 1:
-        return Standing(ranked[0], None, None, None, False, "none")
+        return Standing(ranked[0], None, None, None, "", False, "none")
     known = differences(section) if known is None else known
     best, other = ranked[:2]
     found = next(one for one in known if one.column is column and one.first is best and one.second is other)
-    if found.over_seeds is not None and (found.by_images is None or found.by_images):
-        seeds_tell = found.distinguishable
-        if found.by_images is None or not seeds_tell:
-            return Standing(best, other, found.difference, found.over_seeds, seeds_tell, "seeds")
-    return Standing(best, other, found.difference, found.interval, found.distinguishable, found.basis)
+    seeds_decide = (
+        found.over_seeds is not None
+        and found.by_images is not False
+        and not (found.by_images and found.distinguishable)
+    )
+    interval, over = _quoted(found)
+    basis = "seeds" if seeds_decide else found.basis
+    return Standing(best, other, found.difference, interval, over, found.distinguishable, basis)
+
+
+def _quoted(found: Difference) -> tuple[Interval | None, str]:
+    """The more cautious interval of a difference, and what it is over."""
+    both = ((found.interval, "images"), (found.over_seeds, "seeds"))
+    known = [(interval, over) for interval, over in both if interval is not None]
+    return max(
+        known, key=lambda one: (not leaves_out_zero(one[0]), one[0][1] - one[0][0]), default=(None, "")
+    )
 
 
 def _ranked(section: Section, column: Column) -> list[Row]:

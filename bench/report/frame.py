@@ -23,6 +23,7 @@ from bench.records import Goal, RunRecord, read_per_image
 from bench.report.images import RowImages, row_images
 
 Number = TypeVar("Number", float, NDArray[np.float64])
+FINER = 2  # more decimals, where a metric's own would show 0
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class Column:
         mark: the letter that tells columns of one metric apart, else "".
         goal: "max", "min" or a target value.
         protocol: the fields that all its values share.
+        fine: its values are so small that they are shown with two more decimals than the metric usually has.
     """
 
     id: str
@@ -74,6 +76,7 @@ class Column:
     mark: str
     goal: Goal
     protocol: dict[str, Any]
+    fine: bool = False
 
     @property
     def title(self) -> str:
@@ -100,16 +103,19 @@ class Column:
         assert _is_target(self.goal)
         return abs(value - float(self.goal))
 
-    def text(self, value: float) -> str:
-        """`value` at the metric's own number of digits; at two more where those show only zeros."""
-        shown, finer = self.rounded(value), f"{value:.{self.info.digits + 2}f}"
-        if float(shown) != 0:
-            return shown
-        return finer if float(finer) != 0 else shown.removeprefix("-")
+    @property
+    def decimals(self) -> int:
+        """As many for all its values."""
+        return self.info.digits + FINER * self.fine
 
-    def rounded(self, value: float) -> str:
-        """`value` at the metric's own number of digits, for spreads."""
-        return f"{value:.{self.info.digits}f}"
+    def text(self, value: float) -> str:
+        """`value` at the column's number of decimals; never "-0.00"."""
+        return fixed(value, self.decimals)
+
+    def texts(self, size: float, *ends: float) -> list[str]:
+        """A difference and what goes with it, at two more decimals where the column's would show it as 0."""
+        finer = FINER * (self.info.digits == self.decimals and only_zeros(size, self.decimals))
+        return [fixed(value, self.decimals + finer) for value in (size, *ends)]
 
 
 @dataclass(frozen=True)
@@ -183,6 +189,17 @@ class Section:
         size = f" at {self.size_px} px" if self.size_px else ""
         derived = f" from {self.source}" if self.source not in ("paired", "") else ""
         return f"{self.dataset}, {words_of_direction(self.direction)}{derived}{size}"
+
+
+def fixed(value: float, decimals: int) -> str:
+    """`value` with so many decimals; 0 has no sign."""
+    shown = f"{value:.{decimals}f}"
+    return shown.removeprefix("-") if float(shown) == 0 else shown
+
+
+def only_zeros(value: float, decimals: int) -> bool:
+    """Whether so many decimals show 0 where two more would not."""
+    return float(fixed(value, decimals)) == 0 != float(fixed(value, decimals + FINER))
 
 
 def _is_target(goal: Goal) -> bool:

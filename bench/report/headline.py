@@ -9,6 +9,7 @@ from bench.report.frame import Column, Section
 
 PRIMARY = ("fcn_class_iou", "label_class_iou", "fid", "fd_scorer", "ssim", "psnr", "l1")
 THEMES = (("fid", "fd_scorer", "kid"), ("ssim", "l1", "psnr"), ("hf_ratio",))  # one sentence each, if there
+OVER = {"images": " over test pictures", "seeds": " over seeds"}
 
 
 def headline(section: Section, standings: Mapping[str, Standing]) -> list[str]:
@@ -70,7 +71,7 @@ def _sentence(section: Section, column: Column, found: Standing) -> str:
     other = found.runner_up.cells[column.id].mean
     assert other is not None
     assert found.difference is not None
-    gap = f"{column.text(abs(found.difference))}{_span(column, found)}"
+    gap = _gap(column, found)
     if found.distinguishable:
         side = "above" if found.difference > 0 else "below"
         lower = "" if column.goal == "max" else ", where lower is better"
@@ -84,33 +85,52 @@ def _sentence(section: Section, column: Column, found: Standing) -> str:
     )
 
 
-def _span(column: Column, found: Standing) -> str:
-    """The interval of the difference, counted as the difference is: from the best's side."""
-    if found.interval is None or found.difference is None:
-        return ""
-    sign = 1 if found.difference >= 0 else -1
+def _gap(column: Column, found: Standing) -> str:
+    """ "0.031 [0.012, 0.050] over seeds": by how much the best is ahead; where the metric has a target, how
+    much closer to it."""
+    assert found.runner_up is not None
+    assert found.difference is not None
+    size, sign = abs(found.difference), 1 if found.difference >= 0 else -1
+    if column.goal not in ("max", "min"):
+        ours, theirs = (row.cells[column.id].mean for row in (found.best, found.runner_up))
+        assert ours is not None
+        assert theirs is not None
+        size = column.distance(theirs) - column.distance(ours)
+        # over images the values lie on one side of the target, over seeds distances are compared
+        sign = -1 if found.over == "seeds" or ours > float(column.goal) else 1
+    if found.interval is None:
+        return column.texts(size)[0]
     low, high = sorted(sign * end for end in found.interval)
-    over = " over seeds" if found.basis == "seeds" else ""
-    return f" [{column.text(low)}, {column.text(high)}]{over}"
+    gap, *ends = column.texts(size, low, high)
+    return f"{gap} [{', '.join(ends)}]{OVER[found.over]}"
 
 
-def _undecided(found: Standing, gap: str) -> str:
+def _undecided(found: Standing, gap: str, what: str = "they") -> str:
     if found.basis == "none":
         return f"differ by {gap}; one seed and no interval: whether that is a lead is not known"
     alone = found.interval is not None and (found.interval[0] > 0 or found.interval[1] < 0)
     among = " once all comparisons of the table are counted" if alone else ""
-    return f"cannot be told apart{among}: they differ by {gap}"
+    return f"cannot be told apart{among}: {what} differ by {gap}"
 
 
 def _target_sentence(section: Section, column: Column, found: Standing, value: float) -> str:
     words = "as sharp as the real pictures" if column.info.key == "hf_ratio" else "the target"
     known = [(cell.mean, row) for row in section.rows if (cell := row.cells[column.id]).mean is not None]
     farthest_value, farthest = min(known, key=lambda pair: column.merit(pair[0]))
-    unsure = "" if found.distinguishable else ", though not distinguishably so"
-    return (
-        f"On {column.title} ({column.goal:g}: {words}) {found.best.label} comes closest with "
-        f"{column.text(value)}{unsure}; {farthest.label} is farthest with {column.text(farthest_value)}."
-    )
+    assert found.runner_up is not None
+    other, rival = found.runner_up.cells[column.id].mean, found.runner_up.label
+    assert other is not None
+    on, gap = f"On {column.title} ({column.goal:g}: {words})", _gap(column, found)
+    if found.distinguishable:
+        said = f"{on} {found.best.label} comes closest: {column.text(value)}, {gap} closer than {rival}"
+    else:
+        said = (
+            f"{on} {found.best.label} ({column.text(value)}) and {rival} ({column.text(other)}), the closest, "
+            f"{_undecided(found, gap, f'their distances from {column.goal:g}')}"
+        )
+    if farthest is found.runner_up:
+        return f"{said}{f' ({column.text(other)})' if found.distinguishable else ''}."
+    return f"{said}; {farthest.label} is farthest with {column.text(farthest_value)}."
 
 
 def _of(column: Column) -> str:
@@ -120,7 +140,7 @@ def _of(column: Column) -> str:
 
 def _interval(column: Column, found: Standing) -> str:
     interval = found.best.cells[column.id].interval
-    return f" [{column.text(interval[0])}, {column.text(interval[1])}]" if interval else ""
+    return f" [{', '.join(column.texts(*interval))}]{OVER['images']}" if interval else ""
 
 
 def _against_real(section: Section, column: Column) -> str:

@@ -10,6 +10,7 @@ import math
 import re
 import statistics
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from bench.report.frame import (
     Section,
     differing_fields,
     info_of,
+    only_zeros,
     protocol_hash,
 )
 
@@ -127,6 +129,14 @@ def _fill(section: Section) -> None:
     _fill_columns(section, done)
     for row in section.all_rows:
         row.cells = {column.id: _cell(row, column, section) for column in section.columns}
+    section.columns = [replace(column, fine=_fine(section, column)) for column in section.columns]
+
+
+def _fine(section: Section, column: Column) -> bool:
+    """Whether a column needs more decimals: some values would show as 0, and none has two digits to show."""
+    means = [mean for row in section.all_rows if (mean := row.cells[column.id].mean) is not None]
+    digits = column.info.digits
+    return any(only_zeros(mean, digits) for mean in means) and max(map(abs, means)) < 10 ** (1 - digits)
 
 
 def _run_rows(entries: list[Entry]) -> list[Row]:

@@ -156,7 +156,7 @@ def _cell(cell: Cell, column: Column, best: bool, notes: dict[str, int], what: s
     if cell.mean is None:
         return CellView(MISSING, tip=f"{what}: {'; '.join(cell.reasons)}", notes=numbers)
     text = column.text(cell.mean)
-    spread = column.rounded(cell.std) if cell.std is not None else ""
+    spread = column.text(cell.std) if cell.std is not None else ""
     interval = ""
     if cell.interval is not None:
         interval = f"{column.text(cell.interval[0])} to {column.text(cell.interval[1])}"
@@ -225,7 +225,7 @@ def _published_line(score: PublishedScores, columns: list[Column]) -> PublishedR
 def _measured_text(cell: Cell, column: Column) -> str:
     if cell.mean is None:
         return MISSING
-    spread = f" ± {column.rounded(cell.std)}" if cell.std is not None else ""
+    spread = f" ± {column.text(cell.std)}" if cell.std is not None else ""
     return column.text(cell.mean) + spread
 
 

@@ -12,9 +12,11 @@ import pytest
 import synthetic
 
 from bench.errors import UsageError
-from bench.records import read_records, record_path, write_record
+from bench.records import MetricResult, RunRecord, read_records, record_path, write_record
+from bench.report.frame import Entry
 from bench.report.render import ReportFiles, write_report
 from bench.report.sections import load_entries, sections
+from bench.report.tables import comparison
 from bench.report.wording import markdown_text
 
 HOSTILE = '<script>alert("x")</script>'
@@ -106,9 +108,11 @@ def test_gallery_shows_the_same_pictures_for_all(city: tuple[Path, ReportFiles])
 def test_facts_and_headline(city: tuple[Path, ReportFiles]) -> None:
     text = Page(city[1].html.read_text(encoding="utf-8")).text
     assert re.search(
-        r"l1\+cgan leads on FCN class IoU: 0\.2\d\d, 0\.\d+ above l1\. Real pictures score 0\.385\.", text
+        r"l1\+cgan leads on FCN class IoU: 0\.2\d\d, 0\.\d+ \[0\.\d+, 0\.\d+\] over seeds above l1\. Real pictures "
+        r"score 0\.385\.",
+        text,
     )
-    assert re.search(r"cgan leads on SSIM: 0\.4\d\d, 0\.04\d \[0\.\d+, 0\.\d+\] above l1", text)
+    assert re.search(r"cgan leads on SSIM: 0\.4\d\d, 0\.04\d \[0\.\d+, 0\.\d+\] over \w+ ?\w* above l1", text)
     assert "Training pairs 400" in text
     assert (
         "fcn-small at 64 px, hash a1b2c3d4 (held-out real photos: pixel accuracy 0.84, class IoU 0.25)"
@@ -284,17 +288,20 @@ def test_variants_stand_in_the_order_of_their_numbers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"),
+    ("values", "shown"),
     [
-        (0.126, "0.13"),
-        (0.0034, "0.0034"),
-        (-0.0034, "-0.0034"),
-        (2.7e-5, "0.00"),
-        (-2.7e-5, "0.00"),
-        (0.0, "0.00"),
+        ((97.91, 0.0034, -2.7e-5, -0.0057), ["97.91", "0.00", "0.00", "-0.01"]),
+        ((0.62, 0.0034), ["0.62", "0.00"]),
+        ((0.0199, 0.0034, -0.0012), ["0.0199", "0.0034", "-0.0012"]),
+        ((2.7e-5, -2.7e-5, 0.0), ["0.00", "0.00", "0.00"]),
     ],
 )
-def test_small_numbers_keep_two_more_digits_and_no_exponent(value: float, shown: str, tmp_path: Path) -> None:
-    synthetic.write_run(tmp_path, "l1", 0)
-    column = next(one for one in sections(load_entries([tmp_path])[0])[0].columns if one.info.digits == 2)
-    assert column.text(value) == shown
+def test_a_column_has_one_number_of_decimals(values: tuple[float, ...], shown: list[str]) -> None:
+    """Two more than usual where all values are small; no exponent, and no minus before 0."""
+    records = []
+    for label, value in zip(("l1", "gan", "cgan", "l1+gan"), values, strict=False):
+        spec = synthetic.spec(label, 0, dataset="toycity", direction="labels2photo")
+        result = MetricResult("grid_artefact", value, 0.0, 40, {"version": 1})
+        records.append(RunRecord(label, "run", label, spec, "finished", {"grid_artefact": result}))
+    (section,) = sections([Entry(record) for record in records])
+    assert [row.cells[0].text for row in comparison(section).rows] == shown

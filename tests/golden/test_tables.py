@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -75,7 +76,7 @@ def test_terminal_table_golden() -> None:
     )
     notes = terminal_notes(records)
     assert notes[-1] == "[1] compares the pictures with themselves"
-    assert notes[0] == "l1 leads on SSIM: 0.472, 0.057 above l1+cgan."
+    assert notes[0] == "l1 leads on SSIM: 0.472, 0.057 [0.039, 0.075] over seeds above l1+cgan."
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
@@ -156,6 +157,59 @@ def test_paired_values_tell_apart_what_intervals_cannot(tmp_path: Path) -> None:
     section = one_section(records, tmp_path)
     table = comparison(section)
     assert headline(section, table.standings)[0].startswith("l1 leads on SSIM: 0.5")
+
+
+def paired_runs(out: Path, key: str, means: dict[str, tuple[float, ...]]) -> Section:
+    """Runs with these means, a seed each, over 40 pictures that are nearly as hard for one as for another."""
+    rng, records = np.random.default_rng(8), []
+    hard = rng.normal(size=40)
+    for label, seeds in means.items():
+        for seed, mean in enumerate(seeds):
+            pulls = 0.05 * hard + 0.002 * rng.normal(size=40)
+            interval = (mean - 0.02, mean + 0.02)
+            record = make(label, mean, key=key, seed=seed, interval=interval)
+            values = {"name": [str(i) for i in range(40)], f"{key}_pseudo": mean + pulls - pulls.mean()}
+            write_record(out, record, pd.DataFrame(values))
+            records.append(record)
+    return one_section(records, out)
+
+
+def said_of(section: Section) -> str:
+    return headline(section, comparison(section).standings)[0]
+
+
+def test_the_head_line_quotes_the_wider_interval_and_says_what_it_is_over(tmp_path: Path) -> None:
+    spread = {"l1": (0.55, 0.56, 0.57), "gan": (0.50, 0.51, 0.52)}  # Welch: 0.05 ± 0.0227
+    said = said_of(paired_runs(tmp_path / "a", "ssim", spread))
+    assert said == "l1 leads on SSIM: 0.560, 0.050 [0.027, 0.073] over seeds above gan."
+    close = {"l1": (0.5600, 0.5601), "gan": (0.5100, 0.5101)}
+    said = said_of(paired_runs(tmp_path / "b", "ssim", close))
+    assert re.fullmatch(r"l1 leads .*, 0\.050 \[0\.049, 0\.051\] over test pictures above gan\.", said)
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_the_head_line_names_who_comes_next_to_a_target(sign: int, tmp_path: Path) -> None:
+    """Below the target and above it alike: how much closer, and the rival."""
+    far = {"l1": (0.60, 0.61, 0.62), "gan": (0.70, 0.71, 0.72), "cgan": (0.90, 0.91, 0.92)}
+    runs = {label: tuple(1 + sign * value for value in values) for label, values in far.items()}
+    said = said_of(paired_runs(tmp_path / "a", "hf_ratio", runs))
+    value, farthest = (f"{1 + sign * gap:.3f}" for gap in (0.61, 0.91))
+    assert said == (
+        f"On HF ratio (1: as sharp as the real pictures) l1 comes closest: {value}, 0.100 [0.077, 0.123] over "
+        f"seeds closer than gan; cgan is farthest with {farthest}."
+    )
+    one = {label: values[:1] for label, values in runs.items() if label != "cgan"}
+    said = said_of(paired_runs(tmp_path / "b", "hf_ratio", one))
+    other = f"{1 + sign * 0.70:.3f}"
+    assert re.search(rf", 0\.100 \[0\.09\d, 0\.10\d\] over test pictures closer than gan \({other}\)\.", said)
+
+
+def test_a_near_tie_beside_a_target_names_both(tmp_path: Path) -> None:
+    runs = {"l1": (0.62, 0.60, 0.61), "gan": (0.585, 0.625, 0.605), "cgan": (0.2, 0.2, 0.2)}
+    said = said_of(paired_runs(tmp_path, "hf_ratio", runs))
+    assert said.startswith("On HF ratio (1: as sharp as the real pictures) l1 (0.610) and gan (0.605), the ")
+    assert "cannot be told apart: their distances from 1 differ by 0.005 [-0.0" in said
+    assert said.endswith("] over seeds; cgan is farthest with 0.200.")
 
 
 def test_paired_confusion_matrices(tmp_path: Path) -> None:
