@@ -64,10 +64,10 @@ def _metrics() -> list[tuple[str, str]]:
     from bench.metrics.catalogue import CATALOGUE
 
     ways = {"max": "higher is better", "min": "lower is better"}
-    rows = [
-        (info.key, f"{info.about} ({ways.get(str(info.goal), f'best at {info.goal}')})")
-        for info in CATALOGUE.values()
-    ]
+    rows = []
+    for info in CATALOGUE.values():
+        way = ways.get(str(info.goal), f"best at {info.goal}") if info.ranks else "describes, does not rank"
+        rows.append((info.key, f"{info.about} ({way})"))
     families = {info.family for info in CATALOGUE.values()}
     return rows + [(name, "plug-in") for name in plugins.names("metrics") if name not in families]
 

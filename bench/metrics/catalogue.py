@@ -19,6 +19,8 @@ class MetricInfo:
         title: column head.
         about: one line for a reader who does not know it.
         digits: decimals shown.
+        ranks: whether a better value is a better system. Where not, the metric describes: no variant leads on
+            it, none is its best.
     """
 
     key: str
@@ -27,6 +29,7 @@ class MetricInfo:
     title: str
     about: str
     digits: int = 3
+    ranks: bool = True
 
 
 # One metric a line, however long.
@@ -53,8 +56,8 @@ _ALL = [
     MetricInfo("lab_b", "colour", "max", "Lab b", "the same for b (blue to yellow)"),
     MetricInfo("hf_ratio", "spectrum", 1.0, "HF ratio", "power in the upper half of the spectrum, output over target: 1 as sharp, below 1 blurry, above 1 noisy"),
     MetricInfo("grid_artefact", "spectrum", 0.0, "Grid artefact", "power that stands out at periods of 2, 4 and 8 px, more than in the targets: 0 no grid, above 0 a checkerboard", 2),
-    MetricInfo("diversity", "diversity", "max", "Diversity", "spread over repeated dropout samples of one input, in grey levels; says nothing of quality", 2),
-    MetricInfo("source_response", "diversity", 1.0, "Source response", "how far outputs change when the source is swapped for another, in units of how far the targets differ: 0 ignores its input"),
+    MetricInfo("diversity", "diversity", "max", "Diversity", "spread over repeated dropout samples of one input, in grey levels; says nothing of quality", 2, ranks=False),
+    MetricInfo("source_response", "diversity", 1.0, "Source response", "how far outputs change when the source is swapped for another, in units of how far the targets differ: 0 ignores its input", ranks=False),
 ]
 # fmt: on
 CATALOGUE: dict[str, MetricInfo] = {info.key: info for info in _ALL}

@@ -118,14 +118,16 @@ def differences(section: Section) -> list[Difference]:
 
 
 def standing(section: Section, column: Column, known: Sequence[Difference] | None = None) -> Standing | None:
-    """The standing of the trained variants in a column; None where none has a value.
+    """The standing of the trained variants in a column.
+
+    None where none has a value, or where the metric describes and does not rank.
 
     Args:
         section: the table.
         column: of the table.
         known: what `differences` found; found here when not given.
     """
-    ranked = _ranked(section, column)
+    ranked = _ranked(section, column) if column.info.ranks else []
     if not ranked:
         return None
     if len(ranked) == 1:

@@ -84,11 +84,17 @@ class Column:
 
     @property
     def arrow(self) -> str:
-        """Which way is better, as a sign: "↑", "↓" or "→1"."""
-        return {"max": "↑", "min": "↓"}.get(str(self.goal), f"→{self.goal}".removesuffix(".0"))
+        """Which way is better, as a sign: "↑", "↓" or "→1"; "" where the metric does not rank."""
+        return (
+            ""
+            if not self.info.ranks
+            else {"max": "↑", "min": "↓"}.get(str(self.goal), f"→{self.goal}".removesuffix(".0"))
+        )
 
     @property
     def direction_words(self) -> str:
+        if not self.info.ranks:
+            return "describes, does not rank"
         words = {"max": "higher is better", "min": "lower is better"}
         return words.get(
             str(self.goal), f"closer to {self.goal:g} is better" if _is_target(self.goal) else ""

@@ -24,7 +24,12 @@ def headline(section: Section, standings: Mapping[str, Standing]) -> list[str]:
         )
     columns = _chosen(section, standings)
     if not columns:
-        return ["No metric has a value for any trained variant; the reasons stand below."]
+        described = any(row.cells[c.id].mean is not None for c in section.columns for row in section.rows)
+        return [
+            "Only metrics that describe, and do not rank, have values; they stand below."
+            if described
+            else "No metric has a value for any trained variant; the reasons stand below."
+        ]
     sentences = [
         _sentence(section, columns[0], standings[columns[0].id]) + _against_real(section, columns[0])
     ]
@@ -125,8 +130,8 @@ def _target_sentence(section: Section, column: Column, found: Standing, value: f
         said = f"{on} {found.best.label} comes closest: {column.text(value)}, {gap} closer than {rival}"
     else:
         said = (
-            f"{on} {found.best.label} ({column.text(value)}) and {rival} ({column.text(other)}), the closest, "
-            f"{_undecided(found, gap, f'their distances from {column.goal:g}')}"
+            f"{on} {found.best.label} ({column.text(value)}) and {rival} ({column.text(other)}), the "
+            f"closest, {_undecided(found, gap, f'their distances from {column.goal:g}')}"
         )
     if farthest is found.runner_up:
         return f"{said}{f' ({column.text(other)})' if found.distinguishable else ''}."

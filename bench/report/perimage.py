@@ -58,7 +58,7 @@ class PictureValues:
         columns = [
             {
                 "key": column.info.key, "title": column.title, "arrow": column.arrow,
-                "digits": column.decimals,
+                "digits": column.decimals, "ranks": column.info.ranks,
                 "ranked": [self.ranked(column, variant) for variant in range(len(self.labels))],
                 "values": [[_short(value) for value in row] for row in self.values[column.id].tolist()],
             }

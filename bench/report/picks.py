@@ -107,7 +107,7 @@ def _criteria(held: PictureValues, metrics: Sequence[str]) -> list[Column]:
     found = {column.info.key: column for column in reversed(held.columns)}
     for keys in [(key,) for key in metrics] or CRITERIA:
         chosen += [found[key] for key in keys if key in found][:1]
-    return chosen if chosen or metrics else [held.columns[0]]
+    return chosen if chosen or metrics else [column for column in held.columns if column.info.ranks][:1]
 
 
 def _picks(held: PictureValues, column: Column) -> Picks:

@@ -42,7 +42,7 @@ def trivial_statements(section: Section) -> list[str]:
     """
     beaten: dict[str, list[tuple[str, str]]] = {}
     for column in section.columns:
-        found = _beats_all(section, column)
+        found = _beats_all(section, column) if column.info.ranks else None
         if found is not None:
             value = found.cells[column.id].mean
             assert value is not None

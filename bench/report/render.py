@@ -80,6 +80,12 @@ class SectionView:
         said = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         return f"Means over {said} seeds, ± their standard deviation."
 
+    @property
+    def unranked_words(self) -> str:
+        """What the caption says about columns that do not rank, with a space before it."""
+        said = tables.unranked_words(self.section)
+        return f" {said}" if said else ""
+
 
 def write_report(
     outs: Sequence[Path],

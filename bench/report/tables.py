@@ -10,6 +10,7 @@ from bench.published import PublishedScores, published_scores
 from bench.report.compare import Difference, Standing, cautions, differences, standing, undecided
 from bench.report.frame import Cell, Column, Row, Section
 from bench.report.readings import name_statements, trivial_statements
+from bench.scorers.fitness import listed
 
 MISSING = "–"
 REFERENCE_WORDS = {
@@ -168,6 +169,14 @@ def _cell(cell: Cell, column: Column, best: bool, notes: dict[str, int], what: s
         parts.append(f"seeds {seeds}")
     parts.append(f"N = {', '.join(map(str, dict.fromkeys(cell.n)))}")
     return CellView(text, spread, interval, seeds, "; ".join(parts), best, cell.mean, numbers)
+
+
+def unranked_words(section: Section) -> str:
+    """Which columns of a table do not rank: "Diversity describes and is not ranked.", or ""."""
+    titles = [column.title for column in section.columns if not column.info.ranks]
+    if not titles:
+        return ""
+    return f"{listed(titles)} {'describe and are' if len(titles) > 1 else 'describes and is'} not ranked."
 
 
 def _n_words(section: Section) -> str:

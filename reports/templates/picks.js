@@ -1,10 +1,11 @@
 // Best, median and worst picture of a variant by a metric that the reader chooses, opened in the viewer.
 for (const place of document.querySelectorAll(".values")) {
   const id = place.id.replace(/-table$/, ""), data = place.data;
-  const select = (name, texts) =>
-    element("select", { id: `${id}-${name}` }, ...texts.map((text, index) => new Option(text, index)));
+  const select = (name, texts) => // by their places; without those that are null
+    element("select", { id: `${id}-${name}` }, ...texts.flatMap((text, index) => text === null ? [] : [new Option(text, index)]));
   const variant = select("pick-variant", data.labels);
-  const metric = select("pick-metric", data.columns.map((column) => `${column.title} ${column.arrow}`));
+  const metric = select("pick-metric", data.columns.map((column) => column.ranks ? `${column.title} ${column.arrow}` : null));
+  if (!metric.length) continue; // what describes has no best picture
   const said = element("p", { id: id + "-picked", className: "small muted" });
   said.setAttribute("aria-live", "polite");
   const buttons = ["best", "median", "worst"].map((words, rank) => {

@@ -5,7 +5,7 @@ for (const place of document.querySelectorAll(".values")) {
   place.data = data;
   const options = (label, prefix, texts) =>
     element("optgroup", { label }, ...texts.map((text, index) => new Option(text, prefix + index)));
-  const metrics = data.columns.map((column) => `${column.title} ${column.arrow}`);
+  const metrics = data.columns.map((column) => `${column.title} ${column.arrow}`.trim());
   const view = element("select", { id: id + "-view" },
     options("A metric, all variants", "c", metrics), options("A variant, all metrics", "v", data.labels));
   const filter = element("input", { id: id + "-filter", type: "search", placeholder: "all", size: 12 });

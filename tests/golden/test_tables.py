@@ -20,8 +20,9 @@ from bench.report.colours import FIXED, variant_colours
 from bench.report.compare import standing
 from bench.report.frame import Entry, Section
 from bench.report.headline import headline
+from bench.report.picks import picks
 from bench.report.sections import sections
-from bench.report.tables import comparison
+from bench.report.tables import comparison, unranked_words
 from bench.report.terminal import terminal_notes, terminal_table
 
 Interval = tuple[float, float] | None
@@ -195,8 +196,8 @@ def test_the_head_line_names_who_comes_next_to_a_target(sign: int, tmp_path: Pat
     said = said_of(paired_runs(tmp_path / "a", "hf_ratio", runs))
     value, farthest = (f"{1 + sign * gap:.3f}" for gap in (0.61, 0.91))
     assert said == (
-        f"On HF ratio (1: as sharp as the real pictures) l1 comes closest: {value}, 0.100 [0.077, 0.123] over "
-        f"seeds closer than gan; cgan is farthest with {farthest}."
+        f"On HF ratio (1: as sharp as the real pictures) l1 comes closest: {value}, 0.100 [0.077, 0.123] "
+        f"over seeds closer than gan; cgan is farthest with {farthest}."
     )
     one = {label: values[:1] for label, values in runs.items() if label != "cgan"}
     said = said_of(paired_runs(tmp_path / "b", "hf_ratio", one))
@@ -378,6 +379,34 @@ def test_cautions_of_records_stand_below_the_table() -> None:
     assert comparison(one_section([told])).statements == ["FD (scorer): N = 40 is few."]
     silent = replace(told, details={"fd_scorer": {"caution": None}})
     assert comparison(one_section([silent])).statements == []
+
+
+def test_what_only_describes_is_never_best(tmp_path: Path) -> None:
+    """A generator of noise is the most diverse: diversity and source response rank nobody."""
+    synthetic.write_every_metric(tmp_path)
+    section = one_section(read_records(tmp_path), tmp_path)
+    table = comparison(section)
+    places = {column.info.key: place for place, column in enumerate(table.columns)}
+    for key in ("diversity", "source_response"):
+        assert key not in table.standings
+        assert table.columns[places[key]].arrow == ""
+        assert not any(row.cells[places[key]].best for row in table.rows)
+    assert any(row.cells[places["lpips"]].best for row in table.rows)
+    assert unranked_words(section) == "Diversity and Source response describe and are not ranked."
+    assert "Diversity" not in " ".join(headline(section, table.standings))
+    alone = one_section([make("l1", 2.0, key="diversity"), make("gan", 9.0, key="diversity")])
+    (said,) = headline(alone, comparison(alone).standings)
+    assert said == "Only metrics that describe, and do not rank, have values; they stand below."
+    assert unranked_words(one_section([make("l1", 0.5)])) == ""
+
+
+def test_no_picture_is_best_by_what_only_describes(tmp_path: Path) -> None:
+    record = make("l1", 2.0, key="diversity")
+    names = [f"{i:04d}" for i in range(20)]
+    write_record(tmp_path, record, pd.DataFrame({"name": names, "diversity": np.arange(20.0)}))
+    section = one_section([record], tmp_path)
+    assert picks(section) == []
+    assert [one.column.info.key for one in picks(section, ("diversity",))] == ["diversity"]  # by name it may
 
 
 def test_the_usual_n_is_said_and_columns_of_another_are_named() -> None:

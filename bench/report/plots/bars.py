@@ -35,7 +35,7 @@ def metric_bars(section: Section, looks: Looks) -> Drawing | None:
             bar.set_facecolor(looks[names[round(bar.get_y() + bar.get_height() / 2)]].colour)
         _seed_dots(ax, rows, column)
         _reference_lines(ax, section, column)
-        ax.set(xlabel="", ylabel="", title=f"{plain(column.title)} {column.arrow}")
+        ax.set(xlabel="", ylabel="", title=f"{plain(column.title)} {column.arrow}".rstrip())
         ax.tick_params(axis="y", length=0)
         ax.set_yticks(range(len(names)), [plain(name) for name in names])
     seeds = max(len(row.seeds) for row in section.rows)
@@ -71,14 +71,18 @@ def _reference_lines(ax: Axes, section: Section, column: Column) -> None:
     value = real.cells[column.id].mean if real else None
     if value is not None:
         ax.axvline(value, color=REFERENCE, linewidth=1, linestyle=(0, (4, 3)), zorder=2)
-    if column.goal not in ("max", "min"):
+    if _aimed(column):
         ax.axvline(float(column.goal), color=MUTED, linewidth=3, linestyle=":", zorder=1.9)
+
+
+def _aimed(column: Column) -> bool:
+    return column.info.ranks and column.goal not in ("max", "min")
 
 
 def _lines_said(section: Section, columns: list[Column]) -> str:
     """Which lines there are; the dots of a target are thick, to be seen where both lines fall together."""
     real = any(row.label == "real" for row in section.references)
-    aimed = any(column.goal not in ("max", "min") for column in columns)
+    aimed = any(map(_aimed, columns))
     return " Dashed: the real row." * real + " Thick dots: the target value." * aimed
 
 
