@@ -31,17 +31,23 @@ class ClaimsView:
 
     Attributes:
         rows: claims of which at least one comparison could be made.
-        left: ids of those of which none could.
+        left: those of which none could, by what they lack: ("runs on cityscapes labels2photo", claims).
         own: whether there are claims of the user's own.
     """
 
     rows: tuple[ClaimRow, ...]
-    left: tuple[str, ...]
+    left: tuple[tuple[str, tuple[Claim, ...]], ...]
     own: bool = False
 
     @property
     def title(self) -> str:
         return "The paper's claims, and others" if self.own else "The paper's claims"
+
+    @property
+    def left_words(self) -> str:
+        """ "3 claims could not be judged here"."""
+        count = sum(len(claims) for _, claims in self.left)
+        return f"{count} {'claim' if count == 1 else 'claims'} could not be judged here"
 
 
 def claims_view(
@@ -67,5 +73,18 @@ def claims_view(
         for one in told
     )
     known = {one.claim.id for one in told}
-    left = dict.fromkeys(one.claim.id for one in verdicts if one.claim.id not in known)
-    return ClaimsView(rows, tuple(left), own)
+    left: dict[str, dict[str, Claim]] = {}
+    for one in verdicts:
+        if one.claim.id not in known:
+            left.setdefault(_lacks(one), {})[one.claim.id] = one.claim
+    return ClaimsView(rows, tuple((words, tuple(held.values())) for words, held in left.items()), own)
+
+
+def _lacks(verdict: Verdict) -> str:
+    """What is missing for any comparison of a claim; no names of runs, so that claims share the words."""
+    claim = verdict.claim
+    if verdict.ground:
+        return "; ".join(verdict.lacks)
+    about = " ".join(filter(None, (claim.dataset, claim.direction)))
+    trained = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in claim.training.items())
+    return " with ".join(filter(None, (f"runs on {about}" if about else "their runs", trained)))

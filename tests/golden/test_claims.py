@@ -353,8 +353,15 @@ def test_the_report_shows_the_ledger_with_links_to_pictures(tmp_path: Path) -> N
     assert "L1 alone gives reasonable but blurry results." in section
     assert 'href="#s1-pictures"' in section
     assert 'id="s1-pictures"' in html
-    assert "gan-ignores-input" in section[section.index("Not judged") :]
     text = (tmp_path / "report" / "report.md").read_text()
+    for said in (section[section.index("could not be judged here") :], text):
+        wants = [part.split(":")[0] for part in said.split("For want of ")[1:]]
+        assert wants.count("runs on cityscapes labels2photo") == 1  # several claims, one reason
+        assert "runs on cityscapes photo2labels" in wants
+        on_cityscapes = said.split("For want of runs on cityscapes labels2photo:")[1].split("For want")[0]
+        assert "The 1x1 PixelGAN has no effect on sharpness" in on_cityscapes
+        assert "pixelgan-not-sharper" in on_cityscapes
+        assert "gan-ignores-input" in said
     assert "- **supported**: " in text or "- **undecided**: " in text
     assert "## The paper's claims" in text
 
