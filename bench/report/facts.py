@@ -55,7 +55,7 @@ def measured_protocol(section: Section) -> str:
 
 
 def _with_unit(text: str, unit: str) -> str:
-    return f"{text} {unit}" if text else ""
+    return f"{text} {unit.removesuffix('s') if text == '1' else unit}" if text else ""
 
 
 def _listed(values: Iterable[object]) -> str:

@@ -13,6 +13,7 @@ import synthetic
 
 from bench.errors import UsageError
 from bench.records import MetricResult, RunRecord, read_records, record_path, write_record
+from bench.report.facts import measured_protocol
 from bench.report.frame import Entry
 from bench.report.render import ReportFiles, write_report
 from bench.report.sections import load_entries, sections
@@ -133,6 +134,22 @@ def test_markdown_has_the_table_and_its_figures(city: tuple[Path, ReportFiles]) 
     assert head.count("|") == row.count("|")
     assert re.search(r"\*\*0\.2\d\d\*\* ± 0\.00\d", row)
     assert "| real (real pictures) |" in text
+
+
+def test_markdown_says_the_finding_once(city: tuple[Path, ReportFiles]) -> None:
+    text = city[1].markdown.read_text(encoding="utf-8")
+    assert text.count(r"leads on FCN class IoU: ") == 1
+    assert text.count("leads on SSIM: ") == 1
+
+
+def test_one_epoch_is_no_epochs(tmp_path: Path) -> None:
+    for steps, words in (
+        (400, "400 training pairs, 1 epoch, batch size 1"),
+        (800, "400 training pairs, 2 epochs, "),
+    ):
+        synthetic.write_run(tmp_path / str(steps), "l1", 0, steps=steps)
+        (section,) = sections(load_entries([tmp_path / str(steps)])[0])
+        assert words in measured_protocol(section)
 
 
 def test_csv_holds_every_result(city: tuple[Path, ReportFiles]) -> None:
