@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
-from PIL import Image
 
 from bench.records import GalleryFiles, RunRecord
 from bench.report.album import Album, Picture
 from bench.report.frame import Entry, Section
 from bench.report.perimage import MAX_VARIANTS
 from bench.report.picks import Pick, Picks, picks
+from bench.report.sheet import sheet_png
 
 MAX_PICTURES = 24
 MAX_PICKED_VARIANTS = 10
@@ -30,23 +27,8 @@ class PictureTable:
     rows: tuple[tuple[str, tuple[Picture, ...]], ...]
 
     def sheet_png(self) -> bytes:
-        """All pictures as one PNG without text, rows and columns as here; missing ones are gray."""
-        side = max((p.height for _, row in self.rows for p in row), default=1)
-        wide = max((p.width for _, row in self.rows for p in row), default=1)
-        gap = 2
-        sheet = np.full(
-            ((side + gap) * len(self.rows) - gap, (wide + gap) * len(self.heads) - gap, 3), 255, np.uint8
-        )
-        for r, (_, row) in enumerate(self.rows):
-            for c, picture in enumerate(row):
-                pixels = (
-                    picture.pixels if picture.pixels is not None else np.full((side, wide, 3), 128, np.uint8)
-                )
-                top, left = r * (side + gap), c * (wide + gap)
-                sheet[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
-        held = io.BytesIO()
-        Image.fromarray(sheet).save(held, format="PNG")
-        return held.getvalue()
+        """All pictures as one PNG, rows and columns as here, the heads above; missing ones are grey."""
+        return sheet_png(self.heads, [[picture.pixels for picture in row] for _, row in self.rows])
 
 
 @dataclass(frozen=True)

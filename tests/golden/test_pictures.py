@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import synthetic
+from PIL import Image
 
 from bench.errors import UsageError
 from bench.pictures import read_png, write_palette_png, write_png
@@ -25,6 +26,7 @@ from bench.report.perimage import picture_values, script_json
 from bench.report.picks import pick_metrics, picked_names, picks
 from bench.report.render import write_report
 from bench.report.sections import load_entries, sections
+from bench.report.sheet import sheet_png
 
 NASTY = ('a"b', "</script><script>alert(1)</script>", "c&d's", "plain")
 
@@ -309,3 +311,30 @@ def test_ten_variants_with_24_pictures_stay_below_25_megabytes(tmp_path: Path) -
     text = html.read_text(encoding="utf-8")
     gallery_part = text[text.index('id="s1-pictures"') : text.index('id="s1-picks"')]
     assert gallery_part.count("<img") == 24 * (12 + 11)  # none of the fixed gallery is left out
+
+
+def test_the_sheet_enlarges_small_pictures_and_names_its_columns() -> None:
+    rng = np.random.default_rng(0)
+    rows = [[rng.integers(0, 256, (32, 32, 3), np.uint8) for _ in range(3)] for _ in range(2)]
+    sheet = np.asarray(Image.open(io.BytesIO(sheet_png(["source", "l1", "source"], [*rows, [None] * 3]))))
+    top = sheet.shape[0] - 3 * 98 + 2
+    assert sheet.shape[1] == 3 * 98 - 2
+    for r, row in enumerate(rows):
+        for c, pixels in enumerate(row):
+            tile = sheet[top + 98 * r : top + 98 * r + 96, 98 * c : 98 * c + 96]
+            assert np.array_equal(tile, pixels.repeat(3, 0).repeat(3, 1))
+    assert (sheet[top + 2 * 98 :, :96] == 128).all()
+    heads = [sheet[:top, 98 * c : 98 * c + 96] for c in range(3)]
+    assert all(head.min() < 100 for head in heads)
+    assert np.array_equal(heads[0], heads[2])
+    assert not np.array_equal(heads[0], heads[1])
+
+
+def test_the_sheet_leaves_large_pictures_as_they_are_and_breaks_long_heads() -> None:
+    picture = np.full((100, 128, 3), 7, np.uint8)
+    name = "l1+cgan (steps=800, lambda_l1=100.0) " * 3
+    (one, few, many) = (
+        np.asarray(Image.open(io.BytesIO(sheet_png([head], [[picture]])))) for head in ("l1", name[:36], name)
+    )
+    assert all(np.array_equal(sheet[-100:], picture) for sheet in (one, few, many))
+    assert len(one) < len(few) < len(many) < 200
