@@ -181,6 +181,7 @@ class Section:
     columns: list[Column] = field(default_factory=list)
     unmeasured: dict[str, list[str]] = field(default_factory=dict)  # metric title -> reasons
     notes: list[str] = field(default_factory=list)
+    mark: str = ""  # tells titles apart
 
     @property
     def failed(self) -> list[Entry]:
@@ -194,7 +195,7 @@ class Section:
     def title(self) -> str:
         size = f" at {self.size_px} px" if self.size_px else ""
         derived = f" from {self.source}" if self.source not in ("paired", "") else ""
-        return f"{self.dataset}, {words_of_direction(self.direction)}{derived}{size}"
+        return f"{self.dataset}, {words_of_direction(self.direction)}{derived}{size}{self.mark}"
 
 
 def fixed(value: float, decimals: int) -> str:

@@ -9,6 +9,7 @@ import json
 import math
 import re
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -107,6 +108,10 @@ def sections(entries: Sequence[Entry]) -> list[Section]:
         section = Section(f"s{number}", dataset, direction, source, size_px, test_n, members)
         _fill(section)
         made.append(section)
+    titles = Counter(section.title for section in made)
+    for title in (title for title, count in titles.items() if count > 1):
+        for number, section in enumerate([one for one in made if one.title == title], 1):
+            section.mark = f", test set {number}"
     return made
 
 

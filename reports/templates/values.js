@@ -17,7 +17,7 @@ for (const place of document.querySelectorAll(".values")) {
   const table = element("table", { id: id + "-cells", className: "plain" });
   const box = element("div", { className: "box", tabIndex: 0 }, table);
   box.setAttribute("role", "region");
-  box.setAttribute("aria-label", "Values by picture");
+  box.setAttribute("aria-label", "Values by picture: " + place.dataset.title);
   const more = element("button", { type: "button", id: id + "-more", textContent: "Show 100 more" });
   place.append(
     element("div", { className: "controls" }, element("label", {}, "Show ", view), element("label", {}, "Name contains ", filter), gap),

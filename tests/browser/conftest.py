@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "golden"))  # `synt
 import synthetic
 from looking import Open, Seen
 
+from bench.report.formats import Wanted
 from bench.report.render import write_report
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -69,6 +70,14 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     synthetic.write_output(out)
     write_report([out], out / "report")
     return out
+
+
+@pytest.fixture(scope="session")
+def every_metric(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of 5 variants x 2 seeds with 16 columns."""
+    out = tmp_path_factory.mktemp("every") / "out"
+    synthetic.write_every_metric(out)
+    return write_report([out], out / "report", Wanted(("html",))).html
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,3 +28,30 @@ class Seen:
 
 
 Open = Callable[..., Any]
+PAPER = {"A4": (718, 1047), "Letter": (740, 980)}  # CSS pixels within margins of 1 cm
+
+
+def printed(page: Any, paper: str) -> list[bytes]:
+    """What Chromium draws on each sheet of paper, as PDF operators."""
+    pdf = page.pdf(format=paper, margin=dict.fromkeys(("top", "right", "bottom", "left"), "1cm"))
+    found = re.findall(rb"(?:^|\n)(\d+) 0 obj\s(.*?)\nendobj", pdf, re.DOTALL)
+    objects = {int(number): content for number, content in found}
+    sheets = []
+    for content in objects.values():
+        if re.search(rb"/Type /Page\b", content):
+            drawn = objects[int(re.search(rb"/Contents (\d+)", content)[1])]  # type: ignore[index]
+            stream = re.search(rb"stream\r?\n(.*)\nendstream", drawn, re.DOTALL)
+            sheets.append(zlib.decompress(stream[1]))  # type: ignore[index]
+    return sheets
+
+
+def filled(sheet: bytes) -> int:
+    """How much stands on a sheet: letters, and 60 for each picture."""
+    letters = sum(len(shown) // 4 for shown in re.findall(rb"<([0-9A-Fa-f]+)> Tj", sheet))
+    return letters + 60 * len(re.findall(rb" Do\b", sheet))
+
+
+def fills(sheet: bytes) -> set[str]:
+    """The colours that areas of a sheet are filled with: "#0173b2"."""
+    found = re.findall(rb"([\d.]+) ([\d.]+) ([\d.]+) rg\b", sheet)
+    return {"#" + "".join(f"{round(255 * float(part)):02x}" for part in colour) for colour in found}

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import synthetic
-from looking import Open, Seen
+from looking import PAPER, Open, Seen, filled, fills, printed
+from PIL import Image
 
+from bench.records import read_per_image, read_records, record_path, write_record
+from bench.report.colours import FIXED
+from bench.report.formats import Wanted
 from bench.report.render import write_report
 
 WIDE = "document.documentElement.scrollWidth"
@@ -29,12 +36,17 @@ def background(page: Any) -> tuple[int, ...]:
 
 def serious(page: Any) -> list[str]:
     """What axe-core calls a serious or critical fault, with the first place of each."""
+    return faults(page, ("serious", "critical"))
+
+
+def faults(page: Any, impacts: tuple[str, ...] = ("minor", "moderate", "serious", "critical")) -> list[str]:
+    """What axe-core finds, with the first place of each."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
     found = axe.Axe().run(page).response["violations"]
     return [
         f"{fault['id']}: {fault['help']}: {fault['nodes'][0]['html'][:150]}"
         for fault in found
-        if fault["impact"] in ("serious", "critical")
+        if fault["impact"] in impacts
     ]
 
 
@@ -119,6 +131,110 @@ def test_on_paper_no_column_is_cut_off(report: Path, opened: Open) -> None:
         assert boxes
         assert all(box["x"] + box["width"] <= 718 for box in boxes), boxes
         assert not seen.page.locator("#s1-values").is_visible()  # a head with nothing below it
+
+
+@pytest.mark.parametrize("paper", PAPER)
+def test_no_printed_sheet_is_nearly_empty_and_no_figure_is_cut(
+    every_metric: Path, opened: Open, paper: str
+) -> None:
+    wide, high = PAPER[paper]
+    with opened(every_metric, width=wide) as seen:
+        sheets = [filled(sheet) for sheet in printed(seen.page, paper)]
+        assert min(sheets[:-1]) > 200, sheets
+        seen.page.emulate_media(media="print")
+        figures = [figure.bounding_box() for figure in seen.page.locator("figure").all()]
+        assert len(figures) > 5
+        assert max(box["height"] for box in figures) < high - 60, figures  # with the heading before it
+
+
+def test_chips_are_printed_in_their_colours_and_clicks_are_not_spoken_of(
+    every_metric: Path, opened: Open
+) -> None:
+    with opened(every_metric) as seen:
+        seen.page.add_style_tag(content="figure { display: none }")  # figures have the colours too
+        colours = set().union(*map(fills, printed(seen.page, "A4")))
+        assert set(FIXED.values()) <= colours
+        hint = seen.page.get_by_text("A click on a head sorts").first
+        assert hint.is_visible()
+        seen.page.emulate_media(media="print")
+        assert not hint.is_visible()
+        assert not seen.page.locator("footer").is_visible()  # nobody downloads from paper
+
+
+@pytest.mark.parametrize("width", [1440, 1920])
+def test_on_a_wide_screen_all_columns_are_in_sight(every_metric: Path, opened: Open, width: int) -> None:
+    with opened(every_metric, width=width) as seen:
+        heads = seen.page.locator("table.sortable thead th")
+        assert heads.count() == 18  # variant, seeds, 16 metrics
+        ends = [box["x"] + box["width"] for box in (head.bounding_box() for head in heads.all())]
+        assert max(ends) <= width
+        box = seen.page.locator(".comparison .box").first
+        assert box.evaluate("box => box.scrollWidth <= box.clientWidth")
+        left, text = box.bounding_box()["x"], seen.page.locator("h1").bounding_box()["x"]
+        assert left == pytest.approx(text, abs=1) if width == 1920 else 20 <= left <= text
+        assert seen.page.evaluate(WIDE) <= width
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_edge_behind_which_there_is_more_is_shaded(every_metric: Path, opened: Open, scheme: str) -> None:
+    with opened(every_metric, width=1000, color_scheme=scheme, reduced_motion="reduce") as seen:
+        box = seen.page.locator(".comparison .box").first
+        box.scroll_into_view_if_needed()
+
+        def edge() -> float:
+            """How far the right edge of the box is from the ground's colour, in grey levels."""
+            at = box.bounding_box()
+            clip = {"x": at["x"] + at["width"] - 3, "y": at["y"], "width": 3, "height": at["height"]}
+            strip = np.asarray(Image.open(io.BytesIO(seen.page.screenshot(clip=clip))).convert("RGB"), float)
+            return float(np.median(np.abs(strip - background(seen.page)).mean(2)))
+
+        assert edge() > 15
+        box.evaluate("box => { box.scrollLeft = box.scrollWidth; }")
+        assert edge() < 2
+
+
+def test_on_a_phone_the_reasons_of_claims_are_read_without_scrolling(report: Path, opened: Open) -> None:
+    with opened(report, width=390) as seen:
+        reasons = seen.page.locator("td.reasons li")
+        assert reasons.count() > 3
+        for box in (reason.bounding_box() for reason in reasons.all()):
+            assert box["width"] >= 250
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= 390
+
+
+def test_axe_finds_nothing_in_sections_that_are_alike(opened: Open, tmp_path: Path) -> None:
+    """Two data sets, and one of them with two test sets: landmarks have names of their own."""
+    for dataset, place in (("cityscapes", "a"), ("toycity", "b"), ("toycity", "c")):
+        synthetic.write_output(tmp_path / place, dataset)
+    for record in read_records(tmp_path / "c"):
+        data = {**record.spec["data"], "test_fingerprint": "another"}
+        changed = replace(record, id=f"other-{record.id}", spec={**record.spec, "data": data})
+        write_record(tmp_path / "c", changed, read_per_image(tmp_path / "c", record))
+        record_path(tmp_path / "c", record.id).unlink()
+    files = write_report([tmp_path / place for place in "abc"], tmp_path / "report", Wanted(("html",)))
+    with opened(files.html) as seen:
+        assert seen.page.locator("main section > h2").all_text_contents()[:3] == [
+            "cityscapes, labels to photo at 64 px",
+            "toycity, labels to photo at 64 px, test set 1",
+            "toycity, labels to photo at 64 px, test set 2",
+        ]
+        seen.page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
+        seen.page.wait_for_selector("#s3-values-table table", state="attached")
+        assert faults(seen.page) == []
+
+
+def test_no_picture_is_offered_as_best_by_what_only_describes(opened: Open, tmp_path: Path) -> None:
+    synthetic.write_every_metric(tmp_path)
+    for record in read_records(tmp_path):
+        table = read_per_image(tmp_path, record)
+        if record.kind == "run" and table is not None:
+            write_record(tmp_path, record, table.assign(diversity=np.arange(len(table)) / 10))
+    with opened(write_report([tmp_path], tmp_path / "report", Wanted(("html",))).html) as seen:
+        shown = seen.page.locator("#s1-values-view option").all_text_contents()
+        offered = seen.page.locator("#s1-values-pick-metric option").all_text_contents()
+        assert "Diversity" in shown
+        assert offered == [title for title in ("SSIM ↑", "PSNR (dB) ↑", "L1 ↓")]
 
 
 def test_downloads_are_the_files(report: Path, opened: Open, tmp_path: Path) -> None:

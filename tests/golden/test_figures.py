@@ -57,8 +57,7 @@ def test_bars_are_the_means_in_the_colours_of_their_rows(tmp_path: Path) -> None
     record = run(tmp_path, "gan", details={}, history=[])
     write_record(tmp_path, replace(record, results={"ssim": record.results["ssim"]}))
     section, known = read(tmp_path)
-    drawing = metric_bars(section, known)
-    assert drawing is not None
+    (drawing,) = metric_bars(section, known)
     for ax, column in zip(drawing.figure.axes, section.columns, strict=True):
         bars = {round(bar.get_y() + bar.get_height() / 2): bar for bar in ax.patches}
         for place, row in enumerate(section.rows):
@@ -242,12 +241,22 @@ def test_many_rows_are_cut_and_the_caption_says_so(tmp_path: Path) -> None:
     for i in range(MAX_ROWS + 6):
         run(tmp_path, f"v{i:02d}", details={}, history=synthetic.history("l1", 0) if i < 20 else [])
     section, known = read(tmp_path)
-    bars, curves = metric_bars(section, known), training_curves(section, known)
-    assert bars is not None
+    (bars, *_), curves = metric_bars(section, known), training_curves(section, known)
     assert curves is not None
     assert f"The first {MAX_ROWS} of {MAX_ROWS + 6} rows." in bars.caption
     assert len(bars.figure.axes[0].get_yticks()) == MAX_ROWS
     assert len(legend_of(curves)) == MAX_LINES
+
+
+def test_many_metrics_are_drawn_in_figures_that_fit_a_page(tmp_path: Path) -> None:
+    synthetic.write_every_metric(tmp_path)
+    (section,) = sections(load_entries([tmp_path])[0])
+    drawings = metric_bars(section, looks(variant_colours(row.label for row in section.rows)))
+    assert [one.key for one in drawings] == ["s1-metrics", "s1-metrics-2"]
+    assert [one.title for one in drawings] == [f"Metrics by variant ({n} of 2)" for n in (1, 2)]
+    drawn = [ax.get_title(loc="left").split(" ↑")[0] for one in drawings for ax in one.figure.axes]
+    assert [words.split(" ↓")[0].split(" →")[0] for words in drawn] == [c.title for c in section.columns]
+    assert all(one.figure.get_figheight() < 9 for one in drawings)  # a page of Letter is 11 inches high
 
 
 def test_hostile_labels_stay_text(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from bench.report.plots.tradeoff import trade_off
 from bench.report.plots.training import training_curves
 
 _MAKERS: Sequence[Callable[[Section, Looks], Drawing | None]] = (
-    metric_bars,
     trade_off,
     class_heat_map,
     spectra,
@@ -38,5 +37,6 @@ def draw(
     known = looks(colours)
     with style():
         drawn = [sweep_figure(section, sweep, known) for sweep in sweeps]
+        drawn += metric_bars(section, known)
         drawn += [maker(section, known) for maker in _MAKERS]
         return [finish(drawing, pictures) for drawing in drawn if drawing is not None]

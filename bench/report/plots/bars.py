@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,17 +15,42 @@ from bench.report.frame import Column, Row, Section
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+ACROSS = 3  # panels side by side
+MAX_INCHES = 8.2  # of the panels of a figure: with its caption it stands on a page of A4 or Letter
 
-def metric_bars(section: Section, looks: Looks) -> Drawing | None:
-    """Small multiples: a bar a variant, its interval, a dot a seed, and the real pictures as a line."""
-    import seaborn as sns
 
+def metric_bars(section: Section, looks: Looks) -> list[Drawing]:
+    """Small multiples: a bar a variant, its interval, a dot a seed, and the real pictures as a line.
+
+    As many figures as it takes for each to stand on a printed page.
+    """
     rows = section.rows[:MAX_ROWS]
     columns = [c for c in section.columns if any(row.cells[c.id].mean is not None for row in rows)]
     if not rows or not columns:
-        return None
+        return []
+    high = 0.72 + 0.24 * len(rows)
+    most = ACROSS * max(1, int(MAX_INCHES / high))
+    lots = math.ceil(len(columns) / most)
+    each = ACROSS * math.ceil(len(columns) / lots / ACROSS)
+    parts = [columns[start : start + each] for start in range(0, len(columns), each)]
+    return [
+        _bars(section, rows, looks, part, high, (number, len(parts))) for number, part in enumerate(parts, 1)
+    ]
+
+
+def _bars(
+    section: Section,
+    rows: list[Row],
+    looks: Looks,
+    columns: list[Column],
+    high: float,
+    place: tuple[int, int],
+) -> Drawing:
+    """The figure `place` (number, of how many), panels `high` inches high."""
+    import seaborn as sns
+
     names = [row.label for row in rows]
-    figure, axes = panels(len(columns), 2.35, 0.72 + 0.24 * len(rows), sharey=True)
+    figure, axes = panels(len(columns), 2.35, high, ACROSS, sharey=True)
     figure.set_figwidth(figure.get_figwidth() + min(2.6, 0.075 * max(map(len, names))))
     for ax, column in zip(axes, columns, strict=True):
         known = [(row.label, row.cells[column.id].mean) for row in rows]
@@ -38,15 +64,22 @@ def metric_bars(section: Section, looks: Looks) -> Drawing | None:
         ax.set(xlabel="", ylabel="", title=f"{plain(column.title)} {column.arrow}".rstrip())
         ax.tick_params(axis="y", length=0)
         ax.set_yticks(range(len(names)), [plain(name) for name in names])
+    number, count = place
+    caption = _caption(section) if number == 1 else "Signs as in the first."
+    alt = "; ".join(f"{c.title}: {_said(rows, c)}" for c in columns)
+    title = "Metrics by variant" + (f" ({number} of {count})" if count > 1 else "")
+    key = f"{section.id}-metrics" + (f"-{number}" if number > 1 else "")
+    return Drawing(figure, key, title, caption, f"Bar charts. {alt}")
+
+
+def _caption(section: Section) -> str:
     seeds = max(len(row.seeds) for row in section.rows)
     dots = " Dots: single seeds." if seeds > 1 else ""
-    caption = (
+    return (
         f"Bars: {'means over seeds' if seeds > 1 else 'values'}; thin lines: 95 % intervals over test "
-        f"images, where there are any.{dots}{_lines_said(section, columns)} "
+        f"images, where there are any.{dots}{_lines_said(section)} "
         f"The arrow says which way is better.{rows_cut(section, MAX_ROWS)}"
     )
-    alt = "; ".join(f"{c.title}: {_said(rows, c)}" for c in columns)
-    return Drawing(figure, f"{section.id}-metrics", "Metrics by variant", caption, f"Bar charts. {alt}")
 
 
 def _seed_dots(ax: Axes, rows: list[Row], column: Column) -> None:
@@ -79,10 +112,10 @@ def _aimed(column: Column) -> bool:
     return column.info.ranks and column.goal not in ("max", "min")
 
 
-def _lines_said(section: Section, columns: list[Column]) -> str:
+def _lines_said(section: Section) -> str:
     """Which lines there are; the dots of a target are thick, to be seen where both lines fall together."""
     real = any(row.label == "real" for row in section.references)
-    aimed = any(map(_aimed, columns))
+    aimed = any(map(_aimed, section.columns))
     return " Dashed: the real row." * real + " Thick dots: the target value." * aimed
 
 
