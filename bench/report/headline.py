@@ -101,8 +101,11 @@ def _gap(column: Column, found: Standing) -> str:
         assert ours is not None
         assert theirs is not None
         size = column.distance(theirs) - column.distance(ours)
-        # over images the values lie on one side of the target, over seeds distances are compared
+        # over images the values lie on one side of the target; over seeds mean distances are compared
         sign = -1 if found.over == "seeds" or ours > float(column.goal) else 1
+        if found.over == "seeds" and found.interval is not None:
+            size = -sum(found.interval) / 2
+            sign, size = (sign, size) if size >= 0 or found.distinguishable else (-sign, -size)
     if found.interval is None:
         return column.texts(size)[0]
     low, high = sorted(sign * end for end in found.interval)
@@ -129,9 +132,10 @@ def _target_sentence(section: Section, column: Column, found: Standing, value: f
     if found.distinguishable:
         said = f"{on} {found.best.label} comes closest: {column.text(value)}, {gap} closer than {rival}"
     else:
+        whose = "their seeds' mean distances" if found.over == "seeds" else "their distances"
         said = (
             f"{on} {found.best.label} ({column.text(value)}) and {rival} ({column.text(other)}), the "
-            f"closest, {_undecided(found, gap, f'their distances from {column.goal:g}')}"
+            f"closest, {_undecided(found, gap, f'{whose} from {column.goal:g}')}"
         )
     if farthest is found.runner_up:
         return f"{said}{f' ({column.text(other)})' if found.distinguishable else ''}."

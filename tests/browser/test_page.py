@@ -193,6 +193,17 @@ def test_an_edge_behind_which_there_is_more_is_shaded(every_metric: Path, opened
         assert edge() < 2
 
 
+def test_on_a_phone_a_chip_stands_beside_its_name(opened: Open, tmp_path: Path) -> None:
+    synthetic.write_run(tmp_path, "l1", 0)
+    synthetic.write_run(tmp_path, "l1+cgan/142", 0)
+    files = write_report([tmp_path], tmp_path / "report", Wanted(("html",)))
+    with opened(files.html, width=390) as seen:
+        for head in seen.page.locator("table.sortable tbody th").all():
+            chip, name = (head.locator(part).bounding_box() for part in (".chip", "a"))
+            assert name["y"] < chip["y"] + chip["height"] / 2 < name["y"] + name["height"]
+            assert chip["x"] + chip["width"] <= name["x"]
+
+
 def test_on_a_phone_the_reasons_of_claims_are_read_without_scrolling(report: Path, opened: Open) -> None:
     with opened(report, width=390) as seen:
         reasons = seen.page.locator("td.reasons li")

@@ -209,8 +209,19 @@ def test_a_near_tie_beside_a_target_names_both(tmp_path: Path) -> None:
     runs = {"l1": (0.62, 0.60, 0.61), "gan": (0.585, 0.625, 0.605), "cgan": (0.2, 0.2, 0.2)}
     said = said_of(paired_runs(tmp_path, "hf_ratio", runs))
     assert said.startswith("On HF ratio (1: as sharp as the real pictures) l1 (0.610) and gan (0.605), the ")
-    assert "cannot be told apart: their distances from 1 differ by 0.005 [-0.0" in said
+    assert "cannot be told apart: their seeds' mean distances from 1 differ by 0.005 [-0.0" in said
     assert said.endswith("] over seeds; cgan is farthest with 0.200.")
+
+
+def test_seeds_on_both_sides_of_a_target_are_as_far_as_each_is(tmp_path: Path) -> None:
+    """Means of 1.02 and 0.93, but the seeds of the first lie 0.3 away: the interval is around that."""
+    runs = {"l1": (0.72, 1.02, 1.32), "gan": (0.92, 0.93, 0.94)}
+    said = said_of(paired_runs(tmp_path, "hf_ratio", runs))
+    found = re.search(r"mean distances from 1 differ by (0\.\d+) \[(-?[\d.]+), (-?[\d.]+)\] over seeds", said)
+    assert found is not None, said
+    gap, low, high = map(float, found.groups())
+    assert gap == pytest.approx((0.28 + 0.02 + 0.32) / 3 - 0.07, abs=6e-4)
+    assert gap == pytest.approx((low + high) / 2, abs=2e-3)
 
 
 def test_paired_confusion_matrices(tmp_path: Path) -> None:
