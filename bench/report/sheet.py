@@ -60,7 +60,8 @@ def _font() -> ImageFont.FreeTypeFont:
 
 def _lines(head: str, wide: int) -> list[str]:
     """A head in at most `_LINES` lines, broken where it is full; what goes beyond is left out."""
-    lines, rest = [], "".join(letter if letter.isprintable() else " " for letter in head).strip()
+    lines: list[str] = []
+    rest = "".join(letter if letter.isprintable() else " " for letter in head).strip()
     while rest and len(lines) < _LINES:
         count = len(rest)
         while count > 1 and _font().getlength(rest[:count]) > wide:
