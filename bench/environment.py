@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from bench.distribution import own_version
+
 _PACKAGES = ("torch", "torchvision", "torchmetrics", "numpy", "scipy", "scikit-image", "pillow")
 
 
@@ -17,7 +19,7 @@ def environment(device_name: str) -> dict[str, Any]:
     import torch
 
     return {
-        "bench": version("pix2pix-bench"),
+        "bench": own_version(),
         **commit_here(),
         "python": platform.python_version(),
         "platform": platform.platform(terse=True),

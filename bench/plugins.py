@@ -13,6 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Literal
 
+from bench.distribution import own_entry_points
 from bench.errors import UsageError, unknown_name
 
 Group = Literal["metrics", "scorers", "variants", "cards"]
@@ -33,7 +34,8 @@ def register(group: Group, name: str, plugin: Any) -> None:
 
 @cache
 def _installed(group: Group) -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=f"pix2pix_bench.{group}")}
+    full = f"pix2pix_bench.{group}"
+    return {point.name: point for point in (*own_entry_points(full), *entry_points(group=full))}
 
 
 def names(group: Group) -> list[str]:

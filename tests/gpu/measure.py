@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the checkout, which need not be installed
 
 import run_checks
 import step_checks
@@ -47,6 +50,7 @@ CHECKS: dict[str, Callable[[Bed], Iterator[Row]]] = {
 
 def main() -> int:
     asked = _arguments()
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [sys.path[0], os.environ.get("PYTHONPATH")]))
     if not asked.dry and not torch.cuda.is_available():
         print("expected a CUDA device, found none: --dry proves the script on a CPU", file=sys.stderr)
         return 2

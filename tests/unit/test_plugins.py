@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
 from baselines.variants import parse_variant
-from bench import plugins, specs
+from bench import distribution, plugins, specs
+from bench.environment import environment
 from bench.errors import UsageError
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +33,34 @@ def test_built_in_names_are_found_without_importing_them() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert {"colour", "fid", "segmentation", "fcn8s", "fcn-small"} <= set(done.stdout.split())
+
+
+def test_a_checkout_that_is_not_installed_has_its_own_metrics_and_scorers() -> None:
+    """`-S`: no installed package is seen, ours included."""
+    code = "from bench import plugins; print(*plugins.names('metrics'), *plugins.names('scorers'))"
+    done = subprocess.run(
+        [sys.executable, "-S", "-P", "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    points = project["entry-points"]
+    expected = [*points["pix2pix_bench.metrics"], *points["pix2pix_bench.scorers"]]
+    assert sorted(done.stdout.split()) == sorted(expected)
+
+
+def test_what_is_not_installed_is_loaded_and_has_a_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distribution, "_installed", lambda: None)
+    monkeypatch.setattr(plugins, "entry_points", lambda group: ())
+    monkeypatch.setattr(plugins, "_installed", plugins._installed.__wrapped__)
+    assert plugins.load("metrics", "pixels").__name__ == "PixelsMetric"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert environment("cpu")["bench"] == project["version"]
+    monkeypatch.setattr(distribution, "_project", dict)  # nor a checkout
+    assert plugins.names("metrics") == []
+    assert environment("cpu")["bench"] is None
 
 
 def test_a_registered_plugin_is_listed_and_loaded() -> None:
