@@ -7,7 +7,8 @@ idle. A graph launches them all at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
+from typing import Any
 
 import torch
 
@@ -61,6 +62,7 @@ class Captured:
         capturable: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self._device, self._streams, self._capturable = device, streams, capturable
+        self._side: torch.cuda.Stream | None = None
         self._graph: torch.cuda.CUDAGraph | None = None
         self._eager_steps = 0
         self.reason: str | None = None
@@ -86,34 +88,69 @@ class Captured:
         self._graph, self._eager_steps = None, 0
 
     def _beside(self, work: Work) -> None:
-        """Eagerly, on a stream beside the main one, as the capture will be."""
+        """Eagerly, on the stream of the capture, beside the main one."""
+        if self._side is None:
+            self._side = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
         main = torch.cuda.current_stream(self._device)
-        side = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
-        side.wait_stream(main)
-        with torch.cuda.stream(side):
+        self._side.wait_stream(main)
+        with torch.cuda.stream(self._side):
             work()
-        main.wait_stream(side)
+        main.wait_stream(self._side)
 
     def _capture(self, work: Work) -> torch.cuda.CUDAGraph | None:
         """The graph of `work`, which is not done meanwhile; None if there is none, for `reason`."""
-        graph = torch.cuda.CUDAGraph()
+        graph, pool = torch.cuda.CUDAGraph(), torch.cuda.graph_pool_handle()
+        main = torch.cuda.current_stream(self._device)
+        said: list[str] = []  # by the work, then by the end of a broken capture
+        signal: list[BaseException] = []
+
+        def noted() -> None:
+            try:
+                work()
+            except Exception as error:
+                said.append(_words(error))
+                raise
+            except BaseException as error:  # Ctrl-C and the like: the capture's end must not hide it
+                signal.append(error)
+                raise
+
         for stream in self._streams:
             graph.register_generator_state(stream)
-        try:
-            with self._capturable(), torch.cuda.graph(graph):
-                work()
-        except Exception as error:  # whatever a network, a loss or the driver has to say against it
-            said = str(error).partition("\n")[0] or type(error).__name__
-            self.reason = f"the step could not be captured: {said}"
-            self._mend()
-            return None
-        return graph
+        with torch.cuda.device(self._device):  # torch would capture on the current device
+            try:
+                with self._capturable(), torch.cuda.graph(graph, pool=pool, stream=self._side):
+                    noted()
+            except Exception as error:  # whatever a network, a loss or the driver has to say against it
+                said.append(_words(error))
+            if not said:
+                return graph
+            self._mend(graph, pool, main)
+        if signal:
+            raise signal[0]
+        self.reason = f"the step could not be captured: {said[0]}"
+        return None
 
-    def _mend(self) -> None:
-        """After a capture that was cut short, generators believe that it goes on: give them fresh states."""
-        torch.cuda.synchronize(self._device)
+    def _mend(self, graph: torch.cuda.CUDAGraph, pool: Any, main: torch.cuda.Stream) -> None:
+        """Undo what a capture that was cut short leaves behind; the GPU is the current one.
+
+        `torch.cuda.graph` leaves its stream the current one when the capture's end fails. The allocator goes
+        on giving that stream memory of the graph's pool, until 2.11 at least; later versions end that in
+        `reset`, which then makes the calls here fail. Generators believe that the capture goes on.
+        """
+        torch.cuda.set_stream(main)
+        with suppress(RuntimeError):
+            graph.reset()
+        ends = [getattr(torch._C, f"_cuda_{name}", None) for name in ("endAllocateToPool", "releasePool")]
+        with suppress(RuntimeError):
+            for end in filter(None, ends):
+                end(torch.cuda.current_device(), pool)
+        torch.cuda.synchronize()
         for generator in (default_generator(self._device), *self._streams):
             generator.graphsafe_set_state(torch.Generator(self._device).graphsafe_get_state())
+
+
+def _words(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 def execution(
