@@ -32,6 +32,12 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
+def make_current(device: torch.device) -> None:
+    """Have torch take `device`, where it is one of several GPUs, for whatever is not told where to go."""
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
+
+
 def default_generator(device: torch.device) -> torch.Generator:
     """Torch's own random numbers on `device`, a GPU that has been used before or the CPU."""
     if device.type != "cuda":

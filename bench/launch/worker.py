@@ -36,6 +36,8 @@ def main(threads: int) -> int:
     try:
         import torch
 
+        from baselines.engine import make_current
+
         torch.set_num_threads(threads)
         runners = Runners(Relay(notify))
         loaded: set[str] = set()
@@ -50,6 +52,7 @@ def main(threads: int) -> int:
                 if str(path) not in loaded:
                     plugins.load_file(path)
                     loaded.add(str(path))
+            make_current(torch.device(job.launch.device))
             execute(job, partial(runners.of, job), notify)
     except Terminated:
         return _EXIT_TERMINATED

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from baselines.engine import resolve_device
+from baselines.engine import make_current, resolve_device
 from baselines.settings import TrainingSettings
 from baselines.trainer import Trainer
 from baselines.variants import Variant
@@ -50,6 +50,7 @@ def main() -> None:
     asked = json.loads(sys.stdin.readline())
     torch.set_num_threads(asked["threads"])
     device = resolve_device(asked["device"])
+    make_current(device)
     if asked["what"] == "peaks":
         _tell(answers, asdict(measure_peaks(device, asked["precision"])))
     else:

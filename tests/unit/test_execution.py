@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from baselines import execution
+from baselines.engine import make_current
 from baselines.execution import Captured
 
 POOL = (7, 0)
@@ -204,3 +205,13 @@ def test_a_signal_during_the_capture_is_no_reason_to_go_on(gpus: Gpus, broken: b
         run.run(work)
     assert run.reason is None
     assert (gpus.current, gpus.streams, gpus.to_pool) == (0, gpus.main, False)
+
+
+@pytest.mark.parametrize(("name", "set_to"), [("cuda:1", ["cuda:1"]), ("cuda", []), ("cpu", [])])
+def test_a_gpu_that_was_named_becomes_the_current_one(
+    name: str, set_to: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[str] = []
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: found.append(str(device)))
+    make_current(torch.device(name))
+    assert found == set_to
