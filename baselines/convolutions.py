@@ -18,6 +18,10 @@ FEW_POSITIONS = 64
 """Up to so many pixels (of the smaller side, over the batch) the product of matrices is the quicker one."""
 
 
+PRODUCTS_ON = {"cpu"}
+"""Kinds of devices with such layers. Whether "cuda" is quicker with them has not been measured."""
+
+
 class Window(NamedTuple):
     """How a square kernel moves over a picture, in pixels."""
 
@@ -61,7 +65,8 @@ def _window(layer: nn.Conv2d | nn.ConvTranspose2d) -> Window:
 
 def _few(features: Tensor, positions: int) -> bool:
     square = features.shape[2] == features.shape[3]
-    plain = features.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+    kind = features.device.type
+    plain = kind in PRODUCTS_ON and not torch.is_autocast_enabled(kind)
     return plain and square and len(features) * positions**2 <= FEW_POSITIONS
 
 

@@ -21,8 +21,16 @@ def adam_tensors(network: str, adam: torch.optim.Adam) -> dict[str, Tensor]:
 
 
 def load_adam(network: str, adam: torch.optim.Adam, tensors: dict[str, Tensor]) -> None:
+    """Take up what `adam_tensors` gave.
+
+    Moments lie as their weights do: a fused Adam walks through memory, whatever strides say.
+    """
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in part(tensors, f"adam.{network}.").items():
         index, name = key.split(".")
         state.setdefault(int(index), {})[name] = value
     adam.load_state_dict({**adam.state_dict(), "state": state})
+    for weight, entry in adam.state.items():
+        for name, value in entry.items():
+            if value.shape == weight.shape and value.stride() != weight.stride():
+                entry[name] = torch.empty_like(weight).copy_(value)

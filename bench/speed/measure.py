@@ -23,6 +23,8 @@ from bench.errors import RunFailedError
 from bench.speed.peaks import Peaks
 
 _WARM_UP_STEPS = 5  # a captured step is captured within them
+_GPU_WARM_UP_SECONDS = 0.5  # until its clocks are up
+_GPU_LEAST_STEPS = 200  # of a few milliseconds each
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Question:
     """What is measured.
 
     Attributes:
-        variant, settings: of the step; "steps" of the settings is how many are timed.
+        variant, settings: of the step; "steps" of the settings is how many are timed (200 at least on a GPU).
         channels: of source and target.
         device: as torch names it.
         threads: CPU threads of each process.
@@ -44,9 +46,36 @@ class Question:
     threads: int
     jobs: int = 1
 
+    @property
+    def on_gpu(self) -> bool:
+        return self.device.startswith("cuda")
 
-def measure(question: Question) -> dict[str, Any]:
+    @property
+    def timed_steps(self) -> int:
+        return max(self.settings.steps, _GPU_LEAST_STEPS if self.on_gpu else 1)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a step could do otherwise than it does, to be measured.
+
+    Attributes:
+        cudnn_benchmark: cuDNN tries its algorithms and takes the quickest, not the one it predicts.
+        channels_last: weights and features lie channels last.
+        compiled: both networks by `torch.compile`.
+        products: deep layers as products of matrices on a GPU, as they are on a CPU.
+    """
+
+    cudnn_benchmark: bool = False
+    channels_last: bool = False
+    compiled: bool = False
+    products: bool = False
+
+
+def measure(question: Question, trial: Trial | None = None) -> dict[str, Any]:
     """Take the steps and tell how long they took; keys carry their units, as `--json` shows them.
+
+    `trial`: what is otherwise than in training.
 
     Raises:
         RunFailedError: if a process cannot do it.
@@ -59,7 +88,9 @@ def measure(question: Question) -> dict[str, Any]:
         "device": question.device,
         "threads": question.threads,
         "warm_up": _WARM_UP_STEPS,
-        "steps": question.settings.steps,
+        "warm_up_seconds": _GPU_WARM_UP_SECONDS if question.on_gpu else 0.0,
+        "steps": question.timed_steps,
+        "trial": asdict(trial or Trial()),
     }
     with ExitStack() as stack:
         workers = [stack.enter_context(_Worker(asked)) for _ in range(question.jobs)]
@@ -70,7 +101,8 @@ def measure(question: Question) -> dict[str, Any]:
             worker.go()
         answers = [json.loads(worker.answer()) for worker in workers]
         seconds = time.perf_counter() - began
-    peaks = peaks_of(question.device, question.settings.precision, question.threads * question.jobs)
+    threads = 1 if question.on_gpu else question.threads * question.jobs
+    peaks = peaks_of(question.device, question.settings.precision, threads)
     return _result(question, answers, seconds, peaks)
 
 
@@ -81,7 +113,7 @@ def _result(
     times = np.concatenate([answer["step_seconds"] for answer in answers]) * 1e3
     low, median, high = np.percentile(times, [25, 50, 75]).tolist()
     # of several processes, by the clock: until the last one is done
-    every_ms = median if jobs == 1 else 1e3 * seconds / (settings.steps * jobs)
+    every_ms = median if jobs == 1 else 1e3 * seconds / (question.timed_steps * jobs)
     flops, moved = answers[0]["flops_per_step"], answers[0]["bytes_per_step"]
     floor = peaks.floor_ms(flops, moved)
     memory = [answer["peak_memory_bytes"] for answer in answers]
@@ -96,7 +128,7 @@ def _result(
         "engine_reason": answers[0]["engine_reason"],
         "jobs": jobs,
         "threads": question.threads,
-        "steps": settings.steps,
+        "steps": question.timed_steps,
         "ms_per_step": median,
         "ms_per_step_quartiles": [low, high],
         "images_per_second": 1e3 * settings.batch_size / every_ms,

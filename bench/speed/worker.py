@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from baselines import convolutions
 from baselines.engine import make_current, resolve_device
 from baselines.settings import TrainingSettings
 from baselines.trainer import Trainer
@@ -60,14 +61,23 @@ def main() -> None:
 def _measure(asked: dict[str, Any], device: torch.device, answers: TextIO) -> None:
     settings, channels = TrainingSettings(**asked["settings"]), tuple(asked["channels"])
     data = random_pairs(settings.load_size_px, channels)
+    trial = asked["trial"]
+    torch.backends.cudnn.benchmark = trial["cudnn_benchmark"]
+    if trial["products"]:
+        convolutions.PRODUCTS_ON.add("cuda")
     trainer = Trainer(Variant(**asked["variant"]), settings, data, 0, device)
+    networks = [one for one in (trainer.generator, trainer.discriminator) if one is not None]
+    if trial["channels_last"]:  # before Adam has moments, which lie as their weights do
+        for network in networks:
+            network.to(memory_format=torch.channels_last)
     counted = {
         "flops_per_step": step_flops(trainer),
         "bytes_per_step": step_bytes(trainer.generator, trainer.discriminator),
     }
-    for _ in range(asked["warm_up"]):
-        trainer.step()
-    wait_for(device)
+    if trial["compiled"]:  # after the counting, which a compiled network would hide from
+        for network in networks:
+            network.compile()
+    _warm_up(trainer, asked["warm_up"], asked["warm_up_seconds"], device)
     answers.write("ready\n")
     answers.flush()
     if not sys.stdin.readline():
@@ -86,6 +96,15 @@ def _measure(asked: dict[str, Any], device: torch.device, answers: TextIO) -> No
         "engine_reason": trainer.engine_reason,
     }
     _tell(answers, found)
+
+
+def _warm_up(trainer: Trainer, steps: int, seconds: float, device: torch.device) -> None:
+    """So many steps at least, and so long at least: a captured step first needs some that are not."""
+    began = time.perf_counter()
+    while steps > 0 or time.perf_counter() - began < seconds:
+        trainer.step()
+        steps -= 1
+    wait_for(device)
 
 
 def _step_seconds(trainer: Trainer, steps: int, device: torch.device) -> list[float]:

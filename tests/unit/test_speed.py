@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
+from baselines import convolutions
 from baselines.settings import TrainingSettings
 from baselines.trainer import Trainer
 from baselines.variants import parse_variant
 from bench.cli import invoke
+from bench.speed import measure as measuring
+from bench.speed import worker
 from bench.speed.counted import step_bytes, step_flops
 from bench.speed.kept import keep, kept
-from bench.speed.measure import Question
+from bench.speed.measure import Question, Trial, measure
 from bench.speed.peaks import Peaks, measure_peaks
 from bench.speed.worker import random_pairs
 
@@ -129,6 +133,59 @@ def test_what_is_kept_is_found_again_by_what_the_time_depends_on(cache: Path) ->
         assert kept(other) is None, other
     path.write_text("{")
     assert kept(question()) is None
+
+
+def test_what_could_be_chosen_is_measured_by_itself(cache: Path) -> None:
+    """Each in a process of its own: cuDNN keeps the plans that it has once made."""
+    found = measure(question(), Trial(cudnn_benchmark=True, channels_last=True, products=True))
+    assert found["flops_per_step"] == step_flops(step_trainer("l1+cgan", TINY))
+    assert (found["steps"], found["engine_used"]) == (3, "eager")
+    assert {"cpu"} == convolutions.PRODUCTS_ON
+
+
+def test_a_gpu_gets_warm_and_takes_more_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert question(steps=20).timed_steps == 20
+    assert replace(question(steps=20), device="cuda:1").timed_steps == 200
+    assert replace(question(steps=900), device="cuda").timed_steps == 900
+    monkeypatch.setattr(worker.time, "perf_counter", iter(range(100)).__next__)
+    done: list[int] = []
+    trainer: Any = SimpleNamespace(step=lambda: done.append(1))
+    worker._warm_up(trainer, 5, 0.0, CPU)
+    assert len(done) == 5
+    worker._warm_up(trainer, 5, 20.0, CPU)  # a second passes whenever the clock is looked at
+    assert len(done) == 5 + 5 + 19
+
+
+def test_the_peaks_of_a_gpu_do_not_depend_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Answering:
+        def __init__(self, asked: dict[str, Any]) -> None:
+            pass
+
+        def __enter__(self) -> Answering:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def go(self) -> None:
+            pass
+
+        def answer(self) -> str:
+            fields = ("flops_per_step", "bytes_per_step", "peak_memory_bytes", "data_wait_share")
+            return json.dumps({**dict.fromkeys(fields, 1), "step_seconds": [1.0] * 3, **said})
+
+    said = {"engine_used": "captured", "engine_reason": None}
+    asked: list[int] = []
+
+    def peaks(device: str, precision: str, threads: int) -> Peaks:
+        asked.append(threads)
+        return Peaks(1.0, 1.0)
+
+    monkeypatch.setattr(measuring, "_Worker", Answering)
+    monkeypatch.setattr(measuring, "peaks_of", peaks)
+    for device in ("cuda", "cpu"):
+        measure(replace(question(threads=2, jobs=3), device=device))
+    assert asked == [1, 6]
 
 
 def test_the_command_measures_and_a_dry_run_uses_it(

@@ -108,6 +108,26 @@ def test_a_resumed_training_is_the_uninterrupted_one(name: str, tmp_path: Path) 
     assert seconds == sorted(seconds)
 
 
+def test_weights_that_lie_channels_last_resume_with_moments_that_do(tmp_path: Path) -> None:
+    """A fused Adam takes weights and moments in the order of memory, whatever their strides say."""
+
+    def fresh() -> Trainer:
+        run = trainer()
+        run.generator.to(memory_format=torch.channels_last)
+        return run
+
+    whole, first, resumed = finish(fresh()), fresh(), fresh()
+    next(iter(first.train(log_every=2)))
+    first.save(tmp_path / "state.safetensors", "me")
+    resumed.restore(tmp_path / "state.safetensors", "me")
+    finish(resumed)
+    assert same_state(whole, resumed)
+    weight = resumed.generator.down[1][1].weight
+    moments = resumed.generator_adam.state[weight]
+    assert weight.stride() == moments["exp_avg"].stride() == moments["exp_avg_sq"].stride()
+    assert not weight.is_contiguous()
+
+
 def test_a_state_of_another_run_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "state.safetensors"
     finish(trainer()).save(path, "me")
