@@ -1,4 +1,4 @@
-"""Where GPU checks run, and what they give: rows of a table.
+"""Where GPU checks run, of which parts they are made, and what they give: rows of a table.
 
 With `dry` they run on a CPU, tiny: that proves them, and measures nothing.
 """
@@ -6,7 +6,7 @@ With `dry` they run on a CPU, tiny: that proves them, and measures nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
@@ -33,6 +33,30 @@ class Row:
     unfinished: bool = False
 
 
+Rows = Sequence[Row]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is measured at a stretch, and kept once it is done.
+
+    Attributes:
+        name: within its check.
+        seconds: that it is expected to take on an H100 with all that it starts, rather too many than too few.
+            What is cut short and gone on with has the least that is worth a beginning.
+        work: gives its rows; takes those of the check's parts before it.
+    """
+
+    name: str
+    seconds: float
+    work: Callable[[Rows], Iterable[Row]]
+
+
+def numbers(rows: Rows, name: str) -> dict[str, float]:
+    """A number of all rows that have it, by what they are about."""
+    return {row.what: row.numbers[name] for row in rows if name in row.numbers}
+
+
 @dataclass(frozen=True)
 class Bed:
     """Where and at what size things are measured."""
@@ -56,6 +80,10 @@ class Bed:
         if self.dry:
             return TrainingSettings(steps=3, size_px=32, base_filters=4)
         return TrainingSettings(steps=200, engine="captured")
+
+    def fits(self, part: Part) -> bool:
+        """Whether there is time for it."""
+        return time.monotonic() + (0.0 if self.dry else part.seconds) <= self.deadline
 
     def judged(self, ok: bool) -> bool | None:
         """Whether a measured target was met; a dry run measures nothing."""

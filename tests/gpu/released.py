@@ -1,17 +1,27 @@
 """The training step of the released PyTorch code, from a checkout of it that the user names.
 
-Nothing of it is part of this project: https://github.com/junyanz/pytorch-CycleGAN-and-pix2pix.
+Nothing of it is part of this project: https://github.com/junyanz/pytorch-CycleGAN-and-pix2pix. It is timed in
+a process of its own, since it has cuDNN try its algorithms in all that the process does.
+
+    python tests/gpu/released.py CHECKOUT SIZE_PX FILTERS DEVICE STEPS      # JSON: seconds of each step
 """
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import torch
+
+from baselines.engine import resolve_device
+from bench.speed.worker import _step_seconds, _warm_up
 
 
 def released_step(checkout: Path, size_px: int, filters: int, device: torch.device) -> Callable[[], object]:
@@ -32,3 +42,19 @@ def released_step(checkout: Path, size_px: int, filters: int, device: torch.devi
     model.set_input({"A": a, "B": b, "A_paths": [], "B_paths": []})
     step: Callable[[], object] = model.optimize_parameters
     return step
+
+
+def main(checkout: str, size_px: str, filters: str, device_name: str, steps: str) -> None:
+    """Warm up and take the steps, as `bench.speed.worker` does with ours."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # its model prints what it is
+    device = resolve_device(device_name)
+    trainer: Any = SimpleNamespace(step=released_step(Path(checkout), int(size_px), int(filters), device))
+    torch.backends.cudnn.benchmark = True  # as its constructor sets it
+    on_gpu = device.type == "cuda"
+    _warm_up(trainer, 10 if on_gpu else 1, 0.5 if on_gpu else 0.0, device)
+    print(json.dumps(_step_seconds(trainer, int(steps), device)), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

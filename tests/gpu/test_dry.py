@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import agreement
+import measure
 import pytest
+import step_checks
 import torch
 from agreement import Distance, compare_engines
+from bed import Bed, Part, Row, Rows
 
 from baselines.settings import TrainingSettings
 from baselines.trainer import Trainer
+from bench.errors import RunFailedError
 
 CPU = torch.device("cpu")
 SETTINGS = TrainingSettings(steps=3, size_px=32, base_filters=4, engine="captured")
@@ -53,6 +61,121 @@ def test_a_step_that_differs_is_seen(fault: str, monkeypatch: pytest.MonkeyPatch
     assert found.captured.update > 0.1
 
 
+def part(name: str, seconds: float, done: list[str], outcome: Row | Exception | None = None) -> Part:
+    """Says that it was done, and gives a row that counts those before it."""
+
+    def work(before: Rows) -> Iterator[Row]:
+        done.append(name)
+        if isinstance(outcome, Exception):
+            raise outcome
+        yield outcome or Row(name, f"after {len(before)}")
+
+    return Part(name, seconds, work)
+
+
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, *parts: Part, again: bool = False
+) -> int:
+    """The script with one check of these parts, and with so many seconds."""
+    monkeypatch.setattr(measure, "CHECKS", {"check": lambda bed: iter(parts)})
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    minutes = str((seconds + measure.RESERVE_SECONDS) / 60)
+    options = ["--out", str(tmp_path), "--minutes", minutes, *(["--again"] if again else [])]
+    monkeypatch.setattr(sys, "argv", ["measure.py", *options, "--only", "check"])
+    return measure.main()
+
+
+def test_a_part_begins_only_if_it_fits_and_the_next_command_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    parts = part("one", 0, done), part("two", 100, done), part("three", 0, done)
+    assert run(tmp_path, monkeypatch, 50, *parts) == 3
+    assert done == ["one"]
+    assert run(tmp_path, monkeypatch, 150, *parts) == 0
+    assert done == ["one", "two", "three"]
+    found = json.loads((tmp_path / "gpu.json").read_text())["found"]["check"]
+    assert [found[name][0]["found"] for name in done] == ["after 0", "after 1", "after 2"]
+    assert run(tmp_path, monkeypatch, 150, *parts, again=True) == 0
+    assert len(done) == 6
+
+
+def test_a_killed_command_loses_the_part_in_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    def killed(_: Rows) -> Iterator[Row]:
+        raise KeyboardInterrupt
+        yield
+
+    hangs = Part("two", 0, killed)
+    for _ in range(measure.TRIES):
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path, monkeypatch, 50, part("one", 0, done), hangs)
+    assert done == ["one"]
+    assert run(tmp_path, monkeypatch, 50, part("one", 0, done), hangs, part("three", 0, done)) == 1
+    assert done == ["one", "three"]
+    assert "did not end" in (tmp_path / "gpu.json").read_text()
+
+
+def test_a_part_that_fails_is_a_row_and_one_that_is_unfinished_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    fails, last = part("fails", 0, done, ValueError("why\nlong")), part("last", 0, done)
+    unfinished = part("goes on", 0, done, Row("goes on", "later", unfinished=True))
+    for _ in range(measure.TRIES + 1):
+        assert run(tmp_path, monkeypatch, 50, fails, unfinished, last) == 3
+    assert run(tmp_path, monkeypatch, 50, fails, part("goes on", 0, done), last) == 1
+    assert done == ["fails", *["goes on"] * 4, "last"]
+    found = json.loads((tmp_path / "gpu.json").read_text())["found"]["check"]
+    assert found["fails"][0]["found"] == "failed: ValueError: why"
+
+
+def bed(tmp_path: Path) -> Bed:
+    return Bed(False, tmp_path, None, None, 0.0)
+
+
+def test_processes_together_are_judged_by_their_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where MPS is refused the others count."""
+
+    def measured(bed: Bed, jobs: int) -> dict[str, Any]:
+        if "CUDA_MPS_PIPE_DIRECTORY" in os.environ:
+            assert Path(os.environ["CUDA_MPS_PIPE_DIRECTORY"]).is_dir()
+            assert len(os.environ["CUDA_MPS_PIPE_DIRECTORY"]) < 80
+            raise RunFailedError("a measuring process ended with 1: no MPS")
+        return {"share_of_floor": {1: 0.3, 2: 0.5, 4: 0.75, 8: 0.6}[jobs]}
+
+    monkeypatch.setattr(step_checks, "_measured", measured)
+    monkeypatch.setattr(step_checks, "_share", lambda bed, what, result: Row(what, "", numbers=result))
+    monkeypatch.setattr(step_checks.shutil, "which", lambda name: name)
+    monkeypatch.setattr(step_checks.subprocess, "run", lambda *_, **__: None)
+    rows: list[Row] = []
+    for one in step_checks.together(bed(tmp_path)):
+        rows += one.work(rows)
+    assert [row.ok for row in rows] == [None] * 8 + [True]
+    assert {row.found for row in rows[4:8]} == {"MPS refused: a measuring process ended with 1: no MPS"}
+    assert rows[-1].found == "75% of the floor: 4 processes"
+    assert "CUDA_MPS_PIPE_DIRECTORY" not in os.environ
+
+
+def test_the_released_code_is_compared_by_medians(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = iter([2.0, 9.0, 3.0]), iter([30.0, 90.0, 20.0])
+    monkeypatch.setattr(
+        step_checks, "_measured", lambda bed, **_: {"ms_per_step": next(ours), "engine_used": "captured"}
+    )
+    monkeypatch.setattr(
+        step_checks.subprocess,
+        "run",
+        lambda *_, **__: SimpleNamespace(stdout=json.dumps([next(theirs) / 1e3] * 3)),
+    )
+    rows: list[Row] = []
+    for one in step_checks.against_released(replace(bed(tmp_path), released=tmp_path)):
+        rows += one.work(rows)
+    assert rows[-1].found == "10.00 times: 3 ms against 30 ms"
+    assert rows[-1].ok
+
+
 @pytest.mark.slow
 def test_the_script_goes_through_and_goes_on(cache: Path, tmp_path: Path) -> None:
     script = Path(__file__).with_name("measure.py")
@@ -60,12 +183,12 @@ def test_the_script_goes_through_and_goes_on(cache: Path, tmp_path: Path) -> Non
     def run(*options: str) -> tuple[int, dict[str, Any]]:
         done = subprocess.run([sys.executable, script, "--dry", "--out", tmp_path, *options], timeout=500)
         kept = tmp_path / "gpu.json"
-        return done.returncode, json.loads(kept.read_text()) if kept.is_file() else {}
+        return done.returncode, json.loads(kept.read_text())["found"] if kept.is_file() else {}
 
     assert run("--minutes", "0.5") == (3, {})  # no time for anything
     code, found = run()
     assert code == 0
-    rows = {row["what"]: row for check in found.values() for row in check}
+    rows = {row["what"]: row for check in found.values() for part in check.values() for row in part}
     assert len(found) == 11
     assert not [row for row in rows.values() if row["found"].startswith("failed")]
     assert run() == (0, found)  # nothing is done twice
