@@ -110,7 +110,7 @@ class ResidentFeed(_StagedFeed):
 
     def pictures(self) -> tuple[Tensor, Tensor]:
         (choices,) = self._staging.held
-        source, target = (scaled(windows(stored, choices, self._settings.size_px)) for stored in self._stored)
+        source, target = map(scaled, windows(self._stored, choices, self._settings.size_px))
         return source, target
 
 

@@ -33,7 +33,8 @@ class DivergedError(Exception):
 def spreads(prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
     """How far apart the least and the largest value of a batch are: scalars in [0, 2]."""
     pictures = {"spread_prediction": prediction.detach(), "spread_target": target}
-    return {name: (picture.amax() - picture.amin()).float() for name, picture in pictures.items()}
+    ends = {name: picture.aminmax() for name, picture in pictures.items()}
+    return {name: (highest - lowest).float() for name, (lowest, highest) in ends.items()}
 
 
 class Health:

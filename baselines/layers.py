@@ -19,21 +19,30 @@ class BatchNorm(nn.BatchNorm2d):
 
     ranks: Ranks = ALONE
     each = False
+    uncounted: int | None = (
+        None  # batches seen that `num_batches_tracked` does not know yet; None: it knows all
+    )
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, C, H, W) -> the same shape."""
         if self.each and self.training:
             return self._normalised_each(features)
-        if self.ranks.world == 1 or not self.training:
+        if not self.training or (self.ranks.world == 1 and self.uncounted is None):
             return super().forward(features)
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         assert self.momentum is not None
+        if self.uncounted is None:
+            self.num_batches_tracked.add_(1)
+        else:
+            self.uncounted += 1
+        if self.ranks.world == 1:
+            means, weights = (self.running_mean, self.running_var), (self.weight, self.bias)
+            return functional.batch_norm(features, *means, *weights, True, self.momentum, self.eps)
         out, mean, var = normalised(features, self.weight, self.bias, self.eps, self.ranks)
         count = features.numel() // features.shape[1] * self.ranks.world
         with torch.no_grad():
-            self.num_batches_tracked.add_(1)
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(var * (count / (count - 1)), self.momentum)
         return out
@@ -72,22 +81,34 @@ def one_batch(
 ) -> Iterator[None]:
     """Within, networks see their input as a part of one batch that is spread over `ranks`.
 
-    Outside of it, for a picture that one rank translates by itself, they do not wait for the others.
+    Outside of it, for a picture that one rank translates by itself, they do not wait for the others. Batches
+    are counted at the end, all at once: on a GPU each count would be an operation of its own.
     """
     layers = [layer for network in networks for layer in network.modules()]
     norms = [layer for layer in layers if isinstance(layer, BatchNorm)]
     dropouts = [layer for layer in layers if isinstance(layer, Dropout)]
     try:
         for norm in norms:
-            norm.ranks = ranks
+            norm.ranks, norm.uncounted = ranks, 0
         for dropout in dropouts:
             dropout.streams = streams
         yield
+        _count(norms)
     finally:
         for norm in norms:
-            norm.ranks = ALONE
+            norm.ranks, norm.uncounted = ALONE, None
         for dropout in dropouts:
             dropout.streams = None
+
+
+def _count(norms: Iterable[BatchNorm]) -> None:
+    seen = [
+        (norm.num_batches_tracked, norm.uncounted)
+        for norm in norms
+        if norm.uncounted and norm.num_batches_tracked is not None
+    ]
+    if seen:
+        torch._foreach_add_([tracked for tracked, _ in seen], [count for _, count in seen])
 
 
 def norm_layer(kind: str, channels: int) -> nn.Module:

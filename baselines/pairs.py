@@ -6,6 +6,7 @@ exactly as it would have, with no random state to save.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -104,16 +105,17 @@ def batch_at(
     return np.stack(sources), np.stack(targets)
 
 
-def windows(stored: Tensor, choices: Tensor, size_px: int) -> Tensor:
+def windows(sides: Sequence[Tensor], choices: Tensor, size_px: int) -> list[Tensor]:
     """What `batch_at` does, where the pictures are: no number of `choices` is looked at on the host.
 
-    Shapes: stored (N, L, L, C), choices (B, 4) int64 -> (B, size_px, size_px, C).
+    Shapes: sides (N, L, L, C) each, choices (B, 4) int64 -> (B, size_px, size_px, C) each.
     """
     index, top, left, flip = choices.unbind(1)
-    line = torch.arange(size_px, device=stored.device)
+    line = torch.arange(size_px, device=choices.device)
     rows = top[:, None] + line
     columns = left[:, None] + torch.where(flip[:, None] > 0, size_px - 1 - line, line)
-    return stored[index[:, None, None], rows[:, :, None], columns[:, None, :]]
+    window = index[:, None, None], rows[:, :, None], columns[:, None, :]
+    return [stored[window] for stored in sides]
 
 
 _last_order: dict[tuple[int, int, int], NDArray[np.int64]] = {}

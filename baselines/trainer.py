@@ -104,7 +104,8 @@ class Trainer:
         self.train_seconds = 0.0
         self.history: list[dict[str, float]] = []
         self.health = Health()
-        self._sums: dict[str, Tensor] = {}
+        self._sums: Tensor | None = None  # of the losses `_summed_names`, in that order
+        self._summed_names: list[str] = []
         self._summed = 0
 
     @property
@@ -194,17 +195,19 @@ class Trainer:
 
     def _accumulate(self, losses: dict[str, Tensor]) -> None:
         means = self.ranks.mean(torch.stack([loss.detach().float() for loss in losses.values()]))
-        if not self._sums:
-            self._sums = {name: torch.zeros_like(means[0]) for name in losses}
-        for name, value in zip(losses, means, strict=True):
-            self._sums[name].add_(value)
+        if self._sums is None:
+            self._sums, self._summed_names = torch.zeros_like(means), list(losses)
+        self._sums.add_(means)
+
+    def _totals(self, over: int = 1) -> dict[str, float]:
+        """The sums divided by `over`, float32; waits for the device."""
+        totals = [] if self._sums is None else (self._sums / over).tolist()
+        return dict(zip(self._summed_names, totals, strict=True))
 
     def _log_entry(self) -> dict[str, float]:
-        means = {name: (total / self._summed).item() for name, total in self._sums.items()}
+        means = self._totals(self._summed)
         done, steps = self.steps_done, self._summed
-        self._summed = 0
-        for total in self._sums.values():
-            total.zero_()
+        self._forget_sums()
         try:
             self.health.check(done, steps, means, self._updates.networks)
         except DivergedError as error:
@@ -216,6 +219,12 @@ class Trainer:
             "lr": self.settings.lr_at(done - 1),
             **means,
         }
+
+    def _forget_sums(self) -> None:
+        """Begin anew, in place, where a captured step finds them."""
+        self._summed = 0
+        if self._sums is not None:
+            self._sums.zero_()
 
     @property
     def is_finite(self) -> bool:
@@ -244,7 +253,7 @@ class Trainer:
             "steps_done": self.steps_done,
             "train_seconds": self.train_seconds,
             "history": self.history,
-            "sums": {name: total.item() for name, total in self._sums.items()},  # float32: exact in JSON
+            "sums": self._totals(),  # float32: exact in JSON
             "summed": self._summed,
             "health": self.health.state(),
         }
@@ -277,6 +286,6 @@ class Trainer:
         self.steps_done, self.history = progress["steps_done"], progress["history"]
         self.train_seconds, self._summed = progress["train_seconds"], progress["summed"]
         self.health.load(progress["health"])
-        self._sums = {
-            name: torch.tensor(total, device=self.device) for name, total in progress["sums"].items()
-        }
+        self._summed_names = list(progress["sums"])
+        sums = list(progress["sums"].values())
+        self._sums = torch.tensor(sums, dtype=torch.float32, device=self.device) if sums else None

@@ -72,8 +72,7 @@ def compare_engines(
         for _ in range(2):
             eager._load(_copied(before), dict(progress))
             there.append(_one_step(eager))
-        for total in captured._sums.values():
-            total.zero_()
+        captured._forget_sums()
         apart.append(_distance(there[0], _one_step(captured), before))
         control.append(_distance(*there, before))
     return Agreement(captured.engine_used, _largest(apart), _largest(control))
@@ -81,7 +80,7 @@ def compare_engines(
 
 def _one_step(trainer: Trainer) -> _Outcome:
     trainer.step()
-    losses = {name: total.item() for name, total in trainer._sums.items() if name.startswith("loss")}
+    losses = {name: total for name, total in trainer._totals().items() if name.startswith("loss")}
     return _Outcome(losses, _copied(trainer._tensors()))
 
 

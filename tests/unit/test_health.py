@@ -119,7 +119,7 @@ def test_a_resumed_training_remembers_the_signs(tmp_path: Path) -> None:
     run.save(tmp_path / "state", "me")
     resumed.restore(tmp_path / "state", "me")
     assert resumed.health.state() == run.health.state()
-    assert resumed._sums.keys() == run._sums.keys()
+    assert resumed._totals().keys() == run._totals().keys()
 
 
 def test_spreads_are_those_of_the_batch() -> None:
@@ -128,3 +128,7 @@ def test_spreads_are_those_of_the_batch() -> None:
         "spread_prediction": 0.75,
         "spread_target": 0.0,
     }
+    broken = torch.tensor([[0.5, float("nan")]])
+    assert spreads(broken, target)["spread_prediction"].isnan()
+    halves = spreads(prediction.bfloat16(), target)["spread_prediction"]
+    assert (halves.dtype, halves.item()) == (torch.float32, 0.75)

@@ -7,14 +7,19 @@ cannot run them without a driver. What runs on a real GPU is in `tests/gpu`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from baselines import convolutions
 from baselines.health import spreads
+from baselines.layers import BatchNorm
 from baselines.pairs import scaled, windows
 from baselines.parallel import ALONE
 from baselines.settings import TrainingSettings
@@ -61,12 +66,59 @@ def test_a_step_stays_on_the_gpu_and_waits_for_nothing(
     stored = torch.zeros(10, side, side, 3, dtype=dtype)
     choices = torch.zeros(batch_size, 4, dtype=torch.int64)
     with updates.capturable():
-        source, target = (scaled(windows(stored, choices, settings.size_px)) for _ in range(2))
+        source, target = map(scaled, windows([stored, stored], choices, settings.size_px))
         prediction, losses = updates.step(source, target, None)
         losses |= spreads(prediction, target)
     assert prediction.shape == (batch_size, 3, 64, 64)
     assert {value.device.type for value in (prediction, *losses.values())} == {"cuda"}
     assert isinstance(updates.generator_adam.param_groups[0]["lr"], Tensor)
+
+
+class Operations(TorchDispatchMode):
+    """Counts what reaches a device: each is a kernel or more there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.found[func.overloadpacket.__name__] += 1
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.usefixtures("fake_gpu")
+def test_small_operations_are_done_once_for_all() -> None:
+    """Batches that norms have seen; the least and largest value of a picture; windows of both sides; sums."""
+    settings = TrainingSettings(steps=4, size_px=64, base_filters=4)
+    variant = parse_variant("l1+cgan")
+    generator = build_generator(variant, settings, 3, 3)
+    discriminator = build_discriminator(variant, settings, 3, 3)
+    updates = Updates(variant, settings, generator, discriminator, ALONE)
+    norms = [one for net in updates.networks for one in net.modules() if isinstance(one, BatchNorm)]
+    side = settings.load_size_px
+    stored, choices = torch.zeros(10, side, side, 3, dtype=torch.uint8), torch.zeros(1, 4, dtype=torch.int64)
+    with Operations() as done:
+        source, target = map(scaled, windows([stored, stored], choices, settings.size_px))
+        prediction, losses = updates.step(source, target, None)
+        losses |= spreads(prediction, target)
+    assert len(norms) == 12
+    assert done.found["_foreach_add_"] == 1
+    assert not [name for name in done.found if name.startswith(("amax", "amin_"))]
+    assert (done.found["aminmax"], done.found["arange"], done.found["index"]) == (2, 1, 2)
+    assert done.found["add_"] == 0
+
+
+@pytest.mark.usefixtures("fake_gpu")
+@pytest.mark.parametrize("name", ["l1+cgan", "encdec:l1+cgan"])
+def test_deep_layers_may_be_products_on_a_gpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convolutions, "PRODUCTS_ON", {"cpu", "cuda"})
+    settings = TrainingSettings(steps=4, size_px=64, base_filters=4)
+    generator = build_generator(parse_variant(name), settings, 3, 3)
+    with Operations() as done:
+        out = generator(torch.zeros(1, 3, 64, 64))
+    assert out.device.type == "cuda"
+    assert done.found["mm"] == 8  # of 12: four layers each way see 8 x 8 positions at most
+    assert (done.found["im2col"], done.found["col2im"]) == (4, 4)
 
 
 @pytest.mark.usefixtures("fake_gpu")

@@ -209,6 +209,17 @@ def test_two_steps_are_those_of_the_paper_written_out(name: str) -> None:
         torch.testing.assert_close(mine, its, rtol=0, atol=2e-5)
 
 
+def test_norms_count_their_batches() -> None:
+    """Once a step in G; in D the real and the generated pair, and once more in the update of G."""
+    run = finish(trainer())
+    tracked = {name: value.item() for name, value in run._tensors().items() if name.endswith("tracked")}
+    assert len(tracked) == 10
+    for name, count in tracked.items():
+        assert count == run.steps_done * (3 if name.startswith("discriminator") else 1), name
+    run.generator(torch.zeros(1, 3, 32, 32))  # outside of a step: at once
+    assert run.generator.down[1][2].num_batches_tracked.item() == run.steps_done + 1
+
+
 def test_losses_by_hand() -> None:
     logits = torch.tensor([[[[0.0, 2.0]]]])
     p = torch.sigmoid(logits).flatten()
