@@ -13,9 +13,9 @@ from bench.data.plain import list_pictures, read_pictures
 from bench.data.types import SplitArrays
 from bench.errors import UsageError
 from bench.files import whole_folder
-from bench.pictures import save_png
 from bench.progress import Advance
 from bench.team import Team
+from bench.writing import Writer, writing_threads
 
 
 def image_seed(seed: int, name: str) -> int:
@@ -55,11 +55,12 @@ def generate_part(
     Raises:
         OtherRankError: if another rank could not write its own.
     """
-    with ranks.finished_by_all():
+    device = next(checkpoint.generator.parameters()).device
+    with ranks.finished_by_all(), Writer(writing_threads(device)) as writer:
         own = range(ranks.rank, len(split), ranks.world)
         sources = ((split.source[index], image_seed(seed, split.names[index])) for index in own)
         for index, picture in zip(own, translations(checkpoint, sources, test), strict=True):
-            save_png(folder / f"{split.names[index]}.png", picture)
+            writer.put(folder / f"{split.names[index]}.png", picture)
             advance(min(index + ranks.world, len(split)), "")
 
 
@@ -92,9 +93,10 @@ def translate_folder(
     )
     names = [file.stem for file in files]
     sources = ((picture, image_seed(seed, name)) for name, picture in pictures)
-    with whole_folder(out) as partial:
+    device = next(checkpoint.generator.parameters()).device
+    with whole_folder(out) as partial, Writer(writing_threads(device)) as writer:
         made = zip(names, translations(checkpoint, sources, test), strict=True)
         for done, (name, picture) in enumerate(made, start=1):
-            save_png(partial / f"{name}.png", picture)
+            writer.put(partial / f"{name}.png", picture)
             progress(done, len(files))
     return len(files)
