@@ -176,6 +176,36 @@ def test_the_released_code_is_compared_by_medians(tmp_path: Path, monkeypatch: p
     assert rows[-1].ok
 
 
+RELEASED = """
+import torch
+
+
+class Pix2PixModel:
+    def __init__(self, options):
+        print("a model that says what it is")
+        assert torch.backends.cudnn.benchmark is False
+        self.netG, self.netD = torch.nn.Conv2d(3, options.output_nc, 1), torch.nn.Conv2d(6, 1, 1)
+
+    def set_input(self, given):
+        self.given = given["A"]
+
+    def optimize_parameters(self):
+        self.netG(self.given).sum().backward()
+"""
+
+
+def test_the_released_code_is_timed_in_a_process_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "pix2pix_model.py").write_text(RELEASED)
+    asked = replace(bed(tmp_path), dry=True, released=tmp_path)
+    rows: list[Row] = []
+    for one in step_checks.against_released(asked):
+        rows += one.work(rows)
+    assert [row.what for row in rows] == ["ours, round 1", "released, round 1", "against the released code"]
+    assert rows[1].numbers["released_ms"] > 0
+    assert not torch.backends.cudnn.benchmark
+
+
 @pytest.mark.slow
 def test_the_script_goes_through_and_goes_on(cache: Path, tmp_path: Path) -> None:
     script = Path(__file__).with_name("measure.py")
