@@ -92,7 +92,7 @@ def test_workers_give_the_results_of_one_process_and_death_costs_one_run(
     assert invoke([*faults, *GRID, *JOBS, "--out", str(out)]) == 4
     said = capfd.readouterr().err
     assert said.count("it is tried again after the others") == 2
-    assert "1 of 6 rows failed" in said
+    assert "1 of 7 rows failed" in said
     failed = by_label(out)["l1"]
     assert failed.status == "failed"
     assert failed.error == "worker died of signal 9 (out of memory?), 2 times"
