@@ -46,7 +46,7 @@ check-data:
 	@test -d "$(DATA)" || { echo "expected DATA=folder that holds cityscapes/ and facades/, found '$(DATA)'"; exit 2; }
 
 test-gpu: .venv/.installed-test  ## what needs a CUDA device: tests, then measurements (docs/performance.md)
-	@$(PYTEST) -m gpu --run-slow; tested=$$?; $(BIN)/python tests/gpu/measure.py $(GPU) && exit $$tested
+	@$(PYTEST) tests/gpu -m gpu --run-slow; tested=$$?; $(BIN)/python tests/gpu/measure.py $(GPU) && exit $$tested
 
 # docs/results.md says what each takes; all go on where they were, and LIKE has options for all of them.
 LIKE ?= --device cpu --threads 1
