@@ -40,7 +40,13 @@ FORMAT = 1
     show_default=True,
     help="Processes side by side on one device.",
 )
-@click.option("--steps", type=click.IntRange(2), default=20, show_default=True, help="Timed steps of each.")
+@click.option(
+    "--steps",
+    type=click.IntRange(2),
+    default=20,
+    show_default=True,
+    help="Timed steps of each; on a GPU at least 200.",
+)
 @device_options
 @click.option("--json", "json_file", metavar="FILE", help="Write the numbers there too; - is stdout.")
 def speed(json_file: str | None, **options: Any) -> None:
