@@ -16,6 +16,7 @@ from baselines.engine import default_generator
 from baselines.settings import EngineName
 
 Work = Callable[[], None]
+_broken: list[torch.cuda.CUDAGraph] = []  # captures that failed; they hold no memory of the GPU
 _EAGER_STEPS = 3  # before the capture: libraries choose algorithms, Adam makes its moments
 
 
@@ -133,10 +134,12 @@ class Captured:
     def _mend(self, graph: torch.cuda.CUDAGraph, pool: Any, main: torch.cuda.Stream) -> None:
         """Undo what a capture that was cut short leaves behind; the GPU is the current one.
 
-        `torch.cuda.graph` leaves its stream the current one when the capture's end fails. The allocator goes
-        on giving that stream memory of the graph's pool, until 2.11 at least; later versions end that in
-        `reset`, which then makes the calls here fail. Generators believe that the capture goes on.
+        `torch.cuda.graph` leaves its stream the current one when the capture's end fails. In versions around
+        2.11 the allocators go on asking the graph whether memory is to come from its pool: the one of the GPU
+        can be told to stop, the one of pinned memory cannot, so the graph stays. Later versions end both in
+        `reset`, which makes the calls here fail. Generators believe that the capture goes on.
         """
+        _broken.append(graph)
         torch.cuda.set_stream(main)
         with suppress(RuntimeError):
             graph.reset()

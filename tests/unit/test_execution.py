@@ -136,6 +136,7 @@ def gpus(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Gpu
     monkeypatch.setattr(torch._C, "_cuda_endAllocateToPool", made.end_allocation, raising=False)
     monkeypatch.setattr(torch._C, "_cuda_releasePool", made.release, raising=False)
     monkeypatch.setattr(torch, "Generator", lambda device: Generator())
+    monkeypatch.setattr(execution, "_broken", [])
     monkeypatch.setattr(execution, "default_generator", lambda device: Generator(made))
     return made
 
@@ -177,7 +178,7 @@ def test_a_broken_capture_leaves_nothing_behind(gpus: Gpus, index: int) -> None:
     assert (gpus.current, gpus.streams) == (0, gpus.main)
     assert (gpus.to_pool, gpus.pool_uses) == (False, 0)
     assert gpus.events["fresh generator"] == 2
-    assert len(gpus.captures) == 1
+    assert len(gpus.captures) == len(execution._broken) == 1
 
 
 def test_a_capture_that_only_its_end_finds_broken(gpus: Gpus) -> None:
