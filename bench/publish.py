@@ -69,8 +69,9 @@ def publish(out: Path, folder: Path, update: bool = False) -> tuple[list[Check],
             write_record(made, _for_others(record), read_per_image(out, record))
         baseline = Baseline.from_records(read_records(made), made, ignore=(_JUDGE,))
         save_baseline(baseline, made / "baseline.json")
-        write_report([made], made, Wanted(("md", "csv")))
         found, made_again = sections(load_entries([out])[0]), read_reproduction(out)
+        shown = {section.id: _figure(section) for section in found if _has_pictures(section, out)}
+        write_report([made], made, Wanted(("md", "csv"), shown=shown))
         if made_again is not None:
             shutil.copyfile(reproduction_path(out), reproduction_path(made))
         checks = _write_claims(found, [made_again] if made_again else [], made / "claims.json")
@@ -123,7 +124,7 @@ def _write_generated(section: Section, out: Path, folder: Path) -> None:
     """The figure, and a part of `report.md` that shows it; from what was published, as it was."""
     rows = [row for row in section.rows if _gallery(row)]
     names = _gallery(rows[0])[:SHOWN] if rows else ()
-    name, before = f"figures/{section.id}-generated.png", out / "report.md"
+    name, before = _figure(section), out / "report.md"
     if names:
         write_bytes(folder / name, _generated(rows, names, out))
         _add_to_report(
@@ -137,6 +138,15 @@ def _write_generated(section: Section, out: Path, folder: Path) -> None:
         shutil.copyfile(out / name, folder / name)
         _, mark, said = before.read_text(encoding="utf-8").partition(f"\n{_HEAD}{section.title}\n")
         _add_to_report(folder, mark + said.partition(f"\n{_HEAD}")[0])
+
+
+def _figure(section: Section) -> str:
+    return f"figures/{section.id}-generated.png"
+
+
+def _has_pictures(section: Section, out: Path) -> bool:
+    """Whether there are generated pictures to show, or a figure of them from before."""
+    return any(map(_gallery, section.rows)) or (out / _figure(section)).is_file()
 
 
 def _add_to_report(folder: Path, said: str) -> None:

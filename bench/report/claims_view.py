@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.claims.ledger import Claim
@@ -16,7 +16,7 @@ class ClaimRow:
 
     Attributes:
         verdict: the claim, its state, and the reasons.
-        link: anchor of the pictures that show it, or None.
+        link: where the pictures are that show it: an anchor or a file; or None.
         pictures: the variants to look at there.
     """
 
@@ -51,14 +51,14 @@ class ClaimsView:
 
 
 def claims_view(
-    ledger: Sequence[Claim], sections: Sequence[Section], with_pictures: Collection[str], own: bool = False
+    ledger: Sequence[Claim], sections: Sequence[Section], pictures: Mapping[str, str], own: bool = False
 ) -> ClaimsView:
     """Judge the claims.
 
     Args:
         ledger: the claims.
         sections: of the report.
-        with_pictures: ids of those that show a gallery.
+        pictures: id of a section -> where its pictures are shown: an anchor of the report, or a file.
         own: whether the ledger has claims of the user's own.
     """
     labels = {row.variant for section in sections for row in section.all_rows}
@@ -67,7 +67,7 @@ def claims_view(
     rows = tuple(
         ClaimRow(
             one,
-            f"#{one.section}-pictures" if one.section in with_pictures and one.claim.pictures else None,
+            pictures.get(str(one.section)) if one.claim.pictures else None,
             tuple(name for name in one.claim.pictures if name in labels),
         )
         for one in told

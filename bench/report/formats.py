@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,7 @@ class Wanted:
         metrics: keys for those figures; empty = the usual ones.
         picks: keys that the page's best, median and worst pictures go by; empty = the usual ones.
         claims: files with claims of the user's own.
+        shown: id of a section without a gallery -> file beside the report that shows its pictures.
     """
 
     formats: tuple[str, ...] = ("html", "md", "csv")
@@ -60,6 +61,7 @@ class Wanted:
     metrics: tuple[str, ...] = ()
     picks: tuple[str, ...] = ()
     claims: tuple[Path, ...] = ()
+    shown: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in self.formats:

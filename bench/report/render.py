@@ -120,8 +120,9 @@ def write_report(
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".partial-report-", dir=destination.parent) as name:
         context = _context(views, colours, notes) | {"running": running, "formats": wanted.formats}
-        galleries = {view.section.id for view in views if view.gallery}
-        context["claims"] = claims_view(ledger, made, galleries, own=bool(wanted.claims))
+        galleries = {view.section.id: f"#{view.section.id}-pictures" for view in views if view.gallery}
+        pictures = {**wanted.shown, **galleries}
+        context["claims"] = claims_view(ledger, made, pictures, own=bool(wanted.claims))
         write_formats(Path(name), wanted.formats, views, entries, context)
         return move_files(Path(name), destination, wanted.formats)
 

@@ -48,6 +48,7 @@ def test_the_only_pictures_are_generated_ones(published: tuple[Path, Path]) -> N
     assert not any("gallery" in name for name in named)
     text = (folder / "report.md").read_text(encoding="utf-8")
     assert "figures/s1-generated.png" in text
+    assert "[pictures](figures/s1-generated.png): l1, l1+cgan" in text  # of a claim of the ledger
     assert "-gallery.png" not in text
     assert all((folder / "figures" / name).is_file() for name in named)
 
