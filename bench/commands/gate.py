@@ -31,20 +31,28 @@ _LOG_WIDTH = 120  # logs of CI jobs do not break lines; a table of 80 columns br
 def baseline(output: Path, file: Path, update: bool, ignored: tuple[str, ...], pictures: bool) -> None:
     """Write the records of OUT as a baseline to commit: FILE (JSON), values by image beside it (Parquet)."""
     from bench.gate.baseline import Baseline, read_baseline, save_baseline
-    from bench.gate.pictures import keep_pictures
+    from bench.gate.pictures import keep_pictures, naming_pictures
     from bench.records import read_records
 
     if file.exists() and not update:
         raise UsageError(f"expected no file at {file}, found one: give --update to replace it")
     made = Baseline.from_records(read_records(output), output, ignore=ignored)
+    older = read_baseline(file) if file.exists() else None
     dropped: list[str] = []
-    if file.exists():
-        older = read_baseline(file)
+    if older is not None:
         made = made.keeping(older)
         pictures = pictures or any(row.pictures for row in older.rows.values())
         dropped = sorted(set(older.rows) - set(made.rows))
-    made = keep_pictures(made, output, file, wanted=pictures)
+    if pictures:
+        made = naming_pictures(made, output, file, older)
     save_baseline(made, file)
+    try:
+        keep_pictures(made, output, file, older)
+    except OSError as error:
+        raise UsageError(
+            f"expected to write pictures beside {file}: {error.strerror or error}; free some room or do "
+            "without --pictures"
+        ) from error
     for row in dropped:
         click.echo(f"dropped, not among the records: {row}")
     click.echo(f"baseline: {file}")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench.errors import UsageError
 from bench.gate.baseline import Baseline
 from bench.gate.noise import row_as_shown, side_of
 from bench.gate.outcome import Outcome
@@ -54,25 +56,59 @@ def _kept_path(path: Path, row: str, name: str) -> Path:
     return pictures_dir(path) / slug(row) / f"{slug(name)}.png"
 
 
-def keep_pictures(baseline: Baseline, out: Path, path: Path, *, wanted: bool) -> Baseline:
-    """Copy each row's first gallery predictions (of its first seed) beside `path`; remove what was there.
+def naming_pictures(baseline: Baseline, out: Path, path: Path, older: Baseline | None) -> Baseline:
+    """`baseline`, with the pictures of each row that `keep_pictures` will lay beside `path`.
 
-    Returns:
-        The baseline that names them.
+    These are the row's first gallery predictions, of its first seed.
+
+    Args:
+        baseline: without pictures.
+        out: the output that it was made from.
+        path: where it will lie.
+        older: the baseline that lies there now, if any.
+
+    Raises:
+        UsageError: if a folder is in the way that no older baseline has written.
     """
-    shutil.rmtree(pictures_dir(path), ignore_errors=True)
-    rows = {key: replace(row, pictures=()) for key, row in baseline.rows.items()}
-    for key, row in rows.items() if wanted else ():
-        kept = []
-        for name in row.galleries[0].names[:KEPT] if row.galleries and row.galleries[0] else ():
-            source = _prediction(row, out, name)
-            if source is not None:
-                target = _kept_path(path, key, name)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, target)
-                kept.append(name)
-        rows[key] = replace(row, pictures=tuple(kept))
+    folder = pictures_dir(path)
+    mine = _kept_paths(older, path)
+    if (folder.exists() or folder.is_symlink()) and not mine:
+        raise UsageError(
+            f"expected no folder at {folder} for --pictures, found one that no baseline {path} has written: "
+            "move it away, or name another FILE"
+        )
+    rows = {}
+    for key, row in baseline.rows.items():
+        names = row.galleries[0].names[:KEPT] if row.galleries and row.galleries[0] else ()
+        kept = tuple(name for name in names if _prediction(row, out, name) is not None)
+        for target in (_kept_path(path, key, name) for name in kept):
+            if target.exists() and target not in mine:
+                raise UsageError(
+                    f"expected no file at {target}, found one that {path} does not name: move it away"
+                )
+        rows[key] = replace(row, pictures=kept)
     return replace(baseline, rows=rows)
+
+
+def keep_pictures(baseline: Baseline, out: Path, path: Path, older: Baseline | None) -> None:
+    """Copy the pictures that `baseline` names beside `path`; of the files there only the older one's go."""
+    wanted = _kept_paths(baseline, path)
+    for target, (row, name) in wanted.items():
+        source = _prediction(row, out, name)
+        if source is not None:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+    for target in _kept_paths(older, path).keys() - wanted.keys():
+        target.unlink(missing_ok=True)
+        for folder in (target.parent, pictures_dir(path)):
+            with suppress(OSError):  # somebody else's files are in it
+                folder.rmdir()
+
+
+def _kept_paths(baseline: Baseline | None, path: Path) -> dict[Path, tuple[GateRow, str]]:
+    """The files of a baseline's pictures, each with its row and name."""
+    rows = {} if baseline is None else baseline.rows
+    return {_kept_path(path, key, name): (row, name) for key, row in rows.items() for name in row.pictures}
 
 
 def _prediction(row: GateRow, out: Path, name: str) -> Path | None:

@@ -143,6 +143,53 @@ def test_all_outputs_of_a_regression_with_its_worst_pictures(
     assert invoke(["check", str(after), "--baseline", str(gate)]) == 0
 
 
+def test_a_folder_that_no_baseline_has_written_is_left_alone(
+    outs: tuple[Path, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    gate, holiday = tmp_path / "gate.json", tmp_path / "gate-pictures" / "holiday" / "beach.png"
+    holiday.parent.mkdir(parents=True)
+    holiday.write_bytes(b"mine")
+    assert invoke(["baseline", str(outs[0]), str(gate), "--pictures"]) == 2
+    said = capfd.readouterr().err
+    assert (said.count("\n"), "gate-pictures" in said) == (1, True)
+    assert not gate.exists()
+    assert not gate.with_suffix(".parquet").exists()
+    assert invoke(["baseline", str(outs[0]), str(gate)]) == 0
+    before = gate.read_bytes()
+    assert invoke(["baseline", str(outs[0]), str(gate), "--update", "--pictures"]) == 2
+    assert (gate.read_bytes(), holiday.read_bytes()) == (before, b"mine")
+    holiday.parent.rename(tmp_path / "holiday")
+    holiday.parent.parent.rmdir()
+    assert invoke(["baseline", str(outs[0]), str(gate), "--update", "--pictures"]) == 0
+    ours = tmp_path / "gate-pictures"
+    (tmp_path / "holiday").rename(ours / "holiday")
+    (ours / "note.txt").write_text("mine too")
+    for record in (outs[1] / "records").glob("*.json"):  # fewer pictures: the older ones go, and those alone
+        edit(record, lambda c: c["gallery"].update(names=["001"]))
+    assert invoke(["baseline", str(outs[1]), str(gate), "--update"]) == 0
+    left = sorted(path.name for path in ours.rglob("*") if path.is_file())
+    assert left == ["001.png", "beach.png", "note.txt"]
+
+
+def test_a_baseline_that_cannot_be_written_leaves_the_pictures_of_the_older_one(
+    outs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bench.gate import baseline
+
+    gate = tmp_path / "gate.json"
+    assert invoke(["baseline", str(outs[0]), str(gate), "--pictures"]) == 0
+    kept = {path: path.read_bytes() for path in (tmp_path / "gate-pictures").rglob("*.png")}
+
+    def full(path: Path, text: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(baseline, "write_text", full)
+    for record in (outs[1] / "records").glob("*.json"):
+        edit(record, lambda c: c["gallery"].update(names=["009"]))
+    assert invoke(["baseline", str(outs[1]), str(gate), "--update"]) == 2
+    assert {path: path.read_bytes() for path in (tmp_path / "gate-pictures").rglob("*.png")} == kept
+
+
 def test_an_output_that_cannot_be_written_is_named(
     outs: tuple[Path, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
