@@ -10,11 +10,11 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.errors import NotComparableError, UsageError
 from bench.metrics.catalogue import CATALOGUE
-from bench.records import MetricResult, RunRecord, read_record, read_records
+from bench.records import Goal, MetricResult, RunRecord, read_record, read_records
 from bench.report.compare import Difference, differences
 from bench.report.frame import Cell, Column, Entry, Row, Section, differing_fields, info_of
 from bench.report.sections import SET_DISTANCES
@@ -29,26 +29,32 @@ class Compared:
 
     Attributes:
         row: label, or "A's / B's" where they differ.
-        metric: its key.
+        metric, goal: its key, and "max", "min" or a target.
         a, b: values, means over seeds.
         difference: a - b, in the metric's unit.
         interval: 95 % interval of the difference over the same test images; None where values by image are
             not at hand.
+        over_seeds: 95 % interval over seeds, of the distances where the metric has a target; None below two
+            seeds on a side.
         p_value: of no difference, corrected (Holm) over all lines; None: nothing to go by.
         basis: what it rests on: "images", "seeds" or "none".
         distinguishable: whether the two differ, at 5 %.
+        decided_by: "seeds" where the p-value rests on them, or where the images can tell and they cannot.
         n: test images.
     """
 
     row: str
     metric: str
+    goal: Goal
     a: float
     b: float
     difference: float
     interval: tuple[float, float] | None
+    over_seeds: tuple[float, float] | None
     p_value: float | None
     basis: str
     distinguishable: bool
+    decided_by: str
     n: int
 
 
@@ -96,11 +102,13 @@ def compare(a: Sequence[Entry], b: Sequence[Entry], metrics: Sequence[str] = ())
     sides = _rows(a), _rows(b)
     pairs, notes = _pairs(*sides)
     found: list[tuple[str, Difference]] = []
+    without: list[_Without] = []
     for first, second in pairs:
         name = first.label if first.label == second.label else f"{first.label} / {second.label}"
-        columns, remarks = _columns(name, first, second, metrics)
-        notes += remarks
+        columns, missing = _columns(name, first, second, metrics)
+        without += missing
         found += [(name, _difference(first, second, column)) for column in columns]
+    notes += _grouped(without, len(pairs))
     if not found:
         raise NotComparableError(
             f"expected a metric with a value on both sides, found none: {'; '.join(notes)}"
@@ -140,9 +148,11 @@ def _pairs(
     shared = [key for key in a if key in b]
     if not shared:
         raise NotComparableError(_nothing_shared(a, b))
-    alone = [f"{row.label} is only in {side}" for side, mine, other in (("A", a, b), ("B", b, a))
-             for key, row in mine.items() if key not in other]  # fmt: skip
-    return [(a[key], b[key]) for key in shared], alone
+    notes = []
+    for side, mine, other in (("A", a, b), ("B", b, a)):
+        alone = dict.fromkeys(row.label for key, row in mine.items() if key not in other)
+        notes += [f"only in {side}: {', '.join(alone)}"] if alone else []
+    return [(a[key], b[key]) for key in shared], notes
 
 
 def _nothing_shared(a: dict[tuple[Any, ...], Row], b: dict[tuple[Any, ...], Row]) -> str:
@@ -159,10 +169,34 @@ def _nothing_shared(a: dict[tuple[Any, ...], Row], b: dict[tuple[Any, ...], Row]
     )
 
 
-def _columns(name: str, first: Row, second: Row, metrics: Sequence[str]) -> tuple[list[Column], list[str]]:
-    """The metrics that both rows have, as columns; their cells are filled."""
+class _Without(NamedTuple):
+    """A metric of a pair of rows that could not be compared, and why."""
+
+    row: str
+    metric: str
+    reason: str
+
+
+def _grouped(without: Sequence[_Without], rows: int) -> list[str]:
+    """A line a reason and set of rows, with its metrics; `rows`: how many are compared."""
+    where: dict[tuple[str, str], list[str]] = {}
+    for one in without:
+        where.setdefault((one.metric, one.reason), []).append(one.row)
+    metrics: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (metric, reason), names in where.items():
+        metrics.setdefault((reason, tuple(names)), []).append(metric)
+    return [
+        f"not compared{'' if len(names) == rows else ' in ' + ', '.join(names)}: {', '.join(keys)} ({reason})"
+        for (reason, names), keys in metrics.items()
+    ]
+
+
+def _columns(
+    name: str, first: Row, second: Row, metrics: Sequence[str]
+) -> tuple[list[Column], list[_Without]]:
+    """The metrics that both rows have, as columns, with their cells filled; and those that one lacks."""
     columns: list[Column] = []
-    notes: list[str] = []
+    without: list[_Without] = []
     refused: list[str] = []
     keys = [key for entry in (*first.entries, *second.entries) for key in entry.record.results]
     order = list(CATALOGUE)
@@ -173,7 +207,7 @@ def _columns(name: str, first: Row, second: Row, metrics: Sequence[str]) -> tupl
         flat = [result for side in results for result in side]
         given = [result for result in flat if result is not None and result.value is not None]
         if len(given) < len(flat):
-            notes.append(f"{name}, {key}: not compared ({_reason(flat)})")
+            without.append(_Without(name, key, _reason(flat)))
             continue
         if differing := differing_fields([_protocol(result) for result in given]):
             refused.append(f"{key} ({_said(differing)})")
@@ -188,7 +222,7 @@ def _columns(name: str, first: Row, second: Row, metrics: Sequence[str]) -> tupl
             f"{f'; and {len(refused) - _SHOWN} metrics more' if len(refused) > _SHOWN else ''}; score both "
             "in one way, or name what agrees by --metrics"
         )
-    return columns, notes
+    return columns, without
 
 
 def _reason(results: Sequence[MetricResult | None]) -> str:
@@ -241,8 +275,23 @@ def _lines(found: Sequence[tuple[str, Difference]]) -> tuple[Compared, ...]:
         assert a.mean is not None
         assert b.mean is not None
         n = min((*a.n, *b.n))
-        line = (name, one.column.id, a.mean, b.mean, one.difference, one.interval, one.corrected, one.basis)
-        lines.append(Compared(*line, distinguishable=one.distinguishable, n=n))
+        lines.append(
+            Compared(
+                row=name,
+                metric=one.column.id,
+                goal=one.column.goal,
+                a=a.mean,
+                b=b.mean,
+                difference=one.difference,
+                interval=one.interval,
+                over_seeds=one.over_seeds,
+                p_value=one.corrected,
+                basis=one.basis,
+                distinguishable=one.distinguishable,
+                decided_by="seeds" if one.by_images and not one.distinguishable else one.basis,
+                n=n,
+            )
+        )
     return tuple(lines)
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from bench.commands.options import names
+from bench.commands.options import names, table_console
 from bench.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from bench.compare import Comparison
+    from bench.compare import Compared, Comparison
 
 
 @click.command()
@@ -34,8 +35,6 @@ def compare(a: Path, b: Path, metrics: str | None, as_json: bool) -> None:
     """
     import json
 
-    from rich.console import Console
-
     from bench.compare import compare as compared
     from bench.compare import load
 
@@ -51,36 +50,60 @@ def compare(a: Path, b: Path, metrics: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"a": str(a), "b": str(b), **found.to_json()}, indent=1, allow_nan=False))
         return
-    console = Console(highlight=False)
+    console = table_console()
     console.print(f"A = {a}\nB = {b}", markup=False, soft_wrap=True)
-    console.print(_table(found))
-    console.print("p-values are corrected (Holm) over all lines; yes: the two differ, at 5 %.")
-    for note in found.notes:
+    for table in tables(found):
+        console.print(table, crop=False)  # a terminal that is narrower breaks lines; nothing is left out
+    for note in _how_to_read(found.lines) + list(found.notes):
         console.print(note, markup=False, soft_wrap=True)
 
 
-def _table(comparison: Comparison) -> Table:
-    """The comparison for a terminal."""
+_HEADS = ("metric", "A", "B", "A - B", "95 % interval", "p", "differ")
+
+
+def tables(comparison: Comparison) -> list[Table]:
+    """The comparison for a terminal of 80 columns: a table a row of the outputs, all of one shape."""
     from rich.table import Table
     from rich.text import Text
 
+    several = len({line.row for line in comparison.lines}) > 1
+    cells = [_cells(line) for line in comparison.lines]
+    widths = [max(map(len, column)) for column in zip(_HEADS, *cells, strict=True)]
+    shown: dict[str, Table] = {}
+    for line, texts in zip(comparison.lines, cells, strict=True):
+        if line.row not in shown:
+            title = Text(line.row) if several else None
+            whole = sum(widths) + len(widths)
+            table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), width=whole)
+            for head, width in zip(_HEADS, widths, strict=True):
+                left = head in (_HEADS[0], _HEADS[-1])
+                table.add_column(head, justify="left" if left else "right", no_wrap=True, min_width=width)
+            shown[line.row] = table
+        shown[line.row].add_row(*map(Text, texts), style="bold" if line.distinguishable else "")
+    return list(shown.values())
+
+
+def _cells(line: Compared) -> tuple[str, ...]:
+    """What `_HEADS` name; the interval is that of what decided."""
     from bench.report.frame import info_of
 
-    shown = Table(box=None, padding=(0, 2, 0, 0))
-    several = len({line.row for line in comparison.lines}) > 1
-    for head in (["row"] if several else []) + ["metric"]:
-        shown.add_column(head, overflow="fold")
-    for head in ("A", "B", "A - B", "95 % interval", "p"):
-        shown.add_column(head, justify="right", no_wrap=True)
-    shown.add_column("distinguishable")
-    for line in comparison.lines:
-        digits = info_of(line.metric).digits
-        interval = (
-            "–" if line.interval is None else " to ".join(f"{end:+.{digits}f}" for end in line.interval)
-        )
-        values = (f"{line.a:.{digits}f}", f"{line.b:.{digits}f}", f"{line.difference:+.{digits}f}", interval)
-        p_value = "–" if line.p_value is None else f"{line.p_value:.2g}"
-        verdict = "not known" if line.p_value is None else "yes" if line.distinguishable else "no"
-        cells = [line.row, line.metric, *values, p_value, verdict][0 if several else 1 :]
-        shown.add_row(*map(Text, cells), style="bold" if line.distinguishable else "")
-    return shown
+    digits = info_of(line.metric).digits
+    ends = line.over_seeds if line.decided_by == "seeds" else line.interval
+    interval = "–" if ends is None else " to ".join(f"{end:+.{digits}f}" for end in ends)
+    values = (f"{line.a:.{digits}f}", f"{line.b:.{digits}f}", f"{line.difference:+.{digits}f}", interval)
+    p_value = "–" if line.p_value is None else f"{line.p_value:.2g}"
+    verdict = "not known" if line.p_value is None else "yes" if line.distinguishable else "no"
+    return (line.metric, *values, p_value, verdict + " (seeds)" * (line.decided_by == "seeds"))
+
+
+def _how_to_read(lines: Sequence[Compared]) -> list[str]:
+    """What the columns mean, as far as these lines need it."""
+    said = ["p: of no difference by chance, corrected (Holm) over all lines; yes: the two differ, at 5 %."]
+    seeds = [line for line in lines if line.decided_by == "seeds"]
+    if seeds:
+        said.append("(seeds): the interval is over training seeds, and decided; else it is over test images.")
+    if any(line.basis == "images" for line in seeds):
+        said.append("no (seeds): these pictures tell the two apart (p), other seeds may not: it holds 0.")
+    if aimed := dict.fromkeys(one.metric for one in seeds if one.goal not in ("max", "min")):
+        said.append(f"{', '.join(aimed)}: its interval over seeds is of the distances from its target.")
+    return said

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import click
 
-from bench.commands.options import names
+from bench.commands.options import names, table_console
 from bench.errors import UsageError
-
-_LOG_WIDTH = 120  # logs of CI jobs do not break lines; a table of 80 columns breaks its names
 
 
 @click.command()
@@ -91,8 +89,6 @@ def check(
     """
     from dataclasses import replace
 
-    from rich.console import Console
-
     from bench.gate.checking import check as checked
     from bench.gate.outputs import to_json, verdict_table, write_outputs
     from bench.gate.tolerances import read_settings
@@ -103,10 +99,7 @@ def check(
     if json_file == "-":
         click.echo(to_json(outcome, pairs), nl=False)
     else:
-        console = Console(highlight=False)
-        if not console.is_terminal:
-            console.width = max(console.width, _LOG_WIDTH)
-        console.print(verdict_table(outcome))
+        table_console().print(verdict_table(outcome))
     write_outputs(
         outcome,
         pairs,

@@ -13,15 +13,28 @@ from bench.metrics.catalogue import FID_PROTOCOLS
 from bench.policy import TRACKERS
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from baselines.settings import EngineName
     from bench.policy import Policy
 
 Command = Callable[..., Any]
+_LOG_WIDTH = 120
 
 
 def names(text: str | None) -> tuple[str, ...]:
     """A comma-separated list as names, in order, each once."""
     return tuple(dict.fromkeys(part.strip() for part in (text or "").split(",") if part.strip()))
+
+
+def table_console() -> Console:
+    """A console for wide tables: logs of CI jobs do not break lines, so there no name is broken either."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.width, _LOG_WIDTH)
+    return console
 
 
 def apply(command: Command, *options: Callable[[Command], Command]) -> Command:

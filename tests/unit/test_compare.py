@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from bench.cli import invoke
 from bench.compare import compare, load
 from bench.errors import NotComparableError, UsageError
 from bench.metrics.confusion import ABSENT_LEFT_OUT, scores_from_confusion
-from bench.records import MetricResult, RunRecord, write_record
+from bench.records import MetricResult, RunRecord, read_per_image, read_record, write_record
 
 N = 40
 RNG = np.random.default_rng(3)
@@ -96,7 +97,73 @@ def test_outputs_are_compared_row_by_row_over_seeds(tmp_path: Path) -> None:
     found = compare(load(tmp_path / "a"), load(tmp_path / "b"), ["ssim"])
     assert [line.row for line in found.lines] == ["l1", "l1+cgan"]
     assert all(line.difference == pytest.approx(-0.03, abs=0.01) for line in found.lines)
-    assert found.notes == ("gan is only in A",)
+    assert found.notes == ("only in A: gan",)
+
+
+def terminal(capfd: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
+    capfd.readouterr()
+    assert invoke(["compare", *arguments]) == 0
+    return [line.rstrip() for line in capfd.readouterr().out.splitlines()]
+
+
+def test_where_seeds_decide_the_table_says_so_and_shows_their_interval(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pictures tell the two apart (p), but seeds differ among themselves by more than the two."""
+    for out, shifts in (("a", (0.0, 0.3)), ("b", (0.1, 0.5))):
+        for seed, shift in enumerate(shifts):
+            write(tmp_path / out, "l1", shift=shift, seed=seed)
+    sides = str(tmp_path / "a"), str(tmp_path / "b")
+    (line,) = compare(*map(load, map(Path, sides)), ["ssim"]).lines
+    assert line.p_value is not None
+    assert line.over_seeds is not None
+    assert (line.p_value < 0.05, line.distinguishable, line.decided_by) == (True, False, "seeds")
+    assert line.over_seeds[0] < 0 < line.over_seeds[1]
+    monkeypatch.setenv("COLUMNS", "40")  # no terminal: nothing is broken or cut, however narrow
+    lines = terminal(capfd, *sides, "--metrics", "ssim")
+    shown = next(text for text in lines if text.startswith("ssim"))
+    assert shown.endswith(f"{line.p_value:.2g} no (seeds)")
+    assert " to ".join(f"{end:+.3f}" for end in line.over_seeds) in shown
+    assert any("tell the two apart (p), other seeds may not" in text for text in lines)
+    one, other = (str(next((tmp_path / side / "records").glob("*-0.json"))) for side in "ab")
+    lines = terminal(capfd, one, other, "--metrics", "ssim")
+    assert next(text for text in lines if text.startswith("ssim")).endswith(" yes")
+    assert "(seeds)" not in " ".join(lines)
+
+
+def test_the_table_fits_80_columns_and_a_reason_stands_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for out, shift in ((tmp_path / "a", 0.0), (tmp_path / "b", 0.02)):
+        for label in ("l1", "l1+cgan"):
+            for seed in (0, 1):
+                path = write(out, label, shift=shift, seed=seed)
+                record = read_record(path)
+                for name in ("kid", "lpips"):
+                    record.results[name] = MetricResult(name, None, "min", N, {}, reason="no weights")
+                record.results["source_response"] = replace(record.results["ssim"], name="source_response")
+                write_record(out, record, read_per_image(out, record))
+    lines = terminal(capfd, str(tmp_path / "a"), str(tmp_path / "b"))
+    heads = [line for line in lines if line.startswith("metric")]
+    assert len(heads) == 2  # a table a row
+    assert all(line.endswith("differ") for line in heads)
+    table = lines[2 : next(at for at, line in enumerate(lines) if line.startswith("p: "))]
+    assert len(table) == 2 * (1 + 1 + 4)
+    assert max(map(len, table)) <= 80
+    assert sum(line.startswith("source_response ") for line in lines) == 2
+    assert [line for line in lines if "not compared" in line] == ["not compared: kid, lpips (no weights)"]
+
+
+def test_what_one_row_alone_lacks_is_said_of_that_row(tmp_path: Path) -> None:
+    for out in (tmp_path / "a", tmp_path / "b"):
+        for label in ("l1", "l1+cgan"):
+            path = write(out, label)
+            if (out.name, label) == ("b", "l1"):
+                record = read_record(path)
+                del record.results["fid"]
+                write_record(out, record, read_per_image(out, record))
+    found = compare(load(tmp_path / "a"), load(tmp_path / "b"))
+    assert found.notes == ("not compared in l1: fid (one side was not scored for it)",)
 
 
 def test_other_protocols_are_refused_by_field(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
