@@ -49,6 +49,12 @@ class Verdict:
     seeds: tuple[int, int] | None = None
 
 
+def is_blind(verdict: Verdict) -> bool:
+    """Whether a change that is not allowed may be too small to be told from noise."""
+    noise, allowed = verdict.noise, verdict.tolerance
+    return noise is not None and allowed is not None and noise > allowed
+
+
 @dataclass(frozen=True)
 class Outcome:
     """All verdicts of an invocation, worst state first, then by row and metric.
@@ -76,6 +82,11 @@ class Outcome:
         return 3 if states & (UNDECIDED - self.allowed) else 0
 
     @property
+    def blind(self) -> int:
+        """Tests whose noise exceeds what is allowed: a regression in between is not seen."""
+        return sum(is_blind(verdict) for verdict in self.verdicts)
+
+    @property
     def summary(self) -> str:
         """One line: "1 regressed, 2 improved, 14 pass"."""
         counts = {state: sum(verdict.state == state for verdict in self.verdicts) for state in STATES}
@@ -92,6 +103,7 @@ class Outcome:
             "summary": self.summary,
             "alpha": self.alpha,
             "tests": self.tests,
+            "blind": self.blind,
             "allowed": sorted(self.allowed),
             "notes": list(self.notes),
             "verdicts": [asdict(verdict) for verdict in self.verdicts],

@@ -50,6 +50,11 @@ def verdict_table(outcome: Outcome) -> Table:
         table.add_row(*(Text(cell) for cell in cells), style=_COLOURS.get(verdict.state))
     said = [f"[{number}] {note}" for number, note in enumerate(notes, start=1)]
     said += [f"{note[0].upper()}{note[1:]}." for note in outcome.notes]
+    if outcome.tests:
+        said.append(
+            f"A change counts if it exceeds what is allowed and the noise: p of {outcome.alpha:g} or less, "
+            f"corrected (Holm) over {outcome.tests} test{'s' * (outcome.tests != 1)}."
+        )
     if said:
         table.caption, table.caption_justify = Text("\n".join(said)), "left"
     return table

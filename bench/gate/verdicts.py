@@ -15,7 +15,7 @@ from typing import Any
 from bench.errors import unknown_name
 from bench.gate.baseline import Baseline
 from bench.gate.noise import Evidence, evidence, side_of, worsening
-from bench.gate.outcome import ALL_ROWS, STATES, WHOLE_ROW, Outcome, State, Verdict
+from bench.gate.outcome import ALL_ROWS, STATES, WHOLE_ROW, Outcome, State, Verdict, is_blind
 from bench.gate.rows import GateRow
 from bench.gate.tolerances import Settings, Tolerance
 from bench.report.frame import differing_fields
@@ -75,9 +75,14 @@ def judge_rows(
     tests = sum(one.found is not None for one in open_)
     done += _corrected(open_, settings.alpha)
     done.sort(key=lambda v: (STATES.index(v.state), v.row, v.metric))
-    blind = [_BLIND] if any(v.note.endswith(_BLIND) for v in done) else []
-    notes = (*baseline.notes, *blind)
-    return Outcome(tuple(done), notes, settings.alpha, tests, frozenset(settings.allow))
+    notes = [*baseline.notes]
+    notes += [_BLIND] if any(v.note.endswith(_BLIND) for v in done) else []
+    if blind := sum(map(is_blind, done)):
+        notes.append(
+            f"in {blind} of {tests} tests the noise exceeds what is allowed: smaller regressions cannot be "
+            "seen (docs/gates.md)"
+        )
+    return Outcome(tuple(done), tuple(notes), settings.alpha, tests, frozenset(settings.allow))
 
 
 def _check_metrics(settings: Settings, baseline: Baseline, measured: Mapping[str, GateRow]) -> None:
@@ -172,7 +177,7 @@ def _settled(one: _Tested, worse: float | None, better: float | None, alpha: flo
         elif p_value is None or p_value <= alpha:
             state = "regressed" if one.worse > 0 else "improved"
         else:
-            notes.append(f"within the noise (p = {p_value:.2g})")
+            notes.append(f"within the noise (p = {p_value:.2g}, counts at {alpha:g} or less)")
         if verdict.basis == "":
             notes.append("judged by tolerance alone: its noise is not known")
         elif one.blind and not one.other_seeds:

@@ -10,6 +10,7 @@ from gate_records import check_outs, judge_by, result, run, write_baseline, writ
 from numpy.typing import NDArray
 from scipy import stats
 
+from bench.cli import invoke
 from bench.gate.outcome import Verdict
 from bench.gate.tolerances import Tolerance
 
@@ -93,6 +94,47 @@ def test_a_target_is_tested_by_distances_even_across_it(
     assert (found.interval is None) == ("crossed" in found.note)
     same = verdict(tmp_path / "same", seeds(3, before), seeds(3, 2 - before, first=3), 1.0)
     assert same.state == "pass"  # as far from it on the other side
+
+
+def test_a_gate_that_cannot_see_what_it_forbids_says_so(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Seeds that differ by 0.05 cannot tell 0.01 from chance, and can tell 0.5."""
+    rng = np.random.default_rng(7)
+    columns = {s: {"ssim": 0.5 + HARD + rng.normal(0, 0.05), "psnr": 20 + HARD + s / 1000} for s in range(6)}
+    for side, first in (("a", 0), ("b", 3)):
+        given = {s: columns[s] for s in range(first, first + 3)}
+        write_seeds(tmp_path / side, given, {"ssim": "max", "psnr": "max"})
+    tolerances = {"ssim": Tolerance(absolute=0.01), "psnr": Tolerance(absolute=0.5)}
+    found = check_outs(tmp_path, tmp_path / "a", tmp_path / "b", tolerances=tolerances)
+    assert (found.exit_code, found.tests, found.blind, found.to_json()["blind"]) == (0, 2, 1, 1)
+    said = "in 1 of 2 tests the noise exceeds what is allowed: smaller regressions cannot be seen"
+    assert found.notes == (f"{said} (docs/gates.md)",)
+    arguments = ["check", str(tmp_path / "b"), "--baseline", str(tmp_path / "gate.json")]
+    assert invoke([*arguments, "--markdown", str(tmp_path / "gate.md")]) == 0
+    assert said[1:] in " ".join(capfd.readouterr().out.split())
+    assert said[1:] in (tmp_path / "gate.md").read_text()
+    wide = {**tolerances, "ssim": Tolerance(absolute=0.5)}
+    found = check_outs(tmp_path, tmp_path / "a", tmp_path / "b", tolerances=wide)
+    assert (found.blind, found.notes) == (0, ())
+
+
+def test_a_small_p_value_is_shown_with_the_level_it_is_held_against(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A p-value below 0.05 that is no regression, since alpha is 0.02."""
+    spread = (-0.012, 0.0, 0.012)
+    for side, mean, first in (("a", 0.5, 0), ("b", 0.475, 3)):
+        columns = {first + i: {"ssim": mean + HARD + d} for i, d in enumerate(spread)}
+        write_seeds(tmp_path / side, columns, {"ssim": "max"})
+    (found,) = check_outs(tmp_path, tmp_path / "a", tmp_path / "b").verdicts
+    assert found.p_value is not None
+    assert 0.02 < found.p_value < 0.05
+    assert found.note == f"within the noise (p = {found.p_value:.2g}, counts at 0.02 or less)"
+    capfd.readouterr()
+    assert invoke(["check", str(tmp_path / "b"), "--baseline", str(tmp_path / "gate.json")]) == 0
+    said = " ".join(capfd.readouterr().out.split())
+    assert "p of 0.02 or less, corrected (Holm) over 1 test." in said
 
 
 def test_all_tests_of_an_invocation_are_corrected_together(tmp_path: Path) -> None:
