@@ -95,14 +95,14 @@ def check(
 
     settings = read_settings(Path.cwd())
     settings = replace(settings, metrics=names(metrics) or settings.metrics, allow=(*settings.allow, *allow))
-    outcome, pairs = checked(output, file, settings)
+    outcome, worst = checked(output, file, settings)
     if json_file == "-":
-        click.echo(to_json(outcome, pairs), nl=False)
+        click.echo(to_json(outcome, worst), nl=False)
     else:
         table_console().print(verdict_table(outcome))
     write_outputs(
         outcome,
-        pairs,
+        worst,
         json_file=None if json_file in (None, "-") else Path(str(json_file)),
         junit=junit,
         markdown=markdown,

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from bench.gate.baseline import read_baseline
 from bench.gate.outcome import Outcome
-from bench.gate.pictures import Pair, worst_pairs
+from bench.gate.pictures import WorstPictures, worst_pictures
 from bench.gate.rows import rows_of
 from bench.gate.tolerances import Settings
 from bench.gate.verdicts import judge_rows
 from bench.records import read_records
 
 
-def check(out: Path, baseline_path: Path, settings: Settings | None = None) -> tuple[Outcome, list[Pair]]:
+def check(out: Path, baseline_path: Path, settings: Settings | None = None) -> tuple[Outcome, WorstPictures]:
     """Judge the records of `out` by the baseline in `baseline_path`.
 
     Args:
@@ -28,4 +28,4 @@ def check(out: Path, baseline_path: Path, settings: Settings | None = None) -> t
     baseline = read_baseline(baseline_path)
     measured, failures = rows_of(read_records(out), out)
     outcome = judge_rows(measured, failures, baseline, settings or Settings())
-    return outcome, worst_pairs(outcome, baseline, baseline_path, measured, out)
+    return outcome, worst_pictures(outcome, baseline, baseline_path, measured, out)

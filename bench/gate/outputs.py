@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 from bench.errors import UsageError
 from bench.files import write_text
 from bench.gate.outcome import UNDECIDED, Outcome, Verdict
-from bench.gate.pictures import Pair
+from bench.gate.pictures import Pair, WorstPictures
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -78,9 +78,9 @@ def _shown(value: float | None, *, sign: bool = False, digits: int = 4) -> str:
     return "–" if value is None else f"{value:+.{digits}g}" if sign else f"{value:.{digits}g}"
 
 
-def to_json(outcome: Outcome, pairs: Sequence[Pair]) -> str:
+def to_json(outcome: Outcome, worst: WorstPictures) -> str:
     """The outcome, with the worst pictures, as JSON with its own schema version."""
-    content = {**outcome.to_json(), "pictures": [pair.to_json() for pair in pairs]}
+    content = {**outcome.to_json(), **worst.to_json()}
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
@@ -130,7 +130,7 @@ def sentence(verdict: Verdict) -> str:
     return f"{head} ({'; '.join(parts)})" if parts else head
 
 
-def to_markdown(outcome: Outcome, pairs: Sequence[Pair], folder: Path | None = None) -> str:
+def to_markdown(outcome: Outcome, worst: WorstPictures, folder: Path | None = None) -> str:
     """The outcome for a job summary or a comment: what matters first, everything else folded.
 
     Args:
@@ -143,8 +143,9 @@ def to_markdown(outcome: Outcome, pairs: Sequence[Pair], folder: Path | None = N
     rest = [one for one in outcome.verdicts if one.state in ("pass", "new")]
     if telling:
         lines += [*_markdown_table(telling), ""]
-    if pairs:
-        lines += ["### Worst pictures of what regressed", "", *_markdown_pictures(pairs, folder), ""]
+    if worst.pairs:
+        shown = _markdown_pictures(worst.pairs, folder)
+        lines += ["### Worst pictures of what regressed", "", *shown, "", worst.note, ""]
     if rest:
         lines += [
             f"<details><summary>{len(rest)} more</summary>",
@@ -200,7 +201,7 @@ def _picture(path: Path, folder: Path | None) -> str:
 
 def write_outputs(
     outcome: Outcome,
-    pairs: Sequence[Pair],
+    worst: WorstPictures,
     *,
     json_file: Path | None = None,
     junit: Path | None = None,
@@ -213,11 +214,11 @@ def write_outputs(
     """
     texts: dict[Path, str] = {}
     if json_file is not None:
-        texts[json_file] = to_json(outcome, pairs)
+        texts[json_file] = to_json(outcome, worst)
     if junit is not None:
         texts[junit] = to_junit(outcome)
     if markdown is not None:
-        texts[markdown] = to_markdown(outcome, pairs, markdown.parent)
+        texts[markdown] = to_markdown(outcome, worst, markdown.parent)
     for path, text in texts.items():
         try:
             write_text(path, text)
@@ -228,6 +229,6 @@ def write_outputs(
     if markdown is not None and summary:
         try:
             with Path(summary).open("a", encoding="utf-8") as handle:
-                handle.write(to_markdown(outcome, pairs))
+                handle.write(to_markdown(outcome, worst))
         except OSError as error:
             raise UsageError(f"expected to append to ${_STEP_SUMMARY}: {error}; unset it") from error

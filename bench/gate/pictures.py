@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -45,6 +46,33 @@ class Pair:
     def to_json(self) -> dict[str, Any]:
         said = {"row": self.row, "metric": self.metric, "name": self.name, "worse": self.worse}
         return {**said, "baseline": self.baseline.as_posix(), "measured": self.measured.as_posix()}
+
+
+@dataclass(frozen=True)
+class WorstPictures:
+    """The worst pictures of what regressed.
+
+    Attributes:
+        pairs: those that are shown.
+        hidden: how many more of the kept pictures got worse.
+    """
+
+    pairs: tuple[Pair, ...] = ()
+    hidden: int = 0
+
+    @property
+    def note(self) -> str:
+        """What they were chosen from, and how many are not shown."""
+        return (
+            f"Chosen from the gallery pictures that the baseline keeps (at most {KEPT} a row, of its first "
+            f"seed), not from all test pictures: at most {SHOWN} a metric, each picture of a row once; "
+            f"{self.hidden} more that got worse not shown."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        note = self.note if self.pairs else ""
+        pictures = [pair.to_json() for pair in self.pairs]
+        return {"pictures": pictures, "pictures_note": note, "pictures_not_shown": self.hidden}
 
 
 def pictures_dir(path: Path) -> Path:
@@ -122,20 +150,41 @@ def _prediction(row: GateRow, out: Path, name: str) -> Path | None:
     return out / relative
 
 
-def worst_pairs(
+def worst_pictures(
     outcome: Outcome, baseline: Baseline, path: Path, measured: Mapping[str, GateRow], out: Path
-) -> list[Pair]:
-    """The pictures that lost most in each regressed metric, of those that the baseline keeps."""
-    pairs: list[Pair] = []
+) -> WorstPictures:
+    """The pictures that lost most in each regressed metric, of those that the baseline keeps.
+
+    Rows take turns, and in each row its metrics do; a picture of a row comes once.
+    """
+    by_row: dict[str, list[list[Pair]]] = {}
     for verdict in outcome.verdicts:
         if verdict.state == "regressed":
             sides = baseline.rows[verdict.row], measured[verdict.row]
-            losses = _losses(verdict.metric, *sides)
-            for name, worse in sorted(losses.items(), key=lambda item: -item[1])[:SHOWN]:
+            found = []
+            for name, worse in sorted(_losses(verdict.metric, *sides).items(), key=lambda item: -item[1]):
                 kept, now = _kept_path(path, verdict.row, name), _prediction(sides[1], out, name)
                 if worse > 0 and kept.is_file() and now is not None:
-                    pairs.append(Pair(verdict.row, verdict.metric, name, worse, kept, now))
-    return pairs[:_IN_ALL]
+                    found.append(Pair(verdict.row, verdict.metric, name, worse, kept, now))
+            by_row.setdefault(verdict.row, []).append(found)
+    turns = _in_turn([_once(_in_turn([found[:SHOWN] for found in metrics])) for metrics in by_row.values()])
+    got_worse = {(pair.row, pair.name) for metrics in by_row.values() for found in metrics for pair in found}
+    shown = tuple(turns[:_IN_ALL])
+    return WorstPictures(shown, len(got_worse) - len(shown))
+
+
+def _in_turn(queues: Sequence[Sequence[Pair]]) -> list[Pair]:
+    """The first of each, then the second of each, and so on."""
+    rounds = itertools.zip_longest(*queues)
+    return [pair for turn in rounds for pair in turn if pair is not None]
+
+
+def _once(pairs: Sequence[Pair]) -> list[Pair]:
+    """Each picture once: where it comes first."""
+    by_name: dict[str, Pair] = {}
+    for pair in pairs:
+        by_name.setdefault(pair.name, pair)
+    return list(by_name.values())
 
 
 def _losses(metric: str, before: GateRow, after: GateRow) -> dict[str, float]:

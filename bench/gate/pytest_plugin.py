@@ -77,13 +77,14 @@ class Gate:
             settings = replace(
                 settings, metrics=tuple(metrics) or settings.metrics, allow=(*settings.allow, *allow)
             )
-            outcome, pairs = check(Path(records), Path(file), settings)
+            outcome, worst = check(Path(records), Path(file), settings)
         except (BenchError, ValueError) as error:
             pytest.fail(str(error), pytrace=False)
         if outcome.exit_code:
             telling = [v for v in outcome.verdicts if v.state == "regressed" or v.state in UNDECIDED]
             lines = [f"{records} against {file}: {outcome.summary}", *(f"  {sentence(v)}" for v in telling)]
-            lines += [f"  worst: {pair.measured} (baseline: {pair.baseline})" for pair in pairs]
+            lines += [f"  worst: {pair.measured} (baseline: {pair.baseline})" for pair in worst.pairs]
+            lines += [f"  {worst.note}"] if worst.pairs else []
             lines += [f"  {note}" for note in outcome.notes]
             pytest.fail("\n".join(lines), pytrace=False)
         return outcome

@@ -15,6 +15,7 @@ from rich.console import Console
 from bench.cli import invoke
 from bench.gate.outcome import Verdict
 from bench.gate.outputs import to_junit, to_markdown, verdict_table
+from bench.gate.pictures import WorstPictures
 from bench.pictures import write_png
 
 
@@ -77,13 +78,13 @@ def test_junit_counts_what_failed_and_what_is_undecided() -> None:
 
 
 def test_markdown_says_first_what_matters_and_escapes_names() -> None:
-    text = to_markdown(outcome(STATES), [])
+    text = to_markdown(outcome(STATES), WorstPictures())
     assert text.startswith("## Gate failed: a metric regressed\n\n1 regressed, 1 incomparable, 1 missing")
     assert "<script>" not in text
     assert "l1\\|&lt;script&gt;" in text
     assert text.index("improved") < text.index("<details>") < text.index("kid")
-    assert "passed" in to_markdown(outcome(STATES[3:]), []).splitlines()[0]
-    assert "undecided" in to_markdown(outcome(STATES[1:]), []).splitlines()[0]
+    assert "passed" in to_markdown(outcome(STATES[3:]), WorstPictures()).splitlines()[0]
+    assert "undecided" in to_markdown(outcome(STATES[1:]), WorstPictures()).splitlines()[0]
 
 
 @pytest.fixture
@@ -131,6 +132,10 @@ def test_all_outputs_of_a_regression_with_its_worst_pictures(
     assert [pair["name"] for pair in content["pictures"]][:2] == ["007", "003"]  # 009 is not kept
     assert Path(content["pictures"][0]["measured"]) == after / "predictions" / "007.png"
     text = (ci / "g.md").read_text()
+    note = "Chosen from the gallery pictures that the baseline keeps (at most 8 a row, of its first seed)"
+    assert content["pictures_note"].startswith(note)
+    assert note in text
+    assert content["pictures_not_shown"] == 8 - len(content["pictures"])  # all eight got worse
     assert "](../gate-pictures/" in text
     assert "](../after/predictions/007.png)" in text
     assert summary.read_text().startswith("before\n## Gate failed")
@@ -141,6 +146,49 @@ def test_all_outputs_of_a_regression_with_its_worst_pictures(
     assert invoke(["baseline", str(after), str(gate), "--update"]) == 0  # pictures stay pictures
     assert len(list((tmp_path / "gate-pictures").rglob("*.png"))) == 8
     assert invoke(["check", str(after), "--baseline", str(gate)]) == 0
+
+
+def test_the_worst_pictures_are_of_every_row_and_metric_and_none_comes_twice(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Five rows of four metrics: in one, picture 000 is worst in all; elsewhere each metric has its own."""
+    metrics = ("l1", "pixel_acc@5", "psnr", "ssim")
+    labels = ("cgan", "encdec", "gan", "l1", "l1+cgan")
+    for side in ("before", "after"):
+        out = tmp_path / side
+        for row, label in enumerate(labels):
+            columns: dict[int, dict[str, np.ndarray]] = {}
+            for seed in range(3):
+                columns[seed] = {}
+                for place, name in enumerate(metrics):
+                    values = np.linspace(0.5, 0.6, 10) + seed / 1e4
+                    if side == "after":
+                        losses = 0.2 + 0.001 * np.arange(10)
+                        losses[0 if row == 0 else place] += 0.3
+                        values = values - losses
+                    columns[seed][name] = -values if name == "l1" else values
+            write_seeds(out, columns, {n: "min" if n == "l1" else "max" for n in metrics}, label)
+        (out / "predictions").mkdir()
+        for place in range(10):
+            write_png(out / "predictions" / f"{place:03}.png", np.full((4, 4, 3), place, np.uint8))
+        gallery = {"names": [f"{i:03}" for i in range(8)], "predictions": "predictions",
+                   "sources": "s", "targets": "t"}  # fmt: skip
+        for record in (out / "records").glob("*.json"):
+            edit(record, lambda c, g=gallery: c.update(gallery=g))
+    gate = tmp_path / "gate.json"
+    assert invoke(["baseline", str(tmp_path / "before"), str(gate), "--pictures"]) == 0
+    edit(gate, lambda c: c.update(tolerances={"*": {"absolute": 0.01}}))
+    capfd.readouterr()
+    assert invoke(["check", str(tmp_path / "after"), "--baseline", str(gate), "--json", "-"]) == 1
+    content = json.loads(capfd.readouterr().out)
+    assert [one["state"] for one in content["verdicts"]] == ["regressed"] * 20
+    shown = [(pair["row"].rsplit("/")[-1], pair["metric"], pair["name"]) for pair in content["pictures"]]
+    assert len(shown) == len({(label, name) for label, _, name in shown}) == 12
+    assert [label for label, _, _ in shown[:5]] == list(labels)  # rows take turns
+    assert [pair for pair in shown if pair[0] == "l1"] == [("l1", "l1", "000"), ("l1", "pixel_acc@5", "001")]
+    assert [pair[2] for pair in shown if pair[0] == "cgan"] == ["000", "007", "006"]
+    assert content["pictures_not_shown"] == 5 * 8 - 12
+    assert f"{5 * 8 - 12} more that got worse not shown" in content["pictures_note"]
 
 
 def test_a_folder_that_no_baseline_has_written_is_left_alone(
