@@ -61,12 +61,34 @@ def test_the_workflows_commands_pass_and_fail_as_they_should(
     assert invoke(check) == invoke(other_check) == 0
     assert (tmp_path / "summary.md").read_text(encoding="utf-8").startswith("## Gate passed")
     assert json.loads((project / "gate-verdicts.json").read_text(encoding="utf-8"))["exit_code"] == 0
+    (project / "gate.md").unlink()
     older = worsen(project, tmp_path / "older.json")
     assert invoke([str(older) if word == "gate.json" else word for word in check]) == 1
     suite = ElementTree.parse(project / "gate.xml").find("testsuite")
     assert suite is not None
     assert suite.get("failures") == "1"
     assert "Gate failed" in (project / "gate.md").read_text(encoding="utf-8")
+    (project / "gate.md").unlink()
+    assert invoke([str(older) if word == "gate.json" else word for word in other_check]) == 1
+    assert "Gate failed" in (project / "gate.md").read_text(encoding="utf-8")
+
+
+def artifacts(name: str) -> set[str]:
+    """The paths that an example keeps of its job."""
+    content: Any = yaml.safe_load((EXAMPLES / name).read_text(encoding="utf-8"))
+    if "jobs" not in content:
+        kept = content["gate"]["artifacts"]
+        return {*kept["paths"], *kept["reports"].values()}
+    (step,) = (step for step in content["jobs"]["gate"]["steps"] if "upload-artifact" in step.get("uses", ""))
+    return set(step["with"]["path"].split())
+
+
+@pytest.mark.parametrize("name", ["github-gate.yml", "gitlab-gate.yml"])
+def test_a_workflow_keeps_what_its_gate_writes_and_the_pictures_that_it_shows(name: str) -> None:
+    check = commands(name)[1]
+    written = {check[check.index(option) + 1] for option in ("--junit", "--markdown")}
+    written |= {check[check.index("--json") + 1]} if "--json" in check else set()
+    assert written | {"gate-pictures", "out/predictions"} == artifacts(name)
 
 
 @pytest.fixture
