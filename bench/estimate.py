@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from baselines.trainer import Trainer, build_discriminator, build_generator
 from bench.data.datasets import Dataset
 from bench.policy import Keep
 from bench.specs import RunSpec
-from bench.speed.kept import kept
+from bench.speed.kept import kept, kept_rate
 from bench.speed.measure import Question
 from bench.speed.worker import random_pairs
 
@@ -79,17 +80,40 @@ def _kept_for_backward(network: torch.nn.Module, *inputs: torch.Tensor | None) -
 
 
 class StepTime(NamedTuple):
-    """Seconds that a training step takes, and the day `bench speed` measured it; None: just now."""
+    """What a training step takes.
+
+    Attributes:
+        seconds: with its device to itself.
+        measured_on: the day `bench speed` measured it; None: just now.
+        together: seconds while several runs share the device, by `bench speed --jobs`; None: not measured.
+    """
 
     seconds: float
     measured_on: str | None
+    together: float | None = None
 
 
-def step_time(spec: RunSpec, dataset: Dataset, device: str) -> StepTime:
-    """What `bench speed` has measured on this device before, else the median of a few steps taken now."""
+def step_time(spec: RunSpec, dataset: Dataset, device: str, sharing: int = 1) -> StepTime:
+    """What `bench speed` has measured on this device before, else the median of a few steps taken now.
+
+    Args:
+        spec, dataset, device: of the run; this process's threads are those of a run.
+        sharing: runs on the device at once.
+    """
     channels = dataset.source_channels, dataset.target_channels
-    known = kept(Question(spec.variant, spec.training, channels, device, torch.get_num_threads()))
-    return StepTime(*known) if known else StepTime(_probed(spec, channels, device), None)
+    question = Question(spec.variant, spec.training, channels, device, torch.get_num_threads())
+    seconds, day = kept(question) or (_probed(spec, channels, device), None)
+    rate = kept_rate(replace(question, jobs=sharing)) if sharing > 1 else None
+    together = None if rate is None else sharing * spec.training.batch_size / rate
+    return StepTime(seconds, day, together)
+
+
+def with_lanes(seconds: Iterable[float], lanes: int) -> float:
+    """Seconds until all are done, where each goes to the first of the lanes that is free, in order."""
+    ends = [0.0] * lanes
+    for one in seconds:
+        heapq.heapreplace(ends, ends[0] + one)
+    return max(ends)
 
 
 def _probed(spec: RunSpec, channels: tuple[int, int], device: str) -> float:
@@ -107,14 +131,16 @@ def _probed(spec: RunSpec, channels: tuple[int, int], device: str) -> float:
     return float(np.median(seconds[_WARM_UP_STEPS:]))
 
 
-def grid_step_times(specs: list[RunSpec], dataset: Dataset, device: str) -> dict[str, StepTime]:
+def grid_step_times(
+    specs: list[RunSpec], dataset: Dataset, device: str, sharing: int = 1
+) -> dict[str, StepTime]:
     """Run hash -> time of a step; runs that differ in seed or steps alone are measured once."""
     measured: dict[str, StepTime] = {}
     result = {}
     for spec in specs:
         alike = replace(spec, seed=0, training=replace(spec.training, steps=1)).hash
         if alike not in measured:
-            measured[alike] = step_time(spec, dataset, device)
+            measured[alike] = step_time(spec, dataset, device, sharing)
         result[spec.hash] = measured[alike]
     return result
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bench.commands.launching import shares
 
 if TYPE_CHECKING:
     from bench.estimate import Room, StepTime
@@ -33,7 +37,32 @@ _PLAN_HEADS = (
 )  # fmt: skip
 
 
-def show_plans(plans: list[Plan], device: str, room: Room) -> None:
+class Lanes(NamedTuple):
+    """How a grid executes on this machine.
+
+    Attributes:
+        at_once: runs at once.
+        sharing: of them, on each device.
+        threads: CPU threads of each; None: those of this process.
+    """
+
+    at_once: int = 1
+    sharing: int = 1
+    threads: int | None = None
+
+
+def lanes_of(options: dict[str, Any], device: str, runs: int) -> Lanes:
+    """The lanes that `bench run` with these options has; one where runs execute elsewhere."""
+    jobs = options["jobs"]
+    if options["launcher"] != "local" or not isinstance(jobs, int) or jobs == 1:
+        return Lanes()
+    from bench.launch.auto import gpus
+
+    at_once, threads = shares(jobs, options["threads"], runs)
+    return Lanes(at_once, -(-at_once // len(gpus(device))), threads)
+
+
+def show_plans(plans: list[Plan], device: str, room: Room, lanes: Lanes) -> None:
     """Print the runs, their parameters, the time and the room; `device` trains them."""
     from rich.console import Console
     from rich.table import Table
@@ -43,7 +72,8 @@ def show_plans(plans: list[Plan], device: str, room: Room) -> None:
     from bench.progress import duration
 
     console = Console(highlight=False)
-    total = 0.0
+    costs: list[float] = []
+    together: list[float | None] = []
     sources: list[StepTime] = []
     for plan in plans:
         data = plan.data
@@ -56,12 +86,15 @@ def show_plans(plans: list[Plan], device: str, room: Room) -> None:
         for head in _PLAN_HEADS:
             left = head == "variant"
             table.add_column(head, justify="left" if left else "right", no_wrap=not left, overflow="fold")
-        times = grid_step_times(plan.runs, plan.dataset, device)
+        with _threads(lanes.threads):
+            times = grid_step_times(plan.runs, plan.dataset, device, lanes.sharing)
         sources += times.values()
         for spec in plan.runs:
             settings, count = spec.training, parameters(spec, plan.dataset)
-            cost = times[spec.hash].seconds * settings.steps
-            total += cost
+            time = times[spec.hash]
+            cost = time.seconds * settings.steps
+            costs.append(cost)
+            together.append(None if time.together is None else time.together * settings.steps)
             table.add_row(
                 spec.label,
                 str(spec.seed),
@@ -78,6 +111,47 @@ def show_plans(plans: list[Plan], device: str, room: Room) -> None:
             console.print(line)
     console.print("G, D: parameters of generator and discriminator")
     console.print(f"disk: {room}")
-    console.print(
-        f"training on {device}: about {duration(total)} ({where_from(sources)}); nothing was written"
+    took = _in_words(costs, together, device, lanes)
+    console.print(f"training on {device}: {took} ({where_from(sources)}); nothing was written")
+
+
+def _in_words(costs: list[float], together: list[float | None], device: str, lanes: Lanes) -> str:
+    """The time of all runs, and by the clock where several run at once.
+
+    Args:
+        costs: seconds of each run with its device to itself.
+        together: of each, while it shares its device; None: not measured.
+    """
+    from bench.estimate import with_lanes
+    from bench.progress import duration
+
+    total = f"about {duration(sum(costs))}"
+    if lanes.at_once == 1:
+        return total
+    known = [one for one in together if one is not None]
+    said = f"{total} in all"
+    if lanes.sharing == 1:
+        return f"{said}, {duration(with_lanes(costs, lanes.at_once))} with {lanes.at_once} at once"
+    if len(known) == len(costs):
+        wall = duration(with_lanes(known, lanes.at_once))
+        return f"{said}, {wall} with {lanes.at_once} at once, as `bench speed --jobs {lanes.sharing}` found"
+    if device == "cpu":
+        wall = duration(with_lanes(costs, lanes.at_once))
+        return f"{said}, {wall} with {lanes.at_once} at once, if they do not slow one another"
+    return (
+        f"{said}, one after the other; {lanes.sharing} that share a GPU have not been measured: "
+        f"`bench speed --jobs {lanes.sharing}`"
     )
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """This process computes with so many CPU threads, as a worker will."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.commands.dry_run import room_of, show_plans
+from bench.commands.dry_run import lanes_of, room_of, show_plans
 from bench.commands.launching import (
     device_of_driver,
     device_of_runs,
@@ -164,7 +164,7 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
     options = {**options, "jobs": jobs_of(options, plans, device)}
     room = room_of(plans, options)
     if options["dry_run"]:
-        show_plans(plans, device, room)
+        show_plans(plans, device, room, lanes_of(options, device, sum(len(plan.runs) for plan in plans)))
         return
     from bench.launch import Launch, run_grid
     from bench.progress import Reporter

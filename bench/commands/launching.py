@@ -146,12 +146,19 @@ def _workers(jobs: int, threads: int | None, device: str, runs: int) -> Launcher
     import torch
 
     from bench.launch.auto import gpus
-    from bench.launch.local import Workers, cores
+    from bench.launch.local import Workers
 
-    jobs = max(1, min(jobs, runs))
-    threads = threads or max(1, cores() // jobs)
+    jobs, threads = shares(jobs, threads, runs)
     torch.set_num_threads(threads)  # what is shared is computed as a worker would
     return Workers(jobs, threads, gpus(device))
+
+
+def shares(jobs: int, threads: int | None, runs: int) -> tuple[int, int]:
+    """Worker processes for so many runs, and the CPU threads of each."""
+    from bench.launch.local import cores
+
+    jobs = max(1, min(jobs, runs))
+    return jobs, threads or max(1, cores() // jobs)
 
 
 def jobs_of(options: dict[str, Any], plans: list[Plan], device: str) -> int | str:
