@@ -10,13 +10,20 @@ KINDS = ("variants", "suites", "datasets", "metrics", "scorers", "fields")
 
 
 @click.command("list")
-@click.argument("kind", metavar="[variants|suites|datasets|metrics|scorers|fields]")
-def listing(kind: str) -> None:
-    """List what can be named on the command line."""
+@click.argument("kind", required=False, metavar="[variants|suites|datasets|metrics|scorers|fields]")
+def listing(kind: str | None) -> None:
+    """List what can be named on the command line: names of every kind, or what those of one kind are."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    if kind is None:
+        console = Console(highlight=False)
+        for each in KINDS:
+            names = [name for name, _ in _ROWS[each]() if " " not in name]
+            console.print(Text.assemble((each, "bold"), ": ", ", ".join(names)))
+        console.print("What each of them is: bench list variants, and so on. For --set: the fields.")
+        return
     if kind not in KINDS:
         raise unknown_name("list", kind, KINDS, "bench list --help")
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))

@@ -268,7 +268,12 @@ register("variants", "soft", Variant("soft", adversarial="cgan", lambda_l1=5.0))
 
 @pytest.mark.parametrize(
     ("arguments", "limit"),
-    [(["--help"], 0.4), (["run", "--help"], 0.4), *((["list", kind], 1.0) for kind in KINDS)],
+    [
+        (["--help"], 0.4),
+        (["run", "--help"], 0.4),
+        (["list"], 1.0),
+        *((["list", kind], 1.0) for kind in KINDS),
+    ],
 )
 def test_help_and_lists_are_there_at_once(arguments: list[str], limit: float) -> None:
     """They import no torch, and the best of five takes less CPU than the time that is promised."""

@@ -18,6 +18,7 @@ from PIL import Image
 from baselines.trainer import Trainer
 from bench import training
 from bench.cli import invoke
+from bench.commands.listing import KINDS
 from bench.pictures import read_png
 from bench.records import RunRecord, read_per_image, read_records
 from bench.report.gallery import judge_fits, labels_folder, segmentation_folder
@@ -315,6 +316,22 @@ def test_lists(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
     }  # fmt: skip
     assert invoke(["list", kind]) == 0
     assert wanted[kind] in capfd.readouterr().out
+
+
+def test_a_list_without_a_kind_shows_the_names_of_all(capfd: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["list"]) == 0
+    *paragraphs, more = capfd.readouterr().out.replace(" \n", " ").splitlines()
+    shown = {kind: names.split(", ") for kind, _, names in (text.partition(": ") for text in paragraphs)}
+    assert list(shown) == list(KINDS)
+    assert {"l1", "l1+cgan/16", "no-dropout"} <= set(shown["variants"])
+    assert "any other name" not in shown["datasets"]
+    for kind in ("suites", "metrics", "scorers", "fields"):
+        assert invoke(["list", kind]) == 0
+        full = [line.split()[0] for line in capfd.readouterr().out.splitlines() if line[0] != " "]
+        assert [name.strip() for name in shown[kind]] == full
+    assert "bench list variants" in more
+    assert invoke(["list", "variant"]) == 2
+    assert "did you mean 'variants'" in capfd.readouterr().err
 
 
 def test_scorer_train_says_how_well_it_sees(finished: Path, capfd: pytest.CaptureFixture[str]) -> None:
