@@ -15,7 +15,7 @@ _PACKAGES = ("torch", "torchvision", "torchmetrics", "numpy", "scipy", "scikit-i
 
 
 def environment(device_name: str) -> dict[str, Any]:
-    """Commit, versions, device and threads, JSON only. `commit` is None outside a checkout."""
+    """Commit, versions, device, processor and threads, JSON only. `commit` is None outside a checkout."""
     import torch
 
     return {
@@ -25,6 +25,7 @@ def environment(device_name: str) -> dict[str, Any]:
         "platform": platform.platform(terse=True),
         "packages": {name: _version(name) for name in _PACKAGES},
         "device": device_name,
+        "processor": cpu_name(),
         "threads": torch.get_num_threads(),
     }
 

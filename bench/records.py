@@ -87,7 +87,7 @@ class RunRecord:
             `sample_curve` {metric: curve} as `bench.metrics.sample_curve` has it.
         history: training curve, one entry a log point: {"step": int, "images_seen": int, "loss": float, ...}.
         timings: seconds by stage: "train", "generate", "score", and "seconds_per_step".
-        environment: commit, dirty, versions, device, threads.
+        environment: commit, dirty, versions, device, processor (not in older records), threads.
         status: "finished", "failed" or "diverged"; `error` says why when it is not finished.
     """
 

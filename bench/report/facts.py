@@ -29,7 +29,7 @@ def facts(section: Section) -> list[tuple[str, str]]:
         ("Base filters", _of_training(runs, "base_filters")),
         ("Seeds", _listed(sorted({r.seed for r in runs if r.seed is not None}))),
         ("Judge", _listed(_scorer(record) for record in records)),
-        ("Device", _listed(record.environment.get("device") for record in records)),
+        ("Device", _listed(_device(record) for record in records)),
         ("Commit", _listed(_commit(record) for record in records)),
         ("Software", _listed(_software(record) for record in records)),
         ("Scored", _dates(records)),
@@ -99,6 +99,13 @@ def _scorer(record: RunRecord) -> str:
     words = (("pixel_acc", "pixel accuracy"), ("class_iou", "class IoU"))
     known = [f"{said} {held[key]:.2f}" for key, said in words if isinstance(held.get(key), int | float)]
     return f"{name}{size}{digest}" + (f" (held-out real photos: {', '.join(known)})" if known else "")
+
+
+def _device(record: RunRecord) -> str:
+    """ "NVIDIA H100", "cpu (AMD EPYC)", or "cpu" in records that do not tell the processor."""
+    device, processor = (record.environment.get(name) for name in ("device", "processor"))
+    known = device == "cpu" and isinstance(processor, str) and processor not in ("", "cpu")
+    return f"{device} ({processor})" if known else str(device or "")
 
 
 def _commit(record: RunRecord) -> str:

@@ -19,6 +19,7 @@ from baselines.trainer import Trainer
 from bench import training
 from bench.cli import invoke
 from bench.commands.listing import KINDS
+from bench.environment import cpu_name
 from bench.pictures import read_png
 from bench.records import RunRecord, read_per_image, read_records
 from bench.report.gallery import judge_fits, labels_folder, segmentation_folder
@@ -88,6 +89,7 @@ def test_records_hold_what_was_done(finished: Path) -> None:
     assert {"loss_l1", "loss_g_gan", "loss_d"} <= record.history[-1].keys()
     assert {"train", "generate", "score", "seconds_per_step"} <= record.timings.keys()
     assert record.environment["device"] == "cpu"
+    assert record.environment["processor"] == cpu_name()
     assert record.results["ssim"].n == 12
     assert record.results["fid"].value is None
     assert "bench data fetch inception" in str(record.results["fid"].reason)

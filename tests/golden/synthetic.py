@@ -230,7 +230,7 @@ def write_reference(
 def environment() -> dict[str, Any]:
     return {
         "bench": "0.1.0", "commit": "0123456789abcdef0123456789abcdef01234567", "dirty": False,
-        "packages": {"torch": "2.11.0"}, "device": "cpu", "threads": 1,
+        "packages": {"torch": "2.11.0"}, "device": "cpu", "processor": "AMD EPYC", "threads": 1,
         "command": "bench run --variants l1,cgan,l1+cgan --dataset toycity --seeds 0,1",
     }  # fmt: skip
 

@@ -13,7 +13,7 @@ import synthetic
 
 from bench.errors import UsageError
 from bench.records import MetricResult, RunRecord, read_records, record_path, write_record
-from bench.report.facts import measured_protocol
+from bench.report.facts import facts, measured_protocol
 from bench.report.frame import Entry
 from bench.report.render import ReportFiles, write_report
 from bench.report.sections import load_entries, sections
@@ -120,9 +120,28 @@ def test_facts_and_headline(city: tuple[Path, ReportFiles]) -> None:
         in text
     )
     assert "8.7% of the test labels' pixels belong to no class" in text
-    assert "Commit 0123456789ab" in text
+    assert "Device cpu (AMD EPYC) Commit 0123456789ab" in text
     assert "Not measured in any row: FID, KID (Inception weights are missing" in text
     assert "bench run --variants l1,cgan,l1+cgan --dataset toycity --seeds 0,1" in text
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ({"device": "cpu"}, "cpu"),  # records of before
+        ({"device": "cpu", "processor": "AMD EPYC"}, "cpu (AMD EPYC)"),
+        ({"device": "cpu", "processor": "cpu"}, "cpu"),
+        ({"device": "cpu", "processor": None}, "cpu"),
+        ({"device": "NVIDIA H100", "processor": "AMD EPYC"}, "NVIDIA H100"),
+        ({}, None),
+    ],
+)
+def test_the_device_is_named_as_far_as_it_is_known(
+    tmp_path: Path, known: dict[str, str], said: str | None
+) -> None:
+    synthetic.write_run(tmp_path, "l1", 0, environment=known)
+    (section,) = sections(load_entries([tmp_path])[0])
+    assert dict(facts(section)).get("Device") == said
 
 
 def test_markdown_has_the_table_and_its_figures(city: tuple[Path, ReportFiles]) -> None:
