@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from bench.cli import invoke
+from bench.gate.baseline import read_baseline
+from bench.gate.rows import rows_of
+from bench.records import read_records
 
 ROOT = Path(__file__).resolve().parents[2]
 BASELINE = ROOT / "tests" / "e2e" / "baseline.json"
@@ -33,6 +36,16 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_nothing_got_worse(out: Path, capfd: pytest.CaptureFixture[str]) -> None:
     outcome = invoke(["check", str(out), "--baseline", str(BASELINE)])
     assert outcome == 0, capfd.readouterr().out
+
+
+def test_the_baseline_has_every_number_of_the_run(out: Path) -> None:
+    """What it lacks, the project's own gate would never judge: `make gate-baseline`."""
+    weights_of_others = {"fid", "kid", "lpips"}  # measured where a machine has them
+    rows, _ = rows_of(read_records(out), out)
+    known = read_baseline(BASELINE).rows
+    assert rows.keys() == known.keys()
+    for key, row in rows.items():
+        assert row.metrics.keys() - weights_of_others == known[key].metrics.keys()
 
 
 def test_a_planted_fault_is_caught(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
