@@ -151,7 +151,8 @@ def _has_pictures(section: Section, out: Path) -> bool:
 
 def _add_to_report(folder: Path, said: str) -> None:
     report = folder / "report.md"
-    write_text(report, report.read_text(encoding="utf-8") + said)
+    before = report.read_text(encoding="utf-8").rstrip("\n")
+    write_text(report, f"{before}\n\n{said.strip()}\n")
 
 
 def _generated(rows: Sequence[Row], names: Sequence[str], out: Path) -> bytes:

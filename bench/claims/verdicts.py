@@ -68,8 +68,7 @@ class Finding:
         if seen.interval is not None:
             parts.append(f"{_interval(seen.interval, digits)} over N = {seen.n}")
         if seen.over_seeds is not None:
-            counts = " and ".join(str(count) for count in seen.seeds if count)
-            parts.append(f"{_interval(seen.over_seeds, digits)} over {counts} seeds")
+            parts.append(f"{_interval(seen.over_seeds, digits)} over {_seeds(seen.seeds)}")
         verdict = {"supported": "yes", "contradicted": "no", "undecided": "not decided"}[self.state]
         return f"{claimed}: {verdict}; {', '.join(parts)}"
 
@@ -319,6 +318,14 @@ def _why_missing(section: Section, metric: str, rows: Sequence[Row]) -> tuple[st
         if row.cells[columns[0].id].mean is None
     ]
     return tuple(said) or (f"{title} of {' and '.join(row.label for row in rows)} under one protocol",)
+
+
+def _seeds(counts: tuple[int, int]) -> str:
+    """ "3 seeds each", "3 and 5 seeds", or "3 seeds" of one side alone."""
+    a, b = counts
+    if a and b:
+        return f"{a} seeds each" if a == b else f"{a} and {b} seeds"
+    return f"{a or b} seeds"
 
 
 def _interval(interval: tuple[float, float], digits: int) -> str:
