@@ -18,7 +18,7 @@ from bed import Bed, Part, Row, Rows
 from bench.records import RunRecord, read_records
 
 TINY = ["--size", "32", "--base-filters", "4", "--steps", "5", "--train-limit", "60", "--test-limit", "12"]
-INTERRUPTED = 143
+INTERRUPTED = (143, -signal.SIGTERM)  # by its own word, and where it had nothing to save
 JUDGED_PICTURES = 500  # the target is for so many
 METRICS = ("ssim", "l1", "hf_ratio", "fd_scorer")
 
@@ -42,7 +42,7 @@ def _bench(bed: Bed, *arguments: str) -> tuple[int, float]:
 
 def _ended(what: str, code: int, target: str) -> Row:
     """The row of a command that did not do its work: for want of time, or because it failed."""
-    if code == INTERRUPTED:
+    if code in INTERRUPTED:
         return Row(what, "the same command goes on", target, unfinished=True)
     return Row(what, f"failed with exit code {code}", target, False)
 

@@ -160,12 +160,14 @@ def variations(bed: Bed) -> Iterator[Part]:
         "as it is": Trial(),
         "channels last": Trial(channels_last=True),
         "deep layers as products": Trial(products=True),
-        "cudnn.benchmark": Trial(cudnn_benchmark=True),
-        "channels last, cudnn.benchmark": Trial(channels_last=True, cudnn_benchmark=True),
     }
     if not bed.dry:
-        trials["torch.compile"] = Trial(compiled=True)
-        trials["torch.compile, cudnn.benchmark"] = Trial(compiled=True, cudnn_benchmark=True)
+        trials |= {
+            "cudnn.benchmark": Trial(cudnn_benchmark=True),
+            "channels last, cudnn.benchmark": Trial(channels_last=True, cudnn_benchmark=True),
+            "torch.compile": Trial(compiled=True),
+            "torch.compile, cudnn.benchmark": Trial(compiled=True, cudnn_benchmark=True),
+        }
     for name, trial in trials.items():
         yield Part(name, 180 if trial.compiled else 60, partial(step, name, trial))
 

@@ -15,6 +15,7 @@ from typing import Any
 import agreement
 import measure
 import pytest
+import run_checks
 import step_checks
 import torch
 from agreement import Distance, compare_engines
@@ -176,6 +177,15 @@ def test_the_released_code_is_compared_by_medians(tmp_path: Path, monkeypatch: p
     assert rows[-1].ok
 
 
+@pytest.mark.parametrize("leaving", ["sys.exit(143)", "os.kill(os.getpid(), 15)"])
+def test_a_command_that_was_ended_for_want_of_time_is_gone_on_with(leaving: str) -> None:
+    done = subprocess.run([sys.executable, "-c", f"import os, sys; {leaving}"])
+    row = run_checks._ended("suite", done.returncode, "12 min")
+    assert row.unfinished
+    assert row.ok is None
+    assert run_checks._ended("suite", 1, "12 min").ok is False
+
+
 RELEASED = """
 import torch
 
@@ -207,16 +217,17 @@ def test_the_released_code_is_timed_in_a_process_of_its_own(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # some 25 processes that import torch
 def test_the_script_goes_through_and_goes_on(cache: Path, tmp_path: Path) -> None:
     script = Path(__file__).with_name("measure.py")
 
     def run(*options: str) -> tuple[int, dict[str, Any]]:
-        done = subprocess.run([sys.executable, script, "--dry", "--out", tmp_path, *options], timeout=500)
+        done = subprocess.run([sys.executable, script, "--dry", "--out", tmp_path, *options], timeout=1200)
         kept = tmp_path / "gpu.json"
         return done.returncode, json.loads(kept.read_text())["found"] if kept.is_file() else {}
 
     assert run("--minutes", "0.5") == (3, {})  # no time for anything
-    code, found = run()
+    code, found = run("--minutes", "20")
     assert code == 0
     rows = {row["what"]: row for check in found.values() for part in check.values() for row in part}
     assert len(found) == 11
