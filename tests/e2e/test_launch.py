@@ -133,7 +133,7 @@ def test_a_worker_without_memory_costs_one_run(
     grid = [*GRID, "--variants", "l1+cgan,l1", "--out", str(out)]
     assert invoke(["--plugin", str(plugin), *grid, *JOBS]) == 4
     said = capfd.readouterr().err
-    assert "1 of 5 rows failed" in said
+    assert "1 of 6 rows failed" in said
     assert "Traceback" not in said
     failed = by_label(out)["l1+cgan"]
     assert failed.status == "failed"

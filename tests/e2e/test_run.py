@@ -243,7 +243,7 @@ def test_a_run_that_fails_is_recorded_and_the_others_finish(
     out = tmp_path / "out"
     grid = [*GRID, "--out", str(out), *QUICK, "--scorer", "none"]
     assert invoke(grid) == 4
-    assert "1 of 5 rows failed" in capfd.readouterr().err
+    assert "1 of 6 rows failed" in capfd.readouterr().err
     records = by_label(out)
     assert (records["l1"].status, records["l1+cgan"].status) == ("failed", "finished")
     assert "out of memory" in str(records["l1"].error)
