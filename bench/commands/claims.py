@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.commands.options import names
+from bench.commands.options import names, table_console
 from bench.errors import unknown_name
 
 if TYPE_CHECKING:
@@ -109,22 +109,17 @@ def _exit_code(required: list[Verdict], checks: list[Check]) -> int:
 
 
 def _show(verdicts: list[Verdict], checks: list[Check], notes: list[str]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from rich.padding import Padding
     from rich.text import Text
 
-    console = Console(highlight=False)
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("claim", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    table.add_column("why", overflow="fold")
+    console = table_console()
     style = {"supported": "green", "contradicted": "red", "undecided": ""}
     for verdict in verdicts:
+        console.print(Text.assemble((verdict.state, style[verdict.state]), f"  {verdict.claim.id}"))
         about = [f"{verdict.claim.sentence} ({verdict.claim.place})"]
         about += [verdict.ground] if verdict.ground else []
-        why = Text("\n".join([*about, *(f"- {one}" for one in verdict.reasons)]))
-        table.add_row(Text(verdict.claim.id), Text(verdict.state, style[verdict.state]), why)
-    console.print(table)
+        for line in (*about, *(f"- {one}" for one in verdict.reasons)):
+            console.print(Padding(Text(line), (0, 0, 0, 2)))
     counts = {state: sum(one.state == state for one in verdicts) for state in style}
     console.print(", ".join(f"{count} {state}" for state, count in counts.items()))
     for check in checks:
