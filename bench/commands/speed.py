@@ -57,8 +57,8 @@ def speed(json_file: str | None, **options: Any) -> None:
     bench speed --jobs 4 --json -
 
     The floor is the time that the counted operations take, or the counted bytes if that is longer, at the
-    speed of a large matrix product and a large copy on this device. `bench run --dry-run` uses what was
-    measured.
+    speed of a large matrix product (on a CPU, of a convolution if that is quicker) and a large copy on this
+    device. `bench run --dry-run` uses what was measured.
     """
     import json
     import sys
@@ -162,7 +162,7 @@ def _table(results: list[dict[str, Any]], device: str) -> Table:
 def _notes(results: list[dict[str, Any]]) -> list[str]:
     first = results[0]
     lines = [
-        f"floor: at {first['peak_flops_per_second'] / 1e9:,.0f} GFLOP/s (matrix product) and "
+        f"floor: at {first['peak_flops_per_second'] / 1e9:,.0f} GFLOP/s (product or convolution) and "
         f"{first['peak_bytes_per_second'] / 1e9:,.1f} GB/s (copy), measured; the longer of both. GFLOP, MB: "
         "counted; MB of weights, gradients and Adam",
         "wait: share of the time spent waiting for data; memory: the most that was taken",

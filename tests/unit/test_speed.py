@@ -105,6 +105,17 @@ def test_peaks_are_what_a_processor_can_have() -> None:
     assert 1e8 < peaks.bytes_per_second < 1e13
 
 
+@pytest.mark.parametrize(("convolved", "best"), [(1e30, True), (0.0, False)])
+def test_the_peak_of_a_processor_is_the_better_of_two(
+    convolved: float, best: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A product alone may be slow: steps then took less than the least they can take."""
+    monkeypatch.setattr("bench.speed.peaks._convolved_flops_per_second", lambda dtype: convolved)
+    found = measure_peaks(CPU, "fp32").flops_per_second
+    assert (found == convolved) is best
+    assert found > 0
+
+
 def question(name: str = "l1+cgan", **fields: Any) -> Question:
     settings = {key: fields.pop(key) for key in list(fields) if hasattr(TINY, key)}
     return replace(Question(parse_variant(name), replace(TINY, **settings), (3, 3), "cpu", 1), **fields)
