@@ -97,9 +97,8 @@ def compared(
     other: list[str] = []
     for key, one in before.results.items():
         two = after.results.get(key)
-        if one.value is None or two is None:
-            continue
-        (comparable if one.protocol == two.protocol else other).append(key)
+        if one.value is not None:
+            (comparable if two is not None and one.protocol == two.protocol else other).append(key)
     pairs = {key: (before.results[key].value, after.results[key].value) for key in comparable}
     differing = {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
     environment = before.environment
@@ -116,6 +115,7 @@ def compared(
         differing,
         tuple(key for key in differing if not _within_spread(key, differing[key], before, records)),
         tuple(other),
+        None not in sums and sums[0] != sums[1],
     )
 
 

@@ -21,7 +21,8 @@ class Reproduction:
         values: how many values were compared.
         differing: metric -> (value, value again), of those that are not the same.
         outside: metrics that lie outside of the seeds' spread, or have no seeds to tell.
-        not_compared: metrics that were scored under another protocol.
+        not_compared: metrics that were scored under another protocol, or not scored this time.
+        generator_differs: whether both generators are there and are not the same.
     """
 
     run: str
@@ -36,11 +37,12 @@ class Reproduction:
     differing: dict[str, tuple[float | None, float | None]]
     outside: tuple[str, ...]
     not_compared: tuple[str, ...]
+    generator_differs: bool = False
 
     @property
     def exact(self) -> bool:
-        """Whether pictures and all values are the same."""
-        return self.pictures and not self.differing
+        """Whether generator (where both were kept), pictures and all values are the same."""
+        return self.pictures and not self.differing and not self.generator_differs
 
     @property
     def passed(self) -> bool:
@@ -56,13 +58,14 @@ class Reproduction:
             parts.append(f"the same {generator}test pictures and {self.values} values")
         else:
             off = [f"{key} {one} and {two}" for key, (one, two) in self.differing.items()]
+            generator = "another generator, " if self.generator_differs else ""
             pictures = "the same" if self.pictures else "other"
-            parts.append(f"{pictures} test pictures; {len(off)} of {self.values} values differ")
+            parts.append(f"{generator}{pictures} test pictures; {len(off)} of {self.values} values differ")
             parts += [", ".join(off)] if off else []
             outside = f"outside of the seeds' spread: {', '.join(self.outside)}"
             parts.append(outside if self.outside else "all within the seeds' spread")
         if self.not_compared:
-            parts.append(f"not compared, for another protocol: {', '.join(self.not_compared)}")
+            parts.append(f"not compared: {', '.join(self.not_compared)}")
         return f"{parts[0]}: {'; '.join(parts[1:])}"
 
 
@@ -75,6 +78,10 @@ def read_reproduction(out: Path) -> Reproduction | None:
     """What `reproduce` left in an output; None if nothing that can be read."""
     path = reproduction_path(out)
     try:
-        return Reproduction(**read_json(path)["reproduction"]) if path.is_file() else None
-    except (DocumentError, OSError, KeyError, TypeError):
+        if not path.is_file():
+            return None
+        found = Reproduction(**read_json(path)["reproduction"])
+        hash((found.run, found.words, found.passed))  # a field of the wrong kind shows here
+        return found
+    except (DocumentError, OSError, KeyError, TypeError, ValueError, AttributeError):
         return None

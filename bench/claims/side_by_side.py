@@ -19,7 +19,7 @@ def markdown(ledger: Sequence[Claim], outputs: Mapping[str, Sequence[Verdict]]) 
         ledger: the claims, in their order.
         outputs: name -> its verdicts (`bench.claims.verdicts.judge`).
     """
-    lines = ["| claim | " + " | ".join(outputs) + " |", "|---" * (1 + len(outputs)) + "|"]
+    lines = ["| claim | " + " | ".join(map(_escaped, outputs)) + " |", "|---" * (1 + len(outputs)) + "|"]
     for claim in ledger:
         cells = [_cell([one for one in found if one.claim.id == claim.id]) for found in outputs.values()]
         lines.append(f"| {_escaped(claim.sentence)} ({_escaped(claim.place)}) | {' | '.join(cells)} |")

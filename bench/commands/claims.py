@@ -84,7 +84,14 @@ def claims(
         text = json.dumps(content, indent=1, allow_nan=False) + "\n"
         _write(json_file, text)
     if table_file is not None:
-        alone = {out.name: judge(ledger, sections(load_entries([out])[0])) for out in outputs}
+        short = [out.resolve().name for out in outputs]
+        names_of = [
+            str(out) if short.count(name) > 1 else name for out, name in zip(outputs, short, strict=True)
+        ]
+        alone = {
+            name: judge(ledger, sections(load_entries([out])[0]))
+            for out, name in zip(outputs, names_of, strict=True)
+        }
         _write(table_file, markdown(ledger, alone))
     if "-" not in (json_file, table_file):
         _show(verdicts, checks, notes)

@@ -99,6 +99,31 @@ def test_on_a_gpu_the_spread_over_seeds_decides(finished: Path, off: float, pass
     assert not on_cpu.passed
 
 
+def test_another_generator_fails_though_its_pictures_are_the_same(finished: Path, tmp_path: Path) -> None:
+    from bench.output import RunFiles
+    from bench.reproduce import compared
+
+    before = next(record for record in read_records(finished) if record.kind == "run")
+    other = RunFiles(tmp_path, before.id).checkpoint
+    other.parent.mkdir(parents=True)
+    other.write_bytes(RunFiles(finished, before.id).checkpoint.read_bytes() + b" ")
+    found = compared(finished, tmp_path, before, before, [before])
+    assert (found.pictures, found.differing, found.passed) == (True, {}, False)
+    assert "another generator" in found.words
+    other.unlink()  # not kept: then pictures and values decide
+    assert compared(finished, tmp_path, before, before, [before]).passed
+
+
+def test_a_metric_that_was_not_scored_again_is_named(finished: Path) -> None:
+    from bench.reproduce import compared
+
+    before = next(record for record in read_records(finished) if record.kind == "run")
+    fewer = {key: result for key, result in before.results.items() if key != "ssim"}
+    found = compared(finished, finished, before, replace(before, results=fewer), [before])
+    assert found.not_compared == ("ssim",)
+    assert found.words.endswith("not compared: ssim")
+
+
 def test_what_is_not_there_is_refused_in_one_line(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -109,6 +134,14 @@ def test_what_is_not_there_is_refused_in_one_line(
 
 
 def test_a_damaged_account_of_it_is_none(tmp_path: Path) -> None:
-    for said in ("{", "{}", '{"reproduction": {"run": 1}}', "[1]"):
+    whole = {
+        "run": "r", "label": "l1", "seed": 0, "device": "cpu", "threads": 1, "commits": [None, None],
+        "checkpoint": None, "pictures": True, "values": 1, "differing": {}, "outside": [], "not_compared": [],
+    }  # fmt: skip
+    reproduction_path(tmp_path).write_text(json.dumps({"reproduction": whole}))
+    assert read_reproduction(tmp_path) is not None
+    wrong = [{"checkpoint": 7}, {"run": []}, {"values": "1"}, {"differing": {"ssim": 1}}, {"not_compared": 3}]
+    damaged = [json.dumps({"reproduction": whole | one}) for one in wrong]
+    for said in ("{", "{}", '{"reproduction": {"run": 1}}', "[1]", *damaged):
         reproduction_path(tmp_path).write_text(said)
         assert read_reproduction(tmp_path) is None

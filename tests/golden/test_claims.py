@@ -401,5 +401,10 @@ def test_outputs_side_by_side_are_judged_each_by_itself(
         "| Sentence. (here) | **contradicted** by SSIM (cgan 0.450 against l1 0.500) | **supported** "
         "| undecided: 0 of 1 comparisons hold |"
     ) in lines
+    (tmp_path / "other").mkdir()
+    (tmp_path / "short").rename(tmp_path / "other" / "long")  # two of one name are two columns
+    alike = [str(tmp_path / "other" / "long"), str(tmp_path / "long")]
+    assert invoke(["claims", *alike, "--claims", str(path), "--markdown", "-"]) == 0
+    assert capsys.readouterr().out.startswith(f"| claim | {alike[0]} | {alike[1]} |\n")
     blurry = next(line for line in lines if "blurry results" in line)
     assert blurry.endswith("| – | – | – |")  # no comparison could be made
