@@ -17,7 +17,7 @@ from bench.gate.outcome import Outcome, Verdict
 from bench.gate.rows import rows_of
 from bench.gate.tolerances import Settings, Tolerance
 from bench.gate.verdicts import judge_rows
-from bench.records import MetricResult, RunRecord, write_record
+from bench.records.record import MetricResult, RunRecord, write_record
 
 ROW = "toycity/labels2photo/64px/100 steps/l1"
 PROTOCOL = {"version": 1, "scorer": {"name": "fcn-small", "hash": "aaaa"}}
@@ -90,7 +90,7 @@ def write_seeds(
 
 def check_outs(tmp_path: Path, before: Path, after: Path, **settings: Any) -> Outcome:
     """`after` against a baseline of `before`, with values by image."""
-    from bench.records import read_records
+    from bench.records.record import read_records
 
     path = tmp_path / "gate.json"
     tolerances = settings.pop("tolerances", {"*": Tolerance()})

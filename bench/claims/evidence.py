@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from bench.analysis.differences import difference
+from bench.analysis.table import Cell, Column, Row
 from bench.claims.ledger import CHANCE, Comparison
-from bench.report.compare import difference
-from bench.report.frame import Cell, Column, Row
-from bench.seed_stats import SeedDifference, one_sample
-from bench.stats import two_sided_p
+from bench.core.bootstrap import two_sided_p
+from bench.core.seed_stats import SeedDifference, one_sample
 
 Interval = tuple[float, float]
 _NORMAL = 1.959964  # half of a 95 % interval, in standard errors
@@ -70,7 +70,7 @@ class Evidence:
 
 
 def against_row(one: Comparison, column: Column, a: Row, b: Row) -> Evidence:
-    """Two rows, by the report's own comparison (`bench.report.compare`): paired over test pictures."""
+    """Two rows, by the report's own comparison (`bench.analysis.differences`): paired over test pictures."""
     closer = one.relation == "closer"
     column = (
         column if closer else replace(column, goal="max")

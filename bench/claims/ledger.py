@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from bench import plugins
-from bench.documents import DocumentError, read_toml
-from bench.errors import UsageError, unknown_name
-from bench.metrics.catalogue import CATALOGUE
-from bench.reference_rows import REFERENCE_ROWS
-from bench.resources import resource_dir
-from bench.specs import get_variant
+from bench.core import plugins
+from bench.core.documents import DocumentError, read_toml
+from bench.core.errors import UsageError, unknown_name
+from bench.core.resources import resource_dir
+from bench.run.trivial_rows import REFERENCE_ROWS
+from bench.scoring.metrics.catalogue import CATALOGUE
+from bench.spec.run_spec import get_variant
 
 Relation = Literal["above", "below", "at least", "at most", "equal", "closer"]
 CHANCE = "chance"

@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.report.frame import Column, Row, Section
-from bench.report.readings import fitness_statements
-from bench.reproduction import Reproduction
-from bench.scorers.fitness import KEYS, listed
+from bench.analysis.readings import fitness_statements
+from bench.analysis.table import Column, Row, Section
+from bench.records.reproduction import Reproduction
+from bench.scoring.judges.fitness import KEYS, listed
 
 DISTANCES = ("fid", "kid", "fd_scorer")
 MIN_SEEDS = 2

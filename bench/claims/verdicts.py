@@ -19,14 +19,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from bench.analysis.differences import ALPHA
+from bench.analysis.table import Column, Row, Section, info_of
 from bench.claims.evidence import Evidence, against_number, against_row, chance, said_of
 from bench.claims.ledger import CHANCE, Claim, Comparison
-from bench.errors import UsageError
-from bench.reference_rows import REFERENCE_ROWS
-from bench.report.compare import ALPHA
-from bench.report.frame import Column, Row, Section, info_of
-from bench.specs import get_variant
-from bench.stats import holm
+from bench.core.bootstrap import holm
+from bench.core.errors import UsageError
+from bench.run.trivial_rows import REFERENCE_ROWS
+from bench.spec.run_spec import get_variant
 
 State = Literal["supported", "contradicted", "undecided"]
 ONE_SEED = "over test images only: other seeds may differ"

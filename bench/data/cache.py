@@ -25,10 +25,10 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.core.errors import UsageError
+from bench.core.files import move_folder, sha256_file, write_text
+from bench.core.lock import locked
 from bench.data.types import VOID, SplitArrays
-from bench.errors import UsageError
-from bench.files import move_folder, sha256_file, write_text
-from bench.lock import locked
 
 Progress = Callable[[int, int], None]
 _ARRAYS = ("source", "target", "labels")

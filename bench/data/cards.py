@@ -11,11 +11,11 @@ from dataclasses import MISSING, fields
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, get_args
 
-from bench import plugins
+from bench.core import plugins
+from bench.core.documents import DocumentError, read_toml
+from bench.core.errors import UsageError, unknown_name
+from bench.core.resources import resource_dir
 from bench.data.types import ClassInfo, DatasetCard, Role
-from bench.documents import DocumentError, read_toml
-from bench.errors import UsageError, unknown_name
-from bench.resources import resource_dir
 
 LAYOUTS = ("pairs", "official", "prepared", "cmp", "folders", "photos", "embedded")
 CLASS_POLICIES = ("absent-is-zero", "absent-left-out")

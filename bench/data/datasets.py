@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.core.errors import UsageError, unknown_name
 from bench.data import layouts, readers
 from bench.data.cache import Progress, Sample, digest, load_split
 from bench.data.cards import card_names, load_card, make_card, read_card
 from bench.data.derived import DERIVED, derive
 from bench.data.providers import FilePictures, Pictures, ToyPictures
 from bench.data.types import DatasetCard, Role, SplitArrays
-from bench.errors import UsageError, unknown_name
 
 _OWN_FOLDER = {
     "version": "as found",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bench.errors import UsageError
+from bench.core.errors import UsageError
 
 DERIVED = ("gray", "edges")
 EDGE_SIGMA = 1.0  # px of Canny's Gaussian, at the load size

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from bench.core.errors import UsageError
 from bench.data.layouts import images
 from bench.data.readers import classify, decode, resized, sixteen_bit
-from bench.errors import UsageError
 
 
 def list_pictures(folder: Path) -> list[Path]:

@@ -9,12 +9,12 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
+from bench.core.resources import cache_dir
 from bench.data import palette
 from bench.data.cache import FileHashes, digest
 from bench.data.layouts import Found, Pair
 from bench.data.readers import Mode, PairReader, SideArrays
 from bench.data.types import DatasetCard
-from bench.resources import cache_dir
 
 _TOY_SIZES_PX = (32, 64, 128, 256, 512)
 
@@ -87,12 +87,12 @@ class ToyPictures:
         return tuple(f"{index:04d}" for index in range(int(self._card.splits[split])))
 
     def content(self, split: str, indices: Sequence[int]) -> list[str]:
-        from bench.data.toycity import TOYCITY_VERSION
+        from bench.data.toycity.generator import TOYCITY_VERSION
 
         return [f"toycity {TOYCITY_VERSION} {split} {index}" for index in indices]
 
     def read(self, split: str, index: int, size_px: int | None) -> tuple[SideArrays, ...]:
-        from bench.data import toycity
+        from bench.data.toycity import generator as toycity
 
         size_px = size_px or _TOY_SIZES_PX[-1]
         native = next((size for size in _TOY_SIZES_PX if size >= size_px), _TOY_SIZES_PX[-1])

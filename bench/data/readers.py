@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from bench.core.errors import UsageError
+from bench.core.images import opened
 from bench.data.layouts import Pair
 from bench.data.palette import decode_colours, file_values, value_tables
 from bench.data.types import DatasetCard, Role
-from bench.errors import UsageError
-from bench.pictures import opened
 
 READER_VERSION = "1"  # raise it whenever the same files would give other pixels
 Mode = Literal["colour", "gray", "16-bit", "ids"]

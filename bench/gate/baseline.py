@@ -19,14 +19,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.documents import DocumentError, read_json
-from bench.errors import NotComparableError, UsageError
-from bench.files import write_text
+from bench.core.documents import DocumentError, read_json
+from bench.core.errors import NotComparableError, UsageError
+from bench.core.files import write_text
 from bench.gate.rows import GateRow, MetricMean, Spread, rows_of
-from bench.gate.sidecar import read_sidecar, sidecar_path, tables_of, write_sidecar
 from bench.gate.tolerances import DEFAULT_TOLERANCES, Tolerance, names_in, tolerances_in
-from bench.record_shape import is_number
-from bench.records import RunRecord
+from bench.gate.values_by_image import read_sidecar, sidecar_path, tables_of, write_sidecar
+from bench.records.record import RunRecord
+from bench.records.schema import is_number
 
 BASELINE_SCHEMA = 2
 

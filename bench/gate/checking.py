@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.gate.baseline import read_baseline
+from bench.gate.images import WorstPictures, worst_pictures
 from bench.gate.outcome import Outcome
-from bench.gate.pictures import WorstPictures, worst_pictures
 from bench.gate.rows import rows_of
 from bench.gate.tolerances import Settings
 from bench.gate.verdicts import judge_rows
-from bench.records import read_records
+from bench.records.record import read_records
 
 
 def check(out: Path, baseline_path: Path, settings: Settings | None = None) -> tuple[Outcome, WorstPictures]:

@@ -10,8 +10,8 @@ of the distance |mean - g|.
    The seeds' means hold what the training's noise does to single pictures, so this variance is the whole one
    for these pictures. The baseline's spread may come from more seeds than its values (`kept_spread`).
 2. Images. Paired bootstrap over the test pictures that both sides have, scores averaged over seeds (the
-   report's own, `bench.report.pairing`): whether other pictures could have told otherwise. Without values by
-   image, and without a spread over seeds, the intervals of both sides stand in, as if of other pictures.
+   report's own, `bench.analysis.pairing`): whether other pictures could have told otherwise. Without values
+   by image, and without a spread over seeds, the intervals of both sides stand in, as if of other pictures.
 
 The p-value is the larger of the two; with one test, its own. One-sided: better and worse are asked apart.
 
@@ -27,11 +27,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.analysis.pairing import image_values, paired_over_seeds
+from bench.analysis.table import Cell, Column, Entry, Row, info_of
+from bench.core.bootstrap import PairedDifference, paired_difference, two_sided_p
 from bench.gate.rows import GateRow, MetricMean
-from bench.records import MetricResult, RunRecord
-from bench.report.frame import Cell, Column, Entry, Row, info_of
-from bench.report.pairing import image_values, paired_over_seeds
-from bench.stats import PairedDifference, paired_difference, two_sided_p
+from bench.records.record import MetricResult, RunRecord
 
 Floats = NDArray[np.float64]
 _NORMAL_95 = 1.959964

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from bench.errors import UsageError
-from bench.files import write_text
+from bench.core.errors import UsageError
+from bench.core.files import write_text
+from bench.gate.images import Pair, WorstPictures
 from bench.gate.outcome import UNDECIDED, Outcome, Verdict
-from bench.gate.pictures import Pair, WorstPictures
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -60,7 +60,7 @@ class Gate:
         Returns:
             The verdicts, where the gate passed.
         """
-        from bench.errors import BenchError
+        from bench.core.errors import BenchError
         from bench.gate.checking import check
         from bench.gate.outcome import UNDECIDED
         from bench.gate.outputs import sentence

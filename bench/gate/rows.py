@@ -10,9 +10,9 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import UsageError
+from bench.core.errors import UsageError
 from bench.gate.tolerances import Tolerance
-from bench.records import GalleryFiles, Goal, MetricResult, RunRecord, read_per_image
+from bench.records.record import GalleryFiles, Goal, MetricResult, RunRecord, read_per_image
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,7 +20,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UsageError
+from bench.core.errors import UsageError
 
 ALPHA = 0.02
 ALLOWABLE = ("missing", "incomparable", "empty")

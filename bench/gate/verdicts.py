@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from bench.errors import unknown_name
+from bench.analysis.from_records import SET_DISTANCES
+from bench.analysis.table import differing_fields
+from bench.core.bootstrap import holm
+from bench.core.errors import unknown_name
 from bench.gate.baseline import Baseline
 from bench.gate.noise import Evidence, evidence, side_of, worsening
 from bench.gate.outcome import ALL_ROWS, STATES, WHOLE_ROW, Outcome, State, Verdict, is_blind
 from bench.gate.rows import GateRow
 from bench.gate.tolerances import Settings, Tolerance
-from bench.report.frame import differing_fields
-from bench.report.sections import SET_DISTANCES
-from bench.stats import holm
 
 _BLIND = "one seed a side and no stored spread: the noise of training is not in this test"
 _OTHER_SEED = (

@@ -6,8 +6,8 @@ executes and knows nothing else; every launcher goes through `execute`, so that 
 """
 
 from bench.launch.driver import run_grid, same_runs
-from bench.launch.execute import Launcher
 from bench.launch.jobs import Advanced, Ended, Event, Job, Launch, Observer, Said, Until
+from bench.launch.run_job import Launcher
 
 __all__ = [
     "Advanced",

@@ -6,18 +6,18 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from bench.grid import Plan
-from bench.launch.board import Board
-from bench.launch.execute import Launcher, Runners
+from bench.core.progress import Reporter
+from bench.core.resources import cache_dir
+from bench.launch.display import Board
+from bench.launch.held_elsewhere import Others
 from bench.launch.jobs import Ended, Event, Job, Launch, Observer
 from bench.launch.local import InProcess
-from bench.launch.others import Others
-from bench.progress import Reporter
-from bench.resources import cache_dir
-from bench.runner import Runner, reference_rows
-from bench.scorers.adapters import is_adapter
-from bench.specs import RunSpec
-from bench.workbench import Workbench
+from bench.launch.run_job import Launcher, Runners
+from bench.run.data_in_use import Workbench
+from bench.run.runner import Runner, reference_rows
+from bench.scoring.judges.external import is_adapter
+from bench.spec.grid import Plan
+from bench.spec.run_spec import RunSpec
 
 
 def run_grid(
@@ -125,7 +125,7 @@ def _references(runner: Runner, plan: Plan, reporter: Reporter, debug: bool) -> 
 
 def _illustrate(plans: list[Plan], runners: Runners, launch: Launch, reporter: Reporter) -> None:
     """Write the pictures that the report shows beside the numbers."""
-    from bench.illustrate import illustrate, scene_of
+    from bench.run.illustrate import illustrate, scene_of
 
     try:
         scenes = [

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from functools import partial
 from queue import Empty, Queue
 
-from bench.errors import RunFailedError
-from bench.launch.execute import UNWRITTEN, Runners, execute, failed
+from bench.core.errors import RunFailedError
 from bench.launch.jobs import Ended, Event, Job, Observer, Said
-from bench.launch.process import Died, WorkerProcess
-from bench.records import record_path
+from bench.launch.run_job import UNWRITTEN, Runners, execute, failed
+from bench.launch.worker_process import Died, WorkerProcess
+from bench.records.record import record_path
 
 _TRIES = 2  # a run whose worker died is tried once more, from its saved state
 _POLL_SECONDS = 0.5  # so that a signal is noticed soon

@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from bench.errors import RunFailedError, UsageError
-from bench.launch.execute import Runners, failed
+from bench.core.errors import RunFailedError, UsageError
 from bench.launch.jobs import Ended, Job, Observer, Said, event_from_dict
 from bench.launch.ray_home import Home, Places
 from bench.launch.ray_node import run_on_node
 from bench.launch.remote import pinned
+from bench.launch.run_job import Runners, failed
 
 _TRIES = 3
 _POLL_SECONDS = 0.5
@@ -64,7 +64,7 @@ class OnRay:
         self.share_paths, self.state_every = share_paths, state_every
 
     def run(self, jobs: Sequence[Job], runners: Runners, notify: Observer) -> None:
-        """See `bench.launch.execute.Launcher`."""
+        """See `bench.launch.run_job.Launcher`."""
         if not jobs:
             return
         import ray

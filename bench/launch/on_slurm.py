@@ -16,10 +16,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.errors import RunFailedError, UsageError
-from bench.launch.execute import Runners, failed
+from bench.core.errors import RunFailedError, UsageError
 from bench.launch.jobs import Ended, Event, Job, Observer, Said, event_from_dict, event_to_dict
 from bench.launch.remote import at_most_every, execute_here, pinned
+from bench.launch.run_job import Runners, failed
 
 _TRIES = 2
 _POLL_SECONDS = 1.0
@@ -107,7 +107,7 @@ class OnSlurm:
         self.device, self.threads = device, threads or int(self.parameters["cpus_per_task"])
 
     def run(self, jobs: Sequence[Job], runners: Runners, notify: Observer) -> None:
-        """See `bench.launch.execute.Launcher`."""
+        """See `bench.launch.run_job.Launcher`."""
         import submitit
 
         if not jobs:

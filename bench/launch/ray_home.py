@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.files import move_file
-from bench.launch.execute import Runners
+from bench.core.files import move_file
+from bench.core.resources import cache_dir
 from bench.launch.jobs import Job
-from bench.resources import cache_dir
-from bench.scorers.adapters import is_adapter
-from bench.store import checked_name, files_below
+from bench.launch.run_job import Runners
+from bench.launch.url_store import checked_name, files_below
+from bench.scoring.judges.external import is_adapter
 
 PIECE_BYTES = 8 << 20
 

@@ -10,20 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UsageError
-from bench.files import atomic_path
-from bench.launch.execute import Runners
+from bench.core.errors import UsageError
+from bench.core.files import atomic_path
+from bench.core.resources import cache_dir
 from bench.launch.jobs import Ended, Event, Job, event_to_dict
 from bench.launch.ray_home import PIECE_BYTES, Places, data_place
 from bench.launch.remote import Relay, at_most_every, execute_here
-from bench.resources import cache_dir
-from bench.store import Mirror
+from bench.launch.run_job import Runners
+from bench.launch.url_store import Mirror
 
 _SHARE_OF_TIME = 0.05  # that sending states may take
 
 
 class HomeStore:
-    """Files at home (`bench.store.Store`)."""
+    """Files at home (`bench.launch.url_store.Store`)."""
 
     def __init__(self, home: Any, place: str = "out") -> None:
         self._home, self._place = home, place

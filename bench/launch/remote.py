@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from bench.interrupt import terminate
-from bench.launch.execute import Runners, execute
+from bench.core.interrupt import terminate
 from bench.launch.jobs import Advanced, Event, Job, Observer, Said
+from bench.launch.run_job import Runners, execute
 
 
 class Relay:
-    """Tells the driver what a person should know (`bench.progress.Teller`)."""
+    """Tells the driver what a person should know (`bench.core.progress.Teller`)."""
 
     def __init__(self, notify: Observer) -> None:
         self._notify = notify
@@ -41,7 +41,7 @@ def execute_here(job: Job, device: str, threads: int, notify: Observer) -> None:
     import torch
 
     from baselines.engine import resolve_device
-    from bench import plugins
+    from bench.core import plugins
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, terminate)

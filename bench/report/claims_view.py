@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.analysis.table import Section
 from bench.claims.ledger import Claim
 from bench.claims.verdicts import Verdict, judge
-from bench.report.frame import Section
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 import pandas as pd
 
-from bench.records import RunRecord
+from bench.records.record import RunRecord
 
 MAX_RECORDS = 200
 MAX_BYTES = 3_000_000  # of all downloads, as base64

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bench.records import RunRecord
-from bench.report.frame import Section, words_of_direction
+from bench.analysis.table import Section, words_of_direction
+from bench.records.record import RunRecord
 
 _MANY = 6
 

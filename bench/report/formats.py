@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 import pandas as pd
 
-from bench.errors import unknown_name
-from bench.files import move_file
+from bench.analysis.from_records import tidy
+from bench.analysis.table import Entry
+from bench.core.errors import unknown_name
+from bench.core.files import move_file
 from bench.report.downloads import downloads
-from bench.report.frame import Entry
+from bench.report.escape import html_environment, markdown_environment
 from bench.report.latex import latex_environment
-from bench.report.sections import tidy
-from bench.report.wording import html_environment, markdown_environment
 
 if TYPE_CHECKING:
     from bench.report.render import SectionView

@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.records import GalleryFiles, RunRecord
-from bench.report.album import Album, Picture
-from bench.report.frame import Entry, Section
-from bench.report.perimage import MAX_VARIANTS
-from bench.report.picks import Pick, Picks, picks
-from bench.report.sheet import sheet_png
+from bench.analysis.image_values import MAX_VARIANTS
+from bench.analysis.picks import Pick, Picks, picks
+from bench.analysis.table import Entry, Section
+from bench.records.record import GalleryFiles, RunRecord
+from bench.report.image_budget import Album, Picture
+from bench.report.image_sheet import sheet_png
 
 MAX_PICTURES = 24
 MAX_PICKED_VARIANTS = 10
-CLASSES, JUDGE = "classes.json", "judge.json"  # beside the pictures that `bench.illustrate` writes
+CLASSES, JUDGE = "classes.json", "judge.json"  # beside the pictures that `bench.run.illustrate` writes
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bench.report.compare import Standing
-from bench.report.frame import Column, Section
+from bench.analysis.differences import Standing
+from bench.analysis.table import Column, Section
 
 PRIMARY = ("fcn_class_iou", "label_class_iou", "fid", "fd_scorer", "ssim", "psnr", "l1")
 THEMES = (("fid", "fd_scorer", "kid"), ("ssim", "l1", "psnr"), ("hf_ratio",))  # one sentence each, if there

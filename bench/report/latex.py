@@ -9,8 +9,8 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from bench.report.drawing import plain
-from bench.resources import resource_dir
+from bench.core.resources import resource_dir
+from bench.report.plots.style import plain
 
 _ACROSS = 4  # metrics side by side in a tabular on a portrait page
 _INCHES = 6.3  # width of its text

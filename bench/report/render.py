@@ -11,26 +11,26 @@ from typing import Any
 
 from markupsafe import Markup
 
+from bench.analysis.from_records import load_entries, sections
+from bench.analysis.image_values import PictureValues, picture_values
+from bench.analysis.picks import check_picks
+from bench.analysis.readings import fitness_statements
+from bench.analysis.sweep_lines import Sweep, sweeps
+from bench.analysis.table import Section, info_of
 from bench.claims.ledger import load_ledger
-from bench.metrics.catalogue import CATALOGUE
 from bench.report import tables
-from bench.report.ablate import Sweep, sweeps
-from bench.report.album import Album
 from bench.report.claims_view import claims_view
-from bench.report.colours import variant_colours
-from bench.report.drawing import Plot
-from bench.report.exact import SpecView, spec_view
 from bench.report.facts import facts, measured_protocol
 from bench.report.formats import WANTED, ReportFiles, Wanted, move_files, write_formats
-from bench.report.frame import Section, info_of
 from bench.report.gallery import Gallery, build
 from bench.report.headline import headline
-from bench.report.judge import JudgeView, judges
-from bench.report.perimage import PictureValues, picture_values
-from bench.report.picks import check_picks
+from bench.report.image_budget import Album
+from bench.report.judge_view import JudgeView, judges
 from bench.report.plots import draw
-from bench.report.readings import fitness_statements
-from bench.report.sections import load_entries, sections
+from bench.report.plots.colours import variant_colours
+from bench.report.plots.style import Plot
+from bench.report.spec_view import SpecView, spec_view
+from bench.scoring.metrics.catalogue import CATALOGUE
 
 
 @dataclass

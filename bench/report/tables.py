@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bench.published import PublishedScores, published_scores
-from bench.report.compare import Difference, Standing, cautions, differences, standing, undecided
-from bench.report.frame import Cell, Column, Row, Section
-from bench.report.readings import name_statements, trivial_statements
-from bench.scorers.fitness import listed
+from bench.analysis.differences import Difference, Standing, cautions, differences, standing, undecided
+from bench.analysis.readings import name_statements, trivial_statements
+from bench.analysis.table import Cell, Column, Row, Section
+from bench.report.published_scores import PublishedScores, published_scores
+from bench.scoring.judges.fitness import listed
 
 MISSING = "–"
 REFERENCE_WORDS = {

@@ -11,12 +11,12 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from bench.records import RunRecord
-from bench.report.frame import Entry, Section
+from bench.analysis.from_records import sections
+from bench.analysis.readings import fitness_statements
+from bench.analysis.table import Entry, Section
+from bench.records.record import RunRecord
 from bench.report.headline import headline
-from bench.report.judge import seen_statements
-from bench.report.readings import fitness_statements
-from bench.report.sections import sections
+from bench.report.judge_view import seen_statements
 from bench.report.tables import CellView, ComparisonTable, RowView, comparison, failures
 
 _GAP = 3  # padding and rule between two columns

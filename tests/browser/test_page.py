@@ -15,9 +15,9 @@ import synthetic
 from looking import PAPER, Open, Seen, filled, fills, printed
 from PIL import Image
 
-from bench.records import read_per_image, read_records, record_path, write_record
-from bench.report.colours import FIXED
+from bench.records.record import read_per_image, read_records, record_path, write_record
 from bench.report.formats import Wanted
+from bench.report.plots.colours import FIXED
 from bench.report.render import write_report
 
 WIDE = "document.documentElement.scrollWidth"

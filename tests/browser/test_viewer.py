@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from looking import Open, Seen
 
-from bench.pictures import read_png
+from bench.core.images import read_png
 from bench.report.formats import Wanted
 from bench.report.render import write_report
 

@@ -20,7 +20,13 @@ from typing import Any
 
 # All that a run imports on its way, so that what a process spends its time on is the run.
 _MODULES = (
-    *("bench.cli", "bench.launch", "bench.scoring", "bench.report.render", "bench.report.terminal"),
+    *(
+        "bench.cli.main",
+        "bench.launch",
+        "bench.scoring.one_pass",
+        "bench.report.render",
+        "bench.report.terminal",
+    ),
     *("torch", "torch._dynamo", "seaborn"),
 )
 
@@ -109,7 +115,7 @@ def _main(
         os.dup2(said.fileno(), 2)
     os.environ["PIX2PIX_BENCH_CACHE"] = str(cache)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the fork server ignores it
-    from bench.cli import invoke
+    from bench.cli.main import invoke
 
     if prepare is not None:
         prepare()

@@ -14,8 +14,8 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.cli import invoke
-from bench.commands.listing import KINDS
+from bench.cli.list import KINDS
+from bench.cli.main import invoke
 
 QUICK = ["--steps", "2", "--base-filters", "4", "--scorer", "none", "--metrics", "ssim", "--device", "cpu"]
 
@@ -169,7 +169,7 @@ def test_no_room_at_the_start(
     import collections
 
     usage = collections.namedtuple("usage", "total used free")
-    monkeypatch.setattr("bench.output.shutil.disk_usage", lambda _: usage(10**9, 10**9 - 1000, 1000))
+    monkeypatch.setattr("bench.records.layout.shutil.disk_usage", lambda _: usage(10**9, 10**9 - 1000, 1000))
     arguments = ["run", "--variants", "l1", "--dataset", "toycity", *QUICK, "--out", str(tmp_path / "out")]
     refused(arguments, capfd, "MB free", "found 0 MB")
     assert not (tmp_path / "out").exists()
@@ -224,9 +224,9 @@ def test_plugin_metric_and_variant_are_used(tmp_path: Path) -> None:
     (tmp_path / "p.py").write_text(
         """
 from baselines.variants import Variant
-from bench.metrics.base import MetricOutput
-from bench.plugins import register
-from bench.records import MetricResult
+from bench.scoring.metrics.base import MetricOutput
+from bench.core.plugins import register
+from bench.records.record import MetricResult
 
 class Mean:
     keys = ("mean_grey",)
@@ -278,7 +278,7 @@ register("variants", "soft", Variant("soft", adversarial="cgan", lambda_l1=5.0))
 def test_help_and_lists_are_there_at_once(arguments: list[str], limit: float) -> None:
     """They import no torch, and the best of five takes less CPU than the time that is promised."""
     code = (
-        "import sys; from bench.cli import invoke; "
+        "import sys; from bench.cli.main import invoke; "
         f"assert invoke({arguments!r}) == 0; "
         "heavy = {'torch', 'pandas', 'scipy', 'skimage', 'matplotlib'} & set(sys.modules); "
         "assert not heavy, heavy"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import invoke
-from bench.records import read_records
+from bench.cli.main import invoke
+from bench.records.record import read_records
 
 SEEDS = range(3)
 SMALL = [

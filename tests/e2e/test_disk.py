@@ -16,9 +16,9 @@ import bench_process
 import pytest
 
 from baselines.trainer import Trainer
-from bench.cli import invoke
-from bench.files import is_leftover
-from bench.records import read_records
+from bench.cli.main import invoke
+from bench.core.files import is_leftover
+from bench.records.record import read_records
 
 GRID = [
     *("run", "--variants", "l1,l1+cgan", "--dataset", "toycity", "--size", "32", "--base-filters", "16"),

@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from bench.cli import invoke
-from bench.data import toycity
+from bench.cli.main import invoke
 from bench.data.cards import load_card
 from bench.data.palette import paint
-from bench.records import RunRecord, read_records
-from bench.scorers import store
+from bench.data.toycity import generator as toycity
+from bench.records.record import RunRecord, read_records
+from bench.scoring.judges import trained as store
 
 N, SIZE = 6, 32
 QUICK = ["--device", "cpu", "--threads", "1", "--metrics", "ssim,psnr,hf_ratio,fd_scorer"]

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import invoke
+from bench.cli.main import invoke
 from bench.gate.baseline import read_baseline
 from bench.gate.rows import rows_of
-from bench.records import read_records
+from bench.records.record import read_records
 
 ROOT = Path(__file__).resolve().parents[2]
 BASELINE = ROOT / "tests" / "e2e" / "baseline.json"

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from bench.cli import invoke
+from bench.cli.main import invoke
 
 pytest_plugins = ["pytester"]
 EXAMPLES = Path(__file__).parent / "examples"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from bench.cli import invoke
-from bench.scorers import store
-from bench.scoring import wants_judge
+from bench.cli.main import invoke
+from bench.scoring.judges import trained as store
+from bench.scoring.one_pass import wants_judge
 
 TINY = [
     "run",
@@ -43,7 +43,7 @@ def test_which_metrics_look_at_the_judge(keys: tuple[str, ...], wanted: bool) ->
 
 
 def test_a_plug_in_might_look_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bench import plugins
+    from bench.core import plugins
 
     monkeypatch.setitem(plugins._registered["metrics"], "mine", object())
     assert wants_judge(["mine"])

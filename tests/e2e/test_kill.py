@@ -16,8 +16,8 @@ import bench_process
 import pandas as pd
 import pytest
 
-from bench.files import is_leftover
-from bench.records import per_image_path, read_records
+from bench.core.files import is_leftover
+from bench.records.record import per_image_path, read_records
 
 GRID = [
     *("run", "--variants", "l1,l1+cgan", "--dataset", "toycity", "--size", "32", "--base-filters", "4"),
@@ -31,10 +31,10 @@ STAGES = {
     "training the judge": ("scorers/train.py", "scorers/store.py"),
     "decoding": ("in _decode",),
     "reference rows": ("in _references",),
-    "training": ("bench/training.py",),
-    "generating": ("bench/generate.py",),
-    "scoring": ("bench/scoring.py", "in score\n"),
-    "illustrating": ("bench/illustrate.py",),
+    "training": ("bench/run/train.py",),
+    "generating": ("bench/run/generate.py",),
+    "scoring": ("bench/scoring/one_pass.py", "in score\n"),
+    "illustrating": ("bench/run/illustrate.py",),
     "report": ("bench/report/",),
 }
 
@@ -75,7 +75,7 @@ def start(grid: list[str], folder: Path, cache: Path | None = None) -> bench_pro
 
 
 def few_steps() -> None:
-    from bench.scorers import store
+    from bench.scoring.judges import trained as store
 
     recipe = store.default_recipe
     store.default_recipe = lambda *about: replace(recipe(*about), steps=15)
@@ -225,7 +225,7 @@ def plugin(folder: Path) -> Path:
     path = folder / "count.py"
     path.write_text(
         f"""
-from bench.training import TrainingStage
+from bench.run.train import TrainingStage
 
 finish = TrainingStage._finish
 

@@ -11,9 +11,9 @@ import bench_process
 import pandas as pd
 import pytest
 
-from bench.cli import invoke
-from bench.records import RunRecord, read_records
-from bench.resources import cache_dir
+from bench.cli.main import invoke
+from bench.core.resources import cache_dir
+from bench.records.record import RunRecord, read_records
 
 SMALL = [
     "--steps", "20", "--dataset", "toycity", "--size", "32", "--base-filters", "8", "--device", "cpu",
@@ -41,7 +41,7 @@ def faulty(self):
         os.kill(whom, signal.SIGKILL if action in ("worker", "driver") else getattr(signal, action))
         time.sleep(2)  # the driver's signal, or its end, arrives meanwhile
 
-if getattr(sys.modules["__main__"].__spec__, "name", "") == "bench.launch.worker":
+if getattr(sys.modules["__main__"].__spec__, "name", "") == "bench.launch.run_worker":
     Trainer.step = faulty
 """
 
@@ -119,7 +119,7 @@ def leaking(self):
         while True:
             leaked.append(torch.zeros(1 << 20))
 
-if getattr(sys.modules["__main__"].__spec__, "name", "") == "bench.launch.worker":
+if getattr(sys.modules["__main__"].__spec__, "name", "") == "bench.launch.run_worker":
     Trainer.step = leaking
 """
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from bench.grid import GridRequest, resolve
+from bench.core.progress import Reporter
 from bench.launch import Advanced, Event, Launch, Said, run_grid
-from bench.policy import Policy
-from bench.progress import Reporter
-from bench.records import read_records
-from bench.workbench import ScoringChoice
+from bench.records.record import read_records
+from bench.run.data_in_use import ScoringChoice
+from bench.spec.grid import GridRequest, resolve
+from bench.spec.retention import Policy
 
 ray = pytest.importorskip("ray", reason="needs ray: pip install -e .[ray]")
 
@@ -47,7 +47,7 @@ def node(surroundings: None) -> Iterator[None]:
 
 
 def test_trainings_on_a_node_come_home_as_one_process_leaves_them(node: None, tmp_path: Path) -> None:
-    from bench.cli import invoke
+    from bench.cli.main import invoke
 
     tiny = ["--dataset", "toycity", "--size", "32", "--base-filters", "4", "--steps", "3", "--seeds", "0,1"]
     few = ["--train-limit", "4", "--test-limit", "2", "--device", "cpu", "--threads", "1"]
@@ -126,7 +126,7 @@ def test_a_cluster_that_loses_a_node_gives_the_records_of_one_process(
 
 
 def test_an_address_that_is_none_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    from bench.cli import invoke
+    from bench.cli.main import invoke
 
     out = ["--out", str(tmp_path / "out"), "--launcher", "ray", "--ray-address", "ray://head:1"]
     assert invoke(["train", "--variants", "l1", "--dataset", "toycity", "--steps", "1", *out]) == 2

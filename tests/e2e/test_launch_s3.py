@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from baselines.trainer import Trainer
-from bench.cli import invoke
-from bench.records import read_records
-from bench.staging import Staging
-from bench.store import Mirror, UrlStore, is_url, local_data_root
+from bench.cli.main import invoke
+from bench.launch.url_output import Staging
+from bench.launch.url_store import Mirror, UrlStore, is_url, local_data_root
+from bench.records.record import read_records
 
 moto = pytest.importorskip("moto.server", reason="needs moto[server]: pip install -e .[test]")
 s3fs = pytest.importorskip("s3fs", reason="needs s3fs: pip install -e .[s3]")
@@ -132,7 +132,7 @@ def test_what_could_not_be_uploaded_is_not_overwritten(s3: s3fs.S3FileSystem, tm
 def test_bad_urls_and_names_are_refused(
     s3: s3fs.S3FileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("bench.store._WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("bench.launch.url_store._WAIT_SECONDS", 0.0)
     train = [
         "train",
         "--dataset",
@@ -157,15 +157,15 @@ def test_bad_urls_and_names_are_refused(
 
 
 def test_staging_outlives_a_server_that_fails(s3: s3fs.S3FileSystem, cache: Path) -> None:
-    from bench.errors import RunFailedError
-    from bench.progress import Reporter
+    from bench.core.errors import RunFailedError
+    from bench.core.progress import Reporter
 
     staging = Staging("s3://bucket/y", Reporter())
     (staging.folder / "records").mkdir(exist_ok=True)
     (staging.folder / "records" / "a.json").write_text("{}")
     s3.rm("bucket", recursive=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bench.store._WAIT_SECONDS", 0.0)
+        patch.setattr("bench.launch.url_store._WAIT_SECONDS", 0.0)
         with pytest.raises(RunFailedError, match="the same command uploads them"):
             staging.close()
 

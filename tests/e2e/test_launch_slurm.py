@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import invoke
-from bench.errors import UsageError
+from bench.cli.main import invoke
+from bench.core.errors import UsageError
 from bench.launch.on_slurm import parameters
-from bench.records import read_records
+from bench.records.record import read_records
 
 pytest.importorskip("submitit", reason="needs submitit: pip install -e .[slurm]")
 

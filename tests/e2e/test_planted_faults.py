@@ -22,8 +22,8 @@ import pytest
 from test_gate import BASELINE, gate_run
 
 from baselines.variants import parse_variant
-from bench import plugins
-from bench.cli import invoke
+from bench.cli.main import invoke
+from bench.core import plugins
 
 ALPHA = 0.02  # of the gate, where nothing else is said
 Verdicts = dict[tuple[str, str], dict[str, Any]]
@@ -82,7 +82,7 @@ def hardly_any_l1(patch: pytest.MonkeyPatch) -> None:
 
 
 def labels_shifted_by_one(patch: pytest.MonkeyPatch) -> None:
-    from bench.metrics import segmentation
+    from bench.scoring.metrics import segmentation
 
     right = segmentation.confusion_matrix
 

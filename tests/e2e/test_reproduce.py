@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from bench.cli import invoke
-from bench.publish import publish
-from bench.records import read_per_image, read_records, write_record
-from bench.reproduction import read_reproduction, reproduction_path
+from bench.cli.main import invoke
+from bench.records.record import read_per_image, read_records, write_record
+from bench.records.reproduction import read_reproduction, reproduction_path
+from bench.report.publish import publish
 
 RUN = [
     "run", "--dataset", "toycity", "--variants", "l1,l1+cgan", "--size", "32", "--base-filters", "4",
@@ -81,7 +81,7 @@ def test_a_value_that_differs_fails_and_is_named(finished: Path, capsys: pytest.
 
 @pytest.mark.parametrize(("off", "passed"), [(0.02, True), (0.2, False)])
 def test_on_a_gpu_the_spread_over_seeds_decides(finished: Path, off: float, passed: bool) -> None:
-    from bench.reproduce import compared
+    from bench.run.reproduce import compared
 
     def like(record: Any, seed: int, ssim: float, device: str = "An H100") -> Any:
         spec = {**record.spec, "seed": seed}
@@ -100,8 +100,8 @@ def test_on_a_gpu_the_spread_over_seeds_decides(finished: Path, off: float, pass
 
 
 def test_another_generator_fails_though_its_pictures_are_the_same(finished: Path, tmp_path: Path) -> None:
-    from bench.output import RunFiles
-    from bench.reproduce import compared
+    from bench.records.layout import RunFiles
+    from bench.run.reproduce import compared
 
     before = next(record for record in read_records(finished) if record.kind == "run")
     other = RunFiles(tmp_path, before.id).checkpoint
@@ -115,7 +115,7 @@ def test_another_generator_fails_though_its_pictures_are_the_same(finished: Path
 
 
 def test_a_metric_that_was_not_scored_again_is_named(finished: Path) -> None:
-    from bench.reproduce import compared
+    from bench.run.reproduce import compared
 
     before = next(record for record in read_records(finished) if record.kind == "run")
     fewer = {key: result for key, result in before.results.items() if key != "ssim"}

@@ -16,13 +16,13 @@ import pytest
 from PIL import Image
 
 from baselines.trainer import Trainer
-from bench import training
-from bench.cli import invoke
-from bench.commands.listing import KINDS
-from bench.environment import cpu_name
-from bench.pictures import read_png
-from bench.records import RunRecord, read_per_image, read_records
+from bench.cli.list import KINDS
+from bench.cli.main import invoke
+from bench.core.environment import cpu_name
+from bench.core.images import read_png
+from bench.records.record import RunRecord, read_per_image, read_records
 from bench.report.gallery import judge_fits, labels_folder, segmentation_folder
+from bench.run import train as training
 
 SMALL = ["--dataset", "toycity", "--size", "32", "--base-filters", "8", "--device", "cpu", "--threads", "1"]
 FEW = ["--train-limit", "60", "--test-limit", "12"]
@@ -123,9 +123,9 @@ def test_a_second_time_everything_is_skipped(
     def no_work(*_: object) -> None:
         raise AssertionError("finished work was done again")
 
-    monkeypatch.setattr("bench.runner.TrainingStage", no_work)
-    monkeypatch.setattr("bench.runner.generate_split", no_work)
-    monkeypatch.setattr("bench.scoring_stage.score", no_work)
+    monkeypatch.setattr("bench.run.runner.TrainingStage", no_work)
+    monkeypatch.setattr("bench.run.runner.generate_split", no_work)
+    monkeypatch.setattr("bench.run.score.score", no_work)
     before = {path: path.read_bytes() for path in (finished / "records").iterdir()}
     assert invoke([*GRID, "--out", str(finished)]) == 0
     assert {path: path.read_bytes() for path in (finished / "records").iterdir()} == before
@@ -140,7 +140,7 @@ def test_other_metrics_score_again_without_training(
 ) -> None:
     out = tmp_path / "copy"
     shutil.copytree(finished, out)
-    monkeypatch.setattr("bench.runner.TrainingStage", None)
+    monkeypatch.setattr("bench.run.runner.TrainingStage", None)
     assert invoke([*GRID, "--out", str(out), *QUICK]) == 0
     assert by_label(out) == by_label(finished)  # all that was asked for had been measured
     assert invoke(["score", str(out), "--device", "cpu", *QUICK, "--scorer", "none"]) == 0
@@ -177,7 +177,7 @@ def test_a_damaged_prediction_is_made_again_and_a_failed_rescore_loses_nothing(
     damaged.write_bytes(whole[:-20])
     again = ["score", str(out), "--device", "cpu", *QUICK, "--scorer", "none"]
     with monkeypatch.context() as patch:
-        patch.setattr("bench.scoring_stage.score", lambda *_: 1 / 0)
+        patch.setattr("bench.run.score.score", lambda *_: 1 / 0)
         assert invoke(again) == 4
     assert by_label(out) == before
     assert damaged.read_bytes() == whole

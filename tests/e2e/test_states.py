@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 
 from baselines.checked import load_checked
 from baselines.trainer import Trainer
-from bench.cli import invoke
-from bench.records import read_records
+from bench.cli.main import invoke
+from bench.records.record import read_records
 
 GRID = [
     *("run", "--variants", "l1+cgan", "--dataset", "toycity", "--size", "32", "--base-filters", "4"),

@@ -18,13 +18,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import invoke
-from bench.grid import GridRequest, resolve
+from bench.cli.main import invoke
+from bench.core.progress import Reporter
 from bench.launch import Advanced, Ended, Job, Launch, Observer, run_grid
-from bench.launch.execute import Runners
-from bench.progress import Reporter
-from bench.records import RunRecord, per_image_path, read_records, write_record
-from bench.workbench import ScoringChoice
+from bench.launch.run_job import Runners
+from bench.records.record import RunRecord, per_image_path, read_records, write_record
+from bench.run.data_in_use import ScoringChoice
+from bench.spec.grid import GridRequest, resolve
 
 RUNS = int(os.environ.get("BENCH_STUDY_RUNS", 10_000))
 SMALL = ["--size", "32", "--base-filters", "4", "--train-limit", "40", "--test-limit", "20", "--steps", "100"]
@@ -62,7 +62,7 @@ def megabytes() -> float:
 def timed(command: Sequence[str]) -> tuple[int, float, float]:
     """Exit code, seconds and peak MB of a `bench` command."""
     code = (
-        "import sys; from bench.cli import invoke; code = invoke(sys.argv[1:]);"
+        "import sys; from bench.cli.main import invoke; code = invoke(sys.argv[1:]);"
         "lines = open('/proc/self/status').read().splitlines();"  # getrusage would count the parent's
         "print(next(line for line in lines if line.startswith('VmHWM')).split()[1], file=sys.stderr);"
         "sys.exit(code)"

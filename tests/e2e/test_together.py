@@ -20,12 +20,12 @@ import pytest
 from bench_process import BenchProcess
 
 from baselines.parallel import Ranks
-from bench.cli import invoke
-from bench.errors import UsageError
-from bench.ranks import Place, place
-from bench.records import RunRecord, read_per_image, read_records
-from bench.resources import cache_dir
-from bench.team import Team
+from bench.cli.main import invoke
+from bench.core.errors import UsageError
+from bench.core.resources import cache_dir
+from bench.records.record import RunRecord, read_per_image, read_records
+from bench.run.ranks import Place, place
+from bench.run.team import Team
 
 LABEL = "l1+cgan"
 GRID = [

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import invoke
-from bench.commands import grid
+from bench.cli import run as grid
+from bench.cli.main import invoke
 
 RUN = [
     *("run", "--variants", "l1,cgan", "--dataset", "toycity", "--size", "32", "--steps", "10"),

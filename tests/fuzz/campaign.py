@@ -30,7 +30,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from mutations import HOSTILE
 from targets import TARGETS, Target
 
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 
 GIGABYTE, SECONDS, CHUNK, ENOUGH = 1 << 30, 5.0, 500, 10
 

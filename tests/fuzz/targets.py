@@ -44,14 +44,21 @@ from baselines.settings import TestSettings, TrainingSettings
 from baselines.trainer import Trainer
 from baselines.translate import Checkpoint, load_checkpoint, save_checkpoint
 from baselines.variants import parse_variant
-from bench import grid, matching, records, specs
-from bench.data import archives, cache, cards, download, plain, readers, verify
+from bench.core.errors import BenchError, UsageError
+from bench.core.state_dict import WeightsError, read_state_dict
+from bench.data import cache, cards, plain, readers
+from bench.data.acquire import archives, download, verify
 from bench.data.types import ClassInfo
-from bench.errors import BenchError, UsageError
 from bench.gate.baseline import read_baseline
-from bench.metrics import features
-from bench.scorers import adapters, caffe_fcn8s, class_map, judge_hf, store
-from bench.weights import WeightsError, read_state_dict
+from bench.records import record as records
+from bench.run.imported import match as matching
+from bench.scoring.judges import caffe_fcn8s, class_map
+from bench.scoring.judges import external as adapters
+from bench.scoring.judges import external_hf as judge_hf
+from bench.scoring.judges import trained as store
+from bench.scoring.metrics import set_features as features
+from bench.spec import grid
+from bench.spec import run_spec as specs
 
 TESTS = Path(__file__).parents[1]
 SMALL_NET = TrainingSettings(steps=3, size_px=32, base_filters=1)
@@ -286,8 +293,8 @@ def _scorer_store() -> st.SearchStrategy[bytes]:
     unpack, pack = zip_of(["meta.json", "weights.safetensors"])
     from safetensors.torch import save_file
 
-    from bench.scorers.features import weights_hash
-    from bench.scorers.train import build_network
+    from bench.scoring.judges.train_network import build_network
+    from bench.scoring.metrics.lite0_features import weights_hash
 
     weights = {
         name: value.contiguous() for name, value in build_network("fcn-small", 3, seed=0).state_dict().items()

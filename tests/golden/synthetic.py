@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from baselines.variants import parse_variant
-from bench.metrics.catalogue import goal_of
-from bench.pictures import write_png
-from bench.records import GalleryFiles, MetricResult, RunRecord, write_record
+from bench.core.images import write_png
+from bench.records.record import GalleryFiles, MetricResult, RunRecord, write_record
+from bench.scoring.metrics.catalogue import goal_of
 
 TEST_N = 40
 CLASSES = ("road", "sidewalk", "building", "wall", "pole", "sky", "person", "car")

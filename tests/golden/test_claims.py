@@ -11,15 +11,15 @@ import pandas as pd
 import pytest
 import synthetic
 
+from bench.analysis.from_records import load_entries, sections
 from bench.claims.ledger import load_ledger
 from bench.claims.sanity import sanity
 from bench.claims.verdicts import ONE_SEED, Verdict, judge
-from bench.cli import invoke
-from bench.errors import UsageError
-from bench.metrics.catalogue import goal_of
-from bench.records import MetricResult, RunRecord, write_record
-from bench.report.sections import load_entries, sections
-from bench.stats import bootstrap_mean
+from bench.cli.main import invoke
+from bench.core.bootstrap import bootstrap_mean
+from bench.core.errors import UsageError
+from bench.records.record import MetricResult, RunRecord, write_record
+from bench.scoring.metrics.catalogue import goal_of
 
 N = 100
 

@@ -12,17 +12,17 @@ import pytest
 import synthetic
 from matplotlib.colors import to_hex
 
-from bench.records import RunRecord, write_record
-from bench.report.ablate import sweep
-from bench.report.colours import looks, variant_colours
-from bench.report.drawing import MAX_LINES, MAX_ROWS, Drawing, finish, plain, style
-from bench.report.frame import Section
+from bench.analysis.from_records import load_entries, sections
+from bench.analysis.sweep_lines import sweep
+from bench.analysis.table import Section
+from bench.records.record import RunRecord, write_record
 from bench.report.plots.bars import metric_bars
+from bench.report.plots.colours import looks, variant_colours
 from bench.report.plots.samples import sample_curves
+from bench.report.plots.style import MAX_LINES, MAX_ROWS, Drawing, finish, plain, style
 from bench.report.plots.sweeps import length_curve, sweep_figure
 from bench.report.plots.tradeoff import trade_off
 from bench.report.plots.training import training_curves
-from bench.report.sections import load_entries, sections
 
 
 @pytest.fixture(autouse=True)

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 import synthetic
 
-from bench.commands.report import report
-from bench.errors import UsageError
-from bench.report.ablate import sweeps
+from bench.analysis.from_records import load_entries, sections
+from bench.analysis.sweep_lines import sweeps
+from bench.cli.report import report
+from bench.core.errors import UsageError
 from bench.report.formats import FORMATS, Wanted
 from bench.report.latex import latex_text
 from bench.report.render import write_report
-from bench.report.sections import load_entries, sections
 
 HOSTILE = r"\input{/etc} $x_1$ 100% #1 & ~^ <b>"
 

@@ -12,14 +12,14 @@ import pytest
 import synthetic
 import torch
 
+from bench.analysis.from_records import load_entries, sections
+from bench.analysis.picks import pick_metrics, picked_names
+from bench.core.images import read_png, write_png
 from bench.data.types import SplitArrays
-from bench.illustrate import Scene, illustrate
-from bench.pictures import read_png, write_png
-from bench.records import RunRecord, write_record
+from bench.records.record import RunRecord, write_record
 from bench.report.gallery import judge_fits, labels_folder, segmentation_folder
-from bench.report.picks import pick_metrics, picked_names
-from bench.report.sections import load_entries, sections
-from bench.specs import DataSpec
+from bench.run.illustrate import Scene, illustrate
+from bench.spec.run_spec import DataSpec
 
 N = synthetic.TEST_N
 PALETTE = {"dark": (10, 20, 30), "light": (200, 210, 220)}

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import synthetic
 
-from bench.report.frame import Entry
-from bench.report.judge import judges, seen_statements
+from bench.analysis.from_records import sections
+from bench.analysis.table import Entry
+from bench.report.judge_view import judges, seen_statements
 from bench.report.render import write_report
-from bench.report.sections import sections
 from bench.report.terminal import terminal_notes
 
 META: dict[str, Any] = {

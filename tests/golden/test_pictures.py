@@ -16,17 +16,17 @@ import pytest
 import synthetic
 from PIL import Image
 
-from bench.errors import UsageError
-from bench.pictures import read_png, write_palette_png, write_png
-from bench.records import GalleryFiles, RunRecord, read_records, write_record
-from bench.report.album import Album, data_uri
+from bench.analysis.from_records import load_entries, sections
+from bench.analysis.image_values import picture_values, script_json
+from bench.analysis.picks import pick_metrics, picked_names, picks
+from bench.core.errors import UsageError
+from bench.core.images import read_png, write_palette_png, write_png
+from bench.records.record import GalleryFiles, RunRecord, read_records, write_record
 from bench.report.formats import Wanted
 from bench.report.gallery import JUDGE, build, judge_stamp, labels_folder, segmentation_folder
-from bench.report.perimage import picture_values, script_json
-from bench.report.picks import pick_metrics, picked_names, picks
+from bench.report.image_budget import Album, data_uri
+from bench.report.image_sheet import sheet_png
 from bench.report.render import write_report
-from bench.report.sections import load_entries, sections
-from bench.report.sheet import sheet_png
 
 NASTY = ('a"b', "</script><script>alert(1)</script>", "c&d's", "plain")
 

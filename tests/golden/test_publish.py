@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 from synthetic import write_output
 
-from bench.cli import cli
-from bench.errors import UsageError
-from bench.publish import publish
-from bench.records import read_per_image, read_records, write_record
+from bench.cli.main import cli
+from bench.core.errors import UsageError
+from bench.records.record import read_per_image, read_records, write_record
+from bench.report.publish import publish
 
 
 @pytest.fixture(scope="module")

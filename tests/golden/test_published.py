@@ -6,10 +6,10 @@ from pathlib import Path
 
 import synthetic
 
-from bench.published import published_scores
-from bench.report.frame import Entry
+from bench.analysis.from_records import sections
+from bench.analysis.table import Entry
+from bench.report.published_scores import published_scores
 from bench.report.render import write_report
-from bench.report.sections import sections
 from bench.report.tables import published
 
 

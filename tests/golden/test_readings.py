@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import synthetic
 
-from bench.metrics.catalogue import goal_of
-from bench.records import MetricResult, RunRecord, write_record
-from bench.report.frame import Entry, Section
-from bench.report.readings import fitness_statements, name_statements, trivial_statements
+from bench.analysis.from_records import sections
+from bench.analysis.readings import fitness_statements, name_statements, trivial_statements
+from bench.analysis.table import Entry, Section
+from bench.records.record import MetricResult, RunRecord, write_record
+from bench.report.escape import html_code, markdown_code
 from bench.report.render import write_report
-from bench.report.sections import sections
 from bench.report.terminal import terminal_notes
-from bench.report.wording import html_code, markdown_code
+from bench.scoring.metrics.catalogue import goal_of
 
 Given = dict[str, tuple[float, float, float] | float]
 SCORER = {"network": "fcn-small", "hash": "a1", "size_px": 64,

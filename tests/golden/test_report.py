@@ -11,14 +11,14 @@ import pandas as pd
 import pytest
 import synthetic
 
-from bench.errors import UsageError
-from bench.records import MetricResult, RunRecord, read_records, record_path, write_record
+from bench.analysis.from_records import load_entries, sections
+from bench.analysis.table import Entry
+from bench.core.errors import UsageError
+from bench.records.record import MetricResult, RunRecord, read_records, record_path, write_record
+from bench.report.escape import markdown_text
 from bench.report.facts import facts, measured_protocol
-from bench.report.frame import Entry
 from bench.report.render import ReportFiles, write_report
-from bench.report.sections import load_entries, sections
 from bench.report.tables import comparison
-from bench.report.wording import markdown_text
 
 HOSTILE = '<script>alert("x")</script>'
 

@@ -13,17 +13,17 @@ import pytest
 import synthetic
 from rich.console import Console
 
-from bench.metrics.catalogue import goal_of
-from bench.metrics.confusion import scores_from_confusion
-from bench.records import MetricResult, RunRecord, read_records, write_record
-from bench.report.colours import FIXED, variant_colours
-from bench.report.compare import standing
-from bench.report.frame import Entry, Section
+from bench.analysis.differences import standing
+from bench.analysis.from_records import sections
+from bench.analysis.picks import picks
+from bench.analysis.table import Entry, Section
+from bench.records.record import MetricResult, RunRecord, read_records, write_record
 from bench.report.headline import headline
-from bench.report.picks import picks
-from bench.report.sections import sections
+from bench.report.plots.colours import FIXED, variant_colours
 from bench.report.tables import comparison, unranked_words
 from bench.report.terminal import terminal_notes, terminal_table
+from bench.scoring.metrics.catalogue import goal_of
+from bench.scoring.metrics.confusion import scores_from_confusion
 
 Interval = tuple[float, float] | None
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from baselines.settings import TrainingSettings
 from baselines.trainer import Trainer
 from baselines.variants import parse_variant
-from bench.speed.worker import random_pairs
+from bench.launch.cost.step_worker import random_pairs
 
 BETWEEN = 5  # steps from one shared state to the next
 

@@ -17,8 +17,8 @@ import torch
 from baselines.settings import TrainingSettings
 from baselines.trainer import Trainer
 from baselines.variants import parse_variant
-from bench.speed.peaks import wait_for
-from bench.speed.worker import random_pairs
+from bench.launch.cost.peaks import wait_for
+from bench.launch.cost.step_worker import random_pairs
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from baselines.engine import resolve_device
-from bench.speed.worker import _step_seconds, _warm_up
+from bench.launch.cost.step_worker import _step_seconds, _warm_up
 
 
 def released_step(checkout: Path, size_px: int, filters: int, device: torch.device) -> Callable[[], object]:
@@ -45,7 +45,7 @@ def released_step(checkout: Path, size_px: int, filters: int, device: torch.devi
 
 
 def main(checkout: str, size_px: str, filters: str, device_name: str, steps: str) -> None:
-    """Warm up and take the steps, as `bench.speed.worker` does with ours."""
+    """Warm up and take the steps, as `bench.launch.cost.step_worker` does with ours."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # its model prints what it is
     device = resolve_device(device_name)

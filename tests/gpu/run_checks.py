@@ -15,7 +15,7 @@ from statistics import fmean, stdev
 
 from bed import Bed, Part, Row, Rows
 
-from bench.records import RunRecord, read_records
+from bench.records.record import RunRecord, read_records
 
 TINY = ["--size", "32", "--base-filters", "4", "--steps", "5", "--train-limit", "60", "--test-limit", "12"]
 INTERRUPTED = (143, -signal.SIGTERM)  # by its own word, and where it had nothing to save

@@ -21,9 +21,9 @@ from agreement import Distance, compare_engines
 from bed import Bed, Part, Row, Rows, numbers
 
 from baselines.variants import parse_variant
-from bench.errors import RunFailedError
-from bench.speed.measure import Question, Trial, measure, peaks_of
-from bench.speed.peaks import wait_for
+from bench.core.errors import RunFailedError
+from bench.launch.cost.measure import Question, Trial, measure, peaks_of
+from bench.launch.cost.peaks import wait_for
 
 VARIANTS = (
     "l1", "gan", "cgan", "l1+gan", "l1+cgan", "l1+cgan/1", "l1+cgan/16", "l1+cgan/142", "imagegan",

@@ -17,7 +17,7 @@ from baselines.engine import set_precision
 from baselines.settings import TrainingSettings
 from baselines.trainer import Trainer
 from baselines.variants import parse_variant
-from bench.speed.worker import random_pairs
+from bench.launch.cost.step_worker import random_pairs
 
 pytestmark = pytest.mark.gpu
 GPU = torch.device("cuda")

@@ -23,7 +23,7 @@ from bed import Bed, Part, Row, Rows
 
 from baselines.settings import TrainingSettings
 from baselines.trainer import Trainer
-from bench.errors import RunFailedError
+from bench.core.errors import RunFailedError
 
 CPU = torch.device("cpu")
 SETTINGS = TrainingSettings(steps=3, size_px=32, base_filters=4, engine="captured")

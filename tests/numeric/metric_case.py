@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from bench.data.types import SplitArrays
-from bench.metrics.base import Batch, Metric, MetricOutput, ScoringContext
-from bench.records import MetricResult
+from bench.records.record import MetricResult
+from bench.scoring.metrics.base import Batch, Metric, MetricOutput, ScoringContext
 
 Pictures = NDArray[np.uint8]
 CARD = example_card(
@@ -53,7 +53,7 @@ def context_for(targets: NDArray[Any], cache: Path, *, row: str = "run", **more:
 
 def write_inception(path: Path) -> Path:
     """A state dict in the released format: seeded weights that keep activations near unit size."""
-    from bench.metrics.inception import InceptionFeatures
+    from bench.scoring.metrics.inception import InceptionFeatures
 
     generator = torch.Generator().manual_seed(0)
     state = InceptionFeatures().state_dict()

@@ -11,10 +11,10 @@ import pytest
 import torch
 from caffe_files import FULL, SMALL, caffemodel, delimited, fcn8s_weights, integer, prototxt, varint
 
-from bench.errors import UsageError
-from bench.scorers import caffe_fcn8s
-from bench.scorers.caffe_fcn8s import LAYERS, CaffeFCN8s, load_fcn8s
-from bench.scorers.caffe_proto import read_layers
+from bench.core.errors import UsageError
+from bench.scoring.judges import caffe_fcn8s
+from bench.scoring.judges.caffe_fcn8s import LAYERS, CaffeFCN8s, load_fcn8s
+from bench.scoring.judges.caffe_proto import read_layers
 
 Weights = dict[str, list[np.ndarray]]
 DECONVOLUTIONS = {name: "Deconvolution" for name in ("upscore2", "upscore_pool4", "upscore8")}

@@ -9,7 +9,7 @@ import pytest
 from metric_case import by_name, context_for, pictures, run, value
 from skimage.color import rgb2lab
 
-from bench.metrics.colour import RANGES, ColourMetric, intersection, lab_histograms
+from bench.scoring.metrics.colour import RANGES, ColourMetric, intersection, lab_histograms
 
 
 def test_histograms_equal_numpys_on_scikit_images_lab() -> None:

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bench.metrics.confusion import ABSENT_LEFT_OUT, scores_from_confusion
-from bench.metrics.influence import frechet_estimate, kernel_estimate
-from bench.stats import bootstrap_mean, bootstrap_sum, holm, paired_difference, paired_difference_sum
+from bench.core.bootstrap import bootstrap_mean, bootstrap_sum, holm, paired_difference, paired_difference_sum
+from bench.scoring.metrics.confusion import ABSENT_LEFT_OUT, scores_from_confusion
+from bench.scoring.metrics.influence import frechet_estimate, kernel_estimate
 
 Floats = NDArray[np.float64]
 Rng = np.random.Generator

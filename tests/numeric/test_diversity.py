@@ -16,14 +16,14 @@ from baselines.settings import TestSettings, TrainingSettings
 from baselines.trainer import build_generator
 from baselines.translate import Checkpoint, save_checkpoint
 from baselines.variants import parse_variant
-from bench import repeats
-from bench.cli import invoke
+from bench.cli.main import invoke
+from bench.core.errors import UsageError
 from bench.data.types import SplitArrays
-from bench.errors import UsageError
-from bench.metrics.diversity import DiversityMetric, places, spread
-from bench.output import RunFiles
-from bench.records import read_records
-from bench.repeats import DropoutSamples
+from bench.records.layout import RunFiles
+from bench.records.record import read_records
+from bench.run import probes as repeats
+from bench.run.probes import DropoutSamples
+from bench.scoring.metrics.diversity import DiversityMetric, places, spread
 
 C4_OF_5 = 0.9399856  # mean of the standard deviation (n - 1) of 5 samples of a standard normal
 

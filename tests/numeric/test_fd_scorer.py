@@ -10,8 +10,8 @@ import torch
 from metric_case import by_name, context_for, pictures, run, value
 from scipy import ndimage
 
-from bench.metrics.fd_scorer import FdScorerMetric
-from bench.scorers.features import default_feature_network
+from bench.scoring.metrics.fd_lite0 import FdScorerMetric
+from bench.scoring.metrics.lite0_features import default_feature_network
 
 
 def test_equals_the_textbook_formula_on_the_networks_features(cache: Path) -> None:

@@ -16,13 +16,13 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 from torch_fidelity.metric_kid import kernel_mmd
 
-from bench.errors import UsageError
-from bench.files import sha256_file
-from bench.metrics import inception
-from bench.metrics.fid import FidMetric
-from bench.metrics.frechet import frechet_distance, gaussian
-from bench.metrics.inception import InceptionFeatures, load_inception
-from bench.metrics.preparation import resize_tf1
+from bench.core.errors import UsageError
+from bench.core.files import sha256_file
+from bench.scoring.metrics import inception
+from bench.scoring.metrics.fid import FidMetric
+from bench.scoring.metrics.frechet import frechet_distance, gaussian
+from bench.scoring.metrics.inception import InceptionFeatures, load_inception
+from bench.scoring.metrics.inception_input import resize_tf1
 
 
 @pytest.fixture(scope="module")

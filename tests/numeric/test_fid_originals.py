@@ -17,12 +17,12 @@ from metric_case import by_name, context_for, pictures, run, value, write_incept
 from PIL import Image
 from scipy import linalg
 
-from bench.errors import UsageError
-from bench.metrics.base import Batch
-from bench.metrics.fid import FidMetric
-from bench.metrics.frechet import frechet_distance, gaussian
-from bench.metrics.inception import load_inception
-from bench.metrics.preparation import PREPARATIONS, preparation, resize_clean
+from bench.core.errors import UsageError
+from bench.scoring.metrics.base import Batch
+from bench.scoring.metrics.fid import FidMetric
+from bench.scoring.metrics.frechet import frechet_distance, gaussian
+from bench.scoring.metrics.inception import load_inception
+from bench.scoring.metrics.inception_input import PREPARATIONS, preparation, resize_clean
 
 LARGEST = 1e-3  # relative deviation that the originals allow for
 

@@ -8,7 +8,7 @@ import torch
 from scipy import linalg
 from torch_fidelity import metric_fid, metric_kid
 
-from bench.metrics.frechet import (
+from bench.scoring.metrics.frechet import (
     Moments,
     frechet_distance,
     from_moments,

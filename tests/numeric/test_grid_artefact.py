@@ -10,8 +10,8 @@ import torch
 from metric_case import by_name, context_for, pictures, run, value
 from scipy import ndimage
 
-from bench.metrics import grid
-from bench.metrics.spectrum import SpectrumMetric, energy, luminance
+from bench.scoring.metrics import grid_artefact as grid
+from bench.scoring.metrics.spectrum import SpectrumMetric, energy, luminance
 
 PLACE = np.arange(64)
 BOARD = (-1.0) ** (PLACE[:, None] + PLACE[None, :])

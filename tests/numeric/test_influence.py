@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import linalg
 
-from bench.metrics import influence
-from bench.metrics.frechet import frechet_distance, gaussian, kernel_distance, unbiased_mmd2
-from bench.metrics.influence import frechet_estimate, kernel_estimate
+from bench.scoring.metrics import influence
+from bench.scoring.metrics.frechet import frechet_distance, gaussian, kernel_distance, unbiased_mmd2
+from bench.scoring.metrics.influence import frechet_estimate, kernel_estimate
 
 Floats = NDArray[np.float64]
 

@@ -13,13 +13,13 @@ import torch
 from metric_case import CARD, context_for, pictures
 from numpy.typing import NDArray
 
+from bench.core.errors import UsageError
 from bench.data.types import VOID, ClassInfo
-from bench.errors import UsageError
-from bench.metrics import inception
-from bench.metrics.base import ScoringContext
-from bench.metrics.confusion import ABSENT_IS_ZERO, ABSENT_LEFT_OUT, scores_from_confusion
-from bench.records import MetricResult
-from bench.scoring import score
+from bench.records.record import MetricResult
+from bench.scoring.metrics import inception
+from bench.scoring.metrics.base import ScoringContext
+from bench.scoring.metrics.confusion import ABSENT_IS_ZERO, ABSENT_LEFT_OUT, scores_from_confusion
+from bench.scoring.one_pass import score
 
 SIZE = 32
 ALL = [
@@ -216,7 +216,7 @@ def test_the_pass_gives_up_no_order_and_reads_every_picture_once(
 
     seen: list[int] = []
     advance: Callable[[int, str], None] = lambda done, remark: seen.append(done)  # noqa: E731
-    import bench.scoring as scoring
+    import bench.scoring.one_pass as scoring
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoring, "_BATCH_PIXELS", 8 * SIZE**2)

@@ -10,10 +10,10 @@ import torch
 from metric_case import by_name, context_for, pictures, run, value
 from torchmetrics.functional.image import learned_perceptual_image_patch_similarity
 
-from bench.errors import UsageError
-from bench.files import sha256_file
-from bench.metrics import lpips as module
-from bench.metrics.lpips import ALEXNET_URL, ALEXNET_VARIABLE, LpipsMetric, find_alexnet
+from bench.core.errors import UsageError
+from bench.core.files import sha256_file
+from bench.scoring.metrics import lpips as module
+from bench.scoring.metrics.lpips import ALEXNET_URL, ALEXNET_VARIABLE, LpipsMetric, find_alexnet
 
 FILE_NAME = ALEXNET_URL.rpartition("/")[2]
 

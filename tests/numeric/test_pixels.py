@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from metric_case import by_name, context_for, pictures, run, value
 
-from bench.metrics.pixels import PixelsMetric, pixel_accuracy
+from bench.scoring.metrics.pixels import PixelsMetric, pixel_accuracy
 
 
 def test_all_three_channels_must_be_within_and_the_limit_counts() -> None:

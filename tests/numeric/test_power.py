@@ -11,12 +11,12 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats as scipy_stats
 
-from bench import cli
-from bench.metrics.confusion import ABSENT_LEFT_OUT, scores_from_confusion
-from bench.power import Components, components, detectable, images_needed, power, seeds_needed
-from bench.powerplan import plans
-from bench.records import MetricResult, RunRecord, write_record
-from bench.stats import paired_difference
+from bench.analysis.power import Components, components, detectable, images_needed, power, seeds_needed
+from bench.analysis.power_plan import plans
+from bench.cli import main as cli
+from bench.core.bootstrap import paired_difference
+from bench.records.record import MetricResult, RunRecord, write_record
+from bench.scoring.metrics.confusion import ABSENT_LEFT_OUT, scores_from_confusion
 
 Floats = NDArray[np.float64]
 KNOWN = Components(seeds=0.01**2, images=0.10**2, rest=0.15**2)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.metrics.features import frechet_curve, kernel_curve
-from bench.metrics.sample_curve import detail, joined, mean_curve, sample_curve
+from bench.scoring.metrics.sample_curve import detail, joined, mean_curve, sample_curve
+from bench.scoring.metrics.set_features import frechet_curve, kernel_curve
 
 
 def test_sizes_and_means() -> None:

@@ -12,15 +12,15 @@ import torch
 from example_card import example_card
 
 from bench.data.types import ClassInfo, DatasetCard, SplitArrays
-from bench.metrics.base import Batch, MetricOutput, ScoringContext
-from bench.metrics.confusion import (
+from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext
+from bench.scoring.metrics.confusion import (
     ABSENT_IS_ZERO,
     ABSENT_LEFT_OUT,
     class_scores,
     confusion_matrix,
     scores_from_confusion,
 )
-from bench.metrics.segmentation import SegmentationMetric
+from bench.scoring.metrics.segmentation import SegmentationMetric
 
 COLOURS = {"road": (128, 64, 128), "sky": (70, 130, 180), "car": (0, 0, 142)}
 

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from test_diversity import saved, split
 
 from baselines.settings import TestSettings
-from bench import repeats
-from bench.metrics.base import ScoringContext
-from bench.metrics.diversity import DiversityMetric
-from bench.metrics.source_response import change, pairs
-from bench.output import RunFiles
-from bench.records import MetricResult
-from bench.repeats import SwappedSources
+from bench.records.layout import RunFiles
+from bench.records.record import MetricResult
+from bench.run import probes as repeats
+from bench.run.probes import SwappedSources
+from bench.scoring.metrics.base import ScoringContext
+from bench.scoring.metrics.diversity import DiversityMetric
+from bench.scoring.metrics.source_response import change, pairs
 
 Pictures = NDArray[np.uint8]
 

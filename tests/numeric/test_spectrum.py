@@ -10,7 +10,7 @@ import pytest
 from metric_case import by_name, context_for, pictures, run, value
 from scipy import ndimage
 
-from bench.metrics.spectrum import SpectrumMetric, coefficients, hf_ratio, luminance, power
+from bench.scoring.metrics.spectrum import SpectrumMetric, coefficients, hf_ratio, luminance, power
 
 
 def _plain(plane: np.ndarray) -> tuple[np.ndarray, float]:

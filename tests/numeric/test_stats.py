@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from bench.seed_stats import one_sample, welch
-from bench.stats import (
+from bench.core.bootstrap import (
     bootstrap_mean,
     bootstrap_sum,
     holm,
@@ -18,6 +17,7 @@ from bench.stats import (
     pseudo_values,
     two_sided_p,
 )
+from bench.core.seed_stats import one_sample, welch
 
 
 def test_interval_of_a_mean_has_the_width_that_theory_gives() -> None:

@@ -9,7 +9,7 @@ import pytest
 from metric_case import by_name, context_for, pictures, run, value
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from bench.metrics.structural import StructuralMetric, l1, psnr, ssim
+from bench.scoring.metrics.structural import StructuralMetric, l1, psnr, ssim
 
 
 def _reference_ssim(a: np.ndarray, b: np.ndarray) -> float:

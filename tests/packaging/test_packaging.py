@@ -78,12 +78,12 @@ def test_the_sdist_has_what_a_developer_needs(built: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "LICENSE", "README.md", "Makefile", "CHANGELOG.md", "CITATION.cff"} <= names
-    assert {"tests/conftest.py", "datasets/cards/toycity.toml", "bench/cli.py"} <= names
+    assert {"tests/conftest.py", "datasets/cards/toycity.toml", "bench/cli/main.py"} <= names
 
 
 def test_cards_and_templates_are_found_from_the_installed_copy(installed: Path, tmp_path: Path) -> None:
     code = (
-        "import bench, baselines; from bench.resources import resource_dir\n"
+        "import bench, baselines; from bench.core.resources import resource_dir\n"
         "print(bench.__file__, baselines.__file__, sep='\\n')\n"
         f"for name in {list(RESOURCES)!r}: print(resource_dir(name))"
     )
@@ -107,7 +107,7 @@ def test_every_card_loads_from_the_installed_copy(installed: Path, tmp_path: Pat
 @pytest.mark.parametrize("command", ["--help", "run --help", "list --help", "--version"])
 def test_help_works_and_imports_no_torch(command: str, installed: Path, tmp_path: Path) -> None:
     code = (
-        "import sys; from bench.cli import main; sys.argv = ['bench', *" + repr(command.split()) + "]\n"
+        "import sys; from bench.cli.main import main; sys.argv = ['bench', *" + repr(command.split()) + "]\n"
         "try:\n    main()\nexcept SystemExit as done:\n"
         "    heavy = {'torch', 'pandas', 'skimage', 'scipy', 'seaborn'} & set(sys.modules)\n"
         "    sys.exit(f'imported {heavy}' if heavy else done.code)\n"

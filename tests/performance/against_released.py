@@ -23,7 +23,7 @@ import torch
 from baselines.settings import TrainingSettings
 from baselines.trainer import Trainer
 from baselines.variants import parse_variant
-from bench.speed.worker import random_pairs
+from bench.launch.cost.step_worker import random_pairs
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "gpu"))
 from released import released_step

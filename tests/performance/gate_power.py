@@ -31,9 +31,9 @@ from bench.gate.outcome import Outcome
 from bench.gate.rows import GateRow, Spread, rows_of
 from bench.gate.tolerances import DEFAULT_TOLERANCES, Settings
 from bench.gate.verdicts import judge_rows
-from bench.metrics.catalogue import PSEUDO
-from bench.metrics.confusion import ABSENT_IS_ZERO, ABSENT_LEFT_OUT, scores_from_confusion
-from bench.records import read_records
+from bench.records.record import read_records
+from bench.scoring.metrics.catalogue import PSEUDO
+from bench.scoring.metrics.confusion import ABSENT_IS_ZERO, ABSENT_LEFT_OUT, scores_from_confusion
 
 STEPS = 7  # of bisection
 

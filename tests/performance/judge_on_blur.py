@@ -19,13 +19,13 @@ from rich.console import Console
 from rich.table import Table
 from skimage.filters import gaussian
 
+from bench.core.progress import Reporter
+from bench.core.resources import cache_dir
 from bench.data.datasets import open_dataset
 from bench.data.types import SplitArrays
-from bench.grid import data_roots
-from bench.progress import Reporter
-from bench.resources import cache_dir
-from bench.scoring import score
-from bench.workbench import ScoringChoice, Workbench, data_spec
+from bench.run.data_in_use import ScoringChoice, Workbench, data_spec
+from bench.scoring.one_pass import score
+from bench.spec.grid import data_roots
 
 KEYS = ("fcn_pixel_acc", "fcn_class_acc", "fcn_class_iou", "fd_scorer", "hf_ratio", "ssim")
 

@@ -3,7 +3,7 @@
     python tests/performance/one_pass.py --n 500 --threads 2 --rounds 2
     python tests/performance/one_pass.py --memory 500,5000 --threads 2
 
-Ours is `bench.scoring.score` for fid, kid and ssim. The others are pytorch-fid, torch-fidelity's KID and
+Ours is `one_pass.score` for fid, kid and ssim. The others are pytorch-fid, torch-fidelity's KID and
 scikit-image's SSIM in a loop, each as its documentation has it. All read the same PNG files (made here),
 load the same random Inception in the released format, and start without any cache. Rounds are interleaved,
 each measurement in a process of its own; imports are not counted. Seconds of CPU are the fairer figure on a
@@ -46,7 +46,7 @@ def make_pictures(folder: Path, n: int, size: int) -> None:
 
 def write_weights(path: Path) -> None:
     """A seeded random Inception in the released format whose activations stay near unit size."""
-    from bench.metrics.inception import InceptionFeatures
+    from bench.scoring.metrics.inception import InceptionFeatures
 
     generator = torch.Generator().manual_seed(0)
     state = InceptionFeatures().state_dict()
@@ -63,9 +63,9 @@ def write_weights(path: Path) -> None:
 def one_pass(folder: Path, weights: Path, metrics: str) -> dict[str, float]:
     """The metrics by `bench score`'s own path, from files to values."""
     from bench.data.cache import FileHashes
-    from bench.foreign import ForeignRequest, gather
-    from bench.metrics.base import ScoringContext
-    from bench.scoring import score
+    from bench.run.imported.gather import ForeignRequest, gather
+    from bench.scoring.metrics.base import ScoringContext
+    from bench.scoring.one_pass import score
 
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         cache = Path(name)
@@ -150,8 +150,8 @@ def _run_tool(tool: str, folder: Path, weights: Path, threads: int, metrics: str
     import skimage.metrics  # noqa: F401
     import torch_fidelity  # noqa: F401
 
-    import bench.foreign
-    import bench.scoring  # noqa: F401
+    import bench.run.imported.gather
+    import bench.scoring.one_pass  # noqa: F401
 
     torch.set_num_threads(threads)
     started = time.perf_counter()

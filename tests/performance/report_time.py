@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.records import RunRecord, read_per_image, read_records, write_record
+from bench.records.record import RunRecord, read_per_image, read_records, write_record
 
 REFERENCE = Path(__file__).parents[2] / "reports" / "reference" / "cityscapes-128"
 

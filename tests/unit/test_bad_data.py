@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.core.errors import UsageError
 from bench.data.datasets import open_dataset
-from bench.errors import UsageError
 
 SIZE = 16
 

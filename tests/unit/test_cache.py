@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.core.errors import UsageError
 from bench.data import cache as cache_module
 from bench.data import readers
 from bench.data.cache import FileHashes, Sample, load_split, release_pages
 from bench.data.datasets import open_dataset
 from bench.data.types import SplitArrays
-from bench.errors import UsageError
 
 SIZE = 16
 

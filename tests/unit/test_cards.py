@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import plugins
+from bench.core import plugins
+from bench.core.errors import UsageError
 from bench.data.cards import card_names, load_card, read_card
 from bench.data.palette import decode_colours, nearest_class, paint, value_tables
 from bench.data.types import VOID
-from bench.errors import UsageError
 
 BUILT_IN = ["cityscapes", "edges2handbags", "edges2shoes", "facades", "maps", "night2day", "toycity"]
 LEAVES = """

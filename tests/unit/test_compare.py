@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.cli import invoke
-from bench.compare import compare, load
-from bench.errors import NotComparableError, UsageError
-from bench.metrics.confusion import ABSENT_LEFT_OUT, scores_from_confusion
-from bench.records import MetricResult, RunRecord, read_per_image, read_record, write_record
+from bench.analysis.compare_outputs import compare, load
+from bench.cli.main import invoke
+from bench.core.errors import NotComparableError, UsageError
+from bench.records.record import MetricResult, RunRecord, read_per_image, read_record, write_record
+from bench.scoring.metrics.confusion import ABSENT_LEFT_OUT, scores_from_confusion
 
 N = 40
 RNG = np.random.default_rng(3)
@@ -224,11 +224,11 @@ def test_what_cannot_be_loaded(tmp_path: Path, capfd: pytest.CaptureFixture[str]
 
 
 def test_the_report_and_the_gate_refuse_as_well(tmp_path: Path) -> None:
+    from bench.analysis.from_records import sections
+    from bench.analysis.table import Entry
     from bench.gate.baseline import Baseline, save_baseline
     from bench.gate.checking import check
-    from bench.records import read_records
-    from bench.report.frame import Entry
-    from bench.report.sections import sections
+    from bench.records.record import read_records
 
     write(tmp_path / "a", "l1")
     write(tmp_path / "b", "l1", protocols={"ssim": {"window": "uniform 7"}})

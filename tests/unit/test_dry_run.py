@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
+import bench.launch.cost.kept_times as kept_module
 import bench.launch.local as local
-import bench.speed.kept as kept_module
-from bench.cli import invoke
-from bench.commands.dry_run import lanes_of, show_plans
-from bench.estimate import Room, with_lanes
-from bench.grid import GridRequest, Plan, resolve
-from bench.speed.kept import keep
-from bench.speed.measure import Question
+from bench.cli.dry_run import lanes_of, show_plans
+from bench.cli.main import invoke
+from bench.launch.cost.estimate import Room, with_lanes
+from bench.launch.cost.kept_times import keep
+from bench.launch.cost.measure import Question
+from bench.spec.grid import GridRequest, Plan, resolve
 
 HOUR = 3600
 FIELDS = ["--size", "32", "--base-filters", "4", "--steps", str(HOUR)]
@@ -128,7 +128,7 @@ def test_runs_elsewhere_have_no_lanes_here() -> None:
 
 
 def test_a_bigger_batch_takes_its_pictures_together(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bench.estimate import step_time
+    from bench.launch.cost.estimate import step_time
 
     made = plan()
     spec = replace(made.runs[0], training=replace(made.runs[0].training, batch_size=8))

@@ -18,7 +18,7 @@ from baselines.pairs import batch_at, choices_at, raw_tensor, scaled, to_tensor
 from baselines.settings import TrainingSettings
 from baselines.trainer import Trainer
 from baselines.variants import parse_variant
-from bench.cli import invoke
+from bench.cli.main import invoke
 
 CPU = torch.device("cpu")
 SETTINGS = TrainingSettings(steps=6, size_px=32, base_filters=4)

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.data import fetch as fetching
-from bench.data.archives import extract
+from bench.core.errors import UsageError
+from bench.data.acquire import fetch as fetching
+from bench.data.acquire.archives import extract
+from bench.data.acquire.download import fetch_file, recorded_hash
+from bench.data.acquire.fetch import fetch, fetch_inception, find_inception, inception_hash
 from bench.data.cards import make_card
-from bench.data.download import fetch_file, recorded_hash
-from bench.data.fetch import fetch, fetch_inception, find_inception, inception_hash
 from bench.data.types import DatasetCard
-from bench.errors import UsageError
 
 BODY = bytes(range(256)) * 4000
 SHA256 = hashlib.sha256(BODY).hexdigest()

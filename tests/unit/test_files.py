@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import files, output, resources
-from bench.errors import UsageError
+from bench.core import files, resources
+from bench.core.errors import UsageError
+from bench.records import layout as output
 
 
 def test_a_file_is_written_with_its_folders(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from bench.core.errors import UsageError
 from bench.data.cache import FileHashes
 from bench.data.cards import load_card
 from bench.data.palette import paint
-from bench.errors import UsageError
-from bench.foreign import ForeignRequest, gather
-from bench.foreign_pictures import ForeignPictures
+from bench.run.imported.gather import ForeignRequest, gather
+from bench.run.imported.images import ForeignPictures
 
 TOYCITY = load_card("toycity")
 

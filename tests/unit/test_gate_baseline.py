@@ -22,14 +22,14 @@ from gate_records import (
     write_seeds,
 )
 
-from bench.cli import invoke
-from bench.documents import MAX_JSON_BYTES
-from bench.errors import NotComparableError, UsageError
+from bench.cli.main import invoke
+from bench.core.documents import MAX_JSON_BYTES
+from bench.core.errors import NotComparableError, UsageError
 from bench.gate.baseline import Baseline, read_baseline, save_baseline
-from bench.gate.sidecar import sidecar_path
 from bench.gate.tolerances import DEFAULT_TOLERANCES, Tolerance
-from bench.metrics.catalogue import CATALOGUE
-from bench.records import RunRecord, read_records, write_record
+from bench.gate.values_by_image import sidecar_path
+from bench.records.record import RunRecord, read_records, write_record
+from bench.scoring.metrics.catalogue import CATALOGUE
 
 
 def test_tolerances_can_be_edited_in_the_file(tmp_path: Path) -> None:

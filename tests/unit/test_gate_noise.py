@@ -10,7 +10,7 @@ from gate_records import check_outs, judge_by, result, run, write_baseline, writ
 from numpy.typing import NDArray
 from scipy import stats
 
-from bench.cli import invoke
+from bench.cli.main import invoke
 from bench.gate.outcome import Verdict
 from bench.gate.tolerances import Tolerance
 

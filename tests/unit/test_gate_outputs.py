@@ -12,11 +12,11 @@ import pytest
 from gate_records import edit, judge, outcome, reference, result, run, write_seeds
 from rich.console import Console
 
-from bench.cli import invoke
+from bench.cli.main import invoke
+from bench.core.images import write_png
+from bench.gate.images import WorstPictures
 from bench.gate.outcome import Verdict
 from bench.gate.outputs import to_junit, to_markdown, verdict_table
-from bench.gate.pictures import WorstPictures
-from bench.pictures import write_png
 
 
 def shown(verdicts: list[Verdict], width: int) -> list[str]:

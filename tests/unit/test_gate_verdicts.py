@@ -21,11 +21,11 @@ from gate_records import (
     write_baseline,
 )
 
-from bench.errors import UsageError
+from bench.core.errors import UsageError
 from bench.gate.baseline import read_baseline
 from bench.gate.outcome import ALL_ROWS, WHOLE_ROW, Verdict
 from bench.gate.tolerances import Tolerance
-from bench.records import RunRecord
+from bench.records.record import RunRecord
 
 
 def test_equal_records_pass_even_without_any_tolerance(tmp_path: Path) -> None:

@@ -17,11 +17,12 @@ from baselines.settings import TestSettings, TrainingSettings
 from baselines.trainer import build_generator
 from baselines.translate import Checkpoint
 from baselines.variants import parse_variant
-from bench import generate, writing
-from bench.generate import generate_split, translate_folder
-from bench.pictures import read_png
-from bench.team import Team
-from bench.writing import Writer, writing_threads
+from bench.core.images import read_png
+from bench.run import generate
+from bench.run import png_writer as writing
+from bench.run.generate import generate_split, translate_folder
+from bench.run.png_writer import Writer, writing_threads
+from bench.run.team import Team
 
 COUNT = 40
 RNG = np.random.default_rng(0)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import UsageError
-from bench.grid import GridRequest, data_roots, parse_seeds, resolve
+from bench.core.errors import UsageError
+from bench.spec.grid import GridRequest, data_roots, parse_seeds, resolve
 
 TOY = GridRequest(variants=("l1", "l1+cgan"), datasets=("toycity",))
 

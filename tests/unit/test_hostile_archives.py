@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.data import archives
-from bench.data.archives import ArchiveError, extract
-from bench.errors import UsageError
+from bench.core.errors import UsageError
+from bench.data.acquire import archives
+from bench.data.acquire.archives import ArchiveError, extract
 
 
 def tar(entries: list[tuple[str, bytes]], kind: bytes = tarfile.REGTYPE) -> bytes:

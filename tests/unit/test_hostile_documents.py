@@ -15,11 +15,12 @@ import pytest
 
 from baselines.settings import TestSettings, TrainingSettings
 from baselines.variants import parse_variant
-from bench import records, specs
+from bench.core.documents import MAX_JSON_BYTES, MAX_TOML_BYTES, DocumentError, read_json, read_toml
+from bench.core.errors import UsageError
 from bench.data.cards import make_card, read_card
-from bench.documents import MAX_JSON_BYTES, MAX_TOML_BYTES, DocumentError, read_json, read_toml
-from bench.errors import UsageError
-from bench.records import GalleryFiles, RunRecord, read_record, write_record
+from bench.records import record as records
+from bench.records.record import GalleryFiles, RunRecord, read_record, write_record
+from bench.spec import run_spec as specs
 
 CARD: dict[str, Any] = {
     "name": "mine", "title": "Mine", "version": "1", "licence": "none", "homepage": "", "size_px": 64,

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 from example_card import example_card
 
-from bench.data import download
-from bench.data.download import fetch_file, recorded_hash
-from bench.data.fetch import fetch
-from bench.errors import UsageError
+from bench.core.errors import UsageError
+from bench.data.acquire import download
+from bench.data.acquire.download import fetch_file, recorded_hash
+from bench.data.acquire.fetch import fetch
 
 BODY = bytes(range(256)) * 400
 SHA256 = hashlib.sha256(BODY).hexdigest()

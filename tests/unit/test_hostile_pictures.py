@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from bench import pictures
+from bench.core import images as pictures
+from bench.core.errors import UsageError
 from bench.data.datasets import open_dataset
 from bench.data.layouts import images
 from bench.data.plain import list_pictures, read_pictures
 from bench.data.readers import decode, header, is_side_by_side
-from bench.errors import UsageError
-from bench.matching import pictures_of
+from bench.run.imported.match import pictures_of
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:

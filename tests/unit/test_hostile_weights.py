@@ -19,17 +19,17 @@ from baselines.settings import TrainingSettings
 from baselines.trainer import Trainer, build_generator
 from baselines.translate import Checkpoint, load_checkpoint, save_checkpoint
 from baselines.variants import parse_variant
-from bench.cli import invoke
+from bench.cli.main import invoke
+from bench.core.errors import UsageError
+from bench.core.state_dict import WeightsError, read_state_dict
 from bench.data import cache as decoded
 from bench.data.types import ClassInfo
-from bench.errors import UsageError
-from bench.metrics import features
-from bench.metrics.inception import load_inception
-from bench.metrics.lpips import load_lpips
-from bench.records import RunRecord, read_per_image
-from bench.scorers import store
-from bench.scorers.adapters import open_adapter
-from bench.weights import WeightsError, read_state_dict
+from bench.records.record import RunRecord, read_per_image
+from bench.scoring.judges import trained as store
+from bench.scoring.judges.external import open_adapter
+from bench.scoring.metrics import set_features as features
+from bench.scoring.metrics.inception import load_inception
+from bench.scoring.metrics.lpips import load_lpips
 
 CARD = example_card(classes=(ClassInfo("a", (0, 0, 0), 0), ClassInfo("b", (1, 1, 1), 1)))
 

@@ -15,19 +15,20 @@ from example_card import example_card
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bench.cli import invoke
+from bench.cli.main import invoke
+from bench.core.errors import UsageError
+from bench.core.progress import Reporter
 from bench.data.datasets import open_dataset
 from bench.data.types import ClassInfo, SplitArrays
-from bench.errors import UsageError
-from bench.metrics.base import Batch, ScoringContext
-from bench.metrics.segmentation import SegmentationMetric
-from bench.progress import Reporter
-from bench.records import read_records
-from bench.scorers import judge_base, judge_torchvision
-from bench.scorers.adapters import check_adapter, open_adapter
-from bench.scorers.base import NO_CLASS
-from bench.scorers.class_map import class_table, read_class_map
-from bench.workbench import ScoringChoice, Workbench, check_judge, data_spec
+from bench.records.record import read_records
+from bench.run.data_in_use import ScoringChoice, Workbench, check_judge, data_spec
+from bench.scoring.judges import external_base as judge_base
+from bench.scoring.judges import external_torchvision as judge_torchvision
+from bench.scoring.judges.base import NO_CLASS
+from bench.scoring.judges.class_map import class_table, read_class_map
+from bench.scoring.judges.external import check_adapter, open_adapter
+from bench.scoring.metrics.base import Batch, ScoringContext
+from bench.scoring.metrics.segmentation import SegmentationMetric
 
 CARD = example_card(
     classes=tuple(ClassInfo(name, (i, 0, 0), i) for i, name in enumerate(("road", "sky", "car"))),

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from bench import lock
-from bench.lock import Owner, locked, try_lock
+from bench.core import lock
+from bench.core.lock import Owner, locked, try_lock
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from bench.lock import try_lock
+from bench.core.lock import try_lock
 assert try_lock(Path(sys.argv[1])) is not None
 print("held", flush=True)
 time.sleep(600)
@@ -65,7 +65,9 @@ def test_the_lock_of_a_killed_process_is_taken_over(
     if not flock:
         monkeypatch.setattr(lock, "fcntl", None)
     path = tmp_path / "run.lock"
-    code = HOLD if flock else HOLD.replace("assert", "import bench.lock; bench.lock.fcntl = None\nassert", 1)
+    code = (
+        HOLD if flock else HOLD.replace("assert", "from bench.core import lock; lock.fcntl = None\nassert", 1)
+    )
     with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE) as owner:
         assert owner.stdout is not None
         assert owner.stdout.readline() == b"held\n"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import UsageError
-from bench.matching import label_of, marked, match, part_of, pictures_of, stem_of
+from bench.core.errors import UsageError
+from bench.run.imported.match import label_of, marked, match, part_of, pictures_of, stem_of
 
 
 def touch(folder: Path, *names: str) -> Path:

@@ -13,20 +13,21 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 from PIL import Image
 
-from bench.cli import cli, invoke
+from bench.cli.main import cli, invoke
+from bench.core.errors import UsageError
+from bench.core.files import sha256_file
 from bench.data.cards import load_card
 from bench.data.datasets import open_dataset
 from bench.data.types import SplitArrays
-from bench.errors import UsageError
-from bench.files import sha256_file
-from bench.metrics.base import Batch, MetricOutput, ScoringContext
-from bench.metrics.confusion import confusion_matrix
-from bench.metrics.segmentation import SegmentationMetric
-from bench.records import MetricResult
-from bench.scorers import adapters, paper
-from bench.scorers.base import NO_CLASS
-from bench.scorers.check import constant_scores, judge_results
-from bench.workbench import ScoringChoice, check_judge
+from bench.records.record import MetricResult
+from bench.run.data_in_use import ScoringChoice, check_judge
+from bench.scoring.judges import external as adapters
+from bench.scoring.judges import paper_fcn as paper
+from bench.scoring.judges.base import NO_CLASS
+from bench.scoring.judges.check import constant_scores, judge_results
+from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext
+from bench.scoring.metrics.confusion import confusion_matrix
+from bench.scoring.metrics.segmentation import SegmentationMetric
 
 CITYSCAPES = load_card("cityscapes")
 Ids = NDArray[np.uint8]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.core.errors import UsageError
 from bench.data.plain import list_pictures, read_pictures
-from bench.errors import UsageError
 
 
 def noise(seed: int, shape: tuple[int, ...], high: int = 256, dtype: Any = np.uint8) -> Image.Image:

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from baselines.variants import parse_variant
-from bench import distribution, plugins, specs
-from bench.environment import environment
-from bench.errors import UsageError
+from bench.core import installed as distribution
+from bench.core import plugins
+from bench.core.environment import environment
+from bench.core.errors import UsageError
+from bench.spec import run_spec as specs
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,8 +29,10 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_built_in_names_are_found_without_importing_them() -> None:
     code = (
-        "import sys; from bench import plugins; print(*plugins.names('metrics'), *plugins.names('scorers'));"
-        "sys.exit('torch' in sys.modules or any(m.startswith('bench.scorers.fcn') for m in sys.modules))"
+        "import sys; from bench.core import plugins; "
+        "print(*plugins.names('metrics'), *plugins.names('scorers'));"
+        "sys.exit('torch' in sys.modules or "
+        "any(m.startswith('bench.scoring.judges.fcn') for m in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0
@@ -37,7 +41,7 @@ def test_built_in_names_are_found_without_importing_them() -> None:
 
 def test_a_checkout_that_is_not_installed_has_its_own_metrics_and_scorers() -> None:
     """`-S`: no installed package is seen, ours included."""
-    code = "from bench import plugins; print(*plugins.names('metrics'), *plugins.names('scorers'))"
+    code = "from bench.core import plugins; print(*plugins.names('metrics'), *plugins.names('scorers'))"
     done = subprocess.run(
         [sys.executable, "-S", "-P", "-c", code],
         capture_output=True,
@@ -96,7 +100,7 @@ def test_a_plugin_file_brings_a_variant(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(
         "from dataclasses import replace\nfrom baselines.variants import parse_variant\n"
-        "from bench.plugins import register\n"
+        "from bench.core.plugins import register\n"
         "register('variants', 'soft', replace(parse_variant('pix2pix'), name='soft', lambda_l1=1.0))\n"
     )
     plugins.load_file(path)
@@ -117,7 +121,7 @@ def test_a_variant_plugin_must_be_a_variant() -> None:
         ("def", "SyntaxError"),
         ("import no_such_module_here", "ModuleNotFoundError"),
         ("1 / 0", "ZeroDivisionError"),
-        ("from bench.errors import UsageError\nraise UsageError('mine')", "mine"),
+        ("from bench.core.errors import UsageError\nraise UsageError('mine')", "mine"),
     ],
 )
 def test_a_plugin_file_that_fails_is_named(code: str | None, said: str, tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.core.errors import UsageError
+from bench.core.files import sha256_file
+from bench.data.acquire.prepare import card_rows, info, prepare, verify
+from bench.data.acquire.verify import MANIFEST, read_manifest
 from bench.data.cards import load_card
 from bench.data.datasets import open_dataset
-from bench.data.prepare import card_rows, info, prepare, verify
-from bench.data.verify import MANIFEST, read_manifest
-from bench.errors import UsageError
-from bench.files import sha256_file
 
 HEIGHT, WIDTH = 45, 91  # odd on purpose
 PAIRS = {"train": (("aachen", 3), ("bochum", 2)), "val": (("lindau", 2),)}

@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from bench.core.errors import UsageError
 from bench.data.cards import load_card
 from bench.data.datasets import Dataset, open_dataset
 from bench.data.palette import decode_colours, paint
 from bench.data.types import VOID
-from bench.errors import UsageError
 
 SIZE = 16
 Halves = Callable[[int], tuple[Image.Image, Image.Image]]
@@ -285,7 +285,7 @@ def test_limit_takes_evenly_spaced_pairs(tmp_path: Path, cache: Path) -> None:
 
 
 def test_toycity_is_drawn_large_enough_then_resized(cache: Path) -> None:
-    from bench.data.toycity import generate
+    from bench.data.toycity.generator import generate
 
     data = open_dataset("toycity")
     assert data.splits == {"train": 400, "test": 100}

@@ -14,9 +14,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench import records, tables
-from bench.errors import UsageError
-from bench.records import GalleryFiles, MetricResult, RunRecord, read_record, read_records, write_record
+from bench.core.errors import UsageError
+from bench.records import parquet as tables
+from bench.records import record as records
+from bench.records.record import (
+    GalleryFiles,
+    MetricResult,
+    RunRecord,
+    read_record,
+    read_records,
+    write_record,
+)
 
 SPEC = {"data": {"name": "toycity", "direction": "labels2photo"}, "seed": 3, "training": {"size_px": 64}}
 

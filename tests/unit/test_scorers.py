@@ -13,20 +13,20 @@ import torch
 from example_card import example_card
 from torch import nn
 
-from bench import plugins
+from bench.core import plugins
+from bench.core.errors import UsageError
 from bench.data.types import ClassInfo
-from bench.errors import UsageError
-from bench.records import MetricResult, RunRecord
-from bench.scorers import store
-from bench.scorers.augment import augment
-from bench.scorers.efficientnet import WEIGHTS_FILE, same_pad
-from bench.scorers.fcn8s import FCN8s, bilinear_kernel
-from bench.scorers.fcn_lite0 import FCNLite0
-from bench.scorers.fcn_small import FCNSmall
-from bench.scorers.features import FeatureNetwork, default_feature_network, weights_hash
-from bench.scorers.fitness import fitness
-from bench.scorers.store import TrainedScorer, default_scorer_name, get_scorer
-from bench.scorers.train import Recipe, held_out_indices, train_scorer
+from bench.records.record import MetricResult, RunRecord
+from bench.scoring.judges import trained as store
+from bench.scoring.judges.augment import augment
+from bench.scoring.judges.fcn8s import FCN8s, bilinear_kernel
+from bench.scoring.judges.fcn_lite0 import FCNLite0
+from bench.scoring.judges.fcn_small import FCNSmall
+from bench.scoring.judges.fitness import fitness
+from bench.scoring.judges.train_network import Recipe, held_out_indices, train_scorer
+from bench.scoring.judges.trained import TrainedScorer, default_scorer_name, get_scorer
+from bench.scoring.metrics.lite0 import WEIGHTS_FILE, same_pad
+from bench.scoring.metrics.lite0_features import FeatureNetwork, default_feature_network, weights_hash
 
 CLASSES = ("road", "sky", "car")
 CARD = example_card(
@@ -138,8 +138,8 @@ def test_fcn8s_has_the_released_networks_size() -> None:
 
 def test_fcn8s_paths_look_where_they_write(monkeypatch: pytest.MonkeyPatch) -> None:
     """With even weights and mean pooling, each path's receptive field is centred on its output pixel."""
-    monkeypatch.setattr("bench.scorers.fcn8s.nn.MaxPool2d", nn.AvgPool2d)
-    monkeypatch.setattr("bench.scorers.fcn8s._BLOCKS", ((2, 4), (2, 4), (3, 256), (3, 512), (3, 512)))
+    monkeypatch.setattr("bench.scoring.judges.fcn8s.nn.MaxPool2d", nn.AvgPool2d)
+    monkeypatch.setattr("bench.scoring.judges.fcn8s._BLOCKS", ((2, 4), (2, 4), (3, 256), (3, 512), (3, 512)))
     network = FCN8s(1).eval()
     with torch.no_grad():
         for block in network.blocks.values():

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.core.progress import Reporter
 from bench.data.datasets import open_dataset
 from bench.data.types import SplitArrays
-from bench.progress import Reporter
-from bench.scorers import store
-from bench.scorers.seen import seen_photos
-from bench.scoring import score
-from bench.workbench import ScoringChoice, Workbench, data_spec
+from bench.run.data_in_use import ScoringChoice, Workbench, data_spec
+from bench.scoring.judges import trained as store
+from bench.scoring.judges.train_test_overlap import seen_photos
+from bench.scoring.one_pass import score
 
 SIZE, TRAIN_N, TEST_N = 32, 12, 5
 
@@ -116,7 +116,7 @@ def test_each_test_set_is_compared_once(bench: Workbench, monkeypatch: pytest.Mo
         calls.append(len(arrays[1]))
         return seen_photos(*arrays)
 
-    monkeypatch.setattr("bench.scorers.seen.seen_photos", counted)
+    monkeypatch.setattr("bench.scoring.judges.train_test_overlap.seen_photos", counted)
     first = bench.context(SIZE, "run").scorer
     assert bench.context(SIZE, "copy").scorer is first
     foreign = plant(bench.test(SIZE), 0, bench.train(SIZE).target[0])

@@ -21,15 +21,15 @@ from torch import Tensor, nn
 
 from baselines.engine import arithmetic
 from baselines.parallel import OtherRankError, Ranks
-from bench import plugins
+from bench.core import plugins
+from bench.core.errors import UsageError
 from bench.data.types import ClassInfo, SplitArrays
-from bench.errors import UsageError
-from bench.metrics.base import Batch, Joinable, MetricOutput, ScoringContext
-from bench.metrics.catalogue import CATALOGUE
-from bench.metrics.confusion import confusion_matrix
-from bench.records import MetricResult
-from bench.scorers.features import FeatureNetwork
-from bench.scoring import score, score_along, share
+from bench.records.record import MetricResult
+from bench.scoring.metrics.base import Batch, Joinable, MetricOutput, ScoringContext
+from bench.scoring.metrics.catalogue import CATALOGUE
+from bench.scoring.metrics.confusion import confusion_matrix
+from bench.scoring.metrics.lite0_features import FeatureNetwork
+from bench.scoring.one_pass import score, score_along, share
 
 N, SIZE = 37, 32  # two whole chunks and a part of one
 COLOURS = ((128, 64, 128), (70, 130, 180), (0, 0, 142))
@@ -120,13 +120,15 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScoringContext:
     """All that any family needs, with small networks in place of large ones."""
     network = Network(6)  # one for all ranks: threads share the random state that weights come from
     features = FeatureNetwork("small", "abc", 6, {}, network)
-    monkeypatch.setattr("bench.scorers.features.default_feature_network", lambda device: features)
-    monkeypatch.setattr("bench.metrics.inception.load_inception", lambda *_: network)
-    monkeypatch.setattr("bench.metrics.lpips.find_alexnet", lambda: (tmp_path / "weights", None))
     monkeypatch.setattr(
-        "bench.metrics.lpips.load_lpips", lambda *_: lambda a, b: ((a - b) ** 2).mean((1, 2, 3))
+        "bench.scoring.metrics.lite0_features.default_feature_network", lambda device: features
     )
-    monkeypatch.setattr("bench.scoring._BATCH_PIXELS", 12 * SIZE**2)  # shares end within batches
+    monkeypatch.setattr("bench.scoring.metrics.inception.load_inception", lambda *_: network)
+    monkeypatch.setattr("bench.scoring.metrics.lpips.find_alexnet", lambda: (tmp_path / "weights", None))
+    monkeypatch.setattr(
+        "bench.scoring.metrics.lpips.load_lpips", lambda *_: lambda a, b: ((a - b) ** 2).mean((1, 2, 3))
+    )
+    monkeypatch.setattr("bench.scoring.one_pass._BATCH_PIXELS", 12 * SIZE**2)  # shares end within batches
     (tmp_path / "weights").write_bytes(b"weights")
     rng = np.random.default_rng(0)
     target = rng.integers(0, 256, (N, SIZE, SIZE, 3), np.uint8)

@@ -17,9 +17,9 @@ import pytest
 
 from baselines.settings import TestSettings, TrainingSettings
 from baselines.variants import parse_variant
-from bench import specs
-from bench.errors import UsageError
-from bench.specs import DataSpec, RunSpec, parse_sets, read_variants, resolve_grid
+from bench.core.errors import UsageError
+from bench.spec import run_spec as specs
+from bench.spec.run_spec import DataSpec, RunSpec, parse_sets, read_variants, resolve_grid
 
 DATA = DataSpec("toycity", "labels2photo", "paired", 400, 100, "aaaa", "bbbb")
 TRAINING: dict[str, Any] = {"steps": 100, "size_px": 64, "batch_size": 1}
@@ -230,13 +230,13 @@ def test_a_missing_variant_file_is_named(tmp_path: Path) -> None:
 
 
 def test_importing_specs_imports_no_torch() -> None:
-    code = "import sys, bench.specs; sys.exit('torch' in sys.modules)"
+    code = "import sys, bench.spec.run_spec; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_entry_points_of_the_project_can_be_found() -> None:
     declared = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
-    from bench import plugins
+    from bench.core import plugins
 
     for group in ("metrics", "scorers"):
         assert set(declared["entry-points"][f"pix2pix_bench.{group}"]) <= set(plugins.names(group))

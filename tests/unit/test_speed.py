@@ -15,14 +15,14 @@ from baselines import convolutions
 from baselines.settings import TrainingSettings
 from baselines.trainer import Trainer
 from baselines.variants import parse_variant
-from bench.cli import invoke
-from bench.speed import measure as measuring
-from bench.speed import worker
-from bench.speed.counted import step_bytes, step_flops
-from bench.speed.kept import keep, kept
-from bench.speed.measure import Question, Trial, measure
-from bench.speed.peaks import Peaks, measure_peaks
-from bench.speed.worker import random_pairs
+from bench.cli.main import invoke
+from bench.launch.cost import measure as measuring
+from bench.launch.cost import step_worker as worker
+from bench.launch.cost.kept_times import keep, kept
+from bench.launch.cost.least_work import step_bytes, step_flops
+from bench.launch.cost.measure import Question, Trial, measure
+from bench.launch.cost.peaks import Peaks, measure_peaks
+from bench.launch.cost.step_worker import random_pairs
 
 CPU = torch.device("cpu")
 TINY = TrainingSettings(steps=3, size_px=32, base_filters=4)
@@ -110,7 +110,7 @@ def test_the_peak_of_a_processor_is_the_better_of_two(
     convolved: float, best: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A product alone may be slow: steps then took less than the least they can take."""
-    monkeypatch.setattr("bench.speed.peaks._convolved_flops_per_second", lambda dtype: convolved)
+    monkeypatch.setattr("bench.launch.cost.peaks._convolved_flops_per_second", lambda dtype: convolved)
     found = measure_peaks(CPU, "fp32").flops_per_second
     assert (found == convolved) is best
     assert found > 0

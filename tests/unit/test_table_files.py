@@ -11,11 +11,11 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from bench import tables
-from bench.errors import UsageError
-from bench.files import sha256_file
-from bench.gate.sidecar import read_sidecar
-from bench.tables import MOST_VALUES, read_table, sizes
+from bench.core.errors import UsageError
+from bench.core.files import sha256_file
+from bench.gate.values_by_image import read_sidecar
+from bench.records import parquet as tables
+from bench.records.parquet import MOST_VALUES, read_table, sizes
 
 FOUND = Path(__file__).parents[1] / "fuzz/found/per-image_tables"
 

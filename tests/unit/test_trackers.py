@@ -11,11 +11,11 @@ import pytest
 
 from baselines.settings import TestSettings, TrainingSettings
 from baselines.variants import parse_variant
-from bench import trackers
-from bench.errors import UsageError
-from bench.records import MetricResult, RunRecord
-from bench.specs import DataSpec, RunSpec
-from bench.trackers import check_trackers, tracking
+from bench.core.errors import UsageError
+from bench.records.record import MetricResult, RunRecord
+from bench.run import trackers
+from bench.run.trackers import check_trackers, tracking
+from bench.spec.run_spec import DataSpec, RunSpec
 
 SPEC = RunSpec(
     DataSpec("toycity", "labels2photo", "paired", 400, 100, "aaaa", "bbbb"),

@@ -6,10 +6,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from bench.launch.execute import UNWRITTEN
 from bench.launch.jobs import Ended
 from bench.launch.local import Workers, _Pool
-from bench.records import record_path
+from bench.launch.run_job import UNWRITTEN
+from bench.records.record import record_path
 
 
 class Recorder:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from bench.report.ablate import Sweep
-from bench.report.colours import Looks, looks
-from bench.report.drawing import ALL_PICTURES, Drawing, Plot, finish, style
-from bench.report.frame import Section
+from bench.analysis.sweep_lines import Sweep
+from bench.analysis.table import Section
 from bench.report.plots.bars import metric_bars
 from bench.report.plots.classes import class_heat_map
+from bench.report.plots.colours import Looks, looks
 from bench.report.plots.samples import sample_curves
 from bench.report.plots.spectra import colour_histograms, spectra
+from bench.report.plots.style import ALL_PICTURES, Drawing, Plot, finish, style
 from bench.report.plots.sweeps import length_curve, sweep_figure
 from bench.report.plots.tradeoff import trade_off
 from bench.report.plots.training import training_curves

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bench.report.colours import Looks
-from bench.report.drawing import INK, MAX_ROWS, MUTED, REFERENCE, Drawing, panels, plain, rows_cut
-from bench.report.frame import Column, Row, Section
+from bench.analysis.table import Column, Row, Section
+from bench.report.plots.colours import Looks
+from bench.report.plots.style import INK, MAX_ROWS, MUTED, REFERENCE, Drawing, panels, plain, rows_cut
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from bench.report.colours import Looks
-from bench.report.drawing import MAX_ROWS, RULE, Drawing, new_figure, plain, rows_cut
-from bench.report.frame import Section
+from bench.analysis.table import Section
+from bench.report.plots.colours import Looks
+from bench.report.plots.style import MAX_ROWS, RULE, Drawing, new_figure, plain, rows_cut
 
 
 def class_heat_map(section: Section, looks: Looks) -> Drawing | None:

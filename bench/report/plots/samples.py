@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.metrics.sample_curve import KEY
-from bench.report.colours import Looks
-from bench.report.drawing import (
+from bench.analysis.table import Column, Row, Section
+from bench.report.plots.colours import Looks
+from bench.report.plots.style import (
     MAX_LINES,
     REAL_SIGN,
     Drawing,
@@ -19,7 +19,7 @@ from bench.report.drawing import (
     rows_cut,
     trace,
 )
-from bench.report.frame import Column, Row, Section
+from bench.scoring.metrics.sample_curve import KEY
 
 METRICS = ("fid", "kid", "fd_scorer", "fcn_class_iou", "label_class_iou", "ssim", "lpips", "l1")
 _MOST = 6

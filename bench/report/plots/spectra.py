@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.report.colours import Looks
-from bench.report.drawing import (
+from bench.analysis.table import Row, Section
+from bench.report.plots.colours import Looks
+from bench.report.plots.style import (
     MAX_LINES,
     REFERENCE,
     TARGET_SIGN,
@@ -20,7 +21,6 @@ from bench.report.drawing import (
     rows_cut,
     trace,
 )
-from bench.report.frame import Row, Section
 
 
 def spectra(section: Section, looks: Looks) -> Drawing | None:

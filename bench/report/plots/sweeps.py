@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.report.ablate import IMAGES_SEEN, Line, Sweep, sweep
-from bench.report.colours import Look, Looks
-from bench.report.drawing import (
+from bench.analysis.sweep_lines import IMAGES_SEEN, Line, Sweep, sweep
+from bench.analysis.table import Cell, Column, Section
+from bench.report.plots.colours import Look, Looks
+from bench.report.plots.style import (
     REAL_SIGN,
     Drawing,
     far_off,
@@ -19,7 +20,6 @@ from bench.report.drawing import (
     short_ticks,
     trace,
 )
-from bench.report.frame import Cell, Column, Section
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

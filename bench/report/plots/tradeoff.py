@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.report.colours import Looks
-from bench.report.drawing import (
+from bench.analysis.table import Column, Row, Section
+from bench.report.plots.colours import Looks
+from bench.report.plots.style import (
     INK,
     MAX_ROWS,
     REAL_SIGN,
@@ -19,7 +20,6 @@ from bench.report.drawing import (
     plain,
     rows_cut,
 )
-from bench.report.frame import Column, Row, Section
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from bench.report.colours import Looks
-from bench.report.drawing import MAX_LINES, Drawing, legend, panels, plain, rows_cut, short_ticks, trace
-from bench.report.frame import Row, Section
+from bench.analysis.table import Row, Section
+from bench.report.plots.colours import Looks
+from bench.report.plots.style import MAX_LINES, Drawing, legend, panels, plain, rows_cut, short_ticks, trace
 
 _LOSSES = {
     "loss_l1": "L1 loss of the generator",

@@ -1,0 +1,149 @@
+"""Records -> variance components of every metric, and what they mean for the next experiment."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench.analysis.from_records import SET_DISTANCES, load_entries, sections
+from bench.analysis.pairing import Floats, image_values
+from bench.analysis.power import (
+    MOST_SEEDS,
+    Components,
+    components,
+    detectable,
+    images_needed,
+    power,
+    seeds_needed,
+)
+from bench.analysis.table import Column, Section
+from bench.core.errors import UsageError
+
+_NO_SEEDS = (
+    "One seed a variant: the spread over seeds is not known, and what is found holds for these seeds only. "
+    "Train more (--seeds 0-2) for the number that is needed."
+)
+_SET_DISTANCES = (
+    "Fréchet and kernel distances change with N, through their bias and their protocol: what is said of "
+    "another N is a rough guide."
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a metric's components say.
+
+    Attributes:
+        section: the table the metric stands in.
+        column: the metric.
+        found: components, means over all pairs of variants.
+        seeds: most seeds a variant has.
+        images: test images.
+        gap: measured difference of the best to the next, as a size.
+        comparisons: differences to correct for.
+    """
+
+    section: Section
+    column: Column
+    found: Components
+    seeds: int
+    images: int
+    gap: float
+    comparisons: int
+
+    @property
+    def notes(self) -> list[str]:
+        """What must be read beside the numbers."""
+        said = [_NO_SEEDS] if self.found.seeds is None else []
+        return said + ([_SET_DISTANCES] if self.column.info.key in SET_DISTANCES else [])
+
+    def power(self, difference: float, seeds: int, images: int) -> float:
+        """Chance to find the difference."""
+        return power(self.found, difference, seeds, images, comparisons=self.comparisons)
+
+    def overview(self) -> list[str]:
+        """A line of the table: spreads, what is at hand, what it can find, and what the two best need."""
+        seeds = "?" if self.found.seeds is None else f"{math.sqrt(self.found.seeds):.2g}"
+        spread = math.sqrt(self.found.images + self.found.rest)
+        smallest = detectable(self.found, self.seeds, self.images, comparisons=self.comparisons)
+        found = [
+            seeds,
+            f"{spread:.2g}",
+            str(self.seeds),
+            str(self.images),
+            f"{smallest:.2g}",
+            f"{self.gap:.2g}",
+        ]
+        return [*found, *self._needs(self.gap)]
+
+    def _needs(self, difference: float) -> tuple[str, str]:
+        if difference == 0:
+            return "–", "–"
+        needed = seeds_needed(self.found, difference, self.images, comparisons=self.comparisons)
+        images = images_needed(self.found, difference, self.seeds, comparisons=self.comparisons)
+        unknown = "?" if self.found.seeds is None else f"> {MOST_SEEDS}"
+        return unknown if needed is None else str(needed), "never" if images is None else str(images)
+
+    def sentence(self, difference: float | None) -> str:
+        """What is needed, in words."""
+        wanted = self.gap if difference is None else difference
+        seeds, images = self._needs(wanted)
+        smallest = detectable(self.found, self.seeds, self.images, comparisons=self.comparisons)
+        enough = (
+            f"no number of images is enough with {self.seeds} seed(s)"
+            if images == "never"
+            else f"{images} images with {self.seeds} seed(s)"
+        )
+        return (
+            f"For 80 %: {seeds} seeds with {self.images} images; {enough}. "
+            f"What is at hand finds differences from {smallest:.2g}."
+        )
+
+
+def plans(out: Path, comparisons: int = 1) -> list[Plan]:
+    """A plan for every metric of every table in an output that has two variants with values by image.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    entries, _ = load_entries([out])
+    found = [
+        plan
+        for section in sections(entries)
+        for column in section.columns
+        if (plan := _plan(section, column, comparisons)) is not None
+    ]
+    if not found:
+        raise UsageError(
+            f"expected two variants with values by image in {out}, found none: run two with "
+            "`bench run --variants A,B`, or score again"
+        )
+    return found
+
+
+def _plan(section: Section, column: Column, comparisons: int) -> Plan | None:
+    held = [values for row in section.rows if (values := image_values(row, column)) is not None]
+    sizes = {values.shape[1] for values in held}
+    if len(held) < 2 or len(sizes) != 1 or min(sizes) < 2:
+        return None
+    means = sorted((column.merit(float(values.mean())) for values in held), reverse=True)
+    return Plan(
+        section, column, _pooled(held), max(map(len, held)), sizes.pop(), means[0] - means[1], comparisons
+    )
+
+
+def _pooled(held: list[Floats]) -> Components:
+    """Means of the components over all pairs; those of seeds and rest over the pairs that have them."""
+    pairs = [components(a, b) for a, b in itertools.combinations(held, 2)]
+    known = [pair for pair in pairs if pair.seeds is not None]
+    if not known:
+        return Components(None, float(np.mean([pair.images for pair in pairs])), 0.0)
+    return Components(
+        float(np.mean([pair.seeds for pair in known])),
+        float(np.mean([pair.images for pair in known])),
+        float(np.mean([pair.rest for pair in known])),
+    )

@@ -1,0 +1,109 @@
+"""`bench compare`: two records or outputs, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bench.cli.options import names, table_console
+from bench.core.errors import UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from bench.analysis.compare_outputs import Compared, Comparison
+
+
+@click.command()
+@click.argument("a", type=click.Path(path_type=Path), metavar="A")
+@click.argument("b", type=click.Path(path_type=Path), metavar="B")
+@click.option(
+    "--metrics", metavar="KEYS", help="Metric keys, comma-separated; all that both have by default."
+)
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
+def compare(a: Path, b: Path, metrics: str | None, as_json: bool) -> None:
+    """Compare two records (OUT/records/ID.json), or the rows that two outputs share, metric by metric.
+
+    \b
+    bench compare OUT1 OUT2
+    bench compare OUT/records/ID1.json OUT/records/ID2.json --metrics ssim,fid
+
+    Exit code 3 where protocols or test pictures differ.
+    """
+    import json
+
+    from bench.analysis.compare_outputs import compare as compared
+    from bench.analysis.compare_outputs import load
+
+    for path in (a, b):
+        if not path.exists():
+            raise UsageError(f"expected a record or an output at {path}, found none: check the path")
+    left, right, keys = load(a), load(b), names(metrics)
+    known = {key for entry in (*left, *right) for key in entry.record.results}
+    for key in keys:
+        if key not in known:
+            raise unknown_name("metric", key, known, "bench list metrics")
+    found = compared(left, right, keys)
+    if as_json:
+        click.echo(json.dumps({"a": str(a), "b": str(b), **found.to_json()}, indent=1, allow_nan=False))
+        return
+    console = table_console()
+    console.print(f"A = {a}\nB = {b}", markup=False, soft_wrap=True)
+    for table in tables(found):
+        console.print(table, crop=False)  # a terminal that is narrower breaks lines; nothing is left out
+    for note in _how_to_read(found.lines) + list(found.notes):
+        console.print(note, markup=False, soft_wrap=True)
+
+
+_HEADS = ("metric", "A", "B", "A - B", "95 % interval", "p", "differ")
+
+
+def tables(comparison: Comparison) -> list[Table]:
+    """The comparison for a terminal of 80 columns: a table a row of the outputs, all of one shape."""
+    from rich.table import Table
+    from rich.text import Text
+
+    several = len({line.row for line in comparison.lines}) > 1
+    cells = [_cells(line) for line in comparison.lines]
+    widths = [max(map(len, column)) for column in zip(_HEADS, *cells, strict=True)]
+    shown: dict[str, Table] = {}
+    for line, texts in zip(comparison.lines, cells, strict=True):
+        if line.row not in shown:
+            title = Text(line.row) if several else None
+            whole = sum(widths) + len(widths)
+            table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), width=whole)
+            for head, width in zip(_HEADS, widths, strict=True):
+                left = head in (_HEADS[0], _HEADS[-1])
+                table.add_column(head, justify="left" if left else "right", no_wrap=True, min_width=width)
+            shown[line.row] = table
+        shown[line.row].add_row(*map(Text, texts), style="bold" if line.distinguishable else "")
+    return list(shown.values())
+
+
+def _cells(line: Compared) -> tuple[str, ...]:
+    """What `_HEADS` name; the interval is that of what decided."""
+    from bench.analysis.table import info_of
+
+    digits = info_of(line.metric).digits
+    ends = line.over_seeds if line.decided_by == "seeds" else line.interval
+    interval = "–" if ends is None else " to ".join(f"{end:+.{digits}f}" for end in ends)
+    values = (f"{line.a:.{digits}f}", f"{line.b:.{digits}f}", f"{line.difference:+.{digits}f}", interval)
+    p_value = "–" if line.p_value is None else f"{line.p_value:.2g}"
+    verdict = "not known" if line.p_value is None else "yes" if line.distinguishable else "no"
+    return (line.metric, *values, p_value, verdict + " (seeds)" * (line.decided_by == "seeds"))
+
+
+def _how_to_read(lines: Sequence[Compared]) -> list[str]:
+    """What the columns mean, as far as these lines need it."""
+    said = ["p: of no difference by chance, corrected (Holm) over all lines; yes: the two differ, at 5 %."]
+    seeds = [line for line in lines if line.decided_by == "seeds"]
+    if seeds:
+        said.append("(seeds): the interval is over training seeds, and decided; else it is over test images.")
+    if any(line.basis == "images" for line in seeds):
+        said.append("no (seeds): these pictures tell the two apart (p), other seeds may not: it holds 0.")
+    if aimed := dict.fromkeys(one.metric for one in seeds if one.goal not in ("max", "min")):
+        said.append(f"{', '.join(aimed)}: its interval over seeds is of the distances from its target.")
+    return said

@@ -1,0 +1,101 @@
+"""`bench data`: what a data set is, whether it is whole, and how it comes to be there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bench.cli.options import data_options, data_root_option
+from bench.core.errors import UsageError
+
+
+@click.group()
+def data() -> None:
+    """Look at, check, prepare and fetch data sets."""
+
+
+@data.command()
+@click.argument("name")
+@data_options
+def info(name: str, data_roots: tuple[str, ...], direction: str | None, source: str) -> None:
+    """What the data set NAME is, and what was found of it."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from bench.data.acquire.prepare import info as describe
+    from bench.data.datasets import open_dataset
+    from bench.spec.grid import data_roots as roots_of
+
+    root = roots_of(data_roots, [name]).get(name)
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for label, value in describe(open_dataset(name, root=root, direction=direction, source=source)):
+        table.add_row(Text(label, style="bold"), Text(value))
+    Console(highlight=False).print(table)
+
+
+@data.command()
+@click.argument("name")
+@data_root_option
+def verify(name: str, data_roots: tuple[str, ...]) -> None:
+    """Check that every picture of NAME is there and can be read (against its manifest where it has one)."""
+    from bench.core.progress import Reporter
+    from bench.data.acquire.prepare import verify as check
+    from bench.spec.grid import data_roots as roots_of
+
+    root = roots_of(data_roots, [name]).get(name)
+    with Reporter() as reporter:
+        report = check(name, root, progress=reporter.counter(f"checking {name}"))
+    for line in report.lines:
+        click.echo(line)
+    if not report.ok:
+        raise UsageError(f"data set {name} in {root} is not whole: {report.summary}")
+    click.echo(report.summary)
+
+
+@data.command()
+@click.argument("name")
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option(
+    "--size",
+    "size_px",
+    type=click.IntRange(32, 2048),
+    default=256,
+    show_default=True,
+    metavar="PX",
+    help="Side of the pictures.",
+)
+def prepare(name: str, source: Path, out: Path, size_px: int) -> None:
+    """Resize the official tree of NAME in SOURCE once, into the new folder OUT."""
+    from bench.core.progress import Reporter
+    from bench.data.acquire.prepare import prepare as build
+    from bench.data.cards import load_card
+    from bench.records.layout import check_writable
+
+    check_writable(out)
+    with Reporter() as reporter:
+        made = build(load_card(name), source, out, size_px=size_px, progress=reporter.counter("preparing"))
+    click.echo(f"prepared: {made}")
+
+
+@data.command()
+@click.argument("name", metavar="NAME|inception")
+@click.option(
+    "--to", "root", type=click.Path(path_type=Path), help="Folder for data sets; ./data by default."
+)
+def fetch(name: str, root: Path | None) -> None:
+    """Download the data set NAME, or the Inception weights that FID and KID need."""
+    from bench.core.progress import Reporter
+    from bench.data.acquire.fetch import fetch as download
+    from bench.data.acquire.fetch import fetch_inception
+    from bench.data.cards import load_card
+
+    with Reporter() as reporter:
+        counter = reporter.counter(f"downloading {name}")
+        if name == "inception":
+            found = fetch_inception(progress=counter)
+        else:
+            found = download(load_card(name), root or Path("data"), progress=counter)
+    click.echo(f"fetched: {found}")

@@ -1,0 +1,157 @@
+"""What a grid would do and take: `bench run --dry-run`, and the room that is checked before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bench.cli.launching import shares
+
+if TYPE_CHECKING:
+    from bench.launch.cost.estimate import Room, StepTime
+    from bench.spec.grid import Plan
+
+
+def room_of(plans: list[Plan], options: dict[str, Any]) -> Room:
+    """What the runs that are not there yet will take."""
+    from bench.launch.cost.estimate import room_needed
+    from bench.launch.url_output import local_folder
+    from bench.records.layout import RunFiles
+    from bench.records.record import record_path
+    from bench.run.train import SAMPLE_POINTS
+
+    out = local_folder(options["out"])
+    fresh = [
+        (spec, plan.dataset, plan.data.test_n)
+        for plan in plans
+        for spec in plan.runs
+        if not record_path(out, spec.id).is_file() and not RunFiles(out, spec.id).checkpoint.is_file()
+    ]
+    at_once = options.get("jobs") if isinstance(options.get("jobs"), int) else 1
+    return room_needed(fresh, options["keep"], SAMPLE_POINTS, at_once or 1)
+
+
+_PLAN_HEADS = (
+    "variant", "seed", "px", "batch", "steps", "epochs", "G", "D", "time",
+)  # fmt: skip
+
+
+class Lanes(NamedTuple):
+    """How a grid executes on this machine.
+
+    Attributes:
+        at_once: runs at once.
+        sharing: of them, on each device.
+        threads: CPU threads of each; None: those of this process.
+    """
+
+    at_once: int = 1
+    sharing: int = 1
+    threads: int | None = None
+
+
+def lanes_of(options: dict[str, Any], device: str, runs: int) -> Lanes:
+    """The lanes that `bench run` with these options has; one where runs execute elsewhere."""
+    jobs = options["jobs"]
+    if options["launcher"] != "local" or not isinstance(jobs, int) or jobs == 1:
+        return Lanes()
+    from bench.launch.how_many import gpus
+
+    at_once, threads = shares(jobs, options["threads"], runs)
+    return Lanes(at_once, -(-at_once // len(gpus(device))), threads)
+
+
+def show_plans(plans: list[Plan], device: str, room: Room, lanes: Lanes) -> None:
+    """Print the runs, their parameters, the time and the room; `device` trains them."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from bench.core.progress import duration
+    from bench.launch import same_runs
+    from bench.launch.cost.estimate import grid_step_times, parameters, where_from
+
+    console = Console(highlight=False)
+    costs: list[float] = []
+    together: list[float | None] = []
+    sources: list[StepTime] = []
+    for plan in plans:
+        data = plan.data
+        table = Table(
+            title=f"{data.name} {data.direction}: {data.train_n} training, {data.test_n} test pairs",
+            box=None,
+            title_justify="left",
+            padding=(0, 2, 0, 0),
+        )
+        for head in _PLAN_HEADS:
+            left = head == "variant"
+            table.add_column(head, justify="left" if left else "right", no_wrap=not left, overflow="fold")
+        with _threads(lanes.threads):
+            times = grid_step_times(plan.runs, plan.dataset, device, lanes.sharing)
+        sources += times.values()
+        for spec in plan.runs:
+            settings, count = spec.training, parameters(spec, plan.dataset)
+            time = times[spec.hash]
+            cost = time.seconds * settings.steps
+            costs.append(cost)
+            together.append(None if time.together is None else time.together * settings.steps)
+            table.add_row(
+                spec.label,
+                str(spec.seed),
+                str(settings.size_px),
+                str(settings.batch_size),
+                str(settings.steps),
+                f"{settings.steps * settings.batch_size / data.train_n:.3g}",
+                f"{count.generator / 1e6:.2f} M",
+                f"{count.discriminator / 1e6:.2f} M" if count.discriminator else "–",
+                duration(cost),
+            )
+        console.print(table)
+        for line in same_runs(plan.runs):
+            console.print(line)
+    console.print("G, D: parameters of generator and discriminator")
+    console.print(f"disk: {room}")
+    took = _in_words(costs, together, device, lanes)
+    console.print(f"training on {device}: {took} ({where_from(sources)}); nothing was written")
+
+
+def _in_words(costs: list[float], together: list[float | None], device: str, lanes: Lanes) -> str:
+    """The time of all runs, and by the clock where several run at once.
+
+    Args:
+        costs: seconds of each run with its device to itself.
+        together: of each, while it shares its device; None: not measured.
+    """
+    from bench.core.progress import duration
+    from bench.launch.cost.estimate import with_lanes
+
+    total = f"about {duration(sum(costs))}"
+    if lanes.at_once == 1:
+        return total
+    known = [one for one in together if one is not None]
+    said = f"{total} in all"
+    if lanes.sharing == 1:
+        return f"{said}, {duration(with_lanes(costs, lanes.at_once))} with {lanes.at_once} at once"
+    if len(known) == len(costs):
+        wall = duration(with_lanes(known, lanes.at_once))
+        return f"{said}, {wall} with {lanes.at_once} at once, as `bench speed --jobs {lanes.sharing}` found"
+    if device == "cpu":
+        wall = duration(with_lanes(costs, lanes.at_once))
+        return f"{said}, {wall} with {lanes.at_once} at once, if they do not slow one another"
+    return (
+        f"{said}, one after the other; {lanes.sharing} that share a GPU have not been measured: "
+        f"`bench speed --jobs {lanes.sharing}`"
+    )
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """This process computes with so many CPU threads, as a worker will."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

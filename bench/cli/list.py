@@ -1,0 +1,118 @@
+"""`bench list`: what can be named on the command line."""
+
+from __future__ import annotations
+
+import click
+
+from bench.core.errors import unknown_name
+
+KINDS = ("variants", "suites", "datasets", "metrics", "scorers", "fields")
+
+
+@click.command("list")
+@click.argument("kind", required=False, metavar="[variants|suites|datasets|metrics|scorers|fields]")
+def listing(kind: str | None) -> None:
+    """List what can be named on the command line: names of every kind, or what those of one kind are."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if kind is None:
+        console = Console(highlight=False)
+        for each in KINDS:
+            names = [name for name, _ in _ROWS[each]() if " " not in name]
+            console.print(Text.assemble((each, "bold"), ": ", ", ".join(names)))
+        console.print("What each of them is: bench list variants, and so on. For --set: the fields.")
+        return
+    if kind not in KINDS:
+        raise unknown_name("list", kind, KINDS, "bench list --help")
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for name, about in _ROWS[kind]():
+        table.add_row(Text(name, style="bold"), Text(about))
+    Console(highlight=False).print(table)
+
+
+def _variants() -> list[tuple[str, str]]:
+    from baselines.variants import ALIASES, NAMED, parse_variant
+    from bench.core import plugins
+
+    aliases = {name: [a for a, meant in ALIASES.items() if meant == name] for name in ALIASES.values()}
+    rows = []
+    for name in NAMED:
+        also = f"  (also: {', '.join(aliases[name])})" if name in aliases else ""
+        rows.append((name, parse_variant(name).source + also))
+    rows += [(name, "plug-in") for name in plugins.names("variants")]
+    rows.append(
+        (
+            "[encdec:]LOSSES[/RF]",
+            "any combination: l1, gan, cgan, l1+gan, l1+cgan; RF 1, 16, 34, 70, 142, 286, full",
+        )
+    )
+    return rows
+
+
+def _suites() -> list[tuple[str, str]]:
+    from bench.spec.run_spec import SUITES
+
+    return [(s.name, f"{s.about}: {', '.join(s.variants)} ({s.source})") for s in SUITES.values()]
+
+
+def _datasets() -> list[tuple[str, str]]:
+    from bench.data.cards import card_names, load_card
+
+    cards = {name: load_card(name) for name in card_names()}
+    rows = [(name, f"{card.title}, {card.direction}") for name, card in cards.items()]
+    rows.append(("any other name", "your own folder, given by --data-root NAME=DIR (see datasets/README.md)"))
+    return rows
+
+
+def _metrics() -> list[tuple[str, str]]:
+    from bench.core import plugins
+    from bench.scoring.metrics.catalogue import CATALOGUE
+
+    ways = {"max": "higher is better", "min": "lower is better"}
+    rows = []
+    for info in CATALOGUE.values():
+        way = ways.get(str(info.goal), f"best at {info.goal}") if info.ranks else "describes, does not rank"
+        rows.append((info.key, f"{info.about} ({way})"))
+    families = {info.family for info in CATALOGUE.values()}
+    return rows + [(name, "plug-in") for name in plugins.names("metrics") if name not in families]
+
+
+def _scorers() -> list[tuple[str, str]]:
+    from bench.core import plugins
+
+    known = {
+        "fcn-small": "small fully convolutional network, for a CPU and 64 px",
+        "fcn-lite0": "FCN with skips on the ImageNet-trained EfficientNet-Lite0: the best judge here",
+        "fcn8s": "FCN-8s, VGG-16 with skips from pool3 and pool4, trained from scratch: for a GPU",
+    }
+    return [(name, known.get(name, "plug-in")) for name in plugins.names("scorers")]
+
+
+def _fields() -> list[tuple[str, str]]:
+    """The fields of `--set`, described by the docstrings of the classes that hold them."""
+    import inspect
+    import re
+
+    from baselines.settings import TrainingSettings
+    from baselines.variants import SWEEPABLE, Variant
+    from bench.spec.run_spec import TRAINING_FIELDS
+
+    rows = []
+    for owner, wanted in ((Variant, sorted(SWEEPABLE)), (TrainingSettings, sorted(TRAINING_FIELDS))):
+        text = inspect.getdoc(owner) or ""
+        for field in wanted:
+            found = re.search(rf"^    (?:\w+, )*{field}(?:, \w+)*: (.*(?:\n {{8,}}.*)*)", text, re.MULTILINE)
+            rows.append((field, " ".join(found[1].split()) if found else ""))
+    return rows
+
+
+_ROWS = {
+    "variants": _variants,
+    "suites": _suites,
+    "datasets": _datasets,
+    "metrics": _metrics,
+    "scorers": _scorers,
+    "fields": _fields,
+}

@@ -1,0 +1,195 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench.core.errors import UsageError
+from bench.scoring.metrics.catalogue import FID_PROTOCOLS
+from bench.spec.retention import TRACKERS
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from baselines.settings import EngineName
+    from bench.spec.retention import Policy
+
+Command = Callable[..., Any]
+_LOG_WIDTH = 120
+
+
+def names(text: str | None) -> tuple[str, ...]:
+    """A comma-separated list as names, in order, each once."""
+    return tuple(dict.fromkeys(part.strip() for part in (text or "").split(",") if part.strip()))
+
+
+def table_console() -> Console:
+    """A console for wide tables: logs of CI jobs do not break lines, so there no name is broken either."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.width, _LOG_WIDTH)
+    return console
+
+
+def apply(command: Command, *options: Callable[[Command], Command]) -> Command:
+    """`command` with `options`, shown by `--help` in that order."""
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def data_root_option(command: Command) -> Command:
+    """Where data lies."""
+    return click.option(
+        "--data-root",
+        "data_roots",
+        multiple=True,
+        metavar="DIR",
+        help="Folder of the data set, or one that holds data sets by name; NAME=DIR for several.",
+    )(command)
+
+
+def data_options(command: Command) -> Command:
+    """Where data lies and which side is the source."""
+    return apply(
+        command,
+        data_root_option,
+        click.option(
+            "--direction", metavar="A2B", help="Such as photo2labels; the data set's own by default."
+        ),
+        click.option(
+            "--source",
+            type=click.Choice(["paired", "gray", "edges"]),
+            default="paired",
+            show_default=True,
+            help="Derive the source from the target (for a folder of plain photos).",
+        ),
+    )
+
+
+def device_options(command: Command) -> Command:
+    """Where the work is done."""
+    return apply(
+        command,
+        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
+        click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; all cores by default."),
+    )
+
+
+def scoring_options(command: Command) -> Command:
+    """What is scored, and by which judge."""
+    return apply(
+        command,
+        click.option("--metrics", metavar="KEYS", help="Metric keys, comma-separated; all by default."),
+        click.option(
+            "--scorer",
+            default="auto",
+            show_default=True,
+            metavar="NAME",
+            help="Judge behind the FCN score: auto, none, `bench list scorers`, or KIND:FILE.",
+        ),
+        click.option(
+            "--inception-weights",
+            type=click.Path(path_type=Path),
+            envvar="PIX2PIX_BENCH_INCEPTION",
+            metavar="FILE",
+            help="For FID and KID; also $PIX2PIX_BENCH_INCEPTION, or `bench data fetch inception`.",
+        ),
+        click.option(
+            "--fid-protocol",
+            type=click.Choice(FID_PROTOCOLS),
+            default=FID_PROTOCOLS[0],
+            show_default=True,
+            help="Resize and normalisation before Inception, as that implementation does them.",
+        ),
+    )
+
+
+def policy_options(command: Command) -> Command:
+    """What is kept of runs, and what is tried again."""
+    return apply(
+        command,
+        click.option(
+            "--keep",
+            type=click.Choice(["none", "last", "all"]),
+            default="last",
+            show_default=True,
+            help="Generators of scored runs: none, the last, or those of all sample points.",
+        ),
+        click.option("--retry", is_flag=True, help="Train runs that have diverged again."),
+        click.option(
+            "--space-check/--no-space-check",
+            default=True,
+            help="Refuse to begin where the disk has no room (the default), or not.",
+        ),
+        click.option("--checkpoint-every", type=click.FloatRange(0), default=60.0, hidden=True),
+        click.option(
+            "--log",
+            multiple=True,
+            type=click.Choice(TRACKERS),
+            help="Show losses, samples and scores there too (repeatable); into OUT/logs.",
+        ),
+    )
+
+
+def policy_of(options: dict[str, Any]) -> Policy:
+    """The `Policy` that `policy_options` say."""
+    from bench.run.trackers import check_trackers
+    from bench.spec.retention import Policy
+
+    log = tuple(dict.fromkeys(options["log"]))
+    check_trackers(log)
+    return Policy(options["keep"], options["checkpoint_every"], options["retry"], log)
+
+
+def engine_option(command: Command) -> Command:
+    """How training steps are executed."""
+    return click.option(
+        "--engine",
+        type=click.Choice(["auto", "captured", "eager"]),
+        default="auto",
+        show_default=True,
+        help="Steps as one CUDA graph, or operation by operation; auto: captured on a GPU.",
+    )(command)
+
+
+def choose_engine(name: str, device: str) -> EngineName:
+    """ "captured" or "eager", for a device as `choose_device` gives it.
+
+    Raises:
+        UsageError: if a captured step was asked for without a GPU.
+    """
+    on_gpu = device.startswith("cuda")
+    if name == "captured" and not on_gpu:
+        raise UsageError("expected a CUDA device for --engine captured, found none: use --engine auto")
+    return "captured" if on_gpu and name != "eager" else "eager"
+
+
+def choose_device(name: str, threads: int | None) -> str:
+    """The device as torch names it, with `threads` set.
+
+    Raises:
+        UsageError: if it is not there.
+    """
+    import torch
+
+    from baselines.engine import resolve_device
+
+    try:
+        device = resolve_device(name)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if threads:
+        torch.set_num_threads(threads)
+    return str(device)
+
+
+def command_line() -> str:
+    """The command as typed, for records."""
+    return str(click.get_current_context().find_root().obj.get("command", "bench"))

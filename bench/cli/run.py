@@ -1,0 +1,298 @@
+"""`bench run` and `bench train`: a grid of runs from flags to report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench.cli.dry_run import lanes_of, room_of, show_plans
+from bench.cli.launching import (
+    device_of_driver,
+    device_of_runs,
+    grid_out_option,
+    jobs_of,
+    launcher_of,
+    launcher_options,
+    local_data,
+)
+from bench.cli.options import (
+    Command,
+    apply,
+    choose_device,
+    choose_engine,
+    command_line,
+    data_options,
+    device_options,
+    engine_option,
+    names,
+    policy_of,
+    policy_options,
+    scoring_options,
+)
+from bench.core.errors import RunFailedError, UsageError
+from bench.run.ranks import place
+
+if TYPE_CHECKING:
+    from bench.core.progress import Reporter
+    from bench.launch import Ended, Event, Observer, Until
+    from bench.records.record import RunRecord
+    from bench.run.team import Team
+    from bench.spec.grid import GridRequest, Plan
+
+
+def grid_options(command: Command) -> Command:
+    """What is trained, on what, for how long."""
+    return apply(
+        command,
+        click.option("--variants", metavar="NAMES", help="Comma-separated, such as l1,cgan,l1+cgan."),
+        click.option("--suite", metavar="NAME", help="A table of the paper (`bench list suites`)."),
+        click.option(
+            "--dataset", "datasets", metavar="NAMES", help="Comma-separated; `bench list datasets`."
+        ),
+        data_options,
+        click.option("--seeds", default="0", show_default=True, metavar="LIST", help="0,1,2 or 0-2."),
+        click.option(
+            "--epochs", type=float, help="Passes over the training pairs; the data set's card by default."
+        ),
+        click.option("--steps", type=click.IntRange(1), help="Optimisation steps, instead of epochs."),
+        click.option("--size", "size_px", type=int, metavar="PX", help="Side: 32, 64, 128, 256 or 512."),
+        click.option("--batch-size", type=click.IntRange(1), help="Pairs a step (the paper: 1)."),
+        click.option(
+            "--base-filters", type=click.IntRange(1), help="Width of the first layers (the paper: 64)."
+        ),
+        click.option(
+            "--precision", type=click.Choice(["default", "fp32", "tf32", "bf16"]), help="Arithmetic."
+        ),
+        engine_option,
+        click.option(
+            "--set", "sets", multiple=True, metavar="FIELD=V,...", help="Sweep a field (`bench list fields`)."
+        ),
+        click.option(
+            "--variant-file", type=click.Path(path_type=Path), help="TOML with [variants.NAME] tables."
+        ),
+        click.option(
+            "--train-limit", type=click.IntRange(1), help="Use so many training pairs, evenly spaced."
+        ),
+        click.option("--test-limit", type=click.IntRange(1), help="Use so many test pairs, evenly spaced."),
+        click.option(
+            "--test-dropout/--no-test-dropout",
+            default=True,
+            show_default=True,
+            help="Dropout at test time (the paper: on).",
+        ),
+        click.option(
+            "--test-norm",
+            type=click.Choice(["batch", "running"]),
+            default="batch",
+            show_default=True,
+            help="Test-time statistics: the picture's (the paper) or training's.",
+        ),
+    )
+
+
+@click.command()
+@grid_options
+@scoring_options
+@device_options
+@launcher_options
+@policy_options
+@grid_out_option
+@click.option("--dry-run", is_flag=True, help="Show the runs, their parameters and the time; write nothing.")
+@click.pass_obj
+def run(obj: dict[str, Any], /, **options: Any) -> int:
+    """Train, generate, score and report a grid of variants; what is finished is skipped."""
+    return _execute(options, "score", obj)
+
+
+@click.command()
+@grid_options
+@device_options
+@launcher_options
+@policy_options
+@grid_out_option
+@click.option("--dry-run", is_flag=True, help="Show the runs, their parameters and the time; write nothing.")
+@click.pass_obj
+def train(obj: dict[str, Any], /, **options: Any) -> int:
+    """Only train: `bench generate` and `bench score` go on from there."""
+    no_scoring = {
+        "metrics": None,
+        "scorer": "none",
+        "inception_weights": None,
+        "fid_protocol": "torch-fidelity",
+    }
+    return _execute({**options, **no_scoring}, "train", obj)
+
+
+def _execute(options: dict[str, Any], until: Until, obj: dict[str, Any]) -> int:
+    """Alone, or as one of several processes; returns the exit code."""
+    here = place()
+    if here is None:
+        _run_grid(options, until, obj, None)
+        return 0
+    from bench.launch.one_run_by_all import follow
+    from bench.run.team import joined, own_device
+
+    options["device"] = own_device(options["device"], here)
+    device = choose_device(options["device"], options["threads"])
+    with joined(here, device) as team:
+        if here.rank > 0:
+            return follow(team, device)
+        _run_grid(options, until, obj, team)
+    return 0
+
+
+def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: Team | None) -> None:
+    device = choose_device(device_of_driver(options), options["threads"])
+    engine = choose_engine(options["engine"], device_of_runs(options, device))
+    roots = local_data(options["data_roots"])
+    request = _request({**options, "data_roots": roots, "engine": engine})
+    from bench.records.layout import check_room
+    from bench.run.data_in_use import ScoringChoice, check_judge
+    from bench.spec.grid import resolve
+
+    choice = ScoringChoice(
+        names(options["metrics"]), options["scorer"], options["inception_weights"], options["fid_protocol"]
+    )
+    check_judge(choice)
+    plans = resolve(request)
+    if options["launcher"] == "local":
+        _check_precision(plans, device)
+    if team is not None:
+        team.check(plans, options["jobs"])
+    options = {**options, "jobs": jobs_of(options, plans, device)}
+    room = room_of(plans, options)
+    if options["dry_run"]:
+        show_plans(plans, device, room, lanes_of(options, device, sum(len(plan.runs) for plan in plans)))
+        return
+    from bench.core.progress import Reporter
+    from bench.launch import Launch, run_grid
+    from bench.launch.url_output import output_folder
+
+    launcher = launcher_of(options, device, sum(len(plan.runs) for plan in plans), team)
+    with output_folder(options["out"]) as (out, observers):
+        _check_output(out, plans)
+        if options["space_check"]:
+            check_room(out, room.total)
+        told = {"policy": policy_of(options), "plugins": obj["plugins"]}
+        launch = Launch(out, device, choice, command_line(), until, obj["debug"], **told)
+        with Reporter() as reporter:
+            if room.total:
+                reporter.say(f"disk: {room}")
+            live = live_report(out, plans, reporter) if until == "score" else []
+            outcomes = run_grid(plans, launch, reporter, launcher, [*observers, *live])
+        if until == "score":
+            _finish_or_say(out, outcomes)
+    check_outcomes(outcomes)
+
+
+def _finish_or_say(out: Path, outcomes: list[Ended]) -> None:
+    try:
+        finish(out, records_of(out, outcomes))
+    except OSError as error:
+        raise RunFailedError(f"cannot write the report ({error}): free some room, run again") from None
+
+
+def live_report(out: Path, plans: list[Plan], reporter: Reporter) -> list[Observer]:
+    """An observer that refreshes the report while a grid runs."""
+    from bench.launch import Ended
+    from bench.report.live import LiveReport
+
+    report = LiveReport(out, sum(len(plan.runs) for plan in plans), reporter.say)
+    ended: list[str] = []
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Ended):
+            ended.append(event.job)
+            report.run_ended(len(ended))
+
+    return [observe]
+
+
+def records_of(out: Path, outcomes: list[Ended]) -> list[RunRecord]:
+    """The records of a grid, read from its output."""
+    from bench.records.record import read_record, record_path
+
+    paths = [record_path(out, outcome.job) for outcome in outcomes]
+    return [read_record(path) for path in paths if path.is_file()]
+
+
+def check_outcomes(outcomes: list[Ended]) -> None:
+    """Raise RunFailedError if a row has failed."""
+    failed = [outcome for outcome in outcomes if not outcome.is_done]
+    if failed:
+        diverged = all(outcome.status == "diverged" for outcome in failed)
+        again = "--retry tries them again" if diverged else "the same command tries them again"
+        raise RunFailedError(
+            f"{len(failed)} of {len(outcomes)} rows failed, the first: {failed[0].job}: {failed[0].note}; "
+            + again
+        )
+
+
+def finish(out: Path, records: list[RunRecord]) -> None:
+    """Show the table on the terminal and write the report."""
+    from rich.console import Console
+
+    from bench.report.render import write_report
+    from bench.report.terminal import terminal_notes, terminal_table
+
+    console = Console(highlight=False)
+    console.print(terminal_table(records, out=out))
+    for note in terminal_notes(records, out=out):
+        console.print(note, markup=False, soft_wrap=True)
+    files = write_report([out], out / "report")
+    console.print(f"report: {files.html}", markup=False, soft_wrap=True)
+
+
+def _request(options: dict[str, Any]) -> GridRequest:
+    from baselines.settings import TestSettings
+    from bench.spec.grid import GridRequest, parse_seeds
+
+    return GridRequest(
+        variants=names(options["variants"]),
+        suite=options["suite"],
+        datasets=names(options["datasets"]),
+        seeds=parse_seeds(options["seeds"]),
+        test=TestSettings(options["test_dropout"], options["test_norm"]),
+        **{
+            key: options[key]
+            for key in (
+                "data_roots",
+                "direction",
+                "source",
+                "train_limit",
+                "test_limit",
+                "epochs",
+                "steps",
+                "size_px",
+                "batch_size",
+                "base_filters",
+                "precision",
+                "engine",
+                "sets",
+                "variant_file",
+            )
+        },
+    )
+
+
+def _check_precision(plans: list[Plan], device: str) -> None:
+    from baselines.engine import resolve_device, set_precision
+
+    try:
+        for precision in {spec.training.precision for plan in plans for spec in plan.runs}:
+            set_precision(precision, resolve_device(device))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    for engine in {spec.training.engine for plan in plans for spec in plan.runs}:
+        choose_engine(engine, device)  # one that was given by --set
+
+
+def _check_output(out: Path, plans: list[Plan]) -> None:
+    from bench.records.layout import check_writable
+    from bench.records.record import read_record, record_path
+
+    check_writable(out)
+    for spec in (spec for plan in plans for spec in plan.runs if record_path(out, spec.id).is_file()):
+        read_record(record_path(out, spec.id))  # refused now, not after hours of training

@@ -1,0 +1,236 @@
+"""`bench generate`, `bench score`: single stages, on what an output folder holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench.cli.options import (
+    choose_device,
+    command_line,
+    data_root_option,
+    device_options,
+    names,
+    scoring_options,
+)
+from bench.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.core.progress import Reporter
+    from bench.data.types import DatasetCard
+    from bench.launch import Until
+    from bench.records.record import RunRecord
+    from bench.run.data_in_use import ScoringChoice, Workbench
+
+
+@click.command()
+@click.argument("output", required=False, type=click.Path(path_type=Path), metavar="[OUT]")
+@click.option(
+    "--checkpoint", type=click.Path(path_type=Path), help="Translate new pictures with this checkpoint."
+)
+@click.option("--images", type=click.Path(path_type=Path), help="Folder of pictures to translate.")
+@click.option("--to", "destination", type=click.Path(path_type=Path), help="New folder for the translations.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Of test-time dropout, with --images.",
+)
+@data_root_option
+@device_options
+@click.pass_obj
+def generate(
+    obj: dict[str, Any],
+    output: Path | None,
+    checkpoint: Path | None,
+    images: Path | None,
+    destination: Path | None,
+    seed: int,
+    data_roots: tuple[str, ...],
+    device: str,
+    threads: int | None,
+) -> None:
+    """Predict the test split for the trained runs in OUT, or translate a folder of new pictures:
+
+    \b
+    bench generate OUT [--data-root DIR]
+    bench generate --checkpoint FILE --images DIR --to DIR
+    """
+    where = choose_device(device, threads)
+    if output is not None and checkpoint is None and images is None and destination is None:
+        from bench.run.data_in_use import ScoringChoice
+
+        _again(output, data_roots, where, ScoringChoice(scorer="none"), "generate", debug=obj["debug"])
+    elif output is None and checkpoint is not None and images is not None and destination is not None:
+        _translate(checkpoint, images, destination, seed, where)
+    else:
+        raise UsageError("expected either OUT, or --checkpoint FILE --images DIR --to DIR")
+
+
+def _translate(path: Path, images: Path, destination: Path, seed: int, device: str) -> None:
+    import torch
+
+    from baselines.settings import TestSettings
+    from baselines.translate import load_checkpoint
+    from bench.core.progress import Reporter
+    from bench.records.layout import check_writable
+    from bench.run.generate import translate_folder
+
+    try:
+        checkpoint = load_checkpoint(path, torch.device(device))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    check_writable(destination)
+    with Reporter() as reporter:
+        count = translate_folder(
+            checkpoint, images, destination, TestSettings(), seed, reporter.counter("translating")
+        )
+    click.echo(f"{count} pictures in {destination}")
+
+
+@click.command()
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="OUT | DIR...")
+@click.option("--target", type=click.Path(path_type=Path), metavar="DIR", help="Targets; matched by stem.")
+@click.option("--labels", type=click.Path(path_type=Path), metavar="DIR", help="Label maps: ids or colours.")
+@click.option("--source", type=click.Path(path_type=Path), metavar="DIR", help="What was translated.")
+@click.option(
+    "--train-target", type=click.Path(path_type=Path), metavar="DIR", help="Training targets, for row 'real'."
+)
+@click.option(
+    "--dataset", metavar="CARD", help="Whose classes and palette these are: a name, or a card.toml."
+)
+@click.option("--direction", metavar="A2B", help="Such as photo2labels; the card's own by default.")
+@click.option("--name", "row_names", metavar="LABELS", help="What the folders are called, comma-separated.")
+@click.option("--size", "size_px", type=click.IntRange(16, 4096), metavar="PX", help="Resize all to PX x PX.")
+@click.option("--allow-missing", is_flag=True, help="Go on with the stems that all folders have.")
+@click.option("--scorer-dataset", metavar="NAME", help="Train the judge on this data set's real photos.")
+@data_root_option
+@scoring_options
+@device_options
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("out"), show_default=True, help="With DIR: output."
+)
+@click.pass_obj
+def score(obj: dict[str, Any], /, folders: tuple[Path, ...], **options: Any) -> None:
+    """Score the predictions in OUT again, or anybody's pictures, and write records and report:
+
+    \b
+    bench score OUT
+    bench score DIR [DIR2 ...] --target DIR [--labels DIR --dataset cityscapes] [--out OUT]
+    bench score results/NAME/test_latest/images       (of the released PyTorch code)
+    """
+    from bench.cli.run import finish
+    from bench.run.data_in_use import ScoringChoice, check_judge
+
+    device = choose_device(options["device"], options["threads"])
+    choice = ScoringChoice(
+        names(options["metrics"]), options["scorer"], options["inception_weights"], options["fid_protocol"]
+    )
+    check_judge(choice)
+    if len(folders) == 1 and _is_output(folders[0]):
+        if given := [name for name in _FOREIGN_OPTIONS if options[name]]:
+            option = f"--{given[0].replace('_', '-')}"
+            raise UsageError(f"expected {option} with a folder of pictures, found the output {folders[0]}")
+        records = _again(folders[0], options["data_roots"], device, choice, "score", debug=obj["debug"])
+        finish(folders[0], records)
+    else:
+        finish(options["out"], _score_foreign(folders, options, device, choice))
+
+
+_FOREIGN_OPTIONS = ("target", "labels", "source", "train_target", "dataset", "size_px", "scorer_dataset")
+
+
+def _is_output(folder: Path) -> bool:
+    """Whether `folder` is an output of `bench run`, or nothing that could be anything else."""
+    return (folder / "runs").is_dir() or not folder.exists()
+
+
+def _score_foreign(
+    folders: tuple[Path, ...], options: dict[str, Any], device: str, choice: ScoringChoice
+) -> list[RunRecord]:
+    from bench.core.progress import Reporter
+    from bench.core.resources import cache_dir
+    from bench.data.cache import FileHashes
+    from bench.records.layout import check_writable
+    from bench.run.imported.gather import ForeignRequest, gather
+    from bench.run.imported.score import ForeignScoring
+
+    if output := next((folder for folder in folders if (folder / "records").is_dir()), None):
+        raise UsageError(
+            f"expected folders of pictures, or one output of `bench run`, found the output {output}: name "
+            "the folders that it was scored from"
+        )
+    check_writable(options["out"])
+    card = _card(options["dataset"] or options["scorer_dataset"])
+    chosen = {
+        key: options[key]
+        for key in ("target", "labels", "source", "train_target", "direction", "size_px", "allow_missing")
+    }
+    request = ForeignRequest(folders, names(options["row_names"]), card=card, **chosen)
+    with Reporter() as reporter:
+        training = _judge_training(options, device, choice, reporter)
+        pictures = gather(request, FileHashes(cache_dir() / "hashes" / "foreign.json"))
+        for gap in pictures.matched.left_out:
+            reporter.say(f"left out: {gap}; N = {len(pictures.matched.names)}")
+        scoring = ForeignScoring(
+            options["out"], cache_dir(), device, choice, training, command_line(), reporter
+        )
+        return scoring.run(pictures)
+
+
+def _card(name: str | None) -> DatasetCard | None:
+    from bench.data.cards import load_card, read_card
+
+    if name is None:
+        return None
+    return read_card(Path(name)) if name.endswith(".toml") else load_card(name)
+
+
+def _judge_training(
+    options: dict[str, Any], device: str, choice: ScoringChoice, reporter: Reporter
+) -> Workbench | None:
+    """The data set whose real photos train the judge, where one was named."""
+    from bench.core.resources import cache_dir
+    from bench.data.datasets import open_dataset
+    from bench.run.data_in_use import Workbench, data_spec
+    from bench.scoring.judges.external import is_adapter
+    from bench.spec.grid import data_roots
+
+    name = options["scorer_dataset"]
+    if name is None:
+        if choice.scorer not in ("auto", "none") and not is_adapter(choice.scorer):
+            raise UsageError(
+                f"expected --scorer-dataset NAME with --scorer {choice.scorer}, to train it on real photos, "
+                "found none"
+            )
+        return None
+    dataset = open_dataset(name, root=data_roots(options["data_roots"], [name]).get(name))
+    return Workbench(dataset, data_spec(dataset, None, None), cache_dir(), device, choice, reporter)
+
+
+def _again(
+    output: Path,
+    data_roots: tuple[str, ...],
+    device: str,
+    choice: ScoringChoice,
+    until: Until,
+    *,
+    debug: bool,
+) -> list[RunRecord]:
+    """Take the runs in `output` through their stages up to `until`, without training any."""
+    from bench.cli.run import check_outcomes, records_of
+    from bench.core.progress import Reporter
+    from bench.launch import Launch, run_grid
+    from bench.records.layout import check_writable
+    from bench.spec.grid import plans_of
+
+    check_writable(output)
+    plans = plans_of(output, data_roots)
+    with Reporter() as reporter:
+        launch = Launch(output, device, choice, command_line(), until, debug, again=True)
+        outcomes = run_grid(plans, launch, reporter)
+    check_outcomes(outcomes)
+    return records_of(output, outcomes)

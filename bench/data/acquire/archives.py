@@ -1,0 +1,187 @@
+"""Unpacking archives that came from elsewhere: plain files and folders inside the target, nothing else."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import unicodedata
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import IO
+
+from bench.core.errors import UsageError
+
+MAX_BYTES = 200 * 10**9
+MAX_MEMBERS = 1_000_000
+MAX_RATIO = 100  # bytes out for a byte in; pictures hardly shrink, label maps by less than 20
+_RATIO_FLOOR = 100 * 10**6  # below this much in all, the ratio does not matter
+_MAX_NAME = 1 << 16  # bytes of a tar member's name or further headers
+_NAME_TYPES = (
+    tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)  # fmt: skip
+_BLOCK = 1 << 20
+
+# name, "file" | "folder" | what else it is, how to open a file's content, and how far into the archive we are
+_Member = tuple[str, str, Callable[[], IO[bytes] | None], int]
+
+
+class ArchiveError(UsageError):
+    """An archive that is damaged, or not safe to unpack."""
+
+
+def extract(
+    archive: Path,
+    into: Path,
+    *,
+    max_bytes: int = MAX_BYTES,
+    max_members: int = MAX_MEMBERS,
+    progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Unpack a tar (plain, gz, bz2, xz) or zip archive into the folder `into`, which should be fresh.
+
+    Modes, owners and times of the archive are not taken over. What was unpacked before an error stays:
+    unpack into a folder that is thrown away then.
+
+    Args:
+        archive: the file.
+        into: existing folder.
+        max_bytes, max_members: limits on what comes out, in all; beyond 100 MB also `MAX_RATIO` bytes for
+            each byte of the archive.
+        progress: called with (bytes of the archive so far, of all).
+
+    Returns:
+        Number of files written.
+
+    Raises:
+        ArchiveError: if a member is a link or a device, has an absolute name, one with ".." or one that is
+            no plain text, comes twice (letter case does not count), a limit is passed, or the archive is
+            damaged, empty or of another kind.
+        UsageError: if the folder cannot be written.
+    """
+    size = archive.stat().st_size
+    room = min(max_bytes, max(_RATIO_FLOOR, MAX_RATIO * size))
+    unpacked = _Unpacked(archive, into, room, max_members)
+    try:
+        for name, kind, open_member, position in _members(archive):
+            unpacked.add(name, kind, open_member)
+            if progress:
+                progress(min(position, size), size)
+    except UsageError:
+        raise
+    except OSError as error:
+        if error.errno is None:  # not of the system: a damaged gzip or bzip2 stream
+            raise _damaged(archive, str(error)) from None
+        reason = os.strerror(error.errno)
+        raise UsageError(f"cannot unpack {archive} into {into} ({reason}): free room there") from None
+    except (RuntimeError, NotImplementedError) as error:  # zip: encrypted, or an unknown compression
+        raise ArchiveError(f"expected an archive that can be unpacked, found {archive}: {error}") from None
+    except Exception as error:  # tarfile and zipfile raise nearly anything on damaged files
+        raise _damaged(archive, str(error) or type(error).__name__) from None
+    if not unpacked.files:
+        raise _damaged(archive, "nothing in it")
+    return unpacked.files
+
+
+@dataclass
+class _Unpacked:
+    """What has come out so far, and what may still."""
+
+    archive: Path
+    into: Path
+    room: int
+    members_left: int
+    files: int = 0
+    _names: dict[str, str] = field(default_factory=dict)  # regardless of case and form -> as spelt
+
+    def add(self, name: str, kind: str, open_member: Callable[[], IO[bytes] | None]) -> None:
+        """Write one member."""
+        self.members_left -= 1
+        if self.members_left < 0:
+            raise ArchiveError(f"expected fewer members in {self.archive}, found too many: not unpacked")
+        path = _safe(self.archive, name, kind)
+        for part in (path, *path.parents[:-1]):
+            # Some file systems hold names that differ in case or form only as one: other data there.
+            folded = unicodedata.normalize("NFC", str(part)).casefold()
+            if self._names.setdefault(folded, str(part)) != str(part):
+                raise _again(self.archive, name)
+        try:
+            if kind == "folder":
+                (self.into / path).mkdir(parents=True, exist_ok=True)
+                return
+            self.files += 1
+            self.room -= _write(self.archive, open_member(), self.into / path, name, self.room)
+        except (FileExistsError, NotADirectoryError, IsADirectoryError):
+            raise _again(self.archive, name) from None
+
+
+def _again(archive: Path, name: str) -> ArchiveError:
+    return ArchiveError(f"expected each name once in {archive}, found '{name}' again: not unpacked")
+
+
+class _Header(tarfile.TarInfo):
+    """A tar header whose further headers (long names) are read into memory only where they are small."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in _NAME_TYPES and not 0 <= header.size <= _MAX_NAME:
+            raise ArchiveError(f"expected names of files, found one of {header.size:,} bytes: not unpacked")
+        return header
+
+
+def _members(archive: Path) -> Iterator[_Member]:
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as zipped:
+            for entry in zipped.infolist():
+                position = entry.header_offset + entry.compress_size
+                yield entry.filename, _zip_kind(entry), partial(zipped.open, entry), position
+        return
+    with archive.open("rb") as raw, tarfile.open(fileobj=raw, mode="r:*", tarinfo=_Header) as tar:
+        while (member := tar.next()) is not None:
+            kind = "file" if member.isreg() else "folder" if member.isdir() else "link or device"
+            yield member.name, kind, partial(tar.extractfile, member), raw.tell()
+            tar.members.clear()  # type: ignore[attr-defined]  # else all headers would stay in memory
+
+
+def _zip_kind(entry: zipfile.ZipInfo) -> str:
+    """Zip keeps Unix file types in the upper half of `external_attr`."""
+    unix_type = (entry.external_attr >> 16) & 0o170000
+    if entry.is_dir():
+        return "folder"
+    return "file" if unix_type in (0, 0o100000) else "link or device"
+
+
+def _safe(archive: Path, name: str, kind: str) -> PurePosixPath:
+    """The member's path below the target folder."""
+    path, windows = PurePosixPath(name), PureWindowsPath(name)
+    if path.is_absolute() or windows.anchor or ".." in windows.parts:
+        raise ArchiveError(f"expected names below the top in {archive}, found '{name}': not unpacked")
+    if not name.isprintable() or any(len(part.encode()) > 255 for part in path.parts) or len(name) > 1024:
+        raise ArchiveError(f"expected names of plain text in {archive}, found '{name[:80]}': not unpacked")
+    if kind not in ("file", "folder") or (kind == "file" and not path.parts):
+        raise ArchiveError(f"expected files and folders in {archive}, found a {kind} '{name}': not unpacked")
+    return path
+
+
+def _write(archive: Path, content: IO[bytes] | None, target: Path, name: str, room: int) -> int:
+    if content is None:
+        raise _damaged(archive, f"no content for '{name}'")
+    written = 0
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with content, target.open("xb") as output:
+        while block := content.read(_BLOCK):
+            written += len(block)
+            if written > room:
+                raise ArchiveError(
+                    f"expected less data in {archive}, found it too large at '{name}': not unpacked"
+                )
+            output.write(block)
+    return written
+
+
+def _damaged(archive: Path, reason: str) -> ArchiveError:
+    return ArchiveError(f"expected a whole tar or zip archive, found {archive} ({reason}): fetch it again")

@@ -1,0 +1,235 @@
+"""`bench data prepare` and `info`: a small copy of official Cityscapes, and what lies in a folder.
+
+A prepared folder holds {train,test}/{photo,labels}/STEM.png and manifest.json with a hash of every file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from PIL import Image
+
+from bench.core.errors import UsageError
+from bench.core.files import move_folder, sha256_file, write_text
+from bench.core.images import opened
+from bench.data.acquire.verify import MANIFEST, MANIFEST_SCHEMA, Progress, VerifyReport, read_manifest, verify
+from bench.data.datasets import Dataset
+from bench.data.layouts import Pair, find
+from bench.data.readers import header
+from bench.data.types import DatasetCard
+
+__all__ = ["VerifyReport", "card_rows", "info", "prepare", "verify"]
+
+
+# --- prepare ------------------------------------------------------------------------------------
+
+
+def prepare(
+    card: DatasetCard, source_root: Path, out: Path, *, size_px: int, progress: Progress | None = None
+) -> Path:
+    """Write a small copy of an official Cityscapes tree, whole or not at all.
+
+    Photos are resized bicubic and squeezed to a square, as in the published pairs; label maps keep their
+    original ids (8 bits, one channel) and are resized with nearest neighbour.
+
+    Args:
+        card: the Cityscapes card (ids, splits).
+        source_root: folder with `leftImg8bit/` and `gtFine/`.
+        out: folder to be made; must not exist.
+        size_px: side length of the copies.
+        progress: called with (pairs done, of all).
+
+    Returns:
+        `out`.
+
+    Raises:
+        UsageError: if the tree is not there, a half is missing or damaged (the file is named), an id is not
+            in the card, or `out` exists or cannot be written.
+    """
+    if "official" not in card.layouts:
+        raise UsageError(
+            f"expected a data set with an official tree to prepare (cityscapes), found {card.name}: "
+            "it is read as it is, give its folder with --data-root"
+        )
+    if out.exists() or out.is_symlink():
+        raise UsageError(
+            f"expected a new folder for the prepared copy, found {out}: remove it or choose another"
+        )
+    if size_px < 1:
+        raise UsageError(f"expected a size of at least 1 px, found {size_px}: give a larger --size")
+    found = find(replace(card, layouts=("official",)), source_root)
+    if found is None:
+        raise UsageError(
+            f"expected leftImg8bit/ and gtFine/ of {card.name} in {source_root}, found neither; "
+            f"how to get it: {card.how_to_get}"
+        )
+    reader = _Copier(card, size_px)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to {out.parent}: {os.strerror(error.errno or 0)}: choose another folder"
+        ) from None
+    try:
+        files = reader.copy(found.splits, staging, progress)
+        manifest = {
+            "schema": MANIFEST_SCHEMA,
+            "dataset": card.name,
+            "version": card.version,
+            "size_px": size_px,
+            "resize": {"photo": "bicubic", "labels": "nearest"},
+            "labels": "original ids",
+            "splits": {split: len(pairs) for split, pairs in found.splits.items()},
+            "files": files,
+        }
+        write_text(staging / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+        staging.chmod(0o755)
+        move_folder(staging, out)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to {staging}: {os.strerror(error.errno or 0)}: free some room"
+        ) from None
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return out
+
+
+@dataclass(frozen=True)
+class _Copier:
+    card: DatasetCard
+    size_px: int
+
+    def copy(
+        self, splits: dict[str, tuple[Pair, ...]], out: Path, progress: Progress | None
+    ) -> dict[str, str]:
+        """Write all copies below `out`; relative path -> sha256, sorted."""
+        hashes: dict[str, str] = {}
+        jobs = [(split, pair) for split, pairs in splits.items() for pair in pairs]
+        for split in splits:
+            for domain in self.card.domains:
+                (out / split / domain).mkdir(parents=True)
+        workers = ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1))
+        try:
+            pending = [workers.submit(self._pair, split, pair, out) for split, pair in jobs]
+            for done, written in enumerate(_in_order(pending), start=1):
+                hashes.update(written)
+                if progress:
+                    progress(done, len(jobs))
+        finally:
+            workers.shutdown(cancel_futures=True)
+        return dict(sorted(hashes.items()))
+
+    def _pair(self, split: str, pair: Pair, out: Path) -> dict[str, str]:
+        hashes: dict[str, str] = {}
+        sizes = []
+        for file, domain, role in zip(pair.files, self.card.domains, self.card.roles, strict=True):
+            picture = self._read(file, role)
+            sizes.append(picture.size)
+            resample = Image.Resampling.NEAREST if role == "labels" else Image.Resampling.BICUBIC
+            name = f"{split}/{domain}/{pair.stem}.png"
+            picture.resize((self.size_px, self.size_px), resample).save(out / name, compress_level=6)
+            hashes[name] = sha256_file(out / name)
+        if sizes[0] != sizes[1]:
+            raise UsageError(
+                f"expected both halves of a pair in one size, found {'x'.join(map(str, sizes[0]))} in "
+                f"{pair.files[0]} and {'x'.join(map(str, sizes[1]))} in {pair.files[1]}: get them again"
+            )
+        return hashes
+
+    def _read(self, file: Path, role: str) -> Image.Image:
+        wanted = ("L",) if role == "labels" else ("RGB",)
+        try:
+            with opened(file) as picture:
+                picture.load()
+        except Exception as error:  # Pillow raises nearly anything on damaged files
+            said = " ".join(str(error).split()) or type(error).__name__
+            raise UsageError(
+                f"expected a whole picture in {file}, found one that cannot be read ({said})"
+            ) from None
+        if picture.mode not in wanted:
+            raise UsageError(
+                f"expected mode {wanted[0]} in {file}, found {picture.mode}: get the official file"
+            )
+        if role == "labels":
+            known = {entry.id for entry in self.card.classes}
+            values = [value for value, count in enumerate(picture.histogram()) if count]
+            if strange := [value for value in values if value not in known]:
+                raise UsageError(f"expected ids of {self.card.name}'s card in {file}, found {strange[0]}")
+        return picture
+
+
+def _in_order(pending: list[Future[dict[str, str]]]) -> Iterator[dict[str, str]]:
+    for job in pending:
+        yield job.result()
+
+
+# --- info ---------------------------------------------------------------------------------------
+
+
+def info(dataset: Dataset) -> list[tuple[str, str]]:
+    """What `bench data info` shows of a data set that is there: (label, value) rows."""
+    card = dataset.card
+    rows = card_rows(card)
+    channels = f"{dataset.source_channels} to {dataset.target_channels}"
+    rows += [
+        ("found", f"{dataset.root or 'comes with the package'} (layout {dataset.layout})"),
+        ("pairs", ", ".join(f"{split} {count:,}" for split, count in dataset.splits.items())),
+        ("direction", f"{dataset.direction} ({channels} channels, {dataset.sample_type})"),
+        ("first picture", _first_picture(dataset)),
+    ]
+    if dataset.root and (dataset.root / MANIFEST).is_file():
+        manifest = read_manifest(dataset.root)
+        rows.append(
+            ("prepared", f"{manifest.get('size_px')} px, {len(manifest['files']):,} files with hashes")
+        )
+    if (share := _void_share(dataset)) is not None:
+        rows.append(("void", f"{share:.1%} of the label pixels (first pictures of the test split)"))
+    return rows
+
+
+def card_rows(card: DatasetCard) -> list[tuple[str, str]]:
+    """What a card alone says, for a data set that is not there: (label, value) rows."""
+    classes = ", ".join(entry.name for entry in card.train_classes)
+    return [
+        ("title", f"{card.title} ({card.version})"),
+        ("licence", card.licence),
+        ("homepage", card.homepage or "none"),
+        ("domains", " and ".join(card.domains)),
+        ("default direction", card.direction),
+        ("default size", f"{card.size_px} px"),
+        ("classes", f"{len(card.train_classes)}: {classes}" if classes else "none"),
+        ("how to get it", card.how_to_get),
+    ]
+
+
+def _first_picture(dataset: Dataset) -> str:
+    root = dataset.root
+    if root is None:
+        return f"{dataset.card.size_px}x{dataset.card.size_px} px, any of 32 to 512 px on demand"
+    found = find(replace(dataset.card, layouts=(dataset.layout,)), root)
+    if found is None:
+        return "unknown"
+    file = next(iter(found.splits.values()))[0].files[0]
+    mode, (width, height) = header(file)
+    return f"{width}x{height} px, {mode}: {file.relative_to(root)}"
+
+
+def _void_share(dataset: Dataset, pictures: int = 8) -> float | None:
+    """Share of void among the labels of a few test pictures; None where there are no label maps."""
+    if not dataset.card.classes:
+        return None
+    split = "test" if "test" in dataset.splits else next(iter(dataset.splits))
+    void = total = 0
+    for index in range(min(pictures, dataset.splits[split])):
+        for side in dataset.pictures.read(split, index, dataset.card.size_px):
+            if side.labels is not None:
+                void, total = void + int((side.labels == 255).sum()), total + side.labels.size
+    return void / total if total else None

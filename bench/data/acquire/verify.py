@@ -1,0 +1,156 @@
+"""`bench data verify`: a folder against its manifest, or every picture decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.core.documents import DocumentError, read_json
+from bench.core.errors import UsageError
+from bench.core.files import sha256_file
+from bench.data.datasets import Dataset, open_dataset
+
+Progress = Callable[[int, int], None]
+
+MANIFEST = "manifest.json"
+MANIFEST_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """What was found in a folder; paths are relative to it.
+
+    Attributes:
+        root: the folder.
+        method: "manifest" (every file against its hash) or "decoded" (every pair read as training would).
+        splits: pairs of each split.
+        checked: files hashed, or pairs decoded.
+        missing, extra, changed: files against the manifest.
+        broken: one line for each pair that cannot be used.
+    """
+
+    root: Path
+    method: str
+    splits: dict[str, int]
+    checked: int
+    missing: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return not (self.missing or self.extra or self.changed or self.broken)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """One line for each fault."""
+        faults: list[str] = [*self.broken]
+        for kind in ("missing", "extra", "changed"):
+            names: tuple[str, ...] = getattr(self, kind)
+            faults += [f"{kind}: {name}" for name in names]
+        return tuple(faults)
+
+    @property
+    def summary(self) -> str:
+        """The outcome in one line."""
+        pairs = ", ".join(f"{split} {count:,}" for split, count in self.splits.items())
+        if self.ok:
+            what = "files match the manifest" if self.method == "manifest" else "pairs decoded"
+            return f"{self.checked:,} {what} (pairs: {pairs})"
+        kinds = ("missing", "extra", "changed", "broken")
+        counts = ", ".join(f"{len(getattr(self, kind))} {kind}" for kind in kinds if getattr(self, kind))
+        return f"{counts} (pairs: {pairs})"
+
+
+def verify(name: str, root: Path | None, *, progress: Progress | None = None) -> VerifyReport:
+    """Check a data set: against its manifest where its folder has one, else by decoding every picture.
+
+    Args:
+        name: a card's name, or any name for the user's own folder.
+        root: the data set's folder, or one that holds it by name, as for `open_dataset`.
+        progress: called with (done, of all).
+
+    Raises:
+        UsageError: if no data set is found, or its manifest cannot be read.
+    """
+    for folder in (root / name, root) if root is not None else ():
+        if (folder / MANIFEST).is_file():  # before open_dataset, which refuses a folder with a half missing
+            return _against_manifest(folder, progress)
+    dataset = open_dataset(name, root=root)
+    if dataset.root and (dataset.root / MANIFEST).is_file():
+        return _against_manifest(dataset.root, progress)
+    return decode_all(dataset, progress=progress)
+
+
+def decode_all(dataset: Dataset, *, progress: Progress | None = None) -> VerifyReport:
+    """Read every pair of a data set, keeping none; collects all faults instead of stopping at the first."""
+    total, done = sum(dataset.splits.values()), 0
+    broken: list[str] = []
+    for split, count in dataset.splits.items():
+        for index in range(count):
+            try:
+                dataset.pictures.read(split, index, 16 if dataset.root else dataset.card.size_px)
+            except UsageError as error:
+                broken.append(str(error))
+            done += 1
+            if progress:
+                progress(done, total)
+    root = dataset.root or Path(dataset.name)
+    return VerifyReport(root, "decoded", dict(dataset.splits), total, broken=tuple(broken))
+
+
+def _against_manifest(root: Path, progress: Progress | None) -> VerifyReport:
+    manifest = read_manifest(root)
+    wanted: dict[str, str] = manifest["files"]
+    present = {
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*")
+        if path.is_file() and path.name != MANIFEST and not path.name.startswith(".")
+    }
+    changed = []
+    both = sorted(present & set(wanted))
+    for done, name in enumerate(both, start=1):
+        if sha256_file(root / name) != wanted[name]:
+            changed.append(name)
+        if progress:
+            progress(done, len(both))
+    return VerifyReport(
+        root=root,
+        method="manifest",
+        splits=dict(manifest["splits"]),
+        checked=len(both),
+        missing=tuple(sorted(set(wanted) - present)),
+        extra=tuple(sorted(present - set(wanted))),
+        changed=tuple(changed),
+    )
+
+
+def read_manifest(root: Path) -> dict[str, Any]:
+    """The manifest of a prepared folder.
+
+    Raises:
+        UsageError: if it is damaged or of another schema.
+    """
+    path = root / MANIFEST
+    try:
+        manifest = read_json(path)
+    except DocumentError as error:
+        raise UsageError(f"expected a manifest in JSON at {path}: {error}: prepare the folder anew") from None
+    if not isinstance(manifest, dict) or manifest.get("schema") != MANIFEST_SCHEMA:
+        found = manifest.get("schema") if isinstance(manifest, dict) else type(manifest).__name__
+        raise UsageError(
+            f"expected manifest schema {MANIFEST_SCHEMA} in {path}, found {found}: prepare it anew"
+        )
+    files, splits = manifest.get("files"), manifest.get("splits")
+    if (
+        not (isinstance(files, dict) and isinstance(splits, dict))
+        or not all(isinstance(value, str) for value in files.values())
+        or not all(isinstance(value, int) for value in splits.values())
+    ):
+        raise UsageError(
+            f"expected 'files' and 'splits' in {path}, found a damaged manifest: prepare it anew"
+        )
+    return manifest

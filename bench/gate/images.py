@@ -1,0 +1,203 @@
+"""Predictions kept beside a baseline, and the worst regressed pictures beside them."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.analysis.pairing import image_values
+from bench.core.errors import UsageError
+from bench.gate.baseline import Baseline
+from bench.gate.noise import row_as_shown, side_of
+from bench.gate.outcome import Outcome
+from bench.gate.rows import GateRow
+from bench.spec.run_spec import slug
+
+KEPT = 8  # pictures of a row
+SHOWN = 3  # pictures of a regressed metric
+_IN_ALL = 12
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A picture that got worse, beside the baseline's.
+
+    Attributes:
+        row, metric: of the regression.
+        name: stem of the test picture.
+        worse: by how much, in the metric's unit.
+        baseline, measured: the files.
+    """
+
+    row: str
+    metric: str
+    name: str
+    worse: float
+    baseline: Path
+    measured: Path
+
+    def to_json(self) -> dict[str, Any]:
+        said = {"row": self.row, "metric": self.metric, "name": self.name, "worse": self.worse}
+        return {**said, "baseline": self.baseline.as_posix(), "measured": self.measured.as_posix()}
+
+
+@dataclass(frozen=True)
+class WorstPictures:
+    """The worst pictures of what regressed.
+
+    Attributes:
+        pairs: those that are shown.
+        hidden: how many more of the kept pictures got worse.
+    """
+
+    pairs: tuple[Pair, ...] = ()
+    hidden: int = 0
+
+    @property
+    def note(self) -> str:
+        """What they were chosen from, and how many are not shown."""
+        return (
+            f"Chosen from the gallery pictures that the baseline keeps (at most {KEPT} a row, of its first "
+            f"seed), not from all test pictures: at most {SHOWN} a metric, each picture of a row once; "
+            f"{self.hidden} more that got worse not shown."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        note = self.note if self.pairs else ""
+        pictures = [pair.to_json() for pair in self.pairs]
+        return {"pictures": pictures, "pictures_note": note, "pictures_not_shown": self.hidden}
+
+
+def pictures_dir(path: Path) -> Path:
+    """gate.json -> gate-pictures/."""
+    return path.with_name(f"{path.stem}-pictures")
+
+
+def _kept_path(path: Path, row: str, name: str) -> Path:
+    return pictures_dir(path) / slug(row) / f"{slug(name)}.png"
+
+
+def naming_pictures(baseline: Baseline, out: Path, path: Path, older: Baseline | None) -> Baseline:
+    """`baseline`, with the pictures of each row that `keep_pictures` will lay beside `path`.
+
+    These are the row's first gallery predictions, of its first seed.
+
+    Args:
+        baseline: without pictures.
+        out: the output that it was made from.
+        path: where it will lie.
+        older: the baseline that lies there now, if any.
+
+    Raises:
+        UsageError: if a folder is in the way that no older baseline has written.
+    """
+    folder = pictures_dir(path)
+    mine = _kept_paths(older, path)
+    if (folder.exists() or folder.is_symlink()) and not mine:
+        raise UsageError(
+            f"expected no folder at {folder} for --pictures, found one that no baseline {path} has written: "
+            "move it away, or name another FILE"
+        )
+    rows = {}
+    for key, row in baseline.rows.items():
+        names = row.galleries[0].names[:KEPT] if row.galleries and row.galleries[0] else ()
+        kept = tuple(name for name in names if _prediction(row, out, name) is not None)
+        for target in (_kept_path(path, key, name) for name in kept):
+            if target.exists() and target not in mine:
+                raise UsageError(
+                    f"expected no file at {target}, found one that {path} does not name: move it away"
+                )
+        rows[key] = replace(row, pictures=kept)
+    return replace(baseline, rows=rows)
+
+
+def keep_pictures(baseline: Baseline, out: Path, path: Path, older: Baseline | None) -> None:
+    """Copy the pictures that `baseline` names beside `path`; of the files there only the older one's go."""
+    wanted = _kept_paths(baseline, path)
+    for target, (row, name) in wanted.items():
+        source = _prediction(row, out, name)
+        if source is not None:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+    for target in _kept_paths(older, path).keys() - wanted.keys():
+        target.unlink(missing_ok=True)
+        for folder in (target.parent, pictures_dir(path)):
+            with suppress(OSError):  # somebody else's files are in it
+                folder.rmdir()
+
+
+def _kept_paths(baseline: Baseline | None, path: Path) -> dict[Path, tuple[GateRow, str]]:
+    """The files of a baseline's pictures, each with its row and name."""
+    rows = {} if baseline is None else baseline.rows
+    return {_kept_path(path, key, name): (row, name) for key, row in rows.items() for name in row.pictures}
+
+
+def _prediction(row: GateRow, out: Path, name: str) -> Path | None:
+    """The row's prediction (first seed) of a test picture, if the file is there and inside the output."""
+    files = row.galleries[0] if row.galleries else None
+    if files is None or files.predictions is None:
+        return None
+    relative = Path(files.predictions) / f"{name}.png"
+    if relative.is_absolute() or ".." in relative.parts or not (out / relative).is_file():
+        return None
+    return out / relative
+
+
+def worst_pictures(
+    outcome: Outcome, baseline: Baseline, path: Path, measured: Mapping[str, GateRow], out: Path
+) -> WorstPictures:
+    """The pictures that lost most in each regressed metric, of those that the baseline keeps.
+
+    Rows take turns, and in each row its metrics do; a picture of a row comes once.
+    """
+    by_row: dict[str, list[list[Pair]]] = {}
+    for verdict in outcome.verdicts:
+        if verdict.state == "regressed":
+            sides = baseline.rows[verdict.row], measured[verdict.row]
+            found = []
+            for name, worse in sorted(_losses(verdict.metric, *sides).items(), key=lambda item: -item[1]):
+                kept, now = _kept_path(path, verdict.row, name), _prediction(sides[1], out, name)
+                if worse > 0 and kept.is_file() and now is not None:
+                    found.append(Pair(verdict.row, verdict.metric, name, worse, kept, now))
+            by_row.setdefault(verdict.row, []).append(found)
+    turns = _in_turn([_once(_in_turn([found[:SHOWN] for found in metrics])) for metrics in by_row.values()])
+    got_worse = {(pair.row, pair.name) for metrics in by_row.values() for found in metrics for pair in found}
+    shown = tuple(turns[:_IN_ALL])
+    return WorstPictures(shown, len(got_worse) - len(shown))
+
+
+def _in_turn(queues: Sequence[Sequence[Pair]]) -> list[Pair]:
+    """The first of each, then the second of each, and so on."""
+    rounds = itertools.zip_longest(*queues)
+    return [pair for turn in rounds for pair in turn if pair is not None]
+
+
+def _once(pairs: Sequence[Pair]) -> list[Pair]:
+    """Each picture once: where it comes first."""
+    by_name: dict[str, Pair] = {}
+    for pair in pairs:
+        by_name.setdefault(pair.name, pair)
+    return list(by_name.values())
+
+
+def _losses(metric: str, before: GateRow, after: GateRow) -> dict[str, float]:
+    """How much worse each kept picture became, first seed against first seed."""
+    sides: list[dict[str, float]] = []
+    for row in (before, after):
+        shown, column = row_as_shown(metric, row)
+        values = image_values(shown, column) if row.tables else None
+        if values is None:
+            return {}
+        sign, origin = side_of(row.metrics[metric])
+        turned = sign * (values[0] - origin)
+        sides.append(dict(zip(sorted(row.tables[0]["name"]), turned.tolist(), strict=True)))
+    names: Sequence[str] = [name for name in before.pictures if name in sides[0] and name in sides[1]]
+    losses = {name: sides[1][name] - sides[0][name] for name in names}
+    return {name: loss for name, loss in losses.items() if np.isfinite(loss)}

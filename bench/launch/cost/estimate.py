@@ -1,0 +1,193 @@
+"""What a grid will cost, before it runs: parameters by construction, time by `bench speed` or a probe."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from baselines.engine import resolve_device
+from baselines.layers import parameter_count
+from baselines.trainer import Trainer, build_discriminator, build_generator
+from bench.data.datasets import Dataset
+from bench.launch.cost.kept_times import kept, kept_rate
+from bench.launch.cost.measure import Question
+from bench.launch.cost.step_worker import random_pairs
+from bench.spec.retention import Keep
+from bench.spec.run_spec import RunSpec
+
+_WARM_UP_STEPS, _TIMED_STEPS = 2, 3
+_STATES = 3  # the last two, and the one being written
+_ADAM_COPIES = 3  # weights and two moments, as the saved training state holds them
+
+
+class Parameters(NamedTuple):
+    """Trainable parameters of both networks; `discriminator` is 0 where there is none."""
+
+    generator: int
+    discriminator: int
+
+
+def parameters(spec: RunSpec, dataset: Dataset) -> Parameters:
+    """Parameters of a run's networks; no weights are allocated."""
+    channels = dataset.source_channels, dataset.target_channels
+    with torch.device("meta"):
+        generator = build_generator(spec.variant, spec.training, *channels)
+        discriminator = build_discriminator(spec.variant, spec.training, *channels)
+    return Parameters(
+        parameter_count(generator), 0 if discriminator is None else parameter_count(discriminator)
+    )
+
+
+def gpu_bytes(spec: RunSpec, dataset: Dataset, train_n: int) -> int:
+    """Bytes of a GPU that one training takes at most, by counting.
+
+    Weights with gradients and moments; what forward passes keep for backward ones (in float32; D sees real
+    and generated pictures); pairs as they are stored.
+    """
+    settings, channels = spec.training, (dataset.source_channels, dataset.target_channels)
+    with torch.device("meta"):
+        generator = build_generator(spec.variant, settings, *channels)
+        discriminator = build_discriminator(spec.variant, settings, *channels)
+        source, target = (
+            torch.empty(settings.batch_size, count, settings.size_px, settings.size_px) for count in channels
+        )
+    kept = _kept_for_backward(generator, source)
+    if discriminator is not None:
+        conditional = spec.variant.adversarial == "cgan"
+        kept += 2 * _kept_for_backward(discriminator, source if conditional else None, target)
+    state = 4 * (1 + _ADAM_COPIES) * sum(parameters(spec, dataset))
+    return state + kept + train_n * settings.load_size_px**2 * sum(channels)
+
+
+def _kept_for_backward(network: torch.nn.Module, *inputs: torch.Tensor | None) -> int:
+    """Bytes that autograd keeps of one forward pass, weights included; nothing is computed."""
+    kept = 0
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        nonlocal kept
+        kept += tensor.nbytes
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        network(*inputs)
+    return kept
+
+
+class StepTime(NamedTuple):
+    """What a training step takes.
+
+    Attributes:
+        seconds: with its device to itself.
+        measured_on: the day `bench speed` measured it; None: just now.
+        together: seconds while several runs share the device, by `bench speed --jobs`; None: not measured.
+    """
+
+    seconds: float
+    measured_on: str | None
+    together: float | None = None
+
+
+def step_time(spec: RunSpec, dataset: Dataset, device: str, sharing: int = 1) -> StepTime:
+    """What `bench speed` has measured on this device before, else the median of a few steps taken now.
+
+    Args:
+        spec, dataset, device: of the run; this process's threads are those of a run.
+        sharing: runs on the device at once.
+    """
+    channels = dataset.source_channels, dataset.target_channels
+    question = Question(spec.variant, spec.training, channels, device, torch.get_num_threads())
+    seconds, day = kept(question) or (_probed(spec, channels, device), None)
+    rate = kept_rate(replace(question, jobs=sharing)) if sharing > 1 else None
+    together = None if rate is None else sharing * spec.training.batch_size / rate
+    return StepTime(seconds, day, together)
+
+
+def with_lanes(seconds: Iterable[float], lanes: int) -> float:
+    """Seconds until all are done, where each goes to the first of the lanes that is free, in order."""
+    ends = [0.0] * lanes
+    for one in seconds:
+        heapq.heapreplace(ends, ends[0] + one)
+    return max(ends)
+
+
+def _probed(spec: RunSpec, channels: tuple[int, int], device: str) -> float:
+    settings = replace(spec.training, steps=_WARM_UP_STEPS + _TIMED_STEPS)
+    where = resolve_device(device)
+    data = random_pairs(settings.load_size_px, channels)
+    trainer = Trainer(spec.variant, settings, data, 0, where)
+    seconds = []
+    for _ in range(settings.steps):
+        started = time.perf_counter()
+        trainer.step()
+        if where.type == "cuda":
+            torch.cuda.synchronize(where)
+        seconds.append(time.perf_counter() - started)
+    return float(np.median(seconds[_WARM_UP_STEPS:]))
+
+
+def grid_step_times(
+    specs: list[RunSpec], dataset: Dataset, device: str, sharing: int = 1
+) -> dict[str, StepTime]:
+    """Run hash -> time of a step; runs that differ in seed or steps alone are measured once."""
+    measured: dict[str, StepTime] = {}
+    result = {}
+    for spec in specs:
+        alike = replace(spec, seed=0, training=replace(spec.training, steps=1)).hash
+        if alike not in measured:
+            measured[alike] = step_time(spec, dataset, device, sharing)
+        result[spec.hash] = measured[alike]
+    return result
+
+
+def where_from(times: Iterable[StepTime]) -> str:
+    """Where estimates come from, in words."""
+    days = [time.measured_on for time in times]
+    said = ["measured on a few steps"] if None in days else []
+    said += [f"from `bench speed`, {day}" for day in sorted({day for day in days if day})]
+    return "; ".join(said)
+
+
+class Room(NamedTuple):
+    """Bytes that a grid takes in its output, at most.
+
+    Attributes:
+        checkpoints: generators that stay.
+        predictions: test pictures, as if PNG could not compress them.
+        states: training states under way: two kept and one being written, of each run that trains.
+    """
+
+    checkpoints: int
+    predictions: int
+    states: int
+
+    @property
+    def total(self) -> int:
+        return sum(self)
+
+    def __str__(self) -> str:
+        parts = (
+            f"{size / 1e6:,.0f} MB {name}" for name, size in zip(self._fields, self, strict=True) if size
+        )
+        return f"at most {', '.join(parts)} (states only while training)"
+
+
+def room_needed(
+    runs: Sequence[tuple[RunSpec, Dataset, int]], keep: Keep, sample_points: int, at_once: int
+) -> Room:
+    """Room for runs that are not there yet: each with its data set and number of test pictures."""
+    checkpoints = predictions = 0
+    states = [0]
+    for spec, dataset, test_n in runs:
+        counts = parameters(spec, dataset)
+        checkpoints += 4 * counts.generator * (1 + sample_points if keep == "all" else 1)
+        predictions += test_n * spec.training.size_px**2 * dataset.target_channels
+        states.append(4 * _ADAM_COPIES * sum(counts) * _STATES)
+    if keep == "none":  # one by one: each goes when it has been scored
+        checkpoints = checkpoints * at_once // max(len(runs), 1)
+    return Room(checkpoints, predictions, sum(sorted(states)[-at_once:]))

@@ -1,0 +1,145 @@
+"""One job in this process: its stages, told as events. A run that fails is recorded, never raised."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+from bench.core.errors import UsageError
+from bench.core.lock import Lock, owner_of, try_lock
+from bench.core.progress import Advance, Teller
+from bench.core.resources import cache_dir
+from bench.data.datasets import open_dataset
+from bench.launch.jobs import Advanced, Ended, Job, Observer, Said
+from bench.records.layout import RunFiles
+from bench.run.data_in_use import Workbench, data_spec
+from bench.run.runner import Runner, reason_of
+from bench.spec.run_spec import DataSpec
+
+UNWRITTEN = "; and no record could be written: "
+
+
+class Runners:
+    """The runners of this process, one for each data set: what is decoded or trained is opened once."""
+
+    def __init__(self, reporter: Teller) -> None:
+        self._reporter = reporter
+        self._known: dict[DataSpec, Runner] = {}
+
+    def add(self, data: DataSpec, runner: Runner) -> None:
+        """Use `runner` for all jobs on `data`."""
+        self._known[data] = runner
+
+    def of(self, job: Job) -> Runner:
+        """The runner of a job's data.
+
+        Raises:
+            UsageError: if the data is not there, or not what the run is about.
+        """
+        if job.spec.data not in self._known:
+            self._known[job.spec.data] = self._open(job)
+        return self._known[job.spec.data]
+
+    def of_data(self, data: DataSpec) -> Runner:
+        """The runner that was added for `data`."""
+        return self._known[data]
+
+    def _open(self, job: Job) -> Runner:
+        wanted, launch = job.spec.data, job.launch
+        dataset = open_dataset(wanted.name, root=job.root, direction=wanted.direction, source=wanted.source)
+        found = data_spec(dataset, wanted.train_n, wanted.test_n)
+        if found != wanted:
+            raise UsageError(
+                f"expected the pictures of {wanted.name} that the grid was planned with, found others in "
+                f"{dataset.root}: run the command again"
+            )
+        bench = Workbench(dataset, wanted, cache_dir(), launch.device, launch.choice, self._reporter)
+        return Runner(launch.out, bench, launch.command, launch.again, launch.policy)
+
+
+class Launcher(Protocol):
+    """Decides where jobs execute."""
+
+    def run(self, jobs: Sequence[Job], runners: Runners, notify: Observer) -> None:
+        """Execute all jobs; tells every event on the calling thread, and exactly one `Ended` a job.
+
+        A job whose process dies ends as failed; the others go on. KeyboardInterrupt and Terminated pass
+        through once everything that was started has been stopped, with its state saved.
+
+        Args:
+            jobs: what is to be done, in order of preference.
+            runners: of this process; they record what a dead process could not.
+            notify: told every event.
+        """
+        ...
+
+
+class _LockLostError(Exception):
+    """Another machine took this process for dead and goes on with its run."""
+
+
+def execute(job: Job, runner: Callable[[], Runner], notify: Observer) -> None:
+    """Take one run through its stages; tells how far it is, and its end. No two processes do so at once.
+
+    Args:
+        job: the run.
+        runner: opens its runner (on another machine that can fail: then the job fails).
+        notify: told every event.
+    """
+    path = RunFiles(job.launch.out, job.id).lock
+    lock = None
+    try:
+        lock = try_lock(path)
+        if lock is None:
+            notify(Ended(job.id, "busy", f"{owner_of(path)} is at it"))
+        else:
+            notify(_stages(job, runner(), notify, lock))
+    except _LockLostError:
+        notify(Ended(job.id, "busy", f"{owner_of(path)} has taken it over"))
+    except Exception as error:  # one run's failure must not lose the others
+        if job.launch.debug:
+            notify(Said(traceback.format_exc()))
+        notify(failed(job, runner, error))
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def failed(job: Job, runner: Callable[[], Runner], error: Exception) -> Ended:
+    """The end of a job that failed, with its record written where that can be done."""
+    try:
+        record = runner().run_failed(job.spec, error)
+        return Ended(job.id, "diverged" if record.status == "diverged" else "failed", str(record.error))
+    except Exception as unwritten:  # the disk, most likely; or a worker that has no data
+        said = reason_of(error)
+        if unwritten is not error and str(unwritten) != str(error):
+            said += f"{UNWRITTEN}{unwritten}"
+        return Ended(job.id, "failed", " ".join(said.split())[:500])
+
+
+def _stages(job: Job, runner: Runner, notify: Observer, lock: Lock) -> Ended:
+    spec, pictures, until = job.spec, runner.bench.spec.test_n, job.launch.until
+    if until == "score" and runner.is_finished(spec):  # by another process, since this grid began
+        return Ended(job.id, "finished", "finished by another process, skipped")
+    telling = partial(_telling, job, notify, lock)
+    runner.train(spec, telling("train", spec.training.steps), for_good=until == "train")
+    if until == "train":
+        return Ended(job.id, "trained", "trained")
+    runner.generate(spec, telling("generate", pictures))
+    if until == "generate":
+        return Ended(job.id, "generated", f"predictions in {job.launch.out / 'predictions' / spec.id}")
+    runner.score(spec, telling("score", pictures))
+    runner.tidy(spec)
+    return Ended(job.id, "finished", "done")
+
+
+def _telling(job: Job, notify: Observer, lock: Lock, stage: str, total: int) -> Advance:
+    def advance(done: int, remark: str = "") -> None:
+        if lock.is_lost:
+            raise _LockLostError
+        notify(Advanced(job.id, stage, done, total, remark))
+
+    advance(0)
+    return advance

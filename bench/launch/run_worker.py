@@ -1,0 +1,86 @@
+"""A worker process: `python -m bench.launch.run_worker THREADS`, started by the driver and by nobody else.
+
+Jobs come in on stdin, events go out on what was stdout; whatever prints to stdout prints to stderr instead.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from functools import cache, partial
+from queue import SimpleQueue
+from typing import BinaryIO
+
+from bench.core import plugins
+from bench.core.interrupt import Terminated, terminate
+from bench.launch.jobs import Event, Job
+from bench.launch.remote import Relay
+from bench.launch.run_job import Runners, execute
+from bench.launch.worker_process import encode
+
+_EXIT_TERMINATED = 143
+
+
+def main(threads: int) -> int:
+    """Execute jobs until stdin ends; returns the exit code."""
+    channel = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    signal.signal(signal.SIGTERM, terminate)
+    jobs: SimpleQueue[bytes | None] = SimpleQueue()
+    idle = threading.Event()
+    threading.Thread(target=_read, args=(sys.stdin.buffer, jobs, idle), daemon=True).start()
+    notify = partial(_tell, channel)
+    try:
+        import torch
+
+        from baselines.engine import make_current
+
+        torch.set_num_threads(threads)
+        runners = Runners(Relay(notify))
+        loaded: set[str] = set()
+        while True:
+            idle.set()
+            line = jobs.get()
+            if line is None:
+                return 0
+            idle.clear()
+            job = Job.from_dict(json.loads(line))
+            for path in job.launch.plugins:
+                if str(path) not in loaded:
+                    plugins.load_file(path)
+                    loaded.add(str(path))
+            make_current(torch.device(job.launch.device))
+            execute(job, partial(runners.of, job), notify)
+    except Terminated:
+        return _EXIT_TERMINATED
+
+
+def _read(source: BinaryIO, jobs: SimpleQueue[bytes | None], idle: threading.Event) -> None:
+    """Take jobs in. At the end of them the driver is done, or dead: then the run in hand is saved."""
+    for line in source:
+        jobs.put(line)
+    if idle.is_set():
+        jobs.put(None)
+    else:
+        _leave()
+
+
+def _tell(channel: BinaryIO, event: Event) -> None:
+    try:
+        channel.write(encode(event))
+        channel.flush()
+    except BrokenPipeError:
+        _leave()
+
+
+@cache
+def _leave() -> None:
+    """The driver is gone: save the state of the run in hand and end. Once: a second signal does not wait."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1])))

@@ -1,0 +1,142 @@
+"""Where things lie in an output folder, and whether there is room for them.
+
+OUT/records/<id>.json, .parquet      what counts
+OUT/predictions/<id>/<stem>.png      every test picture of a run
+OUT/gallery/<data>/{source,target,labels}/    the fixed gallery pictures, and those picked by result
+OUT/gallery/<data>/segmentation/<id>/         what the judge sees in a record's pictures
+OUT/runs/<id>/                       checkpoint, training state, samples
+OUT/report/                          index.html, report.md, results.csv, figures/
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from bench.core.errors import UsageError
+from bench.core.images import write_png
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """The files of one run."""
+
+    out: Path
+    id: str
+
+    @property
+    def folder(self) -> Path:
+        return self.out / "runs" / self.id
+
+    @property
+    def state(self) -> Path:
+        """Weights, moments and progress of an unfinished training."""
+        return self.folder / "state.safetensors"
+
+    @property
+    def state_before(self) -> Path:
+        """The state before that one: used where `state` is damaged or not there."""
+        return self.folder / "state-before.safetensors"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that works on the run, or on the reference row of that id."""
+        return self.out / "locks" / f"{self.id}.lock"
+
+    @property
+    def spec(self) -> Path:
+        """The run's spec, written before training begins."""
+        return self.folder / "spec.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The trained generator; its presence means that training is finished."""
+        return self.folder / "checkpoint.safetensors"
+
+    def checkpoint_at(self, step: int) -> Path:
+        """The generator at a sample point (`--keep all`)."""
+        return self.checkpoints / f"step-{step:07d}.safetensors"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Generators of the sample points."""
+        return self.folder / "checkpoints"
+
+    @property
+    def history(self) -> Path:
+        """Training curve and seconds of the finished training."""
+        return self.folder / "history.json"
+
+    @property
+    def diversity(self) -> Path:
+        """Spread over repeated dropout samples (`bench.run.probes`)."""
+        return self.folder / "diversity.json"
+
+    @property
+    def source_response(self) -> Path:
+        """Change of outputs when sources are swapped (`bench.run.probes`)."""
+        return self.folder / "source_response.json"
+
+    @property
+    def samples(self) -> Path:
+        return self.folder / "samples"
+
+    @property
+    def predictions(self) -> Path:
+        """Predictions for the whole test split; its presence means that all are there."""
+        return self.out / "predictions" / self.id
+
+
+def check_writable(out: Path) -> None:
+    """Refuse an output folder that cannot be made or written; leaves nothing behind.
+
+    Raises:
+        UsageError: saying what is in the way.
+    """
+    existing = out
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir():
+        raise UsageError(
+            f"expected a folder at {existing} for --out {out}, found a file: choose another --out"
+        )
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to {existing} for --out {out} ({os.strerror(error.errno or 0)}): "
+            "choose another --out"
+        ) from None
+
+
+def check_room(out: Path, needed_bytes: int) -> None:
+    """Refuse to begin where the disk has no room for what will be written.
+
+    Raises:
+        UsageError: with both figures.
+    """
+    existing = out
+    while not existing.exists():
+        existing = existing.parent
+    free = shutil.disk_usage(existing).free
+    if free < needed_bytes:
+        raise UsageError(
+            f"expected {needed_bytes / 1e6:,.0f} MB free for --out {out}, found {free / 1e6:,.0f} MB: "
+            "free some room (`bench clean`), choose another --out, or go on with --no-space-check"
+        )
+
+
+def write_gallery(folder: Path, names: Sequence[str], pictures: Iterable[NDArray[Any]]) -> None:
+    """Write `<name>.png` for each picture that is not there yet."""
+    for name, picture in zip(names, pictures, strict=True):
+        path = folder / f"{name}.png"
+        if not path.is_file():
+            write_png(path, picture)

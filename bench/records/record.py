@@ -1,0 +1,240 @@
+"""Records: what a run was, what came out and under which protocol, as JSON with a schema version.
+
+Everything downstream (reports, gates) reads records and nothing else. Missing is `None` with a
+reason, never 0 or NaN.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from bench.core.documents import DocumentError, read_json
+from bench.core.errors import UsageError
+from bench.core.files import atomic_path, is_leftover, write_text
+from bench.records.parquet import read_table
+from bench.records.schema import brief, check_record
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA_VERSION = 1
+Goal = Literal["max", "min"] | float
+Status = Literal["finished", "failed", "diverged"]
+
+
+@dataclass(frozen=True)
+class MetricResult:
+    """One number and what it means.
+
+    Attributes:
+        name: metric key, such as "fcn_class_iou".
+        value: the number, or None with `reason`.
+        reason: why the value is missing; None when it is there.
+        interval: 95 % confidence interval over test images, or None where none is computed.
+        goal: "max", "min", or the target value (1.0 for `hf_ratio`).
+        n: number of test images behind the value.
+        protocol: how it was scored: every field that must agree before two values may be compared.
+    """
+
+    name: str
+    value: float | None
+    goal: Goal
+    n: int
+    protocol: dict[str, Any]
+    reason: str | None = None
+    interval: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.value is None) == (self.reason is None):
+            raise ValueError(f"metric {self.name}: give a value or a reason, not both or neither")
+        if self.value is not None and not math.isfinite(self.value):
+            raise ValueError(f"metric {self.name}: {self.value} is no result: give None and a reason")
+
+
+@dataclass(frozen=True)
+class GalleryFiles:
+    """Where a run's pictures lie, relative to the output folder.
+
+    Attributes:
+        names: stems of the fixed gallery images, in order (the same for all rows of a data set).
+        predictions: folder with `<stem>.png` for every test image; None for the `real` row.
+        sources, targets: folders with `<stem>.png` for the gallery images only.
+    """
+
+    names: tuple[str, ...]
+    predictions: str | None
+    sources: str
+    targets: str
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One row of the comparison: a trained run, or a reference row (`real`, `copy`, `nearest`, `random`).
+
+    Attributes:
+        id: file-name-safe, unique within an output: the stem of the record's files.
+        kind: "run" or "reference".
+        label: what tables call it: the variant's name, or the reference row's.
+        spec: `RunSpec.to_dict()` for a run, `{"data": ..., "training": {"size_px": ...}, "row": ...}` else.
+        results: metric key -> result.
+        details: curves and tables behind the numbers, JSON only: `per_class_iou` {class: float | None},
+            `spectrum` {"frequency": [...], "ratio": [...]}, `lab_histograms` {...}, `scorer` {...},
+            `sample_curve` {metric: curve} as `bench.scoring.metrics.sample_curve` has it.
+        history: training curve, one entry a log point: {"step": int, "images_seen": int, "loss": float, ...}.
+        timings: seconds by stage: "train", "generate", "score", and "seconds_per_step".
+        environment: commit, dirty, versions, device, processor (not in older records), threads.
+        status: "finished", "failed" or "diverged"; `error` says why when it is not finished.
+    """
+
+    id: str
+    kind: Literal["run", "reference"]
+    label: str
+    spec: dict[str, Any]
+    status: Status
+    results: dict[str, MetricResult] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    gallery: GalleryFiles | None = None
+    error: str | None = None
+    created: str = ""
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def dataset(self) -> str:
+        return str(self.spec["data"]["name"])
+
+    @property
+    def direction(self) -> str:
+        return str(self.spec["data"]["direction"])
+
+    @property
+    def seed(self) -> int | None:
+        seed = self.spec.get("seed")
+        return None if seed is None else int(seed)
+
+
+def records_dir(out: Path) -> Path:
+    """The folder of an output that holds its records."""
+    return out / "records"
+
+
+def per_image_path(out: Path, record_id: str) -> Path:
+    """Parquet file with one row a test image: column `name`, one column a per-image metric."""
+    return records_dir(out) / f"{record_id}.parquet"
+
+
+def record_path(out: Path, record_id: str) -> Path:
+    return records_dir(out) / f"{record_id}.json"
+
+
+def write_record(out: Path, record: RunRecord, per_image: pd.DataFrame | None = None) -> Path:
+    """Write `records/<id>.parquet` (when given), then `records/<id>.json`; each whole or not at all."""
+    if per_image is not None:
+        with atomic_path(per_image_path(out, record.id)) as temporary:
+            per_image.to_parquet(temporary, index=False)
+    path = record_path(out, record.id)
+    write_text(path, json.dumps(asdict(record), indent=1, allow_nan=False, sort_keys=True) + "\n")
+    return path
+
+
+def read_record(path: Path) -> RunRecord:
+    """Read one record.
+
+    Raises:
+        UsageError: if the file is no JSON record, or its schema is not one this version knows.
+    """
+    try:
+        raw = read_json(path)
+    except DocumentError as error:
+        raise UsageError(f"expected a JSON record in {path}: {error}; delete it and run again") from error
+    if not isinstance(raw, dict) or "schema_version" not in raw:
+        raise UsageError(
+            f"expected a record with a schema_version in {path}, found none: not a bench record; "
+            "delete it and run again"
+        )
+    version = raw["schema_version"]
+    if version != SCHEMA_VERSION or isinstance(version, bool):
+        raise UsageError(
+            f"expected record schema {SCHEMA_VERSION} in {path}, found {brief(version)}: "
+            "read it with the pix2pix-bench version that wrote it, or delete it and run again"
+        )
+    try:
+        return _from_json(raw)
+    except (TypeError, ValueError, RecursionError) as error:
+        said = " ".join(str(error).split())
+        raise UsageError(f"record {path} is damaged ({said}): delete it and run again") from error
+
+
+def _from_json(raw: dict[str, Any]) -> RunRecord:
+    check_record(raw)
+    results = {}
+    for name, entry in raw.pop("results").items():
+        interval = entry.pop("interval")
+        results[name] = MetricResult(**entry, interval=interval and tuple(interval))
+    gallery = raw.pop("gallery")
+    if gallery is not None:
+        gallery = GalleryFiles(**{**gallery, "names": tuple(gallery["names"])})
+    return RunRecord(**raw, results=results, gallery=gallery)
+
+
+def read_records(out: Path) -> list[RunRecord]:
+    """All records of an output, in file-name order.
+
+    Raises:
+        UsageError: if there is none, or one cannot be read.
+    """
+    paths = sorted(path for path in records_dir(out).glob("*.json") if not is_leftover(path))
+    if not paths:
+        raise UsageError(
+            f"expected records in {records_dir(out)}, found none: run `bench run --out {out}` first"
+        )
+    return [read_record(path) for path in paths]
+
+
+def read_per_image(out: Path, record: RunRecord) -> pd.DataFrame | None:
+    """The per-image values of a record, or None where the record has no such file."""
+    path = per_image_path(out, record.id)
+    if not path.is_file():
+        return None
+    return _per_image_checked(path)
+
+
+def _per_image_checked(path: Path) -> pd.DataFrame:
+    try:
+        return _per_image(path)
+    except Exception as error:  # pyarrow and pandas raise nearly anything on damaged files
+        said, record = " ".join(str(error).split())[:300], path.with_suffix(".json")
+        raise UsageError(
+            f"expected per-image values in {path}: {said}; delete it and {record} and run again"
+        ) from error
+
+
+def _per_image(path: Path) -> pd.DataFrame:
+    import pandas as pd
+    import pyarrow
+
+    table = read_table(path)
+    for column in table.schema:
+        held = column.type.value_type if pyarrow.types.is_list(column.type) else column.type
+        fits = pyarrow.types.is_integer(held) or pyarrow.types.is_floating(held)
+        if not fits and column.name != "name":
+            raise ValueError(f"column {column.name[:80]} holds {str(column.type)[:80]}, no numbers")
+    frame: pd.DataFrame = table.to_pandas()
+    texts = ("string", "empty")
+    if "name" not in frame or pd.api.types.infer_dtype(frame["name"], skipna=False) not in texts:
+        raise ValueError("no column of names")
+    if not frame["name"].is_unique or not frame.columns.is_unique:
+        raise ValueError("a name twice")
+    return frame
+
+
+def finished(records: Iterable[RunRecord]) -> list[RunRecord]:
+    """The records that count: those whose run finished."""
+    return [record for record in records if record.status == "finished"]

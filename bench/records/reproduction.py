@@ -1,0 +1,87 @@
+"""What came of making a run again (`bench reproduce`), as it is kept in OUT/reproduced.json."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.core.documents import DocumentError, read_json
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What came of making a run again.
+
+    Attributes:
+        run, label, seed: which one.
+        device, threads: of the repetition, which are those of the run.
+        commits: of the run and of its repetition.
+        checkpoint: sha256 of the generator's file, if it is the same; None: it differs, or was not kept.
+        pictures: whether all test pictures are the same, byte for byte.
+        values: how many values were compared.
+        differing: metric -> (value, value again), of those that are not the same.
+        outside: metrics that lie outside of the seeds' spread, or have no seeds to tell.
+        not_compared: metrics that were scored under another protocol, or not scored this time.
+        generator_differs: whether both generators are there and are not the same.
+    """
+
+    run: str
+    label: str
+    seed: int | None
+    device: str
+    threads: int | None
+    commits: tuple[str | None, str | None]
+    checkpoint: str | None
+    pictures: bool
+    values: int
+    differing: dict[str, tuple[float | None, float | None]]
+    outside: tuple[str, ...]
+    not_compared: tuple[str, ...]
+    generator_differs: bool = False
+
+    @property
+    def exact(self) -> bool:
+        """Whether generator (where both were kept), pictures and all values are the same."""
+        return self.pictures and not self.differing and not self.generator_differs
+
+    @property
+    def passed(self) -> bool:
+        """Exact on a CPU, within the seeds' spread elsewhere; and something was compared."""
+        return self.values > 0 and (self.exact or (self.device != "cpu" and not self.outside))
+
+    @property
+    def words(self) -> str:
+        """One sentence."""
+        parts = [f"{self.label} seed {self.seed}"]
+        if self.exact:
+            generator = f"generator (sha256 {self.checkpoint[:12]}), " if self.checkpoint else ""
+            parts.append(f"the same {generator}test pictures and {self.values} values")
+        else:
+            off = [f"{key} {one} and {two}" for key, (one, two) in self.differing.items()]
+            generator = "another generator, " if self.generator_differs else ""
+            pictures = "the same" if self.pictures else "other"
+            parts.append(f"{generator}{pictures} test pictures; {len(off)} of {self.values} values differ")
+            parts += [", ".join(off)] if off else []
+            outside = f"outside of the seeds' spread: {', '.join(self.outside)}"
+            parts.append(outside if self.outside else "all within the seeds' spread")
+        if self.not_compared:
+            parts.append(f"not compared: {', '.join(self.not_compared)}")
+        return f"{parts[0]}: {'; '.join(parts[1:])}"
+
+
+def reproduction_path(out: Path) -> Path:
+    """Where it is kept."""
+    return out / "reproduced.json"
+
+
+def read_reproduction(out: Path) -> Reproduction | None:
+    """What `reproduce` left in an output; None if nothing that can be read."""
+    path = reproduction_path(out)
+    try:
+        if not path.is_file():
+            return None
+        found = Reproduction(**read_json(path)["reproduction"])
+        hash((found.run, found.words, found.passed))  # a field of the wrong kind shows here
+        return found
+    except (DocumentError, OSError, KeyError, TypeError, ValueError, AttributeError):
+        return None

@@ -1,0 +1,178 @@
+"""What is published of a study: enough for anyone to check it, and no picture of the data set.
+
+FOLDER/records/                          the records, and their values by test picture
+FOLDER/report.md, figures/               tables and figures
+FOLDER/figures/s1-generated.png          outputs for the first gallery pictures: generated pictures only
+FOLDER/results.csv, differences.csv      the numbers
+FOLDER/claims.json                       verdicts of the ledger, and the checks before publication
+FOLDER/baseline.json, baseline.parquet   for `bench check`
+FOLDER/reproduced.json                   what came of making a run again, where that was done
+
+What was published can be published again, from FOLDER itself: by later code, with the pictures it has.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shlex
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bench.analysis.from_records import load_entries, sections
+from bench.analysis.table import Row, Section
+from bench.claims.ledger import load_ledger
+from bench.claims.sanity import Check, sanity
+from bench.claims.verdicts import judge
+from bench.core.environment import commit_here
+from bench.core.errors import UsageError
+from bench.core.files import whole_folder, write_bytes, write_text
+from bench.core.images import read_png, to_rgb8
+from bench.gate.baseline import Baseline, save_baseline
+from bench.records.layout import check_writable
+from bench.records.record import RunRecord, read_per_image, read_records, write_record
+from bench.records.reproduction import Reproduction, read_reproduction, reproduction_path
+from bench.report.formats import Wanted
+from bench.report.plots.style import new_figure, plain, style
+from bench.report.render import write_report
+
+_HEAD = "### Generated pictures: "
+_JUDGE = "scorer_hash"  # who repeats a study trains the judge anew: by the same recipe, to other last bits
+SHOWN = 4
+"""Pictures a variant in the figure of generated ones."""
+
+
+def publish(out: Path, folder: Path, update: bool = False) -> tuple[list[Check], list[str]]:
+    """Write `folder` from the finished records of the output `out`, whole or not at all.
+
+    Absolute paths in the commands of the records are cut to their last part: they mean nothing elsewhere.
+
+    Returns:
+        The checks before publication, and notes in words (records that were left out).
+
+    Raises:
+        UsageError: if nothing is finished, or `folder` cannot be written or exists and is not to be replaced.
+    """
+    if folder.exists() and not update:
+        raise UsageError(f"expected no folder {folder}, found one: give --update to replace it")
+    check_writable(folder.parent)
+    records = read_records(out)
+    kept = [record for record in records if record.status == "finished"]
+    if not any(record.kind == "run" for record in kept):
+        raise UsageError(f"expected finished runs in {out}, found none: nothing to publish")
+    notes = [f"left out: {one.label} seed {one.seed} {one.status}" for one in records if one not in kept]
+    with whole_folder(folder) as made:
+        for record in kept:
+            write_record(made, _for_others(record), read_per_image(out, record))
+        baseline = Baseline.from_records(read_records(made), made, ignore=(_JUDGE,))
+        save_baseline(baseline, made / "baseline.json")
+        found, made_again = sections(load_entries([out])[0]), read_reproduction(out)
+        shown = {section.id: _figure(section) for section in found if _has_pictures(section, out)}
+        write_report([made], made, Wanted(("md", "csv"), shown=shown))
+        if made_again is not None:
+            shutil.copyfile(reproduction_path(out), reproduction_path(made))
+        checks = _write_claims(found, [made_again] if made_again else [], made / "claims.json")
+        for section in found:
+            _write_generated(section, out, made)
+    return checks, notes
+
+
+def _for_others(record: RunRecord) -> RunRecord:
+    """The record without its pictures, which stay behind, and without paths of this machine."""
+    return replace(
+        record,
+        gallery=None,
+        environment=_without_paths(record.environment),
+        details=_without_paths(record.details),
+    )
+
+
+def _without_paths(held: Any) -> Any:
+    """`held`, with the commands in it cut (`_last_part`), however deep they lie."""
+    if isinstance(held, dict):
+        return {
+            key: shlex.join(map(_last_part, shlex.split(value)))
+            if key == "command" and isinstance(value, str)
+            else _without_paths(value)
+            for key, value in held.items()
+        }
+    return [_without_paths(value) for value in held] if isinstance(held, list) else held
+
+
+def _last_part(word: str) -> str:
+    """`/data/cityscapes` -> `cityscapes`, also in `NAME=DIR` and `--flag=DIR`; other words as they are."""
+    before, mark, path = word.rpartition("=")
+    return f"{before}{mark}{Path(path).name}" if path.startswith(("/", "~")) else word
+
+
+def _write_claims(found: Sequence[Section], made_again: Sequence[Reproduction], path: Path) -> list[Check]:
+    verdicts = judge(load_ledger(), found)
+    checks = sanity(found, made_again)
+    content = {
+        "claims": [one.to_json() for one in verdicts],
+        "sanity": [dict(vars(one)) for one in checks],
+        "judged_by": commit_here(),
+    }
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    return checks
+
+
+def _write_generated(section: Section, out: Path, folder: Path) -> None:
+    """The figure, and a part of `report.md` that shows it; from what was published, as it was."""
+    rows = [row for row in section.rows if _gallery(row)]
+    names = _gallery(rows[0])[:SHOWN] if rows else ()
+    name, before = _figure(section), out / "report.md"
+    if names:
+        write_bytes(folder / name, _generated(rows, names, out))
+        _add_to_report(
+            folder,
+            f"\n{_HEAD}{section.title}\n\n"
+            f"Test pictures {', '.join(names)}, the first of the fixed gallery; the first seed of each "
+            f"variant: {', '.join(row.label for row in rows)}; none was chosen by its result.\n\n"
+            f"![Generated pictures]({name})\n",
+        )
+    elif (out / name).is_file() and before.is_file():
+        shutil.copyfile(out / name, folder / name)
+        _, mark, said = before.read_text(encoding="utf-8").partition(f"\n{_HEAD}{section.title}\n")
+        _add_to_report(folder, mark + said.partition(f"\n{_HEAD}")[0])
+
+
+def _figure(section: Section) -> str:
+    return f"figures/{section.id}-generated.png"
+
+
+def _has_pictures(section: Section, out: Path) -> bool:
+    """Whether there are generated pictures to show, or a figure of them from before."""
+    return any(map(_gallery, section.rows)) or (out / _figure(section)).is_file()
+
+
+def _add_to_report(folder: Path, said: str) -> None:
+    report = folder / "report.md"
+    before = report.read_text(encoding="utf-8").rstrip("\n")
+    write_text(report, f"{before}\n\n{said.strip()}\n")
+
+
+def _generated(rows: Sequence[Row], names: Sequence[str], out: Path) -> bytes:
+    """A PNG file: columns are variants (their first seed), rows the first pictures of the fixed gallery."""
+    with style():
+        figure = new_figure(1.7 * len(rows), 1.7 * len(names) + 0.3)
+        axes = figure.subplots(len(names), len(rows), squeeze=False)
+        for column, row in enumerate(rows):
+            gallery = row.entries[0].record.gallery
+            for line, name in enumerate(names):
+                ax = axes[line][column]
+                ax.set_axis_off()
+                if gallery is not None and gallery.predictions is not None:
+                    ax.imshow(to_rgb8(read_png(out / gallery.predictions / f"{name}.png")))
+            axes[0][column].set_title(plain(row.label, 20))
+        held = io.BytesIO()
+        figure.savefig(held, format="png", dpi=110, facecolor="white", metadata={"Software": None})
+    return held.getvalue()
+
+
+def _gallery(row: Row) -> tuple[str, ...]:
+    gallery = row.entries[0].record.gallery
+    return gallery.names if gallery is not None and gallery.predictions is not None else ()

@@ -1,0 +1,66 @@
+"""A variant in full, as the page's last part shows it."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import Any
+
+from bench.analysis.table import Row, flatten
+from bench.records.record import RunRecord
+
+
+@dataclass(frozen=True)
+class SpecView:
+    """A variant in full: its spec as (field, value) pairs by group, runs, and the command that repeats it."""
+
+    label: str
+    source: str
+    groups: list[tuple[str, list[tuple[str, str]]]]
+    runs: list[tuple[str, str, str]]
+    command: str
+
+
+def spec_view(row: Row) -> SpecView:
+    """The view of a row, from its first record; all of its runs."""
+    record = row.entries[0].record
+    names = {"variant": "Variant", "training": "Training", "test": "Test", "data": "Data"}
+    groups = []
+    for key, title in names.items():
+        held = flatten(record.spec.get(key, {}))
+        groups.append(
+            (
+                title,
+                [(name, _value(value)) for name, value in held.items() if name != "source" or key == "data"],
+            )
+        )
+    runs = [
+        (r.id, "–" if r.seed is None else str(r.seed), _duration(r.timings.get("train")))
+        for r in (entry.record for entry in row.entries)
+    ]
+    source = str(record.spec.get("variant", {}).get("source", ""))
+    return SpecView(row.label, source, [g for g in groups if g[1]], runs, _command(record))
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "none"
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _command(record: RunRecord) -> str:
+    command = record.environment.get("command", "")
+    return shlex.join(map(str, command)) if isinstance(command, list | tuple) else str(command)
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    minutes = seconds / 60
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 90
+        else f"{minutes:.0f} min"
+        if minutes < 90
+        else f"{minutes / 60:.1f} h"
+    )

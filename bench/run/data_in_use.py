@@ -1,0 +1,286 @@
+"""What all runs of one data set share, each part opened once: pairs, judge, weights, gallery."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.core.progress import Teller, duration
+from bench.data.cache import release_pages
+from bench.data.datasets import Dataset
+from bench.data.types import SplitArrays
+from bench.records.layout import write_gallery
+from bench.records.record import GalleryFiles
+from bench.scoring.judges.external import check_adapter, check_card, identity, is_adapter, open_adapter
+from bench.scoring.metrics.base import ScoringContext
+from bench.spec.run_spec import DataSpec
+
+GALLERY_SIZE = 12
+UNUSED_JUDGE = "no segmentation network was opened: none of the metrics asked for needs one"
+_FEWEST_PHOTOS = 2  # one to train on, one to hold out
+
+
+@dataclass(frozen=True)
+class ScoringChoice:
+    """What is scored, and by which judge.
+
+    Attributes:
+        metrics: metric keys; empty = all.
+        scorer: name of the segmentation network, "auto" (by size and device) or "none".
+        inception_weights: the user's file, or None: the environment's, then the cache's.
+        fid_protocol: how pictures are made ready for Inception (`catalogue.FID_PROTOCOLS`).
+    """
+
+    metrics: tuple[str, ...] = ()
+    scorer: str = "auto"
+    inception_weights: Path | None = None
+    fid_protocol: str = "torch-fidelity"
+
+    @property
+    def wants_judge(self) -> bool:
+        """Whether one of the metrics may look at the scorer: it takes minutes to train."""
+        from bench.scoring.one_pass import wants_judge
+
+        return wants_judge(self.metrics)
+
+
+@dataclass
+class Workbench:
+    """A data set in use: splits by size, the judge trained on its real photos, the weights at hand.
+
+    Attributes:
+        dataset: as opened.
+        spec: which of its pairs are used.
+        cache: folder of decoded images, trained scorers and statistics.
+        device: torch device string for scorers and feature networks.
+        choice: what is scored.
+        reporter: shows decoding and scorer training.
+    """
+
+    dataset: Dataset
+    spec: DataSpec
+    cache: Path
+    device: str
+    choice: ScoringChoice
+    reporter: Teller
+    _splits: dict[tuple[str, int], SplitArrays] = field(default_factory=dict)
+    _judges: dict[int, tuple[Any, str | None]] = field(default_factory=dict)
+    _compared: dict[tuple[int, str], Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if is_adapter(self.choice.scorer) and self._is_judged():
+            check_card(self.choice.scorer, self.dataset.card)
+
+    def train(self, size_px: int) -> SplitArrays:
+        """The training pairs at `size_px`."""
+        return self._load("train", size_px, self.spec.train_n)
+
+    def test(self, size_px: int) -> SplitArrays:
+        """The test pairs at `size_px`."""
+        return self._load("test", size_px, self.spec.test_n)
+
+    def _load(self, split: str, size_px: int, limit: int) -> SplitArrays:
+        key = (split, size_px)
+        if key not in self._splits:
+            counter = self.reporter.counter(f"decoding {self.dataset.name} {split}")
+            self._splits[key] = self.dataset.load(
+                split, size_px=size_px, cache=self.cache, limit=limit, progress=counter
+            )
+        return self._splits[key]
+
+    def context(self, size_px: int, row: str) -> ScoringContext:
+        """What the metrics of one row may use; trains the judge if there is none yet and one is wanted."""
+        wanted = self.choice.wants_judge
+        scorer, reason = self.judge_of(self.test(size_px), size_px) if wanted else (None, UNUSED_JUDGE)
+        weights, inception_reason = self.inception
+        return ScoringContext(
+            card=self.dataset.card,
+            size_px=size_px,
+            target_role=self.dataset.target_role,
+            row=row,
+            device=self.device,
+            cache=self.cache,
+            test=self.test(size_px),
+            train_targets=self._train_targets(size_px) if row == "real" else None,
+            scorer=scorer,
+            scorer_reason=reason,
+            inception_weights=weights,
+            inception_reason=inception_reason,
+            file_labels=self.dataset.file_labels("test", self.spec.test_n),
+            fid_protocol=self.choice.fid_protocol,
+        )
+
+    @property
+    def inception(self) -> tuple[Path | None, str | None]:
+        """The Inception weights at hand, or why there are none."""
+        from bench.data.acquire.fetch import find_inception
+
+        return find_inception(self.choice.inception_weights)
+
+    def _is_judged(self) -> bool:
+        is_photo, has_classes = self.dataset.target_role == "photo", bool(self.dataset.card.classes)
+        return self.choice.scorer != "none" and is_photo and has_classes
+
+    def scorer_identity(self, size_px: int) -> str | None:
+        """`scorer_name`, with content hashes in place of files."""
+        name = self.scorer_name(size_px)
+        return identity(name) if name is not None and is_adapter(name) else name
+
+    def scorer_name(self, size_px: int) -> str | None:
+        """The judge that will be used at `size_px`, or None where there is nothing to judge."""
+        if not self._is_judged():
+            return None
+        if self.choice.scorer != "auto":
+            return self.choice.scorer
+        from bench.scoring.judges.trained import default_scorer_name
+
+        return default_scorer_name(size_px, self.device)
+
+    def judge(self, size_px: int) -> tuple[Any, str | None]:
+        """The judge for pictures of `size_px`, or None and why there is none; trained if need be."""
+        if size_px not in self._judges:
+            self._judges[size_px] = self._open_judge(size_px)
+        return self._judges[size_px]
+
+    def judge_of(self, test: SplitArrays, size_px: int) -> tuple[Any, str | None]:
+        """`judge`; one trained here also tells, in `meta["seen"]`, how many photos of `test` it has seen."""
+        judge, reason = self.judge(size_px)
+        if judge is None or is_adapter(self.choice.scorer):
+            return judge, reason
+        key = (size_px, test.key)
+        if key not in self._compared:
+            from bench.scoring.judges.train_test_overlap import seen_photos
+
+            seen = seen_photos(self.train(size_px).target, test.target, size_px)
+            self._compared[key] = replace(judge, meta={**judge.meta, "seen": seen})
+        return self._compared[key], reason
+
+    def _open_judge(self, size_px: int) -> tuple[Any, str | None]:
+        name = self.scorer_name(size_px)
+        if name is None:
+            return None, self._no_judge_reason()
+        if is_adapter(name):
+            return self._open_adapter(name, size_px), None
+        from bench.scoring.judges.trained import get_scorer
+
+        split = self.train(size_px)
+        if split.labels is None:
+            return None, f"data set {self.dataset.name} has no label maps with --source {self.spec.source}"
+        if len(split) < _FEWEST_PHOTOS:
+            return None, f"{len(split)} training photos are too few to train a segmentation network"
+        scorer = get_scorer(
+            name,
+            split.target,
+            split.labels,
+            self.dataset.card,
+            data_key=split.key,
+            size_px=size_px,
+            cache=self.cache,
+            device=self.device,
+            progress=_releasing(split, self.reporter.counter(f"training scorer {name}")),
+        )
+        release_pages(split)
+        return scorer, None
+
+    def _open_adapter(self, name: str, size_px: int) -> Any:
+        """A judge that is not trained here; says what a row will take where the judge can tell."""
+        scorer = open_adapter(name, self.dataset.card, self.device)
+        announce(scorer, len(self.test(size_px)), self.device, self.reporter)
+        return scorer
+
+    def _no_judge_reason(self) -> str:
+        if self.choice.scorer == "none":
+            return "no segmentation network was wanted (--scorer none)"
+        if not self.dataset.card.classes:
+            return f"data set {self.dataset.name} has no label maps"
+        return f"the predictions are {self.dataset.target_role}, not photos"
+
+    def _train_targets(self, size_px: int) -> NDArray[np.uint8]:
+        """As many real training targets as there are test pictures, evenly spaced, where there are enough."""
+        from bench.core.images import to_rgb8
+
+        targets = self.train(size_px).target
+        wanted = min(len(targets), self.spec.test_n)
+        chosen = to_rgb8(targets[even_indices(len(targets), wanted)])
+        release_pages(self.train(size_px))
+        return chosen
+
+    def gallery(self, out: Path, size_px: int) -> GalleryFiles:
+        """Write the fixed gallery pictures' sources and targets under OUT/gallery, once."""
+        split = self.test(size_px)
+        chosen = even_indices(len(split), min(GALLERY_SIZE, len(split)))
+        names = tuple(split.names[i] for i in chosen)
+        key = hashlib.sha256(f"{split.key}{names}".encode()).hexdigest()[:8]
+        folder = Path("gallery") / f"{self.dataset.name}-{size_px}-{key}"
+        write_gallery(out / folder / "source", names, split.source[chosen])
+        write_gallery(out / folder / "target", names, split.target[chosen])
+        return GalleryFiles(names, None, str(folder / "source"), str(folder / "target"))
+
+
+def _releasing(split: SplitArrays, counter: Callable[[int, int], None]) -> Callable[[int, int], None]:
+    """`counter`, which now and then also gives the memory of the pages read so far back."""
+
+    def count(done: int, total: int) -> None:
+        if done % 20 == 0:
+            release_pages(split)
+        counter(done, total)
+
+    return count
+
+
+def announce(scorer: Any, count: int, device: str, reporter: Teller) -> None:
+    """Say what judging a row of `count` pictures will take, where the judge can tell."""
+    if hasattr(scorer, "seconds_per_picture"):
+        seconds = scorer.seconds_per_picture()
+        reporter.say(
+            f"scorer {scorer.name} on {device}: about {seconds:.2g} s a picture, "
+            f"{duration(seconds * count)} for each row of {count} pictures"
+        )
+
+
+def even_indices(total: int, wanted: int) -> NDArray[np.int64]:
+    """`wanted` evenly spaced indices of 0..total-1, the first included."""
+    return np.arange(wanted) * total // wanted
+
+
+def data_spec(dataset: Dataset, train_limit: int | None, test_limit: int | None) -> DataSpec:
+    """Which pairs of `dataset` are used, at most so many of each split, with their content hashes."""
+    counts = {}
+    for split, limit in (("train", train_limit), ("test", test_limit)):
+        there = dataset.splits[split]
+        counts[split] = there if limit is None else min(limit, there)
+    return DataSpec(
+        name=dataset.name,
+        direction=dataset.direction,
+        source=dataset.source,
+        train_n=counts["train"],
+        test_n=counts["test"],
+        train_fingerprint=dataset.fingerprint("train", counts["train"]),
+        test_fingerprint=dataset.fingerprint("test", counts["test"]),
+    )
+
+
+def check_judge(choice: ScoringChoice) -> None:
+    """Refuse unknown scorers and metrics, and weights that are not there, before anything is trained.
+
+    Raises:
+        UsageError: with the nearest known name, or the path.
+    """
+    from bench.core import plugins
+    from bench.core.errors import unknown_name
+    from bench.data.acquire.fetch import find_inception
+    from bench.scoring.one_pass import families_for
+
+    families_for(choice.metrics)
+    find_inception(choice.inception_weights)
+    if is_adapter(choice.scorer):
+        return check_adapter(choice.scorer)
+    known: Sequence[str] = ["auto", "none", *plugins.names("scorers")]
+    if choice.scorer not in known:
+        raise unknown_name("scorer", choice.scorer, known, "bench list scorers")

@@ -1,0 +1,201 @@
+"""Pictures that this project did not make: matched by name, checked by their headers.
+
+Nothing is resized unless `--size` says so: predictions and targets then have one size and are scored pixel
+by pixel. Labels may be larger; they are resized as those of data sets are (nearest).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.core.errors import UsageError
+from bench.data import readers
+from bench.data.cache import FileHashes, digest
+from bench.data.types import DatasetCard, Role
+from bench.run.data_in_use import even_indices
+from bench.run.imported.images import ForeignPictures, roles_of
+from bench.run.imported.match import Files, Matched, Part, label_of, marked, match, pictures_of
+from bench.spec.run_spec import DataSpec
+
+Header = tuple[str, tuple[int, int]]
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class ForeignRequest:
+    """What is to be scored against what.
+
+    Attributes:
+        folders: of predictions, each a row of the comparison.
+        names: what the rows are called; empty: after their folders.
+        target: folder of targets; None: those beside the first folder's predictions.
+        labels, source: folders, or None: sources beside the predictions, labels from a label-map side.
+        train_target: folder of real training targets for the `real` row, or None.
+        card: palette, classes and roles; None: pictures without classes.
+        direction: of the card's domains, or None: its default.
+        size_px: side to which everything is resized; None: as it is.
+        allow_missing: go on with the stems that all folders have.
+    """
+
+    folders: tuple[Path, ...]
+    names: tuple[str, ...] = ()
+    target: Path | None = None
+    labels: Path | None = None
+    source: Path | None = None
+    train_target: Path | None = None
+    card: DatasetCard | None = None
+    direction: str | None = None
+    size_px: int | None = None
+    allow_missing: bool = False
+
+
+def gather(request: ForeignRequest, hashes: FileHashes) -> ForeignPictures:
+    """Match what was asked for, and check names, modes and sizes by the files' headers.
+
+    Raises:
+        UsageError: for anything that does not fit; the first few files are named.
+    """
+    card = request.card or _plain_card(request.target)
+    direction = request.direction or card.direction
+    roles = roles_of(card, direction)
+    rows = _rows(request)
+    matched = _matched(request, hashes)
+    if "labels" in matched.parts and not card.classes:
+        raise UsageError(
+            "expected --dataset CARD with --labels, to know the classes, found none: name a card"
+        )
+    train = () if request.train_target is None else _train_targets(request.train_target, len(matched.names))
+    files: dict[Part, list[Path]] = {part: list(paths) for part, paths in matched.parts.items()}
+    files["target"] += train
+    files["prediction"] = [file for paths in matched.predictions for file in paths]
+    headers = {file: readers.header(file) for paths in files.values() for file in paths}
+    size_px, resized_from = _size(request.size_px, files, headers)
+    data = DataSpec(
+        name=card.name,
+        direction=direction,
+        source="paired",
+        train_n=0,
+        test_n=len(matched.names),
+        train_fingerprint="",
+        test_fingerprint=_test_fingerprint(matched, roles, hashes),
+    )
+    modes = _modes(files, headers, roles)
+    return ForeignPictures(card, data, rows, size_px, matched, modes, resized_from, train, hashes)
+
+
+def _plain_card(target: Path | None) -> DatasetCard:
+    name = "pictures" if target is None else label_of(target)
+    return DatasetCard(
+        name, name, "as found", "the owner's", "", ("source", "target"), ("image", "photo"), "source2target",
+        (), {}, 0, "",
+    )  # fmt: skip
+
+
+def _rows(request: ForeignRequest) -> tuple[tuple[str, Path], ...]:
+    names = request.names or tuple(label_of(folder) for folder in request.folders)
+    if len(names) != len(request.folders) or len(set(names)) != len(names):
+        raise UsageError(
+            f"expected {len(request.folders)} different names for {len(request.folders)} folders of "
+            f"predictions, found {', '.join(names)}: give them by --name A,B"
+        )
+    return tuple(zip(names, request.folders, strict=True))
+
+
+def _matched(request: ForeignRequest, hashes: FileHashes) -> Matched:
+    predictions = {folder: pictures_of(folder, "prediction", "") for folder in request.folders}
+    if len(predictions) < len(request.folders):
+        raise UsageError("expected each folder of predictions once")
+    first = request.folders[0]
+    parts: dict[Part, Files] = {}
+    if request.target is not None:
+        parts["target"] = pictures_of(request.target, "target", "--target")
+    else:
+        parts["target"] = _own_targets(request.folders, hashes)
+    if request.source is not None:
+        parts["source"] = pictures_of(request.source, "source", "--source")
+    elif beside := marked(first, "source"):
+        parts["source"] = beside
+    if request.labels is not None:
+        parts["labels"] = pictures_of(request.labels, "labels", "--labels")
+    return match(predictions, parts, allow_missing=request.allow_missing)
+
+
+def _own_targets(folders: Sequence[Path], hashes: FileHashes) -> Files:
+    """Targets beside the predictions (`*_real_B`), the same in every folder."""
+    found = [marked(folder, "target") for folder in folders]
+    for folder, targets in zip(folders, found, strict=True):
+        if not targets:
+            raise UsageError(
+                f"expected --target DIR, or targets (*_real_B) beside the predictions in {folder}, found none"
+            )
+        shared = [stem for stem in found[0] if stem in targets]
+        pairs = [hashes.hashes([files[stem] for stem in shared]) for files in (found[0], targets)]
+        if other := [stem for stem, a, b in zip(shared, *pairs, strict=True) if a != b]:
+            raise UsageError(
+                f"expected the same targets beside all predictions, found others in {folder} than in "
+                f"{folders[0]} ({', '.join(other[:_SHOWN])}): score both against one --target DIR"
+            )
+    return found[0]
+
+
+def _train_targets(folder: Path, wanted: int) -> tuple[Path, ...]:
+    """As many training targets as there are test pictures, evenly spaced, where there are enough."""
+    files = tuple(pictures_of(folder, "target", "--train-target").values())
+    return tuple(files[i] for i in even_indices(len(files), min(wanted, len(files))))
+
+
+def _modes(
+    files: dict[Part, list[Path]], headers: dict[Path, Header], roles: tuple[Role, Role]
+) -> dict[Part, readers.Mode]:
+    """The mode of each part, one for all of its files."""
+    as_role: dict[Part, Role] = {"source": roles[0], "labels": "labels"}
+    modes: dict[Part, readers.Mode] = {}
+    for part, paths in files.items():
+        found = [readers.classify(headers[file][0], as_role.get(part, roles[1]), file) for file in paths]
+        modes[part] = found[0]
+        if others := [(file, mode) for file, mode in zip(paths, found, strict=True) if mode != found[0]]:
+            listed = ", ".join(f"{file} ({mode})" for file, mode in others[:_SHOWN])
+            raise UsageError(
+                f"expected {part} pictures of one mode, found {paths[0]} ({found[0]}) but {len(others)} of "
+                f"another: {listed}: convert them"
+            )
+    if roles[1] != "labels" and modes["prediction"] != modes["target"]:
+        raise UsageError(
+            f"expected predictions of the targets' mode, found {files['target'][0]} ({modes['target']}) but "
+            f"{files['prediction'][0]} ({modes['prediction']}): convert them"
+        )
+    return modes
+
+
+def _size(
+    wanted: int | None, files: dict[Part, list[Path]], headers: dict[Path, Header]
+) -> tuple[int, str | None]:
+    """Side of the pictures, and the predictions' own sizes where `wanted` changes them."""
+    sizes = {file: headers[file][1] for part, paths in files.items() if part != "labels" for file in paths}
+    first = files["prediction"][0]
+    width, height = sizes[first]
+    if wanted is not None:
+        own = sorted({sizes[file] for file in files["prediction"]})
+        said = ", ".join(f"{w}x{h}" for w, h in own[:_SHOWN])
+        return wanted, None if own == [(wanted, wanted)] else said
+    if others := [file for file, size in sizes.items() if size != (width, height)]:
+        listed = ", ".join(f"{file} ({sizes[file][0]}x{sizes[file][1]})" for file in others[:_SHOWN])
+        raise UsageError(
+            f"expected pictures of one size, found {first} ({width}x{height}) but {len(others)} of another: "
+            f"{listed}: resize them, or all of them by --size PX"
+        )
+    if width != height:
+        raise UsageError(
+            f"expected square pictures, found {width}x{height} in {first}: --size PX squeezes all of them"
+        )
+    return width, None
+
+
+def _test_fingerprint(matched: Matched, roles: tuple[Role, Role], hashes: FileHashes) -> str:
+    """Content hash of what predictions are judged by: names, targets, labels."""
+    judged_by = {"target", "labels"} | ({"source"} if roles[0] == "labels" else set())
+    return digest(
+        [matched.names, {part: hashes.hashes(f) for part, f in matched.parts.items() if part in judged_by}]
+    )

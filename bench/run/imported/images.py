@@ -1,0 +1,133 @@
+"""A test split out of foreign pictures: matched and checked before (`gather`), read here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.core.errors import UsageError
+from bench.data import readers
+from bench.data.cache import FileHashes, Progress, Sample, digest, load_split
+from bench.data.types import DatasetCard, Role, SplitArrays
+from bench.run.imported.match import Matched, Part
+from bench.spec.run_spec import DataSpec
+
+_NO_SOURCE = np.zeros((1, 1, 1), np.uint8)
+
+
+@dataclass(frozen=True)
+class ForeignPictures:
+    """Matched and checked pictures, ready to be read.
+
+    Attributes:
+        card: palette, classes and roles.
+        data: what records say about the test pictures.
+        rows: (name, folder) of the predictions.
+        size_px: side of the square pictures.
+        matched: files by stem.
+        modes: expected mode of each part ("prediction" first).
+        resized_from: size of the predictions where `--size` changes it, such as "512x256"; else None.
+        train_targets: real training targets, or ().
+    """
+
+    card: DatasetCard
+    data: DataSpec
+    rows: tuple[tuple[str, Path], ...]
+    size_px: int
+    matched: Matched
+    modes: dict[Part, readers.Mode]
+    resized_from: str | None
+    train_targets: tuple[Path, ...]
+    hashes: FileHashes = field(repr=False)
+
+    @property
+    def target_role(self) -> Role:
+        return roles_of(self.card, self.data.direction)[1]
+
+    @property
+    def has_sources(self) -> bool:
+        return "source" in self.matched.parts
+
+    def test(self, cache: Path, progress: Progress | None = None) -> SplitArrays:
+        """Targets, labels and sources as a split; sources are one black pixel each where there are none."""
+        parts = self.matched.parts
+        content = {part: self.hashes.hashes(files) for part, files in parts.items()}
+        key = digest([readers.READER_VERSION, self.matched.names, content, self._reading])
+
+        def read(index: int) -> Sample:
+            target = self._read("target", parts["target"][index])
+            source = self._read("source", parts["source"][index]) if self.has_sources else None
+            labels = self._read("labels", parts["labels"][index]).labels if "labels" in parts else None
+            if labels is None:
+                labels = target.labels if source is None or target.labels is not None else source.labels
+            return Sample(_NO_SOURCE if source is None else source.picture, target.picture, labels)
+
+        return load_split(cache, key, self.matched.names, read, progress)
+
+    def train(self, cache: Path, progress: Progress | None = None) -> NDArray[np.uint8] | None:
+        """(N, S, S, C) training targets, or None where no folder was named."""
+        if not self.train_targets:
+            return None
+        files = self.train_targets
+        key = digest([readers.READER_VERSION, "train", self.hashes.hashes(files), self._reading])
+
+        def read(index: int) -> Sample:
+            return Sample(_NO_SOURCE, self._read("target", files[index]).picture, None)
+
+        names = tuple(file.stem for file in files)
+        return load_split(cache, key, names, read, progress).target
+
+    @property
+    def file_labels(self) -> Callable[[int], NDArray[np.uint8]] | None:
+        """Index in the test split -> (h, w) train ids as large as in their file; None without label maps."""
+        part: Part = "labels" if "labels" in self.matched.parts else "source"
+        files = self.matched.parts.get(part)
+        if files is None or (part == "source" and roles_of(self.card, self.data.direction)[0] != "labels"):
+            return None
+
+        def read(index: int) -> NDArray[np.uint8]:
+            labels = self._side(part, files[index], size_px=None).labels
+            assert labels is not None
+            return labels
+
+        return read
+
+    def prediction(self, row: int) -> Callable[[int], NDArray[Any]]:
+        """Index in the test split -> (S, S, C) picture of one folder."""
+        files = self.matched.predictions[row]
+        return lambda index: self._read("prediction", files[index]).picture
+
+    def fingerprint(self, row: int) -> str:
+        """Content hash of one folder's predictions."""
+        return digest(self.hashes.hashes(self.matched.predictions[row]))
+
+    @property
+    def _reading(self) -> list[Any]:
+        classes = [asdict(entry) for entry in self.card.classes]
+        return [classes, self.card.roles, self.data.direction, sorted(self.modes.items()), self.size_px]
+
+    def _read(self, part: Part, file: Path) -> readers.SideArrays:
+        return self._side(part, file, self.size_px)
+
+    def _side(self, part: Part, file: Path, size_px: int | None) -> readers.SideArrays:
+        source_role, target_role = roles_of(self.card, self.data.direction)
+        as_role: dict[Part, Role] = {"source": source_role, "labels": "labels"}
+        role = as_role.get(part, target_role)
+        reader = readers.PairReader(self.card, False, (), f"the other {part} pictures")
+        return reader.side(readers.decode(file), file, role, self.modes[part], size_px)
+
+
+def roles_of(card: DatasetCard, direction: str) -> tuple[Role, Role]:
+    """Roles of source and target in `direction`."""
+    (left, right), (left_role, right_role) = card.domains, card.roles
+    known = {f"{left}2{right}": (left_role, right_role), f"{right}2{left}": (right_role, left_role)}
+    if direction not in known:
+        raise UsageError(
+            f"expected a --direction of {card.name} among {', '.join(known)}, found '{direction}'"
+        )
+    return known[direction]

@@ -1,0 +1,61 @@
+"""Pictures written by threads while the next ones are made.
+
+Encoding a PNG of 256 px takes some 6 ms of CPU, in which Pillow lets other threads run; a GPU makes a picture
+in much less.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from bench.core.images import save_png
+
+MOST_THREADS = 8
+_AHEAD = 4  # pictures a thread that may wait to be written
+
+
+def writing_threads(device: torch.device) -> int:
+    """None on a CPU, whose cores make the pictures; on a GPU as many as torch may use, within reason."""
+    return min(MOST_THREADS, torch.get_num_threads()) if device.type == "cuda" else 0
+
+
+class Writer:
+    """Writes the pictures that it is given by `threads` threads, or at once if there are none.
+
+    All are written when its block ends. The first that could not be, in the order given, raises its error, at
+    the next `put` or at the end; no thread writes any more when the block has been left.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._most = _AHEAD * threads
+        self._pool = ThreadPoolExecutor(threads, "write") if threads else None
+        self._waiting: deque[Future[None]] = deque()
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            while kind is None and self._waiting:
+                self._waiting.popleft().result()
+        finally:
+            if self._pool is not None:
+                self._pool.shutdown(cancel_futures=True)
+
+    def put(self, path: Path, picture: NDArray[Any]) -> None:
+        """Have `picture` written to `path`; the array must stay as it is."""
+        if self._pool is None:
+            save_png(path, picture)
+            return
+        while self._waiting and (self._waiting[0].done() or len(self._waiting) >= self._most):
+            self._waiting.popleft().result()
+        self._waiting.append(self._pool.submit(save_png, path, picture))

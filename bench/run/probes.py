@@ -1,0 +1,163 @@
+"""What a trained generator is asked at scoring, for `diversity` and `source_response`; answers are kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from baselines.engine import resolve_device
+from baselines.settings import TestSettings
+from baselines.translate import Checkpoint, load_checkpoint, translations
+from bench.core.errors import UsageError
+from bench.core.files import sha256_file, write_text
+from bench.core.images import to_rgb8
+from bench.data.types import SplitArrays
+from bench.records.layout import RunFiles
+from bench.run.generate import image_seed
+from bench.scoring.metrics.diversity import spread
+from bench.scoring.metrics.source_response import change
+
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class _Questions:
+    """The run's generator, asked what its predictions do not say.
+
+    What was found is kept in a file of the run, with all that it depends on, so that scoring again runs no
+    network.
+
+    Attributes:
+        files: of the run.
+        test: the test split.
+        settings: dropout and statistics at test time.
+        seed: the run's.
+        device: torch device string.
+    """
+
+    files: RunFiles
+    test: SplitArrays
+    settings: TestSettings
+    seed: int
+    device: str
+
+    def _answers(
+        self, file: Path, key: str, asked: dict[str, Any], ask: Callable[[Checkpoint], list[float]]
+    ) -> NDArray[np.float64] | None:
+        """The answers kept in `file` under `key`, else those of the checkpoint; None if neither is there.
+
+        Raises:
+            UsageError: if the checkpoint is damaged.
+        """
+        asked = {**self._about(), **asked}
+        kept = self._kept(file, key, asked)
+        if kept is not None or not self.files.checkpoint.is_file():
+            return kept
+        try:
+            checkpoint = load_checkpoint(self.files.checkpoint, resolve_device(self.device))
+        except ValueError as error:
+            raise UsageError(f"{error}: delete it to train this run again") from None
+        found = ask(checkpoint)
+        content = {**asked, "checkpoint": sha256_file(self.files.checkpoint), key: found}
+        write_text(file, json.dumps(content, indent=1) + "\n")
+        return np.array(found)
+
+    def _about(self) -> dict[str, Any]:
+        """What all answers depend on, but the weights."""
+        return {
+            "version": _VERSION,
+            "torch": torch.__version__,
+            "test_key": self.test.key,
+            "seed": self.seed,
+            "dropout": self.settings.dropout,
+            "norm": self.settings.norm,
+        }
+
+    def _kept(self, file: Path, key: str, asked: dict[str, Any]) -> NDArray[np.float64] | None:
+        """What was kept for the same question and the same weights, if they are still there."""
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            found = np.array(content.pop(key), dtype=np.float64)
+            weights = content.pop("checkpoint")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+        if content != asked or found.shape != (len(asked["names"]),) or not np.isfinite(found).all():
+            return None
+        checkpoint = self.files.checkpoint
+        return found if not checkpoint.is_file() or sha256_file(checkpoint) == weights else None
+
+
+class DropoutSamples(_Questions):
+    """How its answers to one source differ; `ScoringContext.repeats` of a run.
+
+    Each sample is made exactly as the run's prediction was, with another dropout seed; kept in
+    `runs/<id>/diversity.json`.
+    """
+
+    def __call__(self, places: Sequence[int], count: int) -> NDArray[np.float64] | None:
+        """The spread in grey levels (see `diversity.spread`) of each of these test pictures.
+
+        Args:
+            places: indices in the test split.
+            count: samples of each, at least 2.
+
+        Returns:
+            (len(places),) float64; None if the checkpoint is gone and nothing that fits was kept.
+
+        Raises:
+            UsageError: if the checkpoint is damaged.
+        """
+        asked = {"names": [self.test.names[place] for place in places], "samples": count}
+        return self._answers(
+            self.files.diversity,
+            "spread",
+            asked,
+            lambda checkpoint: [spread(to_rgb8(self._samples(checkpoint, p, count))) for p in places],
+        )
+
+    def _samples(self, checkpoint: Checkpoint, place: int, count: int) -> NDArray[Any]:
+        """(count, H, W, C) predictions for one test picture."""
+        name, source = self.test.names[place], self.test.source[place]
+        asked = [(source, image_seed(self.seed, f"{name}/sample {number}")) for number in range(count)]
+        return np.stack(list(translations(checkpoint, asked, self.settings)))
+
+
+class SwappedSources(_Questions):
+    """How far its output moves when it is given another picture's source; `ScoringContext.swaps` of a run.
+
+    Both outputs are made with the dropout seed of the run's own prediction; kept in
+    `runs/<id>/source_response.json`.
+    """
+
+    def __call__(self, pairs: Sequence[tuple[int, int]]) -> NDArray[np.float64] | None:
+        """The change in grey levels (see `bench.scoring.metrics.source_response.change`) by each swap.
+
+        Args:
+            pairs: indices in the test split: the picture, and the one whose source it is given.
+
+        Returns:
+            (len(pairs),) float64; None if the checkpoint is gone and nothing that fits was kept.
+
+        Raises:
+            UsageError: if the checkpoint is damaged.
+        """
+        names = [[self.test.names[place] for place in pair] for pair in pairs]
+        return self._answers(
+            self.files.source_response,
+            "change",
+            {"names": names},
+            lambda checkpoint: [change(*self._outputs(checkpoint, pair)) for pair in pairs],
+        )
+
+    def _outputs(self, checkpoint: Checkpoint, pair: tuple[int, int]) -> list[NDArray[np.uint8]]:
+        """The outputs for both sources under one dropout seed."""
+        seed = image_seed(self.seed, self.test.names[pair[0]])
+        asked = [(self.test.source[place], seed) for place in pair]
+        return [to_rgb8(made[None])[0] for made in translations(checkpoint, asked, self.settings)]

@@ -1,0 +1,134 @@
+"""One finished run made again from its spec, and whether the same comes of it.
+
+On a CPU with the same number of threads everything must be the same: the generator's file, each test picture,
+each value. On a GPU sums are made in another order: there each value has to lie within the seeds' spread.
+
+OUT/reproduced/       the run made again, with all its files: the same command goes on from there
+OUT/reproduced.json   what came of it
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from bench.core.errors import UsageError
+from bench.core.files import sha256_file, write_text
+from bench.core.lock import locked
+from bench.core.progress import Reporter
+from bench.records.layout import RunFiles
+from bench.records.record import RunRecord, read_records
+from bench.records.reproduction import Reproduction, reproduction_path
+from bench.run.data_in_use import ScoringChoice, Workbench
+from bench.run.runner import Runner
+from bench.spec.grid import Plan, plans_of
+from bench.spec.run_spec import RunSpec
+
+SPREADS = 3.0  # standard deviations over seeds that a value may be off where sums differ in their order
+
+
+def chosen(records: Sequence[RunRecord], run_id: str | None) -> RunRecord:
+    """The finished run of that id, or the one that took the least time.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    runs = [one for one in records if one.kind == "run" and one.status == "finished"]
+    if run_id is not None:
+        runs = [one for one in runs if one.id == run_id]
+    if not runs:
+        which = "a finished run" if run_id is None else f"a finished run '{run_id}'"
+        raise UsageError(f"expected {which} in the output, found none: see its records/")
+    return min(runs, key=lambda one: (one.timings.get("train", 0.0), one.id))
+
+
+def reproduce(
+    out: Path,
+    before: RunRecord,
+    data_roots: Sequence[str],
+    device: str,
+    choice: ScoringChoice,
+    command: str,
+    cache: Path,
+    reporter: Reporter,
+) -> Reproduction:
+    """Train, generate and score the run of `before` again, and compare.
+
+    Raises:
+        UsageError: if the run's spec or its data is not there.
+    """
+    plan, spec = _planned(out, before, data_roots)
+    again = out / "reproduced"
+    with locked(RunFiles(again, spec.id).lock):
+        bench = Workbench(plan.dataset, plan.data, cache, device, choice, reporter)
+        runner = Runner(again, bench, command)
+        for stage, total in (("train", spec.training.steps), ("generate", plan.data.test_n)):
+            with reporter.task(f"{spec.label} seed {spec.seed} again  {stage}", total) as advance:
+                getattr(runner, stage)(spec, advance)
+        with reporter.task(f"{spec.label} seed {spec.seed} again  score", plan.data.test_n) as advance:
+            after = runner.score(spec, advance)
+    found = compared(out, again, before, after, read_records(out))
+    write_text(
+        reproduction_path(out), json.dumps({"reproduction": asdict(found)}, indent=1, allow_nan=False) + "\n"
+    )
+    return found
+
+
+def _planned(out: Path, before: RunRecord, data_roots: Sequence[str]) -> tuple[Plan, RunSpec]:
+    for plan in plans_of(out, data_roots):
+        for spec in plan.runs:
+            if spec.id == before.id:
+                return plan, spec
+    raise UsageError(
+        f"expected the spec of {before.id} in {RunFiles(out, before.id).spec}, found none: run it again"
+    )
+
+
+def compared(
+    out: Path, again: Path, before: RunRecord, after: RunRecord, records: Sequence[RunRecord]
+) -> Reproduction:
+    """Two records of one spec, with their files; `records` of the output tell how far seeds spread."""
+    files = [RunFiles(folder, before.id).checkpoint for folder in (out, again)]
+    sums = [sha256_file(path) if path.is_file() else None for path in files]
+    comparable: list[str] = []
+    other: list[str] = []
+    for key, one in before.results.items():
+        two = after.results.get(key)
+        if one.value is not None:
+            (comparable if two is not None and one.protocol == two.protocol else other).append(key)
+    pairs = {key: (before.results[key].value, after.results[key].value) for key in comparable}
+    differing = {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+    environment = before.environment
+    return Reproduction(
+        before.id,
+        before.label,
+        before.seed,
+        str(after.environment.get("device")),
+        after.environment.get("threads"),
+        (environment.get("commit"), after.environment.get("commit")),
+        sums[0] if sums[0] == sums[1] else None,
+        before.details.get("predictions") == after.details.get("predictions"),
+        len(pairs),
+        differing,
+        tuple(key for key in differing if not _within_spread(key, differing[key], before, records)),
+        tuple(other),
+        None not in sums and sums[0] != sums[1],
+    )
+
+
+def _within_spread(
+    key: str, pair: tuple[float | None, float | None], before: RunRecord, records: Sequence[RunRecord]
+) -> bool:
+    """Whether the second value is as near to the first as other seeds are."""
+    seeds = [
+        value
+        for one in records
+        if one.kind == "run" and one.label == before.label and one.spec["training"] == before.spec["training"]
+        if key in one.results and (value := one.results[key].value) is not None
+    ]
+    if pair[0] is None or pair[1] is None or len(seeds) < 2:
+        return False
+    return abs(pair[1] - pair[0]) <= SPREADS * statistics.stdev(seeds)

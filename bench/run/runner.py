@@ -1,0 +1,219 @@
+"""One run from spec to record: train, generate, score; each stage is skipped when its file is there."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from baselines.engine import describe_device, resolve_device
+from baselines.health import DivergedError
+from baselines.translate import OlderFormatError, load_checkpoint
+from bench.core.environment import environment
+from bench.core.errors import BenchError, UsageError
+from bench.core.files import remove, set_aside, write_text
+from bench.core.images import is_whole
+from bench.core.lock import locked
+from bench.core.progress import Advance
+from bench.records.layout import RunFiles
+from bench.records.record import (
+    RunRecord,
+    read_record,
+    record_path,
+    write_record,
+)
+from bench.run.data_in_use import Workbench
+from bench.run.generate import generate_split
+from bench.run.merge import covers
+from bench.run.score import (
+    ScoringStage,
+    asked_of,
+    finished_record,
+    now,
+    read_history,
+    reference_record,
+)
+from bench.run.team import Team
+from bench.run.trackers import tracking
+from bench.run.train import TrainingStage
+from bench.run.trivial_rows import REFERENCE_ROWS
+from bench.spec.retention import Policy
+from bench.spec.run_spec import RunSpec
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Brings runs and reference rows of one data set to their records.
+
+    Attributes:
+        out: the output folder.
+        bench: the data set in use, judge and weights.
+        command: the command line that asked for it, for the record.
+        again: score again what has been scored; train nothing.
+        policy: what is kept and what is tried again.
+        team: the processes that work on one run together.
+    """
+
+    out: Path
+    bench: Workbench
+    command: str
+    again: bool = False
+    policy: Policy = field(default_factory=Policy)
+    team: Team = field(default_factory=Team)
+
+    def is_finished(self, spec: RunSpec) -> bool:
+        """Whether the run's record is there, finished, and scored as is wanted now."""
+        return self._has_record(spec.id, spec.training.size_px)
+
+    def train(self, spec: RunSpec, advance: Advance, *, for_good: bool = True) -> None:
+        """Train unless a whole checkpoint is there; not `for_good`: or all that is made with it."""
+        files = RunFiles(self.out, spec.id)
+        if self._is_trained(spec, files) or (not for_good and self._is_generated(spec, files)):
+            advance(spec.training.steps, "")
+            return
+        write_text(
+            files.spec, json.dumps(spec.to_dict() | {"swept": spec.swept, "also": spec.also}, indent=1) + "\n"
+        )
+        bench = self.bench
+        train, test = bench.train(spec.training.load_size_px), bench.test(spec.training.size_px)
+        resize = "nearest" if bench.dataset.source_role == "labels" else "bicubic"
+        say, about = bench.reporter.say, self._environment()
+        stage = TrainingStage(
+            spec, files, train, test, resize, bench.device, say, about, self.policy, self.team
+        )
+        stage.run(advance)
+
+    def _is_trained(self, spec: RunSpec, files: RunFiles) -> bool:
+        """Whether the generator is there; a damaged one is set aside, with what was made by it."""
+        if not files.checkpoint.is_file():
+            return False
+        try:
+            load_checkpoint(files.checkpoint, torch.device("cpu"))
+        except OlderFormatError as error:  # no damage: it stays as it is
+            raise UsageError(str(error)) from None
+        except ValueError as error:
+            said = f"{error}; set aside as {set_aside(files.checkpoint).name}"
+            remove(files.predictions)
+            if self.again:
+                raise UsageError(f"{said}: the command that trained this run trains it again") from None
+            self.bench.reporter.say(f"{spec.label} seed {spec.seed}: {said}, training again")
+            return False
+        return True
+
+    def _is_generated(self, spec: RunSpec, files: RunFiles) -> bool:
+        names = self.bench.test(spec.training.size_px).names
+        return all(is_whole(files.predictions / f"{name}.png") for name in names)
+
+    def tidy(self, spec: RunSpec) -> None:
+        """Remove what is not to be kept of a scored run."""
+        if self.policy.keep == "none":
+            remove(RunFiles(self.out, spec.id).checkpoint)
+
+    def generate(self, spec: RunSpec, advance: Advance) -> None:
+        """Predict the test split unless all predictions are there."""
+        files, test = RunFiles(self.out, spec.id), self.bench.test(spec.training.size_px)
+        if self._is_generated(spec, files):
+            return
+        try:
+            checkpoint = load_checkpoint(files.checkpoint, resolve_device(self.bench.device))
+        except ValueError as error:
+            raise UsageError(f"{error}: delete it to train this run again") from None
+        started = time.perf_counter()
+        generate_split(checkpoint, test, spec.test, spec.seed, files.predictions, advance, self.team)
+        history = read_history(files)
+        history["generate_seconds"] = time.perf_counter() - started
+        write_text(files.history, json.dumps(history, allow_nan=False))
+
+    def score(self, spec: RunSpec, advance: Advance) -> RunRecord:
+        """Score the predictions and write the record."""
+        scored = self._scoring.run(spec, advance)
+        steps = spec.training.steps
+        with tracking(self.policy.log, self.out, spec, steps, self.bench.reporter.say) as trackers:
+            trackers.scores(scored, steps)
+        return scored
+
+    @property
+    def _scoring(self) -> ScoringStage:
+        return ScoringStage(self.out, self.bench, self._environment(), self.team)
+
+    def reference(self, row: str, size_px: int, advance: Advance) -> RunRecord:
+        """The record of the reference row `row` at `size_px`, scored unless it is there already."""
+        record_id = reference_record(self.bench, row, size_px).id
+        with locked(RunFiles(self.out, record_id).lock):
+            if self._has_record(record_id, size_px):
+                return read_record(record_path(self.out, record_id))
+            return self._scoring.reference(row, size_px, advance)
+
+    def run_failed(self, spec: RunSpec, error: Exception) -> RunRecord:
+        """The record of a run that failed, written unless the run has finished before."""
+        return self._failed(RunRecord(spec.id, "run", spec.label, spec.to_dict(), "failed"), error)
+
+    def reference_failed(self, row: str, size_px: int, error: Exception) -> RunRecord:
+        """The same for a reference row."""
+        return self._failed(reference_record(self.bench, row, size_px), error)
+
+    def _failed(self, record: RunRecord, error: Exception) -> RunRecord:
+        said = reason_of(error)
+        failed = replace(
+            record,
+            status="failed",
+            environment=self._environment(),
+            error=" ".join(said.split())[:500],
+            created=now(),
+        )
+        if isinstance(error, DivergedError):
+            kept = {"step": error.step, "last_good_step": error.last_good_step}
+            failed = replace(failed, status="diverged", history=error.history, details={"diverged": kept})
+        if finished_record(self.out, record.id) is None:
+            try:
+                write_record(self.out, failed)
+            except OSError as unwritten:  # a full disk, most likely: then this is all that is heard of it
+                self.bench.reporter.say(f"{failed.id}: no record could be written: {unwritten}")
+        return failed
+
+    def diverged_before(self, spec: RunSpec) -> str | None:
+        """What the record says, where the run has diverged before and is not to be tried again."""
+        path = record_path(self.out, spec.id)
+        if self.policy.retry or not path.is_file():
+            return None
+        record = read_record(path)
+        return record.error if record.status == "diverged" else None
+
+    def _has_record(self, record_id: str, size_px: int) -> bool:
+        path = record_path(self.out, record_id)
+        if self.again or not path.is_file():
+            return False
+        record = read_record(path)
+        return record.status == "finished" and covers(
+            record.details.get("scoring"), asked_of(self.bench, size_px)
+        )
+
+    def _environment(self) -> dict[str, Any]:
+        name = describe_device(resolve_device(self.bench.device))
+        return {**environment(name), **self.team.about, "command": self.command}
+
+
+def reason_of(error: Exception) -> str:
+    """Why a run failed, for people."""
+    if isinstance(error, DivergedError | BenchError):
+        return str(error)
+    said = f"{type(error).__name__}: {error}"
+    if not _is_memory(error):
+        return said
+    return f"out of memory: a smaller --batch-size or --size, or fewer --jobs, needs less ({said})"
+
+
+def _is_memory(error: Exception) -> bool:
+    """Whether memory ran out, of the machine or of a GPU; torch's CPU allocator says so in words alone."""
+    words = ("can't allocate memory", "not enough memory")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(one in str(error) for one in words)
+
+
+def reference_rows(specs: list[RunSpec]) -> list[tuple[str, int]]:
+    """The reference rows that belong to a grid: every one at every size."""
+    sizes = sorted({spec.training.size_px for spec in specs})
+    return [(row, size_px) for size_px in sizes for row in REFERENCE_ROWS]

@@ -1,0 +1,235 @@
+"""The scoring of one row, of a run or a reference: what it starts from, and the record that comes of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from baselines.parallel import ALONE, Ranks
+from bench.core.errors import UsageError
+from bench.core.files import sha256_file
+from bench.core.images import read_png
+from bench.core.progress import Advance
+from bench.data.types import SplitArrays
+from bench.records.layout import RunFiles, write_gallery
+from bench.records.record import (
+    MetricResult,
+    RunRecord,
+    read_per_image,
+    read_record,
+    record_path,
+    write_record,
+)
+from bench.run.data_in_use import Workbench
+from bench.run.merge import merged
+from bench.run.probes import DropoutSamples, SwappedSources
+from bench.run.team import Team
+from bench.run.trivial_rows import reference_predictions
+from bench.scoring.judges.fitness import fitness
+from bench.scoring.metrics.base import ScoringContext
+from bench.scoring.one_pass import score, score_along
+from bench.spec.run_spec import RunSpec, slug
+
+Predictions = Callable[[int], NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class ScoringStage:
+    """Scores rows of one data set and writes their records.
+
+    Attributes:
+        out: the output folder.
+        bench: the data set in use, judge and weights.
+        about: the environment, for the record.
+        team: the processes that share the pictures of a run; reference rows are the first one's alone.
+    """
+
+    out: Path
+    bench: Workbench
+    about: dict[str, Any]
+    team: Team = field(default_factory=Team)
+
+    def run(self, spec: RunSpec, advance: Advance) -> RunRecord:
+        """Score a run's predictions and write its record."""
+        files, size_px = RunFiles(self.out, spec.id), spec.training.size_px
+        test = self.bench.test(size_px)
+        gallery = replace(self.bench.gallery(self.out, size_px), predictions=f"predictions/{spec.id}")
+        record = replace(_unscored(spec, files, test.names), gallery=gallery)
+        asked = (files, test, spec.test, spec.seed, self.bench.device)
+        context = replace(
+            self.bench.context(size_px, "run"), repeats=DropoutSamples(*asked), swaps=SwappedSources(*asked)
+        )
+        self.team.call("score")
+        return self._score(record, context, predictions_of(files, test), advance, self.team.ranks)
+
+    def reference(self, row: str, size_px: int, advance: Advance) -> RunRecord:
+        """Score a reference row and write its record."""
+        predictions = reference_predictions(row, partial(self.bench.train, size_px), self.bench.test(size_px))
+        gallery = self.bench.gallery(self.out, size_px)
+        if row != "real":
+            gallery = replace(gallery, predictions=self._reference_gallery(row, size_px, predictions))
+        record = replace(reference_record(self.bench, row, size_px), gallery=gallery)
+        return self._score(record, self.bench.context(size_px, row), predictions, advance, ALONE)
+
+    def _score(
+        self,
+        record: RunRecord,
+        context: ScoringContext,
+        predictions: Predictions,
+        advance: Advance,
+        ranks: Ranks,
+    ) -> RunRecord:
+        size_px = context.size_px
+        started = time.perf_counter()
+        output, per_image = score(predictions, context, self.bench.choice.metrics, advance, ranks)
+        details = {**output.details, "scoring": asked_of(self.bench, size_px)}
+        details["scored_by"] = self.about
+        details["data"] = {"void_share": context.test.void_share, "layout": self.bench.dataset.layout}
+        finished = replace(
+            record,
+            results={result.name: result for result in output.results},
+            details={**record.details, **details, **self._fitness(record, output.results)},
+            timings={**record.timings, "score": time.perf_counter() - started},
+            environment=record.environment or self.about,
+            created=now(),
+        )
+        before = finished_record(self.out, record.id)
+        if before is not None and before.details.get("predictions") == finished.details.get("predictions"):
+            finished, per_image = merged(before, read_per_image(self.out, before), finished, per_image)
+        write_record(self.out, finished, per_image)
+        return finished
+
+    def _fitness(self, record: RunRecord, results: list[MetricResult]) -> dict[str, Any]:
+        """Whether the judge can tell this run from real photos, in words; nothing without a `real` row."""
+        row = reference_record(self.bench, "real", int(record.spec["training"]["size_px"]))
+        real = finished_record(self.out, row.id)
+        if record.kind != "run" or real is None:
+            return {}
+        scored = replace(record, results={result.name: result for result in results})
+        return {"fitness": fitness(real, [scored])}
+
+    def _reference_gallery(self, row: str, size_px: int, predictions: Predictions) -> str:
+        gallery, test = self.bench.gallery(self.out, size_px), self.bench.test(size_px)
+        folder = Path(gallery.sources).parent / row
+        indices = [test.names.index(name) for name in gallery.names]
+        write_gallery(self.out / folder, gallery.names, [predictions(index) for index in indices])
+        return str(folder)
+
+
+def score_run_along(spec: RunSpec, bench: Workbench, out: Path, ranks: Ranks) -> None:
+    """What the other processes of a team do while the first scores a run."""
+    size_px = spec.training.size_px
+    predictions = predictions_of(RunFiles(out, spec.id), bench.test(size_px))
+    score_along(predictions, bench.context(size_px, "run"), bench.choice.metrics, ranks)
+
+
+def predictions_of(files: RunFiles, test: SplitArrays) -> Predictions:
+    """The pictures of a run: place in the test split -> (H, W, C).
+
+    Raises (when called):
+        UsageError: if one is not there or cannot be read.
+    """
+
+    def prediction(index: int) -> NDArray[Any]:
+        path = files.predictions / f"{test.names[index]}.png"
+        try:
+            return read_png(path)
+        except OSError as error:
+            raise UsageError(f"prediction {path} cannot be read ({error}): run again") from None
+
+    return prediction
+
+
+def _unscored(spec: RunSpec, files: RunFiles, names: Sequence[str]) -> RunRecord:
+    """What is known of a run before it is scored."""
+    history = read_history(files)
+    steps_seconds = history["train_seconds"]
+    return RunRecord(
+        id=spec.id,
+        kind="run",
+        label=spec.label,
+        spec=spec.to_dict(),
+        status="finished",
+        history=history["history"],
+        details={
+            "predictions": _digest(files, names),
+            **({"also": list(spec.also)} if spec.also else {}),
+            **({"training_warnings": history["warnings"]} if history["warnings"] else {}),
+            **({"engine": history["engine"]} if history["engine"] else {}),
+        },
+        environment=history["environment"],
+        timings={
+            "train": steps_seconds,
+            "seconds_per_step": steps_seconds / spec.training.steps,
+            **({"generate": history["generate_seconds"]} if "generate_seconds" in history else {}),
+        },
+    )
+
+
+def reference_record(bench: Workbench, row: str, size_px: int) -> RunRecord:
+    """What is known of the reference row `row` at `size_px` before it is scored."""
+    content = {"data": asdict(bench.spec), "training": {"size_px": size_px}, "row": row}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+    name = f"{slug(bench.spec.name)}-{row}-{size_px}px-{digest}"
+    return RunRecord(name, "reference", row, content, "finished")
+
+
+def finished_record(out: Path, record_id: str) -> RunRecord | None:
+    """The record that is there, if it is one of finished work."""
+    path = record_path(out, record_id)
+    try:
+        record = read_record(path) if path.is_file() else None
+    except UsageError:
+        return None
+    return record if record is not None and record.status == "finished" else None
+
+
+def asked_of(bench: Workbench, size_px: int) -> dict[str, Any]:
+    """What is asked of the scoring; a record of another asking is scored again."""
+    from bench.data.acquire.fetch import inception_hash
+
+    weights, _ = bench.inception
+    return {
+        "metrics": sorted(bench.choice.metrics),
+        "scorer": bench.scorer_identity(size_px),
+        "inception": None if weights is None else inception_hash(weights)[:16],
+        "fid_protocol": bench.choice.fid_protocol,
+    }
+
+
+def _digest(files: RunFiles, names: Sequence[str]) -> str:
+    """What the predictions of a run are: values measured of others do not stand beside them."""
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(sha256_file(files.predictions / f"{name}.png").encode())
+    return digest.hexdigest()[:16]
+
+
+def read_history(files: RunFiles) -> dict[str, Any]:
+    """What the training left beside the checkpoint.
+
+    Raises:
+        UsageError: if it is damaged.
+    """
+    try:
+        content: dict[str, Any] = json.loads(files.history.read_text(encoding="utf-8"))
+        content["history"], content["train_seconds"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"expected the training history in {files.history}: {error}; delete {files.folder} and run again"
+        ) from None
+    return {"environment": {}, "warnings": [], "engine": None, **content}
+
+
+def now() -> str:
+    """The time, for records."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,220 @@
+"""The training stage of a run: restore, train, sample, save; leaves a checkpoint and a history."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from baselines.engine import resolve_device
+from baselines.health import DivergedError
+from baselines.parallel import Ranks
+from baselines.settings import TestSettings
+from baselines.trainer import Trainer
+from baselines.translate import Checkpoint, save_checkpoint, translations
+from bench.core.files import atomic_path, leftovers, remove, set_aside, write_text
+from bench.core.images import contact_sheet, write_png
+from bench.core.interrupt import Terminated, deferred
+from bench.core.progress import Advance
+from bench.data.cache import release_pages
+from bench.data.types import SplitArrays
+from bench.records.layout import RunFiles
+from bench.run.generate import image_seed
+from bench.run.team import Team
+from bench.run.trackers import Trackers, tracking
+from bench.spec.retention import Policy
+from bench.spec.run_spec import RunSpec
+
+LOG_POINTS = 100
+_MAX_LOG_STEPS = 500
+SAMPLE_POINTS = 10
+_SAMPLE_PICTURES = 4
+
+
+@dataclass
+class TrainingStage:
+    """Trains one run in its folder; interrupted, it goes on from the last saved state.
+
+    Ctrl-C and SIGTERM save the state first; anything harder loses what came after the last saved one.
+
+    Attributes:
+        spec, files: the run and where its files lie.
+        train: training pairs at the load size.
+        test: test pairs, for the sample pictures.
+        source_resize: how sources are resized, for those who use the checkpoint: "bicubic" or "nearest".
+        device: as `resolve_device` takes it.
+        say: told, in a line, what a person should know.
+        environment: commit, versions, device and command of this training, for its record.
+        policy: how often the state is saved, and what is kept.
+        team: the processes that train together.
+    """
+
+    spec: RunSpec
+    files: RunFiles
+    train: SplitArrays
+    test: SplitArrays
+    source_resize: str
+    device: str
+    say: Callable[[str], None]
+    environment: dict[str, Any]
+    policy: Policy
+    team: Team = field(default_factory=Team)
+    _saved_step: int | None = None
+
+    def run(self, advance: Advance) -> None:
+        """Train to the end.
+
+        Raises:
+            DivergedError: if the training comes to nothing; the last good state stays.
+        """
+        for folder in (self.files.folder, self.files.samples, self.files.checkpoints):
+            for leftover in leftovers(folder):
+                remove(leftover)
+        trainer, steps = self._restored(), self.spec.training.steps
+        out, names = self.files.out, self.policy.log
+        with tracking(names, out, self.spec, trainer.steps_done, self.say) as trackers:
+            with deferred(patient=self.team.ranks.world > 1) as stop:
+                try:
+                    self._train(trainer, advance, stop, trackers)
+                except DivergedError as error:
+                    error.last_good_step = self._saved_step
+                    raise
+                if trainer.steps_done < steps:
+                    self._save_state(trainer)
+            if trainer.steps_done < steps:
+                raise Terminated  # as another rank was told to
+            self._sample(trainer, steps, trackers)
+        if trainer.engine_reason:
+            self.say(f"{self.spec.label} seed {self.spec.seed}: trained eagerly: {trainer.engine_reason}")
+        self._finish(trainer)
+
+    def _restored(self) -> Trainer:
+        """A trainer at the last state that is whole; a damaged one is set aside."""
+        title, damaged = f"{self.spec.label} seed {self.spec.seed}", False
+        for path in (self.files.state, self.files.state_before):
+            if not path.is_file():
+                continue
+            trainer = self._trainer()
+            try:
+                trainer.restore(path, self.spec.hash)
+            except ValueError as error:
+                damaged = True
+                self.say(f"{title}: {error}; set aside as {set_aside(path).name}")
+            else:
+                self.say(f"{title}: goes on at step {trainer.steps_done}")
+                self._saved_step = trainer.steps_done
+                return trainer
+        if damaged:
+            self.say(f"{title}: no whole training state is left: trains from the start")
+        return self._trainer()
+
+    def _trainer(self) -> Trainer:
+        spec = self.spec
+        device, ranks = resolve_device(self.device), self.team.ranks
+        return Trainer(spec.variant, spec.training, self.train, spec.seed, device, ranks)
+
+    def _train(
+        self, trainer: Trainer, advance: Advance, stop: Callable[[], bool], trackers: Trackers
+    ) -> None:
+        steps, saved = self.spec.training.steps, time.monotonic()
+        self.team.call("train")
+        with closing(trainer.train(log_every=log_every(steps), stop=stop)) as entries:
+            for entry in entries:
+                release_pages(self.train)
+                step = int(entry["step"])
+                advance(step, remark(entry))
+                trackers.training(entry)
+                if step < steps and self._sample_is_due(step):
+                    self._sample(trainer, step, trackers)
+                if step < steps and time.monotonic() - saved >= self.policy.checkpoint_every:
+                    self._save_state(trainer)
+                    saved = time.monotonic()
+
+    def _finish(self, trainer: Trainer) -> None:
+        content = {
+            "history": trainer.history,
+            "train_seconds": trainer.train_seconds,
+            "warnings": trainer.health.warnings,
+            "engine": {"used": trainer.engine_used, "reason": trainer.engine_reason},
+            "environment": self.environment,
+        }
+        write_text(self.files.history, json.dumps(content, allow_nan=False))
+        with atomic_path(self.files.checkpoint) as temporary:
+            save_checkpoint(temporary, self._checkpoint(trainer))
+        for state in (self.files.state, self.files.state_before):
+            state.unlink(missing_ok=True)
+
+    def _save_state(self, trainer: Trainer) -> None:
+        """Write the state; the one before it is kept, the one before that goes. A bad one replaces none."""
+        if not trainer.is_finite:
+            return
+        with atomic_path(self.files.state) as temporary:
+            trainer.save(temporary, self.spec.hash)
+            if self.files.state.is_file():
+                self.files.state.replace(self.files.state_before)
+        self._saved_step = trainer.steps_done
+
+    def _checkpoint(self, trainer: Trainer) -> Checkpoint:
+        return Checkpoint(
+            trainer.generator,
+            self.spec.variant,
+            self.spec.training,
+            self.train.source.shape[3],
+            str(self.train.source.dtype),
+            self.source_resize,
+            str(self.train.target.dtype),
+            self.spec.id,
+        )
+
+    def _sample_is_due(self, step: int) -> bool:
+        every = log_every(self.spec.training.steps)
+        share = self.spec.training.steps / SAMPLE_POINTS
+        return step // share > (step - every) // share
+
+    def _sample(self, trainer: Trainer, step: int, trackers: Trackers) -> None:
+        """One sheet: source, prediction, target of a few test pictures, a row each."""
+        checkpoint, shown = self._checkpoint(trainer), range(min(_SAMPLE_PICTURES, len(self.test)))
+        asked = [(self.test.source[one], image_seed(self.spec.seed, self.test.names[one])) for one in shown]
+        made = translations(checkpoint, asked, TestSettings())
+        rows = [
+            [self.test.source[one], picture, self.test.target[one]]
+            for one, picture in zip(shown, made, strict=True)
+        ]
+        sheet = contact_sheet(rows)
+        write_png(sample_path(self.files, step), sheet)
+        trackers.samples(sheet, step)
+        if self.policy.keep == "all" and step < self.spec.training.steps:
+            with atomic_path(self.files.checkpoint_at(step)) as temporary:
+                save_checkpoint(temporary, checkpoint)
+
+
+def train_along(spec: RunSpec, train: SplitArrays, device: str, ranks: Ranks) -> None:
+    """What the other processes do while the first one runs the stage: the same steps, and nothing else.
+
+    Raises:
+        DivergedError: as in the first process.
+    """
+    steps = spec.training.steps
+    trainer = Trainer(spec.variant, spec.training, train, spec.seed, resolve_device(device), ranks)
+    with deferred(patient=True) as stop:
+        for _ in trainer.train(log_every=log_every(steps), stop=stop):
+            release_pages(train)
+
+
+def sample_path(files: RunFiles, step: int) -> Path:
+    """The sample sheet of a step."""
+    return files.samples / f"step-{step:07d}.png"
+
+
+def log_every(steps: int) -> int:
+    """Steps between log points: about 100 a run, at most 500 steps apart (little is lost to a crash)."""
+    return min(max(1, steps // LOG_POINTS), _MAX_LOG_STEPS)
+
+
+def remark(entry: dict[str, float]) -> str:
+    """The losses of a log point in few words."""
+    return "  ".join(f"{name.removeprefix('loss_')} {entry[name]:.3f}" for name in entry if "loss" in name)

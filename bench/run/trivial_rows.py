@@ -1,0 +1,85 @@
+"""Rows that no training made, for every table: `real`, `copy`, `nearest` and `random`.
+
+real: the scorer on real test photos, and distances of real training photos against real test photos:
+    what a perfect system would get. copy: the source as output. nearest: the target of the most similar
+    training source. random: a training target drawn blindly, what perfect realism gets without a look at the
+    source. The trivial rows cost nothing, and a variant that does not beat them has learnt nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.core.images import to_rgb8
+from bench.data.cache import release_array
+from bench.data.types import SplitArrays
+
+REFERENCE_ROWS = ("real", "copy", "nearest", "random")
+_RANDOM_SEED = 0  # one draw for all, whatever the seed of a training
+_POOLED_PX = 32
+_CHUNK = 256
+
+
+def reference_predictions(
+    row: str, train: Callable[[], SplitArrays], test: SplitArrays
+) -> Callable[[int], NDArray[Any]]:
+    """The "predictions" of a reference row, by index in the test split.
+
+    Args:
+        row: one of `REFERENCE_ROWS`.
+        train: gives the training split at the test's size; called for `nearest` and `random` only.
+        test: the test split.
+    """
+    if row == "copy":
+        return lambda index: to_rgb8(test.source[index])
+    if row == "real":
+        return lambda index: to_rgb8(test.target[index])
+    training = train()
+    if row == "random":
+        chosen = random_targets(len(training), len(test))
+    else:
+        chosen = nearest_sources(training.source, test.source)
+    return lambda index: to_rgb8(training.target[chosen[index]])
+
+
+def random_targets(train_n: int, test_n: int) -> NDArray[np.int64]:
+    """For each test picture the index of a training target, without a look at either: (test_n,) int64.
+
+    Each target is drawn as often as any other, to one. The same draw whenever the numbers are the same.
+    """
+    drawn = np.random.default_rng(_RANDOM_SEED).permutation(train_n)
+    return np.resize(drawn, test_n)
+
+
+def nearest_sources(train: NDArray[Any], test: NDArray[Any]) -> NDArray[np.int64]:
+    """For each test source the index of the training source at the smallest squared distance, both
+    averaged over areas down to 32 px; the first of equals.
+
+    Shapes: (M, H, W, C) and (N, H, W, C) of one sample type -> (N,) int64. Memory does not grow with M.
+    """
+    wanted = _pooled(test)
+    best = np.full(len(wanted), np.inf)
+    index = np.zeros(len(wanted), dtype=np.int64)
+    for start in range(0, len(train), _CHUNK):
+        chunk = _pooled(train[start : start + _CHUNK])
+        distances = (chunk**2).sum(axis=1)[None] - 2.0 * wanted @ chunk.T  # + |wanted|^2, the same for all
+        nearest = distances.argmin(axis=1)
+        found = distances[np.arange(len(wanted)), nearest]
+        better = found < best
+        best[better], index[better] = found[better], start + nearest[better]
+        release_array(train)
+    return index
+
+
+def _pooled(pictures: NDArray[Any]) -> NDArray[np.float64]:
+    """(N, H, W, C) -> (N, 32 * 32 * C) float64, means over areas; H and W are powers of two >= 32."""
+    count, height, width, channels = pictures.shape
+    pooled = np.empty((count, _POOLED_PX * _POOLED_PX * channels))
+    blocks = (_POOLED_PX, height // _POOLED_PX, _POOLED_PX, width // _POOLED_PX, channels)
+    for index in range(count):
+        pooled[index] = pictures[index].reshape(blocks).mean(axis=(1, 3)).ravel()
+    return pooled

@@ -1,0 +1,103 @@
+"""From a foreign judge's classes to the data set's: `--scorer KIND:REST,classes=FILE`.
+
+The file is TOML, one line a foreign class; what is left out is no class of the data set, and wrong wherever
+the judge sees it:
+
+    road = "road"            # the judge's name = the data set's class name
+    13 = "car"               # or the judge's output number (from 0)
+    "traffic light" = 6      # or a train id on the right
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.core.documents import DocumentError, read_toml
+from bench.core.errors import UsageError
+from bench.data.types import DatasetCard
+from bench.scoring.judges.base import NO_CLASS
+
+
+def read_class_map(path: Path) -> dict[str, str | int]:
+    """The lines of a class map: foreign number or name -> class name or train id.
+
+    Raises:
+        UsageError: if the file is missing, no TOML, empty, or a value is neither text nor a number.
+    """
+    try:
+        raw = read_toml(path)
+    except DocumentError as error:
+        raise UsageError(f"expected a class map in TOML at {path}: {error}") from None
+    if not raw:
+        raise UsageError(f'expected lines such as `road = "road"` in class map {path}, found none')
+    for key, value in raw.items():
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise UsageError(
+                f"expected a class name or a train id for '{key}' in class map {path}, found {value!r}"
+            )
+    return raw
+
+
+def class_table(
+    card: DatasetCard, outputs: int, names: Sequence[str] | None, path: Path | None
+) -> NDArray[np.int64]:
+    """What each output of the judge means.
+
+    Args:
+        card: the data set's.
+        outputs: how many classes the judge knows, C.
+        names: their names in the order of the outputs, where the judge tells them.
+        path: the class map; None: as many outputs as the data set has classes, and in its order.
+
+    Returns:
+        (C,) train ids; `NO_CLASS` where an output is none of the data set's classes.
+
+    Raises:
+        UsageError: if the numbers differ and there is no map, or the map names what is not there.
+    """
+    classes = [info.name for info in card.train_classes]
+    if path is None:
+        if outputs != len(classes):
+            raise UsageError(
+                f"expected a judge of {len(classes)} classes for {card.name}, found {outputs}: "
+                "say what they mean with `,classes=FILE` behind its name (docs/scorers.md)"
+            )
+        return np.arange(outputs)
+    table = np.full(outputs, NO_CLASS, dtype=np.int64)
+    for key, value in read_class_map(path).items():
+        output, train_id = _output(key, outputs, names, path), _train_id(value, classes, path)
+        if table[output] not in (NO_CLASS, train_id):
+            raise UsageError(
+                f"expected output {output} of the judge once in class map {path}, found it again as '{key}'"
+            )
+        table[output] = train_id
+    return table
+
+
+def _output(key: str, outputs: int, names: Sequence[str] | None, path: Path) -> int:
+    """The judge's output that `key` means: its name, else its number."""
+    found = [index for index, name in enumerate(names or ()) if name.casefold() == key.casefold()]
+    if len(found) == 1:
+        return found[0]
+    if not found and key.isascii() and key.isdigit() and len(key) < 10 and int(key) < outputs:
+        return int(key)
+    known = ", ".join(list(names)[:30]) if names else "it tells no names"
+    raise UsageError(
+        f"expected a class of the judge (0 to {outputs - 1}, or one of its names: {known}) in class map "
+        f"{path}, found '{key[:80]}'"
+    )
+
+
+def _train_id(value: str | int, classes: Sequence[str], path: Path) -> int:
+    if isinstance(value, str) and value in classes:
+        return classes.index(value)
+    if isinstance(value, int) and 0 <= value < len(classes):
+        return value
+    raise UsageError(
+        f"expected a class of the data set (0 to {len(classes) - 1}, or {', '.join(classes)}) in class map "
+        f"{path}, found {value!r}"
+    )

@@ -1,0 +1,110 @@
+"""Judges that the project did not train, by name: `--scorer KIND:REST`, such as `caffe:weights.caffemodel`.
+
+Each kind is a module with two functions: `check(rest)`, cheap, run before anything is trained, and
+`open_scorer(rest, card, device)`, which returns a `base.Scorer`. One that judges the classes of
+one data set only has `check_card(card)` too. Modules are imported when they are named. REST may end in
+options, `caffe:FILE,policy=guarded`: see `split_options`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from bench.core.errors import UsageError
+from bench.core.files import named_path, sha256_file
+
+if TYPE_CHECKING:
+    from bench.data.types import DatasetCard
+    from bench.scoring.judges.base import Scorer
+
+KINDS: dict[str, str] = {
+    "caffe": "bench.scoring.judges.paper_fcn",
+    "hf": "bench.scoring.judges.external_hf",
+    "onnx": "bench.scoring.judges.external_onnx",
+    "torchscript": "bench.scoring.judges.external_torchscript",
+    "torchvision": "bench.scoring.judges.external_torchvision",
+}
+
+
+def is_adapter(spec: str) -> bool:
+    """Whether a scorer's name means a foreign judge: it has a colon."""
+    return ":" in spec
+
+
+def open_adapter(spec: str, card: DatasetCard, device: str) -> Scorer:
+    """The judge named by `spec`, ready on `device` (a torch device string).
+
+    Raises:
+        UsageError: for an unknown kind, an unknown option, or a file that is no such judge.
+    """
+    module, rest = _module(spec)
+    judge: Scorer = module.open_scorer(rest, card, device)
+    return judge
+
+
+def check_adapter(spec: str) -> None:
+    """Refuse, before anything is trained, what can be seen to fail: kind, options, files that are not there.
+
+    Raises:
+        UsageError: as `open_adapter`.
+    """
+    module, rest = _module(spec)
+    module.check(rest)
+
+
+def check_card(spec: str, card: DatasetCard) -> None:
+    """Refuse, before anything is trained, a data set whose classes the judge cannot know.
+
+    Raises:
+        UsageError: as `open_adapter`.
+    """
+    module, _ = _module(spec)
+    if hasattr(module, "check_card"):
+        module.check_card(card)
+
+
+@cache
+def identity(spec: str) -> str:
+    """`spec` with the content hash of each file in place of its path: what a record remembers."""
+    kind, _, rest = spec.partition(":")
+    words = [word.rpartition("=") for word in rest.split(",")]
+    return f"{kind}:{','.join(key + sign + _content(value) for key, sign, value in words)}"
+
+
+def _content(name: str) -> str:
+    path = named_path(name)
+    return sha256_file(path)[:16] if path.is_file() else name
+
+
+def split_options(rest: str, known: Collection[str]) -> tuple[str, dict[str, str]]:
+    """Take "FILE,key=value,..." apart; a comma that no `key=` follows belongs to the file.
+
+    Returns:
+        the file (or name), and the options.
+
+    Raises:
+        UsageError: if nothing stands before the options, or an option is unknown or given twice.
+    """
+    parts = rest.split(",")
+    options: dict[str, str] = {}
+    while len(parts) > 1 and "=" in parts[-1]:
+        key, _, value = parts.pop().partition("=")
+        if key not in known or key in options:
+            named = ", ".join(sorted(known)) or "none"
+            raise UsageError(f"expected each scorer option once, of: {named}; found '{key}={value}'")
+        options[key] = value
+    name = ",".join(parts)
+    if not name:
+        raise UsageError("expected a file or name after the colon of --scorer KIND:FILE, found nothing")
+    return name, options
+
+
+def _module(spec: str) -> tuple[Any, str]:
+    kind, _, rest = spec.partition(":")
+    if kind not in KINDS:
+        known = ", ".join(f"{name}:" for name in sorted(KINDS))
+        raise UsageError(f"unknown kind of scorer '{kind}:': expected one of {known}")
+    return import_module(KINDS[kind]), rest

@@ -1,0 +1,265 @@
+"""A judge that others trained: pictures prepared as it wants them, its classes translated into ours."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from bench.core.errors import UsageError
+from bench.core.files import named_path
+from bench.data.types import DatasetCard
+from bench.scoring.judges.base import NO_CLASS
+from bench.scoring.judges.class_map import class_table
+
+OPTIONS = ("classes", "input", "size")
+_PIXELS_AT_ONCE, _PICTURES_AT_ONCE = 1 << 18, 16
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+# What the network is given, of a picture's bytes: (x * scale - mean) / std.
+_INPUTS = {
+    "bytes": (1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+    "unit": (1 / 255, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+    "half": (1 / 255, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "imagenet": (1 / 255, *_IMAGENET),
+}
+Logits = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What happens to a picture before a judge sees it.
+
+    Attributes:
+        scale: factor on the bytes.
+        mean, std: of each RGB channel after that: (x * scale - mean) / std.
+        size: (height, width) in pixels it is resized to (bilinear, antialiased); None: its own size.
+    """
+
+    scale: float
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    size: tuple[int, int] | None = None
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) uint8 RGB -> (N, 3, H', W') float32."""
+        pixels = images.float()
+        if self.size is not None and tuple(pixels.shape[-2:]) != self.size:
+            pixels = functional.interpolate(
+                pixels, self.size, mode="bilinear", align_corners=False, antialias=True
+            )
+        mean, std = (pixels.new_tensor(values).reshape(1, 3, 1, 1) for values in (self.mean, self.std))
+        return (pixels * self.scale - mean) / std
+
+    def describe(self) -> str:
+        """For the protocol."""
+        size = "own size" if self.size is None else f"{self.size[0]}x{self.size[1]}, bilinear, antialias"
+        mean, std = (" ".join(f"{value:.4g}" for value in values) for values in (self.mean, self.std))
+        return f"{size}; (x * {self.scale:.4g} - [{mean}]) / [{std}]"
+
+
+def preparation(options: Mapping[str, str], default: Preparation) -> Preparation:
+    """`default`, changed by the options `input=bytes|unit|half|imagenet` and `size=PX|own`.
+
+    Raises:
+        UsageError: for a value that is none of these.
+    """
+    chosen = default
+    if (name := options.get("input")) is not None:
+        if name not in _INPUTS:
+            raise UsageError(f"expected input={'|'.join(_INPUTS)} for the scorer, found input={name}")
+        chosen = Preparation(*_INPUTS[name], chosen.size)
+    if (size := options.get("size")) is not None:
+        if size != "own" and not (size.isascii() and size.isdigit() and 8 <= int(size) <= 8192):
+            raise UsageError(f"expected size=own or 8 to 8192 pixels for the scorer, found size={size}")
+        side = None if size == "own" else (int(size), int(size))
+        chosen = Preparation(chosen.scale, chosen.mean, chosen.std, side)
+    return chosen
+
+
+def standard(name: str, size: tuple[int, int] | None = None) -> Preparation:
+    """One of the usual inputs: "bytes", "unit" ([0, 1]), "half" ([-1, 1]) or "imagenet"."""
+    return Preparation(*_INPUTS[name], size)
+
+
+@dataclass(frozen=True)
+class ForeignJudge:
+    """A foreign segmentation network; implements `bench.scoring.judges.base.Scorer`.
+
+    Attributes:
+        name, hash, num_classes, feature_dim, protocol: see `Scorer`.
+        meta: for the record's details.
+        no_class: whether some of its classes are none of the data set's.
+        prepare: what it is given.
+        table: (C,) int64: train id of each of its outputs, or `NO_CLASS`.
+        logits: maps prepared pictures to (N, C, h, w), on any device.
+        device: torch device string of its input.
+    """
+
+    name: str
+    hash: str
+    num_classes: int
+    feature_dim: int
+    protocol: dict[str, Any]
+    meta: dict[str, Any]
+    no_class: bool
+    prepare: Preparation = field(repr=False)
+    table: Tensor = field(repr=False)
+    logits: Logits = field(repr=False)
+    device: str = "cpu"
+
+    def segment(self, images: Tensor) -> Tensor:
+        """Train ids or `NO_CLASS` (N, H, W) int64 on the CPU for (N, 3, H, W) uint8 RGB.
+
+        The logits are enlarged to the pictures' own size (bilinear) before the best class is taken, and
+        the class is translated after that.
+        """
+        size = images.shape[-2:]
+        parts = [torch.empty(0, *size, dtype=torch.int64)]
+        for found in self._run(images):
+            enlarged = functional.interpolate(found, size, mode="bilinear", align_corners=False)
+            parts.append(self.table[enlarged.argmax(1).cpu()])
+        return torch.cat(parts)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Its logits, each averaged over the picture: (N, C) float32 on the CPU."""
+        rows = [torch.empty(0, self.feature_dim)]
+        rows += [found.mean((2, 3)).cpu() for found in self._run(images)]
+        return torch.cat(rows)
+
+    @torch.inference_mode()
+    def _run(self, images: Tensor) -> list[Tensor]:
+        height, width = self.prepare.size or images.shape[-2:]
+        step = min(max(1, _PIXELS_AT_ONCE // (height * width)), _PICTURES_AT_ONCE)
+        starts = range(0, len(images), step)
+        return [
+            self.logits(self.prepare(images[start : start + step].to(self.device))).float()
+            for start in starts
+        ]
+
+
+def judge(
+    name: str,
+    weights: str,
+    logits: Logits,
+    prepare: Preparation,
+    card: DatasetCard,
+    *,
+    options: Mapping[str, str],
+    device: str,
+    names: Sequence[str] | None = None,
+) -> ForeignJudge:
+    """Try a network on one black picture and make it a judge of the data set's classes.
+
+    Args:
+        name: what the protocol calls it; no path.
+        weights: hexadecimal digest of its weights.
+        logits: see `ForeignJudge`.
+        prepare: what it is given.
+        card: the data set's.
+        options: `classes` names the class map.
+        device: torch device string.
+        names: its classes in the order of its outputs, where it tells them.
+
+    Raises:
+        UsageError: if it fails on the picture, gives no logits, or its classes are not the data set's.
+    """
+    outputs = _outputs(name, logits, prepare, card.size_px, device)
+    path = Path(options["classes"]) if "classes" in options else None
+    known = names if names is not None and len(names) == outputs else None
+    table = class_table(card, outputs, known, path)
+    mapped = hashlib.sha256(json.dumps(table.tolist()).encode()).hexdigest()[:8]
+    identity = {"weights": weights, "prepare": asdict(prepare), "table": table.tolist()}
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+    protocol = {
+        "scorer": name,
+        "scorer_hash": digest,
+        "scorer_weights": weights[:16],
+        "scorer_input": prepare.describe(),
+        "scorer_output": "logits enlarged to the picture (bilinear), argmax",
+        "scorer_classes": f"{outputs} outputs as train ids"
+        if path is None
+        else f"{outputs} mapped, {mapped}",
+    }
+    return ForeignJudge(
+        name=name,
+        hash=digest,
+        num_classes=len(card.train_classes),
+        feature_dim=outputs,
+        protocol=protocol,
+        meta={"network": name, **protocol},
+        no_class=bool((table == NO_CLASS).any()),
+        prepare=prepare,
+        table=torch.from_numpy(table),
+        logits=logits,
+        device=device,
+    )
+
+
+def _outputs(name: str, logits: Logits, prepare: Preparation, size_px: int, device: str) -> int:
+    """How many classes a network knows: it is tried on a black picture."""
+    black = torch.zeros(1, 3, size_px, size_px, dtype=torch.uint8, device=device)
+    try:
+        with torch.inference_mode():
+            found: Any = logits(prepare(black))
+    except UsageError:
+        raise
+    except Exception as error:  # a foreign network may raise anything
+        said = " ".join(str(error).split())[:200]
+        raise UsageError(
+            f"scorer {name} fails on a picture of {size_px} px ({type(error).__name__}: {said}): "
+            "try `,size=PX`, or another network"
+        ) from None
+    if not isinstance(found, Tensor) or found.ndim != 4 or len(found) != 1 or not found.is_floating_point():
+        shape = f"{found.dtype} {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+        raise UsageError(
+            f"expected float scores (N, classes, h, w) from scorer {name}, found {shape}: "
+            "export the network without its argmax"
+        )
+    return int(found.shape[1])
+
+
+def existing_file(text: str, what: str) -> Path:
+    """`text` as the path of a file that is there.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    path = named_path(text)
+    if not path.is_file():
+        raise UsageError(f"expected {what} at {path}, found no file: correct the name after --scorer")
+    return path
+
+
+def check_options(options: Mapping[str, str]) -> None:
+    """Refuse, before anything is trained, values of options and class maps that cannot be used.
+
+    Raises:
+        UsageError: as `preparation` and `read_class_map`.
+    """
+    from bench.scoring.judges.class_map import read_class_map
+
+    preparation(options, standard("unit"))
+    if "classes" in options:
+        read_class_map(Path(options["classes"]))
+
+
+def needed_package(package: str, extra: str, kind: str) -> None:
+    """Refuse a kind of judge whose package is not installed.
+
+    Raises:
+        UsageError: with the command that installs it.
+    """
+    from importlib.util import find_spec
+
+    if find_spec(package) is None:
+        raise UsageError(
+            f"expected the package {package} for --scorer {kind}:, found none: "
+            f"pip install 'pix2pix-bench[{extra}]'"
+        )

@@ -1,0 +1,99 @@
+"""`--scorer torchscript:FILE`: a network saved with `torch.jit.save`.
+
+Such a file is a program in TorchScript, and is run: it has no access to Python, but tensor operations that
+read or write files exist. One that names them, or operations of other libraries, is refused unread. A program
+may still compute for ever or fill the memory: name files of people you trust.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.core.errors import UsageError
+from bench.core.files import sha256_file
+from bench.data.types import DatasetCard
+from bench.scoring.judges.external import split_options
+from bench.scoring.judges.external_base import (
+    OPTIONS,
+    ForeignJudge,
+    check_options,
+    existing_file,
+    judge,
+    preparation,
+    standard,
+)
+
+_REACHES_OUT = re.compile(
+    rb"\b(?:save|from_file|read_file|write_file)\b|\bops\s*\.\s*(?!(?:prim|aten|quantized|torchvision)\b)\w+"
+)
+
+
+def check(rest: str) -> None:
+    """Refuse a missing file and options that cannot be used.
+
+    Raises:
+        UsageError: saying what is wrong.
+    """
+    file, options = split_options(rest, OPTIONS)
+    existing_file(file, "a TorchScript file")
+    check_options(options)
+
+
+def open_scorer(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
+    """The network of `FILE[,classes=MAP][,input=unit][,size=own]` as a judge.
+
+    It takes (N, 3, H, W) float32 and returns scores (N, C, h, w), alone, first of a tuple, or under "out".
+
+    Raises:
+        UsageError: if the file is no TorchScript, or the network does not fit.
+    """
+    file, options = split_options(rest, OPTIONS)
+    path = existing_file(file, "a TorchScript file")
+    _check_code(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch recommends other formats for new files
+            network = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
+    except Exception as error:  # torch's reader of archives has many kinds
+        said = str(error).strip().partition("\n")[0][:200]
+        raise UsageError(f"expected a TorchScript file at {path}: {said}") from None
+    prepare = preparation(options, standard("unit"))
+    return judge(
+        "torchscript",
+        sha256_file(path),
+        lambda pictures: scores_of(network(pictures)),
+        prepare,
+        card,
+        options=options,
+        device=device,
+    )
+
+
+def _check_code(path: Path) -> None:
+    """Refuse a program that reaches files, and an archive that is larger than it looks."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > 100 * path.stat().st_size:
+                raise ValueError("its content is a hundred times as large as the file")
+            for entry in archive.infolist():
+                if "/code/" in f"/{entry.filename}" and (found := _REACHES_OUT.search(archive.read(entry))):
+                    raise ValueError(f"its program names '{found[0].decode()}', which reaches out of it")
+    except Exception as error:  # zipfile raises nearly anything on damaged files
+        raise UsageError(f"expected a TorchScript file at {path}: {error}") from None
+
+
+def scores_of(output: Any) -> Tensor:
+    """The scores in what a segmentation network returns: a tensor, the first of several, or "out"."""
+    if isinstance(output, dict):
+        output = output.get("out", next(iter(output.values()), None))
+    elif isinstance(output, tuple | list) and output:
+        output = output[0]
+    found: Tensor = output
+    return found

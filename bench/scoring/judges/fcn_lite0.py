@@ -1,0 +1,47 @@
+"""An FCN on the ImageNet-trained EfficientNet-Lite0: the judge to use from 128 px on."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from bench.scoring.judges.fcn_small import conv_block, resize_to
+from bench.scoring.metrics.lite0 import FEATURES, pretrained_lite0
+
+
+class FCNLite0(nn.Module):
+    """Skips from strides 4, 8, 16 and 32, summed from coarse to fine; all weights are fine-tuned.
+
+    The published FCN stops at stride 8, which on 256 px and below leaves maps of 32 x 32 and fewer; the
+    stride 4 skip keeps poles and persons apart there.
+    """
+
+    name: ClassVar[str] = "fcn-lite0"
+    feature_dim: ClassVar[int] = FEATURES
+    about: ClassVar[str] = (
+        "FCN with skips on the ImageNet-trained EfficientNet-Lite0, fine-tuned; 128 px and up"
+    )
+
+    _CHANNELS = (24, 40, 112, 320)
+    _DECODER = 96
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.backbone = pretrained_lite0()
+        self.laterals = nn.ModuleList([nn.Conv2d(c, self._DECODER, 1) for c in self._CHANNELS])
+        self.smooth = nn.ModuleList([conv_block(self._DECODER, self._DECODER) for _ in self._CHANNELS[1:]])
+        self.score = nn.Conv2d(self._DECODER, num_classes, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, K, H, W) for (N, 3, H, W) float32 in [0, 1], H and W at least 32."""
+        maps = self.backbone.stages(images)
+        x: Tensor = self.laterals[-1](maps[-1])
+        for level in (2, 1, 0):
+            x = self.smooth[level](resize_to(x, maps[level]) + self.laterals[level](maps[level]))
+        return resize_to(self.score(x), images)
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Mean of the head's 1280 maps: (N, 1280). The head keeps its ImageNet weights."""
+        pooled: Tensor = self.backbone(images)
+        return pooled

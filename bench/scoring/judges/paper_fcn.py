@@ -1,0 +1,302 @@
+"""The paper's own FCN score, as the released script takes it: `--scorer caffe:FILE[,policy=...]`.
+
+Photos are enlarged to the label's size (Pillow bilinear on uint8, which scipy.misc.imresize was), turned to
+BGR, the mean is subtracted, and the argmax over 20 outputs is counted against 19 classes: docs/scorers.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from bench.core.errors import UsageError
+from bench.core.files import named_path, sha256_file
+from bench.data.types import DatasetCard
+from bench.scoring.judges.base import NO_CLASS
+from bench.scoring.judges.caffe_fcn8s import CaffeFCN8s, load_fcn8s
+from bench.scoring.judges.external import split_options
+from bench.scoring.metrics.confusion import ABSENT_IS_ZERO, confusion_matrix
+
+CLASSES = (
+    "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation",
+    "terrain", "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
+)  # fmt: skip
+OUTPUTS = 20
+PUBLISHED, PUBLISHED_PX = (0.80, 0.26, 0.21), 256  # real photos through 256 px (table 1)
+MEAN_BGR = (72.78044, 83.21195, 73.45286)
+NATIVE = (1024, 2048)
+RELEASED, GUARDED = "released-unguarded", "guarded"
+_OPTIONS = ("label_size", "policy")
+_SIDE_LIMIT = 8192
+_TRIAL_PX = 128  # side of the picture that times the device; with smaller ones fc6 weighs too much
+
+
+@dataclass(frozen=True)
+class PaperOptions:
+    """What may be chosen about the protocol.
+
+    Attributes:
+        label_size: height and width at which photos are labelled and labels compared.
+        policy: what becomes of the 20th output: "released-unguarded" or "guarded".
+    """
+
+    label_size: tuple[int, int] = NATIVE
+    policy: str = RELEASED
+
+
+def check(rest: str) -> None:
+    """See `bench.scoring.judges.external`: options that hold, a file that is there.
+
+    Raises:
+        UsageError: with what is wrong.
+    """
+    _parse(rest)
+
+
+def check_card(card: DatasetCard) -> None:
+    """See `bench.scoring.judges.external`.
+
+    Raises:
+        UsageError: for classes other than the 19 of Cityscapes.
+    """
+    found = tuple(info.name for info in card.train_classes)
+    if found != CLASSES:
+        raise UsageError(
+            f"expected the {len(CLASSES)} classes of Cityscapes for the paper's FCN-8s, found those of "
+            f"{card.name} ({', '.join(found[:3])}, ...): use a scorer that is trained on them (--scorer auto)"
+        )
+
+
+def open_scorer(rest: str, card: DatasetCard, device: str) -> PaperScorer:
+    """The judge of "FILE[,policy=...][,label_size=HxW]" on `device`.
+
+    Raises:
+        UsageError: for classes other than the 19 of Cityscapes, or a file that is no FCN-8s with 20 outputs.
+    """
+    path, options = _parse(rest)
+    check_card(card)
+    network = load_fcn8s(path)
+    if network.num_outputs != OUTPUTS:
+        raise UsageError(
+            f"expected {OUTPUTS} outputs of layer score_fr in {path}, found {network.num_outputs}: "
+            "take the released fcn-8s-cityscapes.caffemodel"
+        )
+    return PaperScorer(network.to(device), sha256_file(path), options, device)
+
+
+def _parse(rest: str) -> tuple[Path, PaperOptions]:
+    name, given = split_options(rest, _OPTIONS)
+    path = named_path(name)
+    policy = given.get("policy", RELEASED)
+    if policy not in (RELEASED, GUARDED):
+        raise UsageError(f"expected policy={RELEASED} or policy={GUARDED} after --scorer, found '{policy}'")
+    if not path.is_file():
+        raise UsageError(f"expected a .caffemodel at {path}, found no such file: check --scorer caffe:FILE")
+    try:
+        with path.open("rb") as handle:
+            handle.read(1)
+    except OSError as error:
+        raise UsageError(f"expected a readable .caffemodel at {path}: {error.strerror}") from None
+    return path, PaperOptions(_size(given["label_size"]) if "label_size" in given else NATIVE, policy)
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    sides = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not all(1 <= side <= _SIDE_LIMIT for side in sides):
+        raise UsageError(f"expected label_size=HEIGHTxWIDTH, 1 to {_SIDE_LIMIT} each, found '{text}'")
+    return sides
+
+
+@dataclass(frozen=True)
+class PaperScorer:
+    """FCN-8s under the paper's protocol; implements `base.Scorer`, and counts for itself.
+
+    Attributes:
+        network: on `device`.
+        file_sha256: of the weights' file.
+        options: label size and histogram policy.
+        device: torch device string.
+        class_policy: absent classes count as 0, whatever the data set's card says.
+        no_class: `segment` may give an id that is no class.
+    """
+
+    network: CaffeFCN8s = field(repr=False)
+    file_sha256: str
+    options: PaperOptions = PaperOptions()
+    device: str = "cpu"
+    class_policy: str = ABSENT_IS_ZERO
+    no_class: bool = True
+    name: str = "caffe-fcn8s"
+    num_classes: int = len(CLASSES)
+
+    @property
+    def hash(self) -> str:
+        """Over the file and everything that happens to a picture before and after the network."""
+        text = json.dumps([self.file_sha256, self._steps], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def _steps(self) -> dict[str, Any]:
+        height, width = self.options.label_size
+        return {
+            "scorer_protocol": "paper",
+            "label_size": f"{height}x{width}",
+            "enlarged": "photos bilinear (Pillow, uint8), labels nearest",
+            "input": f"BGR, mean {MEAN_BGR} subtracted",
+            "outputs": OUTPUTS,
+            "histogram": self.options.policy,
+        }
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """What must agree before two scores may be compared."""
+        file = {"scorer": self.name, "scorer_hash": self.hash, "scorer_file_sha256": self.file_sha256[:16]}
+        return {**file, **self._steps}
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """For the record's details."""
+        return {"network": self.name, **self.protocol}
+
+    def published(self, card: DatasetCard, size_px: int) -> tuple[float, float, float] | None:
+        """The paper's three scores of real photos, where they are of these: Cityscapes through 256 px."""
+        as_published = card.name == "cityscapes" and size_px == PUBLISHED_PX
+        return PUBLISHED if as_published and self.options.label_size == NATIVE else None
+
+    @property
+    def feature_dim(self) -> int:
+        """Channels of pool5."""
+        return self.network.feature_dim
+
+    def seconds_per_picture(self) -> float:
+        """Expected time of one picture on this device, from a timed small one."""
+        trial = torch.zeros(1, 3, _TRIAL_PX, _TRIAL_PX, device=self.device)
+        seconds = []
+        for _ in range(2):  # the first one warms up
+            started = time.perf_counter()
+            self._score(trial).sum().item()
+            seconds.append(time.perf_counter() - started)
+        flops, trial_flops = (
+            self.network.flops(*size) for size in (self.options.label_size, trial.shape[2:])
+        )
+        return min(seconds) * flops / trial_flops
+
+    def segment(self, images: Tensor) -> Tensor:
+        """Train ids (N, H, W) int64 on the CPU for (N, 3, H, W) uint8 RGB, at the pictures' own size.
+
+        Labelled at `label_size`, then picked at the nearest pixels; the 20th output is `NO_CLASS`.
+        """
+        maps = [self._at(self._labels(image), images.shape[-2:]) for image in _arrays(images)]
+        ids = np.stack(maps) if maps else np.empty((0, *images.shape[-2:]), np.uint8)
+        ids = np.where(ids < len(CLASSES), ids, NO_CLASS)
+        return torch.from_numpy(ids.astype(np.int64))
+
+    def confusions(self, images: Tensor, labels: Sequence[NDArray[np.uint8]]) -> NDArray[np.int64]:
+        """One matrix a picture, rows = truth, counted at `label_size` under the histogram policy.
+
+        Args:
+            images: (N, 3, H, W) uint8 RGB.
+            labels: N arrays (h, w) uint8 of train ids, 255 = void; of another size, nearest pixels are taken.
+
+        Returns:
+            (N, 19, 19) int64; (N, 19, 20) with policy "guarded", whose last column is the 20th output.
+        """
+        matrices = [
+            self._count(self._at(truth, self.options.label_size), self._labels(image))
+            for image, truth in zip(_arrays(images), labels, strict=True)
+        ]
+        return np.stack(matrices)
+
+    def _count(self, truth: NDArray[np.uint8], predicted: NDArray[np.uint8]) -> NDArray[np.int64]:
+        if self.options.policy == RELEASED:
+            return released_confusion(truth, predicted, len(CLASSES))
+        return confusion_matrix(truth, predicted, len(CLASSES), no_class=True)
+
+    @torch.inference_mode()
+    def features(self, images: Tensor) -> Tensor:
+        """Means of pool5 (N, D) float32 on the CPU for (N, 3, H, W) uint8 RGB, enlarged as for labelling."""
+        rows = [torch.empty(0, self.feature_dim)]
+        for image in _arrays(images):
+            with _full_precision():
+                rows.append(self.network.pools(self._input(image))[-1].mean((2, 3)).cpu())
+        return torch.cat(rows)
+
+    def _labels(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(H, W) uint8 at `label_size`: argmax over the 20 outputs."""
+        scores = self._score(self._input(image))
+        labels: NDArray[np.uint8] = scores[0].argmax(0).to(torch.uint8).cpu().numpy()
+        return labels
+
+    @torch.inference_mode()
+    def _score(self, pixels: Tensor) -> Tensor:
+        with _full_precision():
+            return self.network.score(pixels)
+
+    def _input(self, image: NDArray[np.uint8]) -> Tensor:
+        return torch.from_numpy(network_input(image, self.options.label_size)).to(self.device)
+
+    @staticmethod
+    def _at(ids: NDArray[np.uint8], size: Sequence[int]) -> NDArray[np.uint8]:
+        height, width = size
+        if ids.shape == (height, width):
+            return ids
+        return np.asarray(Image.fromarray(ids).resize((width, height), Image.Resampling.NEAREST))
+
+
+def network_input(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
+    """(H, W, 3) uint8 RGB -> (1, 3, *size) float32 BGR less its mean, as the released script prepares it."""
+    height, width = size
+    enlarged = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
+    pixels = np.asarray(enlarged, dtype=np.float32)[:, :, ::-1] - np.array(MEAN_BGR, np.float32)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))[None]
+
+
+def released_confusion(
+    truth: NDArray[np.uint8], predicted: NDArray[np.uint8], num_classes: int
+) -> NDArray[np.int64]:
+    """What the released script counts; it does not expect a prediction of `num_classes`.
+
+    Such a pixel falls into the first column of the next row. Where it meets the last class there is no next
+    row: then the script drops the whole picture.
+
+    Args:
+        truth: (H, W) train ids; ids of `num_classes` and above (void) are not counted.
+        predicted: (H, W) in 0..num_classes.
+        num_classes: K.
+
+    Returns:
+        (K, K) int64, rows = truth; zeros for a dropped picture.
+    """
+    counted = truth < num_classes
+    places = num_classes * truth[counted].astype(np.int64) + predicted[counted]
+    counts = np.bincount(places, minlength=num_classes**2)
+    if len(counts) != num_classes**2:
+        return np.zeros((num_classes, num_classes), np.int64)
+    return counts.reshape(num_classes, num_classes).astype(np.int64)
+
+
+def _full_precision() -> AbstractContextManager[None]:
+    """No TF32, and the same result every time: float32 throughout, as Caffe computes."""
+    flags: AbstractContextManager[None] = torch.backends.cudnn.flags(
+        enabled=True, deterministic=True, allow_tf32=False
+    )
+    return flags
+
+
+def _arrays(images: Tensor) -> list[NDArray[np.uint8]]:
+    """(N, 3, H, W) uint8 tensor -> N arrays (H, W, 3)."""
+    return [np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy()) for image in images]

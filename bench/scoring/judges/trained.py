@@ -1,0 +1,205 @@
+"""Trained scorers on disk: found by what they were trained on, trained when missing, loaded once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from bench.core.documents import read_json
+from bench.core.errors import UsageError
+from bench.core.files import atomic_path, write_text
+from bench.core.lock import locked
+from bench.data.types import DatasetCard
+from bench.scoring.judges.train_network import (
+    Progress,
+    Recipe,
+    TrainedNetwork,
+    build_network,
+    default_recipe,
+    segment,
+    train_scorer,
+)
+from bench.scoring.metrics.lite0_features import weights_hash
+
+TRAINING_VERSION = 1  # raise it when the same recipe would give another network
+_PREPROCESSING = {"input": "uint8 RGB / 255 at the picture's own size", "output": "argmax at that size"}
+_PIXELS_AT_ONCE, _PICTURES_AT_ONCE = 1 << 18, 16  # 16 pictures of 128 px
+
+
+@dataclass(frozen=True)
+class TrainedScorer:
+    """A trained network that judges; implements `bench.scoring.judges.base.Scorer`.
+
+    Attributes:
+        name, hash, num_classes, feature_dim, protocol: see `Scorer`.
+        meta: how it was trained and how well it labels the held-out photos.
+        network: in eval mode on `device`.
+    """
+
+    name: str
+    hash: str
+    num_classes: int
+    feature_dim: int
+    protocol: dict[str, Any]
+    meta: dict[str, Any]
+    network: nn.Module = field(repr=False)
+    device: str = "cpu"
+
+    def segment(self, images: Tensor) -> Tensor:
+        """Train ids (N, H, W) int64 on the CPU for (N, 3, H, W) uint8 RGB, at the pictures' own size."""
+        parts = [torch.empty(0, *images.shape[-2:], dtype=torch.int64)]
+        parts += [segment(self.network, batch, self.device).cpu() for batch in _batches(images)]
+        return torch.cat(parts)
+
+    @torch.no_grad()
+    def features(self, images: Tensor) -> Tensor:
+        """Pooled features (N, D) float32 on the CPU for (N, 3, H, W) uint8 RGB."""
+        embed: Any = self.network.embed
+        rows = [torch.empty(0, self.feature_dim)]
+        rows += [embed(batch.to(self.device).float() / 255.0).float().cpu() for batch in _batches(images)]
+        return torch.cat(rows)
+
+
+def _batches(images: Tensor) -> list[Tensor]:
+    size = _PIXELS_AT_ONCE // (images.shape[-1] * images.shape[-2])
+    size = min(max(1, size), _PICTURES_AT_ONCE)
+    return [images[start : start + size] for start in range(0, len(images), size)]
+
+
+def default_scorer_name(size_px: int, device: str) -> str:
+    """The network that judges best for what it costs: see docs/scorers.md."""
+    return "fcn-lite0" if size_px >= 128 or device != "cpu" else "fcn-small"
+
+
+def scorer_dir(
+    cache: Path,
+    network_name: str,
+    *,
+    classes: Sequence[str],
+    data_key: str,
+    size_px: int,
+    seed: int,
+    recipe: Recipe,
+) -> Path:
+    """Where the scorer trained like that is kept."""
+    identity = {
+        "network": network_name,
+        "classes": list(classes),
+        "data_key": data_key,
+        "size_px": size_px,
+        "seed": seed,
+        "recipe": asdict(recipe),
+        "version": TRAINING_VERSION,
+    }
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+    return cache / "scorers" / f"{network_name}-{digest}"
+
+
+def get_scorer(
+    network_name: str,
+    photos: NDArray[np.uint8],
+    labels: NDArray[np.uint8],
+    card: DatasetCard,
+    *,
+    data_key: str,
+    size_px: int,
+    cache: Path,
+    device: str,
+    seed: int = 0,
+    budget: int | None = None,
+    progress: Progress | None = None,
+) -> TrainedScorer:
+    """The scorer for a training split: from the cache, else trained now and kept there.
+
+    Args:
+        network_name: entry point or plug-in of the group "scorers".
+        photos: (N, H, W, 3) uint8 real photos of the training split (see `photo_side`).
+        labels: (N, H, W) uint8 train ids, 255 = void.
+        card: for the classes.
+        data_key: content key of that split (`SplitArrays.key`).
+        size_px: side length of the photos.
+        cache: `cache/scorers/<name>-<hash>/` holds `weights.safetensors` and `meta.json`.
+        device: torch device string.
+        seed: of the training.
+        budget: optimiser steps, by default the recipe's.
+        progress: called with (steps done, steps in all) while training; never when it was cached.
+
+    Raises:
+        UsageError: for an unknown network, a card without classes, or photos that cannot be trained on.
+    """
+    classes = [info.name for info in card.train_classes]
+    if not classes:
+        raise UsageError(
+            f"expected classes in the card of {card.name} to train a scorer, found none: add some"
+        )
+    recipe = default_recipe(network_name, size_px, len(photos))
+    recipe = replace(recipe, steps=budget) if budget is not None else recipe
+    folder = scorer_dir(
+        cache, network_name, classes=classes, data_key=data_key, size_px=size_px, seed=seed, recipe=recipe
+    )
+    cached = _load(folder, network_name, len(classes), device)
+    if cached is not None:
+        return cached
+    with locked(cache / "locks" / f"{folder.name}.lock"):  # of processes that want it, one trains it
+        cached = _load(folder, network_name, len(classes), device)
+        if cached is not None:
+            return cached
+        trained = train_scorer(
+            network_name, photos, labels, classes, device=device, seed=seed, recipe=recipe, progress=progress
+        )
+        meta = _keep(folder, trained, data_key)
+    return _scorer(trained.network, meta, device)
+
+
+def _keep(folder: Path, trained: TrainedNetwork, data_key: str) -> dict[str, Any]:
+    """Write weights and meta; returns the meta."""
+    weights = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in trained.network.state_dict().items()
+    }
+    meta = {**trained.meta, "hash": weights_hash(weights, _PREPROCESSING), "data_key": data_key}
+    with atomic_path(folder / "weights.safetensors") as temporary:
+        save_file(weights, temporary)
+    write_text(
+        folder / "meta.json", json.dumps(meta, indent=1) + "\n"
+    )  # last: its presence means both are there
+    return meta
+
+
+def _load(folder: Path, network_name: str, num_classes: int, device: str) -> TrainedScorer | None:
+    """The scorer kept in `folder`; None where there is none, or it is damaged (then it is trained anew)."""
+    try:
+        meta = read_json(folder / "meta.json")
+        weights = load_file(folder / "weights.safetensors")
+        if weights_hash(weights, _PREPROCESSING) != meta["hash"]:
+            return None
+        network = build_network(network_name, num_classes, seed=0)
+        network.load_state_dict(weights)
+        network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return _scorer(network.eval(), meta, device)
+    except Exception:  # safetensors raises its own kinds; whatever it is, the files are no scorer
+        return None
+
+
+def _scorer(network: nn.Module, meta: dict[str, Any], device: str) -> TrainedScorer:
+    feature_dim: Any = network.feature_dim
+    protocol = {
+        "scorer": meta["network"],
+        "scorer_hash": meta["hash"],
+        "scorer_size_px": meta["size_px"],
+        "scorer_trained_on": meta["data_key"],
+        "scorer_steps": meta["recipe"]["steps"],
+        "scorer_seed": meta["seed"],
+    }
+    return TrainedScorer(
+        meta["network"], meta["hash"], len(meta["classes"]), int(feature_dim), protocol, meta, network, device
+    )

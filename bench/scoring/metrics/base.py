@@ -1,0 +1,140 @@
+"""The metric interface: `update` batch by batch, `compute` once.
+
+A metric module is a pure function that can be tested alone, and a thin class around it that
+accumulates in float64 and states its protocol. One class may answer for several keys that share work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.data.types import DatasetCard, Role, SplitArrays
+from bench.records.record import MetricResult
+
+State = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Test pictures of one update, in test order.
+
+    Attributes:
+        names: N stems.
+        prediction: (N, H, W, 3) uint8 RGB.
+        target: (N, H, W, 3) uint8 RGB.
+        labels: (N, H, W) uint8 train ids, 255 = void; None where the data set has no labels.
+        start: place of the first one in the test split.
+    """
+
+    names: tuple[str, ...]
+    prediction: NDArray[np.uint8]
+    target: NDArray[np.uint8]
+    labels: NDArray[np.uint8] | None
+    start: int = 0
+
+
+@dataclass(frozen=True)
+class ScoringContext:
+    """What the metrics of one scoring pass may use.
+
+    Attributes:
+        card: the data set's card (classes, palette, class policy).
+        size_px: side length of the pictures.
+        target_role: "photo", "labels" or "image": what the predictions are pictures of.
+        row: "run" for predictions of a model, else the reference row ("real", "copy", "nearest", "random").
+            In the `real` row, predictions are the targets themselves (Fréchet and kernel
+            distances: `train_targets` against the test targets).
+        device: torch device string.
+        cache: folder for reusable statistics, keyed by content.
+        test: the test split (for reference statistics: cache them under `test.key`).
+        train_targets: (M, H, W, C) uint8 targets of the training split at `size_px`, M >= N where the
+            split allows it; None when there are none at hand.
+        scorer: the segmentation network (`bench.scoring.judges.base.Scorer`), or None with `scorer_reason`.
+        inception_weights: path of the released Inception state dict, or None with `inception_reason`.
+        repeats: (test pictures, K) -> their spread over K dropout samples of the run's generator, or None
+            where it is gone (`bench.run.probes`); None where no generator of ours made the pictures.
+        swaps: pairs of test pictures -> how far the generator's output moves when the first is given the
+            source of the second; None as with `repeats`.
+        file_labels: index in the test split -> (h, w) uint8 train ids as large as in their file, for judges
+            that compare at a size of their own; None where there are but those of `test`.
+        fid_protocol: how pictures are made ready for Inception, a name of `inception_input`.
+    """
+
+    card: DatasetCard
+    size_px: int
+    target_role: Role
+    row: str
+    device: str
+    cache: Path
+    test: SplitArrays
+    train_targets: NDArray[np.uint8] | None = None
+    scorer: Any = None
+    scorer_reason: str | None = None
+    inception_weights: Path | None = None
+    inception_reason: str | None = None
+    repeats: Callable[[Sequence[int], int], NDArray[np.float64] | None] | None = None
+    swaps: Callable[[Sequence[tuple[int, int]]], NDArray[np.float64] | None] | None = None
+    file_labels: Callable[[int], NDArray[np.uint8]] | None = None
+    fid_protocol: str = "torch-fidelity"
+
+
+@dataclass
+class MetricOutput:
+    """What a metric gives back.
+
+    Attributes:
+        results: one `MetricResult` for every key of the metric, missing ones with their reason.
+        per_image: column name -> (N,) values in test order, for the Parquet file (NaN where undefined).
+            Confusion matrices may come as columns `fcn_conf` / `label_conf` of flattened int64 arrays.
+        details: JSON-able curves and tables for `RunRecord.details`.
+    """
+
+    results: list[MetricResult]
+    per_image: dict[str, NDArray[Any]] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Metric(Protocol):
+    """A metric family. Built once a scoring pass with its context.
+
+    `keys` names what it answers for. Where a metric does not apply (no labels, no weights, a `real`
+    row that would compare pictures with themselves) `compute` gives None with that reason.
+    """
+
+    keys: ClassVar[tuple[str, ...]]
+
+    def __init__(self, context: ScoringContext) -> None: ...
+
+    def update(self, batch: Batch) -> None:
+        """Take in one batch; the result must not depend on the batch size."""
+
+    def compute(self) -> MetricOutput:
+        """The results over everything seen."""
+
+
+@runtime_checkable
+class Joinable(Protocol):
+    """A metric whose work several processes can share, each with a part of the test pictures.
+
+    One that absorbs the states of others, in test order, gives the very results of one that saw all pictures.
+    A metric without these two is shown all pictures by the first process.
+    """
+
+    def state(self) -> State:
+        """What was gathered so far, by name."""
+
+    def absorb(self, state: State) -> None:
+        """Take in the state of one that was shown the pictures that follow."""
+
+
+def missing(keys: Sequence[str], reason: str, protocol: dict[str, Any], n: int) -> list[MetricResult]:
+    """Results without value for `keys`, all for the same reason."""
+    from bench.scoring.metrics.catalogue import goal_of
+
+    return [MetricResult(key, None, goal_of(key), n, protocol, reason=reason) for key in keys]

@@ -1,0 +1,88 @@
+"""What the metric families share: results with and without a value, and who stands in for `real`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bench.core.bootstrap import Interval
+from bench.core.images import to_rgb8
+from bench.records.record import MetricResult
+from bench.scoring.metrics.base import Batch, ScoringContext
+from bench.scoring.metrics.catalogue import goal_of
+
+T = TypeVar("T")
+NO_GENERATOR = "needs the generator that made the pictures: they are no run's"
+NOTHING_KEPT = "the run's checkpoint is gone, and no answers of its generator were kept when it was there"
+NO_PICTURES = "no pictures were scored"
+WITH_THEMSELVES = "compares the pictures with themselves"
+
+
+def measured(
+    key: str,
+    value: float,
+    n: int,
+    protocol: dict[str, Any],
+    *,
+    interval: Interval | None = None,
+    undefined: str = "not defined on these pictures",
+) -> MetricResult:
+    """A result; where `value` is not finite, one without value for the reason `undefined`."""
+    if not math.isfinite(value):
+        return MetricResult(key, None, goal_of(key), n, protocol, reason=undefined)
+    return MetricResult(key, float(value), goal_of(key), n, protocol, interval=interval)
+
+
+def stand_ins(context: ScoringContext) -> tuple[NDArray[np.int64] | None, str | None]:
+    """Who takes the predictions' place in the `real` row: as many training targets as test pictures.
+
+    Returns:
+        (N,) evenly spaced places in `context.train_targets`, or None and why there are none.
+    """
+    train, wanted = context.train_targets, len(context.test)
+    if train is None:
+        return None, "no training targets at hand to stand beside the test targets"
+    if len(train) < wanted:
+        return (
+            None,
+            f"the training split has {len(train)} pictures, fewer than the {wanted} of the test split",
+        )
+    return np.arange(wanted) * len(train) // max(wanted, 1), None
+
+
+class PredictionSource:
+    """The pictures on the prediction side of a set-to-set metric, batch by batch.
+
+    Those of the batch; in the `real` row, where they would be the targets themselves, training targets.
+
+    Attributes:
+        reason: why there is nothing to compare, or None.
+    """
+
+    def __init__(self, context: ScoringContext) -> None:
+        self._train = context.train_targets
+        self._places: NDArray[np.int64] | None = None
+        self.reason: str | None = None
+        if context.row == "real":
+            self._places, self.reason = stand_ins(context)
+
+    def take(self, batch: Batch) -> NDArray[np.uint8]:
+        """(N, H, W, 3) uint8 pictures for this batch."""
+        if self._places is None or self._train is None:
+            return batch.prediction
+        return to_rgb8(self._train[self._places[batch.start : batch.start + len(batch.names)]])
+
+
+def by_threads(work: Callable[..., T], *sides: Iterable[Any]) -> list[T]:
+    """`work` on each picture, or pair of them, by as many threads as torch may use; in order.
+
+    For work that is mostly in C without the interpreter's lock. Results do not depend on the threads.
+    """
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        return list(pool.map(lambda pictures: work(*pictures), zip(*sides, strict=True)))

@@ -1,0 +1,83 @@
+"""What a trained generator says when it is asked again: how its answers to one source differ, and how far
+another source moves them (`bench.scoring.metrics.source_response`)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.core.bootstrap import bootstrap_mean
+from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, missing
+from bench.scoring.metrics.common import NO_GENERATOR, NO_PICTURES, NOTHING_KEPT, measured
+from bench.scoring.metrics.kept_rows import KeepsRows
+from bench.scoring.metrics.source_response import source_response
+
+PICTURES, SAMPLES = 20, 5
+
+
+def spread(samples: NDArray[np.uint8]) -> float:
+    """Standard deviation (n - 1) over K samples of each pixel and channel, then the mean over those.
+
+    Args:
+        samples: (K, H, W, C) uint8, K at least 2.
+
+    Returns:
+        grey levels, 0 to 255; exactly 0 where all samples are equal.
+    """
+    return float(samples.astype(np.float64).std(axis=0, ddof=1).mean())
+
+
+def places(total: int) -> list[int]:
+    """The evenly spaced test pictures that are sampled: at most 20 of `total`, the first included."""
+    wanted = min(PICTURES, total)
+    return [index * total // wanted for index in range(wanted)]
+
+
+class DiversityMetric(KeepsRows):
+    """`diversity`: mean spread over repeated test-time dropout samples of a fixed subset of pictures; and
+    `source_response`.
+
+    Both need the trained generator, through `ScoringContext.repeats` and `swaps`.
+    """
+
+    keys: ClassVar[tuple[str, ...]] = ("diversity", "source_response")
+
+    def __init__(self, context: ScoringContext) -> None:
+        super().__init__()
+        self._context = context
+        self._protocol: dict[str, Any] = {
+            "version": 1,
+            "size_px": context.size_px,
+            "samples": SAMPLES,
+            "pictures": min(PICTURES, len(context.test)),
+            "spread": "standard deviation (n - 1) of each value over samples, grey levels, mean",
+        }
+
+    def update(self, batch: Batch) -> None:
+        """Nothing but the count: the pictures are sampled anew."""
+        self._rows.add(len(batch.names))
+
+    def compute(self) -> MetricOutput:
+        """Both; the per-image columns are NaN for pictures that were not asked for."""
+        spreads, response = self._spreads(), source_response(self._context, self._rows.n)
+        per_image = {**spreads.per_image, **response.per_image}
+        return MetricOutput(spreads.results + response.results, per_image)
+
+    def _spreads(self) -> MetricOutput:
+        repeats, seen, reason = self._context.repeats, self._rows.n, None
+        if not seen:
+            reason = NO_PICTURES
+        elif repeats is None:
+            reason = NO_GENERATOR
+        found = repeats(places(seen), SAMPLES) if repeats is not None and reason is None else None
+        if reason is None and found is None:
+            reason = NOTHING_KEPT
+        if found is None:
+            return MetricOutput(missing(self.keys[:1], str(reason), self._protocol, seen))
+        column = np.full(seen, np.nan)
+        column[places(seen)] = found
+        interval = bootstrap_mean(found)
+        result = measured("diversity", float(found.mean()), len(found), self._protocol, interval=interval)
+        return MetricOutput([result], per_image={"diversity": column})

@@ -1,0 +1,63 @@
+"""Fréchet distance in the features of a network that needs no download: no FID, and never called one."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, State, missing
+from bench.scoring.metrics.catalogue import PSEUDO
+from bench.scoring.metrics.common import measured
+from bench.scoring.metrics.influence import frechet_estimate
+from bench.scoring.metrics.sample_curve import detail
+from bench.scoring.metrics.set_features import FeatureComparison, few_pictures, frechet_curve
+
+
+class FdScorerMetric:
+    """`fd_scorer`: against the real test split, in features of the ImageNet-trained EfficientNet-Lite0."""
+
+    keys: ClassVar[tuple[str, ...]] = ("fd_scorer",)
+
+    def __init__(self, context: ScoringContext) -> None:
+        from bench.scoring.metrics.lite0_features import default_feature_network
+
+        network = default_feature_network(context.device)
+        self._protocol: dict[str, Any] = {
+            **network.protocol,
+            "version": 1,
+            "size_px": context.size_px,
+            "network": network.name,
+            "network_hash": network.hash,
+            "feature_dim": network.feature_dim,
+            "reference": "test",
+        }
+        self._comparison = FeatureComparison(context, network.features, dict(self._protocol))
+
+    def update(self, batch: Batch) -> None:
+        """Take in the predictions of a batch."""
+        self._comparison.update(batch)
+
+    def state(self) -> State:
+        """The features so far."""
+        return self._comparison.state()
+
+    def absorb(self, state: State) -> None:
+        """Take in those of the pictures that follow."""
+        self._comparison.absorb(state)
+
+    def compute(self) -> MetricOutput:
+        """The distance with its interval and pseudo-values by picture, or why there is none."""
+        n = self._comparison.n
+        protocol = {**self._protocol, "n": n}
+        if self._comparison.reason is not None:
+            return MetricOutput(missing(self.keys, self._comparison.reason, protocol, n))
+        prediction, reference = self._comparison.pair()
+        found = frechet_estimate(prediction, reference)
+        pseudo = {} if found.pseudo is None else {f"fd_scorer{PSEUDO}": found.pseudo}
+        return MetricOutput(
+            [measured("fd_scorer", found.value, n, protocol, interval=found.interval)],
+            pseudo,
+            {
+                "fd_scorer": {"caution": few_pictures(n, prediction.shape[1])},
+                **detail(fd_scorer=frechet_curve(prediction, reference, found.value)),
+            },
+        )

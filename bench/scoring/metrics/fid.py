@@ -1,0 +1,105 @@
+"""FID and KID: distances of generated test pictures from real ones in Inception-v3 features.
+
+One network (`bench.scoring.metrics.inception`), and a choice of how pictures are made ready for it: as
+torch-fidelity, pytorch-fid or clean-fid do (`inception_input`). Without the weights both are None,
+with that reason.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from bench.core.files import sha256_file
+from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, State, missing
+from bench.scoring.metrics.catalogue import PSEUDO
+from bench.scoring.metrics.common import measured
+from bench.scoring.metrics.frechet import KID_SEED, KID_SUBSET_SIZE, KID_SUBSETS
+from bench.scoring.metrics.inception_input import preparation
+from bench.scoring.metrics.influence import frechet_estimate, kernel_estimate
+from bench.scoring.metrics.sample_curve import detail
+from bench.scoring.metrics.set_features import FeatureComparison, few_pictures, frechet_curve, kernel_curve
+
+
+class FidMetric:
+    """`fid` and `kid` against the real test split."""
+
+    keys: ClassVar[tuple[str, ...]] = ("fid", "kid")
+
+    def __init__(self, context: ScoringContext) -> None:
+        prepared = preparation(context.fid_protocol)
+        self._protocol: dict[str, Any] = {
+            "version": 1,
+            "size_px": context.size_px,
+            "fid_protocol": prepared.name,
+            "network": "inception-v3-compat 2015-12-05",
+            "features": "pool3, 2048",
+            "resize": prepared.resize,
+            "normalisation": prepared.normalisation,
+            "reference": "test",
+            "weights": None,
+        }
+        self._comparison: FeatureComparison | None = None
+        self._reason = context.inception_reason or "no Inception weights at hand"
+        self._seen = 0
+        if context.inception_weights is not None:
+            self._comparison = self._prepared(context)
+
+    def _prepared(self, context: ScoringContext) -> FeatureComparison:
+        from bench.scoring.metrics.inception import RELEASED_PREFIX, load_inception
+
+        assert context.inception_weights is not None
+        digest = sha256_file(context.inception_weights)
+        self._protocol["weights"] = digest[:16]
+        if not digest.startswith(RELEASED_PREFIX):
+            self._protocol["network"] = "inception-v3-compat, weights not the released ones"
+        network = load_inception(context.inception_weights, context.device, context.fid_protocol)
+        return FeatureComparison(context, network, dict(self._protocol))
+
+    def update(self, batch: Batch) -> None:
+        """Take in the predictions of a batch."""
+        self._seen += len(batch.names)
+        if self._comparison is not None:
+            self._comparison.update(batch)
+
+    def state(self) -> State:
+        """The features so far."""
+        return {"seen": np.array(self._seen), **(self._comparison.state() if self._comparison else {})}
+
+    def absorb(self, state: State) -> None:
+        """Take in those of the pictures that follow."""
+        self._seen += int(state["seen"])
+        if self._comparison is not None:
+            self._comparison.absorb(state)
+
+    def compute(self) -> MetricOutput:
+        """Both distances with intervals and pseudo-values; the detail `kid` is its spread over subsets."""
+        protocol = {**self._protocol, "n": self._seen}
+        reason = self._reason if self._comparison is None else self._comparison.reason
+        if self._comparison is None or reason is not None:
+            return MetricOutput(missing(self.keys, str(reason), protocol, self._seen))
+        prediction, reference = self._comparison.pair()
+        fid, kid = frechet_estimate(prediction, reference), kernel_estimate(prediction, reference)
+        kernel: dict[str, Any] = {
+            "kernel": "(x.y / 2048 + 1)^3, unbiased",
+            "subsets": KID_SUBSETS,
+            "subset_size": min(KID_SUBSET_SIZE, len(prediction), len(reference)),
+            "seed": KID_SEED,
+        }
+        pseudo = {"fid": fid.pseudo, "kid": kid.pseudo}
+        columns = {f"{key}{PSEUDO}": values for key, values in pseudo.items() if values is not None}
+        distance = kid.distance
+        results = [
+            measured("fid", fid.value, self._seen, protocol, interval=fid.interval),
+            measured("kid", distance.value, self._seen, {**protocol, **kernel}, interval=kid.interval),
+        ]
+        details = {
+            "fid": {"caution": few_pictures(self._seen, prediction.shape[1])},
+            "kid": {"std": distance.std, "subsets": distance.subsets, "subset_size": distance.subset_size},
+            **detail(
+                fid=frechet_curve(prediction, reference, fid.value),
+                kid=kernel_curve(prediction, reference, distance.value),
+            ),
+        }
+        return MetricOutput(results, columns, details)

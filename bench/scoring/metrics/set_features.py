@@ -1,0 +1,212 @@
+"""Features of predictions and of their reference: what every distance between sets of features needs.
+
+The network always sees chunks of the same size, whatever the batches of the scoring pass are, and the
+features of the reference are kept on disk under the content they were made from. Memory: 4 D bytes a picture
+and side (0.8 GB for both sides of 50,000 pictures with D = 2048), and one chunk of pictures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bench.core.errors import UsageError
+from bench.core.files import atomic_path
+from bench.core.images import to_rgb8
+from bench.core.lock import locked
+from bench.data.cache import release_array
+from bench.scoring.metrics.base import Batch, ScoringContext, State
+from bench.scoring.metrics.common import NO_PICTURES, stand_ins
+from bench.scoring.metrics.frechet import frechet_distance, gaussian, kernel_distance
+from bench.scoring.metrics.sample_curve import Curve, sample_curve
+
+Extract = Callable[[Tensor], Tensor]
+Features = NDArray[np.float32]
+CHUNK = 16
+_CURVE_SUBSETS = 5  # of a kernel distance over more than a thousand pictures; a subset costs 0.2 s
+
+
+class FeatureComparison:
+    """Collects the features of the predictions and gives them with those of the reference.
+
+    The reference is the test split's targets. In the `real` row training targets, evenly spaced and as
+    many as there are test targets, take the predictions' place.
+
+    Args:
+        context: of the scoring pass.
+        extract: images (N, 3, H, W) uint8 RGB on the device -> features (N, D).
+        identity: JSON-able; names network, weights and preprocessing: with the pictures' own key it names
+            the file that keeps the reference features.
+    """
+
+    def __init__(self, context: ScoringContext, extract: Extract, identity: dict[str, Any]) -> None:
+        self._context, self._extract, self._identity = context, extract, identity
+        self._pending: list[NDArray[np.uint8]] = []
+        self._features: Features | None = None
+        self._done = 0
+        self._places: NDArray[np.int64] | None = None
+        self._reason: str | None = None
+        self.n = 0
+        if context.row == "real":
+            self._places, self._reason = stand_ins(context)
+
+    def update(self, batch: Batch) -> None:
+        """Take in the predictions of a batch.
+
+        Raises:
+            UsageError: if they are not 8-bit: a network would take other ranges for the same pictures.
+        """
+        if batch.prediction.dtype != np.uint8:
+            raise UsageError(
+                f"expected 8-bit predictions for distances between features, found {batch.prediction.dtype}: "
+                "write them as 8-bit PNG"
+            )
+        self.n += len(batch.names)
+        if self._is_real:
+            return
+        self._pending.extend(batch.prediction)
+        while len(self._pending) >= CHUNK:
+            self._run(CHUNK)
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is nothing to compare, or None."""
+        if self._reason is not None:
+            return self._reason
+        if not self.n:
+            return NO_PICTURES
+        if min(self.n, len(self._context.test)) < 2:
+            return "a covariance needs at least 2 pictures, found 1"
+        return None
+
+    def pair(self) -> tuple[Features, Features]:
+        """Features of the predictions (N, D) and of the reference (M, D), float32."""
+        test = self._context.test
+        reference = self._kept(test.target, np.arange(len(test)), test.key)
+        train = self._context.train_targets
+        if self._places is not None and train is not None:
+            return self._kept(train, self._places, _content(train, self._places)), reference
+        return self._all(), reference
+
+    def state(self) -> State:
+        """The features so far; those of one process where all parts but the last are of whole chunks."""
+        return {
+            "count": np.array(self.n),
+            **({"features": self._all()} if self.n and not self._is_real else {}),
+        }
+
+    def absorb(self, state: State) -> None:
+        """Take in those of the pictures that follow."""
+        self.n += int(state["count"])
+        if "features" in state:
+            self._all()
+            self._put(state["features"])
+
+    @property
+    def _is_real(self) -> bool:
+        return self._context.row == "real"
+
+    def _all(self) -> Features:
+        while self._pending:
+            self._run(CHUNK)
+        return np.empty((0, 0), np.float32) if self._features is None else self._features[: self._done]
+
+    def _run(self, count: int) -> None:
+        chunk, self._pending = self._pending[:count], self._pending[count:]
+        self._put(self._extracted(np.stack(chunk)))
+
+    def _put(self, found: Features) -> None:
+        if self._features is None:
+            self._features = np.empty((len(self._context.test), found.shape[1]), np.float32)
+        self._features[self._done : self._done + len(found)] = found
+        self._done += len(found)
+
+    def _extracted(self, pictures: NDArray[np.uint8]) -> Features:
+        """Features (N, D) of one chunk (N, H, W, 3)."""
+        images = torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
+        with torch.inference_mode():
+            features = self._extract(images.to(self._context.device))
+        found: Features = features.float().cpu().numpy()
+        return found
+
+    def _kept(self, pictures: NDArray[Any], places: NDArray[np.int64], content: str) -> Features:
+        """Features of the pictures at `places`, read from the cache or made and put there."""
+        size = [len(places), *pictures.shape[1:3], 3]
+        name = json.dumps([content, size, CHUNK, self._identity], sort_keys=True)
+        path = self._context.cache / "stats" / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.npz"
+        kept = _read(path, len(places))
+        if kept is not None:
+            return kept
+        with locked(self._context.cache / "locks" / f"{path.stem}.lock"):
+            kept = _read(path, len(places))  # another process may have made them meanwhile
+            return self._made(pictures, places, path) if kept is None else kept
+
+    def _made(self, pictures: NDArray[Any], places: NDArray[np.int64], path: Path) -> Features:
+        """The features, extracted now and kept at `path`."""
+        parts = []
+        for start in range(0, len(places), CHUNK):
+            parts.append(self._extracted(to_rgb8(pictures[places[start : start + CHUNK]])))
+            release_array(pictures)
+        made = np.concatenate(parts)
+        with atomic_path(path) as temporary:
+            np.savez(temporary, features=made)
+        return made
+
+
+def frechet_curve(a: Features, b: Features, value: float) -> Curve | None:
+    """The Fréchet distance of (N, D) and (M, D) features at fewer pictures; None where they are no pairs."""
+    if len(a) != len(b):
+        return None
+    dear = len(a) > a.shape[1]  # from there on a distance costs as much as D^3, whatever the subset
+    return sample_curve(
+        len(a),
+        lambda places: frechet_distance(gaussian(a[places]), gaussian(b[places])),
+        value,
+        subsets=2 if dear else 8,
+    )
+
+
+def kernel_curve(a: Features, b: Features, value: float) -> Curve | None:
+    """The kernel distance at fewer pictures, as `frechet_curve`."""
+    if len(a) != len(b):
+        return None
+    return sample_curve(
+        len(a), lambda places: kernel_distance(a[places], b[places], subsets=_CURVE_SUBSETS).value, value
+    )
+
+
+def few_pictures(n: int, dim: int) -> str | None:
+    """What to say beside a Fréchet distance of fewer pictures than features; None where there are enough."""
+    if n >= dim:
+        return None
+    return (
+        f"N = {n} is below the {dim} features: the covariances are singular and the distance is biased "
+        "upwards; compare at this N only, and with the real row"
+    )
+
+
+def _content(pictures: NDArray[Any], places: NDArray[np.int64]) -> str:
+    """sha256 over the pictures at `places`, read one at a time."""
+    digest = hashlib.sha256()
+    for place in places:
+        digest.update(to_rgb8(pictures[place]).tobytes())
+    return digest.hexdigest()
+
+
+def _read(path: Path, n: int) -> Features | None:
+    """The features kept at `path`, or None where there are none that can be used."""
+    try:
+        with np.load(path) as archive:
+            features: Features = archive["features"]
+    except Exception:  # numpy and zipfile raise nearly anything on damaged files
+        return None
+    fits = isinstance(features, np.ndarray) and features.ndim == 2 and features.dtype == np.float32
+    return features if fits and len(features) == n else None

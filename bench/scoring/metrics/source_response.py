@@ -1,0 +1,80 @@
+"""Whether a generator listens to its source: how far its output moves when the source is swapped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.core.bootstrap import bootstrap_sum, pseudo_values
+from bench.core.images import to_rgb8
+from bench.scoring.metrics.base import MetricOutput, ScoringContext, missing
+from bench.scoring.metrics.catalogue import PSEUDO
+from bench.scoring.metrics.common import NO_GENERATOR, NO_PICTURES, NOTHING_KEPT, measured
+
+KEY, PAIRS = "source_response", 20
+Floats = NDArray[np.float64]
+
+
+def change(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """Mean absolute difference of two (H, W, C) uint8 pictures, in grey levels."""
+    return float(np.abs(a.astype(np.int16) - b).mean())
+
+
+def pairs(total: int) -> list[tuple[int, int]]:
+    """Which test pictures are given which other's source: at most 20 pairs without a picture in common.
+
+    Evenly spaced over the first half of the split, each with its counterpart in the second half: neighbours
+    may be frames of one drive.
+    """
+    half = total // 2
+    wanted = min(PAIRS, half)
+    return [(place, place + half) for place in (index * half // wanted for index in range(wanted))]
+
+
+def source_response(context: ScoringContext, seen: int) -> MetricOutput:
+    """The result over all pairs of `seen` test pictures, from the generator behind `ScoringContext.swaps`.
+
+    The column of pseudo-values is NaN but for the first picture of each pair.
+    """
+    chosen = pairs(seen)
+    protocol = {
+        "version": 1,
+        "size_px": context.size_px,
+        "pairs": len(pairs(len(context.test))),
+        "change": "mean absolute difference in grey levels, outputs over targets, summed over pairs",
+    }
+    reason = None
+    if not chosen:
+        reason = "needs two test pictures or more" if seen else NO_PICTURES
+    elif context.swaps is None:
+        reason = NO_GENERATOR
+    found = context.swaps(chosen) if context.swaps is not None and reason is None else None
+    if found is None:
+        return MetricOutput(missing((KEY,), reason or NOTHING_KEPT, protocol, seen))
+    rows = np.stack([found, _of_targets(context, chosen)], axis=1)
+    result = measured(
+        KEY,
+        float(_ratio(rows.sum(0, keepdims=True))[0]),
+        len(rows),
+        protocol,
+        interval=bootstrap_sum(rows, _ratio),
+        undefined="the targets of all pairs are equal",
+    )
+    if result.value is None or len(rows) < 2:
+        return MetricOutput([result])
+    column = np.full(seen, np.nan)
+    column[[place for place, _ in chosen]] = pseudo_values(rows, _ratio)
+    return MetricOutput([result], per_image={f"{KEY}{PSEUDO}": column})
+
+
+def _of_targets(context: ScoringContext, chosen: Sequence[tuple[int, int]]) -> Floats:
+    targets = context.test.target
+    return np.array([change(*to_rgb8(np.array(targets[list(pair)]))) for pair in chosen])
+
+
+def _ratio(totals: Floats) -> Floats:
+    """(R, 2) changes of outputs and targets -> (R,) ratios, NaN where the targets do not change."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(totals[:, 0] / totals[:, 1])

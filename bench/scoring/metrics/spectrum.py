@@ -1,0 +1,200 @@
+"""Power spectrum of outputs against targets: `hf_ratio`, its upper half in one number, and `grid_artefact`.
+
+`hf_ratio` is the power of the predictions over the power of the targets at radial frequencies in
+(size/4, size/2] cycles per picture, luminance in [0, 1] under a 2-D Hann window, summed over all test
+pictures: 1 is as sharp as the targets, below 1 blurry, above 1 noisy or ringing. `grid_artefact` is what
+stands out at the periods of an up-sampling generator (`bench.scoring.metrics.grid_artefact`).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from bench.core.bootstrap import bootstrap_sum, pseudo_values
+from bench.records.record import MetricResult
+from bench.scoring.metrics import grid_artefact as grid
+from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, missing
+from bench.scoring.metrics.catalogue import PSEUDO
+from bench.scoring.metrics.common import NO_PICTURES, PredictionSource, measured
+from bench.scoring.metrics.kept_rows import KeepsRows
+
+REC601 = (0.299, 0.587, 0.114)
+_SIDES = "prediction", "target"
+_NOTHING = 1e-18  # share of the total power below which a band holds rounding only
+Floats = NDArray[np.float64]
+
+
+def luminance(pictures: NDArray[np.uint8]) -> Floats:
+    """(N, H, W, 3) uint8 RGB -> (N, H, W) float64 in [0, 1] by the Rec. 601 weights (no linearisation)."""
+    return np.asarray(pictures @ (np.array(REC601) / 255.0))
+
+
+@lru_cache(maxsize=4)
+def _geometry(size: int) -> tuple[Floats, NDArray[np.int64], Floats, NDArray[np.bool_]]:
+    """Window (S, S); and on the half plane of a real transform: radial bin, weight, and the upper band.
+
+    The window is the periodic Hann window: a constant picture then leaks into no frequency above 1.
+    """
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
+    radius = np.hypot(fft.fftfreq(size, 1 / size)[:, None], fft.rfftfreq(size, 1 / size)[None, :])
+    weight = np.full(radius.shape, 2.0)  # a column stands for its mirror image too, but for the outer ones
+    weight[:, 0] = 1.0
+    if size % 2 == 0:
+        weight[:, -1] = 1.0
+    upper = (radius > size / 4) & (radius <= size / 2)
+    return np.outer(hann, hann), np.rint(radius).astype(np.int64), weight, upper
+
+
+def energy(plane: Floats) -> Floats:
+    """(S, S) float64 luminance -> (S, S//2 + 1) |FFT|^2 under the window, of the half plane.
+
+    Raises:
+        ValueError: if the picture is not square.
+    """
+    if plane.shape[0] != plane.shape[1]:
+        raise ValueError(f"expected square pictures, found {plane.shape[0]} x {plane.shape[1]}")
+    transform = fft.rfft2(plane * _geometry(len(plane))[0])
+    return np.asarray(transform.real**2 + transform.imag**2)
+
+
+def radial_power(energies: Floats) -> Floats:
+    """(S, S//2 + 1) of `energy` -> (S//2 + 2,): power summed over the frequencies that round to 0, 1, ... S/2
+    cycles per picture, and last that of the upper band (S/4, S/2]."""
+    size = len(energies)
+    _, radial, weight, upper = _geometry(size)
+    weighted = weight * energies
+    bins = np.bincount(radial.ravel(), weighted.ravel())[: size // 2 + 1]
+    return np.append(bins, weighted[upper].sum())
+
+
+def power(planes: Floats) -> tuple[Floats, Floats]:
+    """(N, S, S) luminance -> (N, S//2 + 1) radial power, and (N,) power of the upper band."""
+    rows = np.stack([radial_power(energy(plane)) for plane in planes])
+    return rows[:, :-1], rows[:, -1]
+
+
+def coefficients(size: int) -> Floats:
+    """(S//2 + 1,) number of Fourier coefficients in each radial bin of an S x S picture."""
+    _, radial, weight, _ = _geometry(size)
+    return np.asarray(np.bincount(radial.ravel(), weight.ravel())[: size // 2 + 1])
+
+
+def hf_ratio(prediction: Floats, target: Floats) -> float:
+    """`hf_ratio` of two sets of (N, S, S) float64 luminance; NaN where the targets have no such power."""
+    target_bins, target_band = power(target)
+    if target_band.sum() <= _NOTHING * target_bins.sum():
+        return float("nan")
+    return float(power(prediction)[1].sum() / target_band.sum())
+
+
+class SpectrumMetric(KeepsRows):
+    """`hf_ratio` with the curve behind it (detail `spectrum`), `grid_artefact` by period (detail `grid`)."""
+
+    keys: ClassVar[tuple[str, ...]] = ("hf_ratio", "grid_artefact")
+
+    def __init__(self, context: ScoringContext) -> None:
+        super().__init__()
+        self._source = PredictionSource(context)
+        self._size = context.size_px
+        shared: dict[str, Any] = {
+            "version": 1,
+            "size_px": context.size_px,
+            "reference": "all test targets, power summed",
+            "luminance": "rec601 (0.299, 0.587, 0.114) of sRGB values in [0, 1]",
+            "window": "hann-2d-periodic",
+        }
+        self._protocol = {**shared, "band": "(size/4, size/2] cycles per picture"}
+        self._grid_protocol = {**shared, "periods_px": list(grid.PERIODS)}
+
+    def update(self, batch: Batch) -> None:
+        """Add the spectra of the batch."""
+        rows: dict[str, Floats] = {}
+        if self._source.reason is None:
+            for side, pictures in zip(_SIDES, (self._source.take(batch), batch.target), strict=True):
+                rows |= self._powers(side, pictures)
+        self._rows.add(len(batch.names), rows)
+
+    def _powers(self, side: str, pictures: NDArray[np.uint8]) -> dict[str, Floats]:
+        radial, peaks = [], []
+        for plane in luminance(pictures):  # one at a time: only sums are kept of an energy
+            found = energy(plane)
+            radial.append(radial_power(found))
+            if grid.fits(self._size):
+                peaks.append(grid.peaks(found))
+        return {f"{side} power": np.stack(radial), **({f"{side} peaks": np.stack(peaks)} if peaks else {})}
+
+    def compute(self) -> MetricOutput:
+        """Both with intervals and pseudo-values, and the details `spectrum` (bins 1 to size/2) and `grid`."""
+        n = self._rows.n
+        reason = self._source.reason or (None if n else NO_PICTURES)
+        if reason is not None:
+            results = missing(self.keys[:1], reason, self._protocol, n)
+            return MetricOutput(results + missing(self.keys[1:], reason, self._grid_protocol, n))
+        prediction, target = (self._rows[f"{side} power"] for side in _SIDES)
+        result, columns = self._ratio(prediction[:, -1], target[:, -1], float(target[:, :-1].sum()))
+        grid_result, grid_columns, by_period = self._grid()
+        curve = _curve(prediction[:, :-1].sum(0), target[:, :-1].sum(0), n * coefficients(self._size))
+        details = {"spectrum": curve, **({"grid": by_period} if by_period else {})}
+        return MetricOutput([result, grid_result], {**columns, **grid_columns}, details)
+
+    def _ratio(
+        self, band: Floats, target_band: Floats, total: float
+    ) -> tuple[MetricResult, dict[str, Floats]]:
+        value, interval, columns = float("nan"), None, {}
+        if target_band.sum() > _NOTHING * total:
+            value = float(band.sum() / target_band.sum())
+            rows = np.stack([band, target_band], axis=1)
+            interval = bootstrap_sum(rows, _ratio_of_sums)
+            if len(rows) > 1:
+                columns[f"hf_ratio{PSEUDO}"] = pseudo_values(rows, _ratio_of_sums)
+        nothing = "the targets have no power in the upper half of the spectrum"
+        result = measured("hf_ratio", value, len(band), self._protocol, interval=interval, undefined=nothing)
+        return result, columns
+
+    def _grid(self) -> tuple[MetricResult, dict[str, Floats], dict[str, float]]:
+        """`grid_artefact`, its pseudo-values, and its parts by period."""
+        n = self._rows.n
+        if not grid.fits(self._size):
+            (unfit,) = missing(self.keys[1:], grid.UNFIT, self._grid_protocol, n)
+            return unfit, {}, {}
+        rows = np.hstack([self._rows[f"{side} peaks"].reshape(n, -1) for side in _SIDES])
+        total, excess = rows.sum(0, keepdims=True), grid.excess_of(self._size)
+        around = total.reshape(4, -1)[3]
+        value, columns = float("nan"), {}
+        if around.min() > _NOTHING * total.sum():
+            value = float(excess(total)[0])
+        nothing = "the targets have no power around some frequency of the grid"
+        known = np.isfinite(value)
+        if known and len(rows) > 1:
+            columns[f"grid_artefact{PSEUDO}"] = pseudo_values(rows, excess)
+        interval = bootstrap_sum(rows, excess) if known else None
+        result = measured(
+            "grid_artefact", value, n, self._grid_protocol, interval=interval, undefined=nothing
+        )
+        if not known:
+            return result, columns, {}
+        periods = {f"{p} px": float(grid.excess_of(self._size, (p,))(total)[0]) for p in grid.PERIODS}
+        return result, columns, periods
+
+
+def _ratio_of_sums(totals: Floats) -> Floats:
+    """(R, 2) power of prediction and target -> (R,) ratios, NaN where the target has none."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(totals[:, 0] / totals[:, 1])
+
+
+def _curve(prediction: Floats, target: Floats, per_bin: Floats) -> dict[str, list[Any]]:
+    """Mean power of a coefficient by radial frequency, without the mean brightness (bin 0)."""
+    nothing = _NOTHING * target.sum()
+    ratio = [float(p / t) if t > nothing else None for p, t in zip(prediction, target, strict=True)]
+    return {
+        "frequency": list(range(1, len(target))),
+        "ratio": ratio[1:],
+        "prediction": (prediction / per_bin)[1:].tolist(),
+        "target": (target / per_bin)[1:].tolist(),
+    }

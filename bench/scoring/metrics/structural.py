@@ -1,0 +1,134 @@
+"""SSIM, PSNR and L1 of each prediction against its target, then the mean over pictures.
+
+Source: Wang et al., "Image quality assessment: from error visibility to structural similarity", 2004. The
+SSIM is scikit-image's with the settings of that paper (Gaussian weights, sigma 1.5, 11 taps, population
+covariance, data range 255), per channel, the border of 5 pixels left out of the mean.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from bench.core.bootstrap import bootstrap_mean
+from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, missing
+from bench.scoring.metrics.common import NO_PICTURES, WITH_THEMSELVES, by_threads, measured
+from bench.scoring.metrics.kept_rows import KeepsRows
+from bench.scoring.metrics.sample_curve import detail, mean_curve
+
+PSNR_CAP = 100.0
+_SIGMA, _RADIUS = 1.5, 5
+_C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+Floats = NDArray[np.float64]
+
+
+def ssim(prediction: NDArray[np.uint8], target: NDArray[np.uint8]) -> Floats:
+    """Structural similarity of each pair.
+
+    Args:
+        prediction: (N, H, W, C) uint8.
+        target: (N, H, W, C) uint8.
+
+    Returns:
+        (N,) float64 in [-1, 1]; NaN for pictures narrower than the window of 11 pixels.
+    """
+    return np.array(by_threads(_ssim_of_pair, prediction, target), dtype=np.float64)
+
+
+def psnr(prediction: NDArray[np.uint8], target: NDArray[np.uint8]) -> Floats:
+    """Peak signal-to-noise ratio (N,) in dB of (N, H, W, C) uint8 pairs, at most 100 (identical: 100)."""
+    gap = _gap(prediction, target)
+    error = np.mean(gap * gap, axis=(1, 2, 3))
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.minimum(10 * np.log10(255.0**2 / error), PSNR_CAP))
+
+
+def l1(prediction: NDArray[np.uint8], target: NDArray[np.uint8]) -> Floats:
+    """Mean absolute error (N,) in grey levels, 0 to 255, of (N, H, W, C) uint8 pairs."""
+    return np.asarray(np.mean(np.abs(_gap(prediction, target)), axis=(1, 2, 3)))
+
+
+def _gap(prediction: NDArray[np.uint8], target: NDArray[np.uint8]) -> Floats:
+    return prediction.astype(np.float64) - target.astype(np.float64)
+
+
+def _window() -> Floats:
+    """The 11 Gaussian weights, summing to 1."""
+    weights = np.exp(-0.5 * (np.arange(-_RADIUS, _RADIUS + 1) / _SIGMA) ** 2)
+    return np.asarray(weights / weights.sum())
+
+
+def _smooth(planes: Floats) -> Floats:
+    """(..., H, W) -> (..., H-10, W-10): weighted means over 11x11 windows that lie inside the picture."""
+    inner = slice(_RADIUS, -_RADIUS)
+    rows = ndimage.correlate1d(planes, _window(), axis=-2)[..., inner, :]
+    return np.asarray(ndimage.correlate1d(rows, _window(), axis=-1)[..., inner])
+
+
+def _ssim_of_pair(prediction: NDArray[np.uint8], target: NDArray[np.uint8]) -> float:
+    """SSIM of one (H, W, C) pair: the mean over channels and windows (Wang et al. 2004, equation 13)."""
+    if min(prediction.shape[:2]) <= 2 * _RADIUS:
+        return float("nan")
+    x = np.ascontiguousarray(prediction.transpose(2, 0, 1), dtype=np.float64)
+    y = np.ascontiguousarray(target.transpose(2, 0, 1), dtype=np.float64)
+    mean_x, mean_y, xx, yy, xy = _smooth(np.stack([x, y, x * x, y * y, x * y]))
+    product, squares = mean_x * mean_y, mean_x * mean_x + mean_y * mean_y
+    covariance, variances = xy - product, xx + yy - squares
+    similarity = (2 * product + _C1) * (2 * covariance + _C2) / ((squares + _C1) * (variances + _C2))
+    return float(similarity.mean())
+
+
+class StructuralMetric(KeepsRows):
+    """`ssim`, `psnr` and `l1`: means over pictures with bootstrap intervals, and each picture's value."""
+
+    keys: ClassVar[tuple[str, ...]] = ("ssim", "psnr", "l1")
+
+    def __init__(self, context: ScoringContext) -> None:
+        super().__init__()
+        self._real = context.row == "real"
+        common: dict[str, Any] = {
+            "version": 1,
+            "size_px": context.size_px,
+            "reference": "paired test target",
+            "data": "uint8 RGB, range 255, mean over pictures",
+        }
+        window = "gaussian, sigma 1.5, 11 taps, population covariance, per channel, border of 5 left out"
+        self._protocol: dict[str, dict[str, Any]] = {
+            "ssim": {**common, "window": window, "k1": 0.01, "k2": 0.03},
+            "psnr": {**common, "cap_db": PSNR_CAP},
+            "l1": {**common, "unit": "grey levels"},
+        }
+
+    def update(self, batch: Batch) -> None:
+        """Score every pair of the batch."""
+        rows = {}
+        if not self._real:
+            scores = {"ssim": ssim, "psnr": psnr, "l1": l1}
+            rows = {key: score(batch.prediction, batch.target) for key, score in scores.items()}
+        self._rows.add(len(batch.names), rows)
+
+    def compute(self) -> MetricOutput:
+        """Means, intervals and per-image columns."""
+        n = self._rows.n
+        if self._real or not n:
+            reason = WITH_THEMSELVES if self._real else NO_PICTURES
+            return MetricOutput(
+                [result for key in self.keys for result in missing([key], reason, self._protocol[key], n)]
+            )
+        columns = {key: self._rows[key] for key in self.keys}
+        results = [
+            measured(
+                key,
+                float(values.mean()),
+                n,
+                self._protocol[key],
+                interval=bootstrap_mean(values),
+                undefined="the pictures are smaller than the window of 11 pixels",
+            )
+            for key, values in columns.items()
+        ]
+        curves = {r.name: mean_curve(columns[r.name], r.value) for r in results if r.name != "psnr"}
+        return MetricOutput(results, per_image=dict(columns), details=detail(**curves))

@@ -1,0 +1,217 @@
+"""One pass over a row's predictions: each picture is decoded once and shown to every metric.
+
+Decoding runs in a few threads, ahead of the scoring. Several processes share the pictures: each shows its
+part to metrics of its own, and those of the first take in what the others have gathered, in test order.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from baselines.engine import arithmetic
+from baselines.parallel import ALONE, Ranks
+from bench.core import plugins
+from bench.core.errors import UsageError, unknown_name
+from bench.core.images import to_rgb8
+from bench.core.progress import Advance
+from bench.data.cache import release_pages
+from bench.data.types import SplitArrays
+from bench.scoring.metrics.base import Batch, Joinable, Metric, MetricOutput, ScoringContext
+from bench.scoring.metrics.catalogue import CATALOGUE
+from bench.scoring.metrics.sample_curve import joined
+
+_PRECISION = "fp32"  # of networks that score on a GPU, whatever a run in this process was trained in
+_BATCH_PIXELS = 16 * 256 * 256
+_SHARED = 16  # pictures are shared out by so many, which networks take at once
+_DECODERS, _BATCHES_AHEAD = 4, 2  # threads, and batches of predictions held beside the one being scored
+
+
+def families_for(keys: Sequence[str]) -> dict[str, set[str]]:
+    """Metric families to run, each with the keys asked of it (empty set: all); no keys: every family.
+
+    A key is a built-in metric key or the name of a metric plug-in.
+
+    Raises:
+        UsageError: for an unknown key, with the nearest.
+    """
+    installed = plugins.names("metrics")
+    if not keys:
+        return {name: set() for name in installed}
+    families: dict[str, set[str]] = {}
+    for key in keys:
+        if key in CATALOGUE:
+            families.setdefault(CATALOGUE[key].family, set()).add(key)
+        elif key in installed:
+            families[key] = set()
+        else:
+            raise unknown_name("metric", key, [*CATALOGUE, *installed], "bench list metrics")
+    return families
+
+
+def wants_judge(keys: Sequence[str]) -> bool:
+    """Whether a metric may look at the scorer: `fcn_*` do, other built-in ones do not, a plug-in might."""
+    built_in = {info.family for info in CATALOGUE.values()}
+    for family, wanted in families_for(keys).items():
+        if family == "segmentation":
+            if not wanted or any(key.startswith("fcn_") for key in wanted):
+                return True
+        elif family not in built_in:
+            return True
+    return False
+
+
+def score(
+    predictions: Callable[[int], NDArray[Any]],
+    context: ScoringContext,
+    keys: Sequence[str],
+    advance: Advance,
+    ranks: Ranks = ALONE,
+) -> tuple[MetricOutput, pd.DataFrame]:
+    """All metrics of one row in one pass, of the first process if there are several (others: `score_along`).
+
+    Args:
+        predictions: index in the test split -> (H, W, C) uint8 or uint16.
+        context: the row's scoring context; `context.test` gives targets and labels.
+        keys: metric keys; empty = all.
+        advance: told how many pictures are done.
+        ranks: the processes that share the pictures.
+
+    Returns:
+        the merged output, and the per-image table: column `name`, one column a per-image value.
+    """
+    families = families_for(keys)
+    test, merged = context.test, MetricOutput([])
+    with arithmetic(_PRECISION):
+        metrics = _gathered(predictions, context, list(families), advance, ranks)
+        outputs = {family: metrics[family].compute() for family in families}
+    for family, wanted in families.items():
+        output = outputs[family]
+        merged.results += [result for result in output.results if not wanted or result.name in wanted]
+        merged.per_image |= output.per_image
+        merged.details = joined(merged.details, output.details)
+    table = pd.DataFrame({"name": list(test.names), **{k: list(v) for k, v in merged.per_image.items()}})
+    return merged, table
+
+
+def score_along(
+    predictions: Callable[[int], NDArray[Any]], context: ScoringContext, keys: Sequence[str], ranks: Ranks
+) -> None:
+    """What the other processes do while the first is in `score`, of the same arguments."""
+    with arithmetic(_PRECISION):
+        _gathered(predictions, context, list(families_for(keys)), lambda *_: None, ranks)
+
+
+def share(total: int, ranks: Ranks) -> range:
+    """The test pictures that are this rank's: adjacent ones, whole chunks of them but for the last rank's."""
+    chunks = -(-total // _SHARED)
+    ends = (_SHARED * -(-chunks * rank // ranks.world) for rank in (ranks.rank, ranks.rank + 1))
+    return range(*(min(end, total) for end in ends))
+
+
+def _gathered(
+    predictions: Callable[[int], NDArray[Any]],
+    context: ScoringContext,
+    families: list[str],
+    advance: Advance,
+    ranks: Ranks,
+) -> dict[str, Metric]:
+    """The metrics by family, those of the first rank as if they had seen all pictures.
+
+    Raises:
+        OtherRankError: if another rank could not score its part.
+    """
+    total = len(context.test)
+    mine = share(total, ranks)
+    with ranks.finished_by_all():
+        metrics: dict[str, Metric] = {name: plugins.load("metrics", name)(context) for name in families}
+        joinable = {name: metric for name, metric in metrics.items() if isinstance(metric, Joinable)}
+        whole = [metric for name, metric in metrics.items() if name not in joinable and ranks.first]
+        done, work = 0, total if whole else len(mine)
+        for batch in _batches(predictions, context, range(total) if whole else mine, mine.stop):
+            for metric in metrics.values() if batch.start in mine else whole:
+                metric.update(batch)
+            done += len(batch.names)
+            advance(total * done // work, "")
+        states = {name: metric.state() for name, metric in joinable.items()} if ranks.world > 1 else {}
+    for found in ranks.to_first(states)[1:]:
+        for name, state in found.items():
+            joinable[name].absorb(state)
+    return metrics
+
+
+def _batches(
+    predictions: Callable[[int], NDArray[Any]], context: ScoringContext, places: range, border: int
+) -> Iterator[Batch]:
+    """The test pictures at `places` in order; the next batches are decoded while one is scored.
+
+    None holds pictures from both sides of the place `border`.
+    Memory stays flat in the number of pictures: a few batches are held, and the pages of the targets that
+    were read are given back.
+    """
+    test, step = context.test, max(1, _BATCH_PIXELS // context.size_px**2)
+    sides = (range(places.start, border), range(border, places.stop))
+    parts = iter([side[first : first + step] for side in sides for first in range(0, len(side), step)])
+    with ThreadPoolExecutor(min(_DECODERS, os.cpu_count() or 1)) as pool:
+        ahead: deque[tuple[range, list[Future[NDArray[np.uint8]]]]] = deque()
+
+        def send() -> None:
+            if (indices := next(parts, None)) is not None:
+                ahead.append((indices, [pool.submit(_prediction, predictions, test, i) for i in indices]))
+
+        try:
+            for _ in range(_BATCHES_AHEAD):
+                send()
+            while ahead:
+                indices, decoding = ahead.popleft()
+                part = slice(indices.start, indices.stop)
+                batch = Batch(
+                    test.names[part],
+                    np.stack([future.result() for future in decoding]),
+                    to_rgb8(np.array(test.target[part])),
+                    None if test.labels is None else np.array(test.labels[part]),
+                    indices.start,
+                )
+                release_pages(test)
+                send()
+                yield batch
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _prediction(
+    predictions: Callable[[int], NDArray[Any]], test: SplitArrays, index: int
+) -> NDArray[np.uint8]:
+    """One prediction as (H, W, 3) uint8, checked: nothing is clipped, rounded or resized on the way.
+
+    Raises:
+        UsageError: for floats (with what is wrong about them), or another size than the target's.
+    """
+    picture, name = predictions(index), test.names[index]
+    if picture.dtype not in (np.uint8, np.uint16):
+        raise UsageError(
+            f"expected 8-bit or 16-bit predictions, found {picture.dtype} {_range(picture)} for {name}: "
+            "convert them to uint8, values 0 to 255"
+        )
+    wanted = test.target.shape[1:3]
+    if picture.ndim != 3 or picture.shape[:2] != wanted or picture.shape[2] not in (1, 3):
+        found = "x".join(map(str, picture.shape))
+        raise UsageError(
+            f"expected predictions of {wanted[0]}x{wanted[1]} with 1 or 3 channels, found {found} for {name}"
+        )
+    return to_rgb8(picture)
+
+
+def _range(values: NDArray[Any]) -> str:
+    """What an array of floats holds, in words."""
+    given = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(given).all():
+        return "with NaN or infinite values"
+    return f"of {given.min():.3g} to {given.max():.3g}" if given.size else "without values"

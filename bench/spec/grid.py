@@ -1,0 +1,225 @@
+"""From what a user asked for to the runs of a grid, every part checked before anything is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from baselines.settings import TestSettings
+from baselines.variants import Variant
+from bench.core.documents import read_json
+from bench.core.errors import UsageError
+from bench.core.files import named_path
+from bench.data.datasets import Dataset, open_dataset
+from bench.records.layout import RunFiles
+from bench.run.data_in_use import data_spec
+from bench.spec.run_spec import (
+    DataSpec,
+    RunSpec,
+    get_suite,
+    get_variant,
+    parse_sets,
+    read_variants,
+    resolve_grid,
+)
+
+
+@dataclass(frozen=True)
+class GridRequest:
+    """A grid as asked for; None means: what the suite says, else the data set's card, else the paper.
+
+    Attributes:
+        variants: names in the variant grammar, or declared in `variant_file`.
+        suite: a table of the paper; brings variants, batch size, data set and direction.
+        datasets: names of cards, or of the user's own folders.
+        data_roots: where they lie: folders, or NAME=DIR.
+        direction, source: see `open_dataset`.
+        train_limit, test_limit: use only so many pairs, evenly spaced.
+        seeds: one run each.
+        epochs, steps: the budget; one of them.
+        size_px, batch_size, base_filters, precision, engine: training settings.
+        sets: `FIELD=VALUE,...` sweeps.
+        variant_file: TOML with more variants.
+        test: how the generators are applied.
+    """
+
+    variants: tuple[str, ...] = ()
+    suite: str | None = None
+    datasets: tuple[str, ...] = ()
+    data_roots: tuple[str, ...] = ()
+    direction: str | None = None
+    source: str = "paired"
+    train_limit: int | None = None
+    test_limit: int | None = None
+    seeds: tuple[int, ...] = (0,)
+    epochs: float | None = None
+    steps: int | None = None
+    size_px: int | None = None
+    batch_size: int | None = None
+    base_filters: int | None = None
+    precision: str | None = None
+    engine: str | None = None
+    sets: tuple[str, ...] = ()
+    variant_file: Path | None = None
+    test: TestSettings = field(default_factory=TestSettings)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The runs of a grid on one data set."""
+
+    dataset: Dataset
+    data: DataSpec
+    runs: list[RunSpec]
+
+
+def resolve(request: GridRequest) -> list[Plan]:
+    """The runs of a grid, by data set. Opens the data sets' file lists, decodes nothing.
+
+    Raises:
+        UsageError: for anything that cannot be run as asked.
+    """
+    suite = get_suite(request.suite) if request.suite else None
+    variants = _variants(request, suite.variants if suite else ())
+    names = request.datasets or ((suite.dataset,) if suite else ())
+    if not names:
+        raise UsageError("expected --dataset NAME (or --suite), found none: `bench list datasets` shows them")
+    if request.epochs is not None and request.steps is not None:
+        raise UsageError("expected --epochs or --steps, found both: give one of them")
+    if request.epochs is not None and not request.epochs > 0:
+        raise UsageError(f"expected --epochs above 0, found {request.epochs}")
+    sweeps = parse_sets(request.sets)
+    roots = data_roots(request.data_roots, names)
+    plans = []
+    for name in dict.fromkeys(names):
+        direction = request.direction
+        dataset = open_dataset(name, root=roots.get(name), direction=direction, source=request.source)
+        if suite and direction is None and suite.direction in _directions(dataset):
+            dataset = open_dataset(
+                name, root=roots.get(name), direction=suite.direction, source=request.source
+            )
+        data = data_spec(dataset, request.train_limit, request.test_limit)
+        training, epochs = _training(request, dataset, suite.batch_size if suite else None)
+        if "steps" in sweeps:
+            training["steps"] = 1  # each value of the sweep takes its place
+        runs = resolve_grid(data, variants, request.seeds, training, request.test, sweeps, epochs)
+        plans.append(Plan(dataset, data, runs))
+    return plans
+
+
+def _variants(request: GridRequest, of_suite: Sequence[str]) -> list[Variant]:
+    declared = read_variants(request.variant_file) if request.variant_file else {}
+    names = request.variants or tuple(of_suite) or tuple(declared)
+    if not names:
+        raise UsageError(
+            "expected --variants NAME,... or --suite NAME, found neither: `bench list variants` and "
+            "`bench list suites` show them"
+        )
+    return list({v.name: v for v in (get_variant(name, declared) for name in names)}.values())
+
+
+def _directions(dataset: Dataset) -> set[str]:
+    left, right = dataset.card.domains
+    return {f"{left}2{right}", f"{right}2{left}"}
+
+
+def _training(
+    request: GridRequest, dataset: Dataset, suite_batch: int | None
+) -> tuple[dict[str, Any], float | None]:
+    """Fields of `TrainingSettings`, and the epochs where no steps are given."""
+    card: Mapping[str, Any] = dataset.card.options.get("training", {})
+    asked = {
+        "steps": request.steps,
+        "size_px": request.size_px or dataset.card.size_px,
+        "batch_size": request.batch_size or suite_batch or card.get("batch_size", 1),
+        "base_filters": request.base_filters or card.get("base_filters", 64),
+        "precision": request.precision,
+        "engine": request.engine,
+    }
+    epochs = request.epochs if request.epochs is not None else float(card.get("epochs", 200))
+    return {k: v for k, v in asked.items() if v is not None}, None if request.steps else epochs
+
+
+def plans_of(out: Path, data_roots_given: Sequence[str]) -> list[Plan]:
+    """The trained runs in an output folder, by data set.
+
+    Raises:
+        UsageError: if there is none, one cannot be read, or the data is not what they were trained on.
+    """
+    trained: dict[DataSpec, list[RunSpec]] = {}
+    for path in sorted((out / "runs").glob("*/spec.json")):
+        try:
+            spec = RunSpec.from_dict(read_json(path))
+        except ValueError as error:
+            raise UsageError(f"expected a run's spec in {path}: {error}: delete its folder") from None
+        files = RunFiles(out, path.parent.name)
+        if files.checkpoint.is_file() or files.predictions.is_dir():  # trained, whether it was kept or not
+            trained.setdefault(spec.data, []).append(spec)
+    if not trained:
+        raise UsageError(
+            f"expected trained runs in {out / 'runs'}, found none: `bench train --out {out}` first"
+        )
+    roots = data_roots(data_roots_given, sorted({data.name for data in trained}))
+    return [_plan_of(data, runs, roots.get(data.name)) for data, runs in trained.items()]
+
+
+def _plan_of(data: DataSpec, runs: list[RunSpec], root: Path | None) -> Plan:
+    dataset = open_dataset(data.name, root=root, direction=data.direction, source=data.source)
+    found = data_spec(dataset, data.train_n, data.test_n)
+    if found != data:
+        raise UsageError(
+            f"expected the pictures that run {runs[0].id} was trained on, found others in {dataset.root}: "
+            "give their --data-root, or run again into another --out"
+        )
+    return Plan(dataset, data, runs)
+
+
+def data_roots(given: Sequence[str], names: Sequence[str]) -> dict[str, Path]:
+    """Data set name -> root, from `--data-root` values: NAME=DIR, or a folder for all that have no own.
+
+    Raises:
+        UsageError: if a folder is not there, or two folders are given for one name.
+    """
+    roots: dict[str, Path] = {}
+    common: Path | None = None
+    for value in given:
+        name, equals, folder = value.partition("=")
+        named = bool(equals) and re.fullmatch(r"[A-Za-z0-9_.+-]+", name) is not None
+        path = named_path(folder if named else value)
+        if not path.is_dir():
+            raise UsageError(
+                f"expected a folder at --data-root {path}, found {'a file' if path.exists() else 'none'}: "
+                "check the path"
+            )
+        if named and name not in names:
+            raise UsageError(f"--data-root names '{name}', which is not among --dataset {','.join(names)}")
+        if (named and name in roots) or (not named and common is not None):
+            raise UsageError(f"expected one --data-root for each data set, found another: {value}")
+        if named:
+            roots[name] = path
+        else:
+            common = path
+    return {name: roots.get(name, common) for name in names if roots.get(name, common)}  # type: ignore[misc]
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """ "0,1,2" or "0-2" as seeds.
+
+    Raises:
+        UsageError: if it is neither, or a seed comes twice.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,9})(?:-(\d{1,9}))?\s*", part)
+        if match is None:
+            raise UsageError(f"expected --seeds such as 0,1,2 or 0-2, found '{text}'")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first or last - first > 999:
+            raise UsageError(f"expected a range of at most 1000 rising seeds, found '{part.strip()}'")
+        seeds += range(first, last + 1)
+    if len(set(seeds)) != len(seeds):
+        raise UsageError(f"expected each seed once, found '{text}'")
+    return tuple(seeds)
