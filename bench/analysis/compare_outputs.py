@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.analysis.differences import Difference, differences
+from bench.analysis.entry import Entry
 from bench.analysis.from_records import SET_DISTANCES
-from bench.analysis.table import Cell, Column, Entry, Row, Section, differing_fields, info_of
+from bench.analysis.table import Cell, Column, Row, Section, differing_fields, info_of
 from bench.core.bootstrap import holm
 from bench.core.errors import NotComparableError, UsageError
 from bench.records.record import Goal, MetricResult, RunRecord, read_record, read_records

@@ -17,10 +17,10 @@ from typing import Any
 
 import pandas as pd
 
+from bench.analysis.entry import Entry
 from bench.analysis.table import (
     Cell,
     Column,
-    Entry,
     Row,
     Section,
     differing_fields,
@@ -28,8 +28,7 @@ from bench.analysis.table import (
     only_zeros,
     protocol_hash,
 )
-from bench.records.record import MetricResult, RunRecord, read_records
-from bench.run.trivial_rows import REFERENCE_ROWS
+from bench.records.record import REFERENCE_ROWS, MetricResult, RunRecord, read_records
 from bench.scoring.metrics.catalogue import CATALOGUE, MetricInfo
 
 SET_DISTANCES = ("fid", "kid", "fd_scorer")  # depend on N: values of different N do not compare

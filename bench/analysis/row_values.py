@@ -15,7 +15,7 @@ from bench.core.bootstrap import resampled_sums
 from bench.scoring.metrics.catalogue import PSEUDO
 
 if TYPE_CHECKING:
-    from bench.analysis.table import Entry
+    from bench.analysis.entry import Entry
 
 Floats = NDArray[np.float64]
 Key = TypeVar("Key", bound=Hashable)

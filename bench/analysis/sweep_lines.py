@@ -17,7 +17,7 @@ from bench.analysis.from_records import settings_of
 from bench.analysis.table import Column, Row, Section
 from bench.core.errors import UsageError, unknown_name
 from bench.scoring.metrics.catalogue import CATALOGUE
-from bench.spec.run_spec import TRAINING_FIELDS
+from bench.spec.expand import TRAINING_FIELDS
 
 IMAGES_SEEN = "images_seen"  # steps x batch size: no field of its own
 FIELDS = (*sorted(SWEEPABLE), *TRAINING_FIELDS, IMAGES_SEEN, "train_n")

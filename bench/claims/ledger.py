@@ -12,9 +12,9 @@ from bench.core import plugins
 from bench.core.documents import DocumentError, read_toml
 from bench.core.errors import UsageError, unknown_name
 from bench.core.resources import resource_dir
-from bench.run.trivial_rows import REFERENCE_ROWS
+from bench.records.record import REFERENCE_ROWS
 from bench.scoring.metrics.catalogue import CATALOGUE
-from bench.spec.run_spec import get_variant
+from bench.spec.variants import get_variant
 
 Relation = Literal["above", "below", "at least", "at most", "equal", "closer"]
 CHANCE = "chance"

@@ -25,8 +25,8 @@ from bench.claims.evidence import Evidence, against_number, against_row, chance,
 from bench.claims.ledger import CHANCE, Claim, Comparison
 from bench.core.bootstrap import holm
 from bench.core.errors import UsageError
-from bench.run.trivial_rows import REFERENCE_ROWS
-from bench.spec.run_spec import get_variant
+from bench.records.record import REFERENCE_ROWS
+from bench.spec.variants import get_variant
 
 State = Literal["supported", "contradicted", "undecided"]
 ONE_SEED = "over test images only: other seeds may differ"

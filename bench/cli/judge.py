@@ -130,8 +130,10 @@ def _workbench(
     where = choose_device(device, threads)
     from bench.core.resources import cache_dir
     from bench.data.datasets import open_dataset
-    from bench.run.data_in_use import ScoringChoice, Workbench, check_judge, data_spec
+    from bench.run.data_in_use import Workbench
+    from bench.spec.data_spec import data_spec
     from bench.spec.grid import data_roots as roots_of
+    from bench.spec.scoring_choice import ScoringChoice, check_judge
 
     choice = ScoringChoice(scorer=scorer_name)
     check_judge(choice)

@@ -52,7 +52,7 @@ def _variants() -> list[tuple[str, str]]:
 
 
 def _suites() -> list[tuple[str, str]]:
-    from bench.spec.run_spec import SUITES
+    from bench.spec.suites import SUITES
 
     return [(s.name, f"{s.about}: {', '.join(s.variants)} ({s.source})") for s in SUITES.values()]
 
@@ -97,7 +97,7 @@ def _fields() -> list[tuple[str, str]]:
 
     from baselines.settings import TrainingSettings
     from baselines.variants import SWEEPABLE, Variant
-    from bench.spec.run_spec import TRAINING_FIELDS
+    from bench.spec.expand import TRAINING_FIELDS
 
     rows = []
     for owner, wanted in ((Variant, sorted(SWEEPABLE)), (TrainingSettings, sorted(TRAINING_FIELDS))):

@@ -35,9 +35,9 @@ def reproduce(output: Path, run_id: str | None, **options: Any) -> int:
     from bench.core.resources import cache_dir
     from bench.records.layout import check_writable
     from bench.records.record import read_records
-    from bench.run.data_in_use import ScoringChoice, check_judge
     from bench.run.reproduce import chosen
     from bench.run.reproduce import reproduce as make
+    from bench.spec.scoring_choice import ScoringChoice, check_judge
 
     before = chosen(read_records(output), run_id)
     check_writable(output)

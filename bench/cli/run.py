@@ -149,8 +149,8 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
     roots = local_data(options["data_roots"])
     request = _request({**options, "data_roots": roots, "engine": engine})
     from bench.records.layout import check_room
-    from bench.run.data_in_use import ScoringChoice, check_judge
     from bench.spec.grid import resolve
+    from bench.spec.scoring_choice import ScoringChoice, check_judge
 
     choice = ScoringChoice(
         names(options["metrics"]), options["scorer"], options["inception_weights"], options["fid_protocol"]

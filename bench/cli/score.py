@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from bench.data.types import DatasetCard
     from bench.launch import Until
     from bench.records.record import RunRecord
-    from bench.run.data_in_use import ScoringChoice, Workbench
+    from bench.run.data_in_use import Workbench
+    from bench.spec.scoring_choice import ScoringChoice
 
 
 @click.command()
@@ -61,7 +62,7 @@ def generate(
     """
     where = choose_device(device, threads)
     if output is not None and checkpoint is None and images is None and destination is None:
-        from bench.run.data_in_use import ScoringChoice
+        from bench.spec.scoring_choice import ScoringChoice
 
         _again(output, data_roots, where, ScoringChoice(scorer="none"), "generate", debug=obj["debug"])
     elif output is None and checkpoint is not None and images is not None and destination is not None:
@@ -123,7 +124,7 @@ def score(obj: dict[str, Any], /, folders: tuple[Path, ...], **options: Any) -> 
     bench score results/NAME/test_latest/images       (of the released PyTorch code)
     """
     from bench.cli.run import finish
-    from bench.run.data_in_use import ScoringChoice, check_judge
+    from bench.spec.scoring_choice import ScoringChoice, check_judge
 
     device = choose_device(options["device"], options["threads"])
     choice = ScoringChoice(
@@ -195,8 +196,9 @@ def _judge_training(
     """The data set whose real photos train the judge, where one was named."""
     from bench.core.resources import cache_dir
     from bench.data.datasets import open_dataset
-    from bench.run.data_in_use import Workbench, data_spec
+    from bench.run.data_in_use import Workbench
     from bench.scoring.judges.external import is_adapter
+    from bench.spec.data_spec import data_spec
     from bench.spec.grid import data_roots
 
     name = options["scorer_dataset"]

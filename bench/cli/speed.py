@@ -98,7 +98,7 @@ def _questions(options: dict[str, Any]) -> list[Question]:
     from baselines.settings import TrainingSettings
     from bench.launch.cost.measure import Question
     from bench.launch.local import cores
-    from bench.spec.run_spec import get_variant
+    from bench.spec.variants import get_variant
 
     device = choose_device(options["device"], options["threads"])
     threads = options["threads"] or max(1, min(cores(), torch.get_num_threads()) // options["jobs"])

@@ -27,8 +27,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.analysis.entry import Entry
 from bench.analysis.pairing import image_values, paired_over_seeds
-from bench.analysis.table import Cell, Column, Entry, Row, info_of
+from bench.analysis.table import Cell, Column, Row, info_of
 from bench.core.bootstrap import PairedDifference, paired_difference, two_sided_p
 from bench.gate.rows import GateRow, MetricMean
 from bench.records.record import MetricResult, RunRecord

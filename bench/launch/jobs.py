@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.run.data_in_use import ScoringChoice
 from bench.spec.retention import Policy
 from bench.spec.run_spec import RunSpec
+from bench.spec.scoring_choice import ScoringChoice
 
 Until = Literal["train", "generate", "score"]
 Status = Literal["trained", "generated", "finished", "failed", "diverged", "busy"]

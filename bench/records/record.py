@@ -238,3 +238,6 @@ def _per_image(path: Path) -> pd.DataFrame:
 def finished(records: Iterable[RunRecord]) -> list[RunRecord]:
     """The records that count: those whose run finished."""
     return [record for record in records if record.status == "finished"]
+
+
+REFERENCE_ROWS = ("real", "copy", "nearest", "random")

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 import pandas as pd
 
+from bench.analysis.entry import Entry
 from bench.analysis.from_records import tidy
-from bench.analysis.table import Entry
 from bench.core.errors import unknown_name
 from bench.core.files import move_file
 from bench.report.downloads import downloads
@@ -28,7 +28,7 @@ from bench.report.escape import html_environment, markdown_environment
 from bench.report.latex import latex_environment
 
 if TYPE_CHECKING:
-    from bench.report.render import SectionView
+    from bench.report.section_view import SectionView
 
 FORMATS = ("html", "md", "latex", "csv", "parquet")
 _PICTURES = {"html": "svg", "md": "png", "latex": "pdf"}

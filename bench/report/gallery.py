@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.analysis.entry import Entry
 from bench.analysis.image_values import MAX_VARIANTS
 from bench.analysis.picks import Pick, Picks, picks
-from bench.analysis.table import Entry, Section
-from bench.records.record import GalleryFiles, RunRecord
+from bench.analysis.table import Section
+from bench.records.gallery import CLASSES, _json, gallery_of, judge_fits, labels_folder, segmentation_folder
+from bench.records.record import GalleryFiles
 from bench.report.image_budget import Album, Picture
 from bench.report.image_sheet import sheet_png
 
 MAX_PICTURES = 24
 MAX_PICKED_VARIANTS = 10
-CLASSES, JUDGE = "classes.json", "judge.json"  # beside the pictures that `bench.run.illustrate` writes
 
 
 @dataclass(frozen=True)
@@ -136,41 +136,6 @@ def build(section: Section, album: Album, metrics: Sequence[str] = ()) -> Galler
     judged, gone = _judged(scene)
     picked = tuple(_picked(scene, found) for found in picks(section, metrics))
     return Gallery(fixed, judged, _legend(scene.first) if judged else (), picked, tuple(notes), gone)
-
-
-def gallery_of(record: RunRecord) -> GalleryFiles:
-    assert record.gallery is not None
-    return record.gallery
-
-
-def labels_folder(files: GalleryFiles) -> Path:
-    """Where the true label maps of the gallery's and the picked pictures lie, relative to the output."""
-    return Path(files.sources).parent / "labels"
-
-
-def segmentation_folder(record: RunRecord) -> Path:
-    """Where lies what the judge sees in the outputs of a record, relative to the output."""
-    return Path(gallery_of(record).sources).parent / "segmentation" / record.id
-
-
-def judge_fits(out: Path, record: RunRecord) -> bool:
-    """Whether the segmentations at hand are by the judge that the record was scored by, of its outputs."""
-    stamp = _json(out / segmentation_folder(record) / JUDGE)
-    return isinstance(stamp, dict) and stamp == judge_stamp(record)
-
-
-def judge_stamp(record: RunRecord) -> dict[str, str | None]:
-    """What the segmentations of a record depend on: the judge, and the outputs."""
-    scored = record.results.get("fcn_pixel_acc")
-    judge = scored.protocol.get("scorer_hash") if scored is not None and scored.value is not None else None
-    return {"judge": judge, "predictions": record.details.get("predictions", record.spec.get("predictions"))}
-
-
-def _json(path: Path) -> object:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
 
 
 def _shared_names(galleries: list[GalleryFiles]) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from markupsafe import Markup
 
 from bench.analysis.from_records import load_entries, sections
-from bench.analysis.image_values import PictureValues, picture_values
+from bench.analysis.image_values import picture_values
 from bench.analysis.picks import check_picks
 from bench.analysis.readings import fitness_statements
 from bench.analysis.sweep_lines import Sweep, sweeps
@@ -22,69 +21,15 @@ from bench.report import tables
 from bench.report.claims_view import claims_view
 from bench.report.facts import facts, measured_protocol
 from bench.report.formats import WANTED, ReportFiles, Wanted, move_files, write_formats
-from bench.report.gallery import Gallery, build
+from bench.report.gallery import build
 from bench.report.headline import headline
 from bench.report.image_budget import Album
-from bench.report.judge_view import JudgeView, judges
+from bench.report.judge_view import judges
 from bench.report.plots import draw
 from bench.report.plots.colours import variant_colours
-from bench.report.plots.style import Plot
-from bench.report.spec_view import SpecView, spec_view
+from bench.report.section_view import SectionView
+from bench.report.spec_view import spec_view
 from bench.scoring.metrics.catalogue import CATALOGUE
-
-
-@dataclass
-class SectionView:
-    """Everything the templates say about a section."""
-
-    section: Section
-    table: tables.ComparisonTable
-    headline: list[str]
-    facts: list[tuple[str, str]]
-    fitness: list[str]
-    judges: list[JudgeView]
-    unmeasured: list[tuple[str, str]]
-    failures: list[tuple[str, str, str, str]]
-    published: list[tables.PublishedTable]
-    measured_protocol: str
-    plots: list[Plot]
-    gallery: Gallery | None
-    picture_values: PictureValues | None
-    specs: list[SpecView]
-
-    @property
-    def parts(self) -> list[tuple[str, str]]:
-        """(anchor, title) of what the section has, in order."""
-        gallery = self.gallery
-        there = [
-            ("failures", "Runs that did not finish", self.failures),
-            ("comparison", "Comparison", self.table.columns),
-            ("published", "Beside published numbers", self.published),
-            ("pictures", "Pictures", gallery),
-            ("judged", "What the judge sees", gallery and gallery.judged),
-            ("picks", "Best, median and worst", gallery and gallery.picks),
-            ("values", "Picture by picture", self.picture_values),
-            ("figures", "Figures", self.plots),
-            ("variants", "The variants, exactly", self.specs),
-        ]
-        return [(key, title) for key, title, content in there if content]
-
-    @property
-    def seeds_words(self) -> str:
-        """What the caption says about seeds."""
-        counts = sorted({len(row.seeds) for row in self.section.rows})
-        if not counts or counts[-1] == 0:
-            return ""
-        if counts == [1]:
-            return "One seed a variant: how far seeds differ is not known."
-        said = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        return f"Means over {said} seeds, ± their standard deviation."
-
-    @property
-    def unranked_words(self) -> str:
-        """What the caption says about columns that do not rank, with a space before it."""
-        said = tables.unranked_words(self.section)
-        return f" {said}" if said else ""
 
 
 def write_report(

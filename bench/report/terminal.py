@@ -11,9 +11,10 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from bench.analysis.entry import Entry
 from bench.analysis.from_records import sections
 from bench.analysis.readings import fitness_statements
-from bench.analysis.table import Entry, Section
+from bench.analysis.table import Section
 from bench.records.record import RunRecord
 from bench.report.headline import headline
 from bench.report.judge_view import seen_statements

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,37 +17,15 @@ from bench.data.datasets import Dataset
 from bench.data.types import SplitArrays
 from bench.records.layout import write_gallery
 from bench.records.record import GalleryFiles
-from bench.scoring.judges.external import check_adapter, check_card, identity, is_adapter, open_adapter
+from bench.scoring.judges.external import check_card, identity, is_adapter, open_adapter
 from bench.scoring.metrics.base import ScoringContext
+from bench.spec.data_spec import even_indices
 from bench.spec.run_spec import DataSpec
+from bench.spec.scoring_choice import ScoringChoice
 
 GALLERY_SIZE = 12
 UNUSED_JUDGE = "no segmentation network was opened: none of the metrics asked for needs one"
 _FEWEST_PHOTOS = 2  # one to train on, one to hold out
-
-
-@dataclass(frozen=True)
-class ScoringChoice:
-    """What is scored, and by which judge.
-
-    Attributes:
-        metrics: metric keys; empty = all.
-        scorer: name of the segmentation network, "auto" (by size and device) or "none".
-        inception_weights: the user's file, or None: the environment's, then the cache's.
-        fid_protocol: how pictures are made ready for Inception (`catalogue.FID_PROTOCOLS`).
-    """
-
-    metrics: tuple[str, ...] = ()
-    scorer: str = "auto"
-    inception_weights: Path | None = None
-    fid_protocol: str = "torch-fidelity"
-
-    @property
-    def wants_judge(self) -> bool:
-        """Whether one of the metrics may look at the scorer: it takes minutes to train."""
-        from bench.scoring.one_pass import wants_judge
-
-        return wants_judge(self.metrics)
 
 
 @dataclass
@@ -242,45 +220,3 @@ def announce(scorer: Any, count: int, device: str, reporter: Teller) -> None:
             f"scorer {scorer.name} on {device}: about {seconds:.2g} s a picture, "
             f"{duration(seconds * count)} for each row of {count} pictures"
         )
-
-
-def even_indices(total: int, wanted: int) -> NDArray[np.int64]:
-    """`wanted` evenly spaced indices of 0..total-1, the first included."""
-    return np.arange(wanted) * total // wanted
-
-
-def data_spec(dataset: Dataset, train_limit: int | None, test_limit: int | None) -> DataSpec:
-    """Which pairs of `dataset` are used, at most so many of each split, with their content hashes."""
-    counts = {}
-    for split, limit in (("train", train_limit), ("test", test_limit)):
-        there = dataset.splits[split]
-        counts[split] = there if limit is None else min(limit, there)
-    return DataSpec(
-        name=dataset.name,
-        direction=dataset.direction,
-        source=dataset.source,
-        train_n=counts["train"],
-        test_n=counts["test"],
-        train_fingerprint=dataset.fingerprint("train", counts["train"]),
-        test_fingerprint=dataset.fingerprint("test", counts["test"]),
-    )
-
-
-def check_judge(choice: ScoringChoice) -> None:
-    """Refuse unknown scorers and metrics, and weights that are not there, before anything is trained.
-
-    Raises:
-        UsageError: with the nearest known name, or the path.
-    """
-    from bench.core import plugins
-    from bench.core.errors import unknown_name
-    from bench.data.acquire.fetch import find_inception
-    from bench.scoring.one_pass import families_for
-
-    families_for(choice.metrics)
-    find_inception(choice.inception_weights)
-    if is_adapter(choice.scorer):
-        return check_adapter(choice.scorer)
-    known: Sequence[str] = ["auto", "none", *plugins.names("scorers")]
-    if choice.scorer not in known:
-        raise unknown_name("scorer", choice.scorer, known, "bench list scorers")

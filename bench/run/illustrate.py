@@ -13,15 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.analysis.entry import Entry
 from bench.analysis.from_records import load_entries, sections
 from bench.analysis.picks import pick_metrics, picked_names
-from bench.analysis.table import Entry, Section
+from bench.analysis.table import Section
 from bench.core.files import write_text
 from bench.core.images import read_png, to_rgb8, write_palette_png
 from bench.data.types import SplitArrays
-from bench.records.layout import write_gallery
-from bench.records.record import RunRecord
-from bench.report.gallery import (
+from bench.records.gallery import (
     CLASSES,
     JUDGE,
     gallery_of,
@@ -30,6 +29,8 @@ from bench.report.gallery import (
     labels_folder,
     segmentation_folder,
 )
+from bench.records.layout import write_gallery
+from bench.records.record import RunRecord
 from bench.run.data_in_use import Workbench
 from bench.spec.run_spec import DataSpec
 

@@ -22,10 +22,11 @@ from bench.core.progress import Reporter
 from bench.records.layout import RunFiles
 from bench.records.record import RunRecord, read_records
 from bench.records.reproduction import Reproduction, reproduction_path
-from bench.run.data_in_use import ScoringChoice, Workbench
+from bench.run.data_in_use import Workbench
 from bench.run.runner import Runner
 from bench.spec.grid import Plan, plans_of
 from bench.spec.run_spec import RunSpec
+from bench.spec.scoring_choice import ScoringChoice
 
 SPREADS = 3.0  # standard deviations over seeds that a value may be off where sums differ in their order
 

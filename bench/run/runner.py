@@ -21,6 +21,7 @@ from bench.core.lock import locked
 from bench.core.progress import Advance
 from bench.records.layout import RunFiles
 from bench.records.record import (
+    REFERENCE_ROWS,
     RunRecord,
     read_record,
     record_path,
@@ -40,7 +41,6 @@ from bench.run.score import (
 from bench.run.team import Team
 from bench.run.trackers import tracking
 from bench.run.train import TrainingStage
-from bench.run.trivial_rows import REFERENCE_ROWS
 from bench.spec.retention import Policy
 from bench.spec.run_spec import RunSpec
 

@@ -18,7 +18,6 @@ from bench.core.images import to_rgb8
 from bench.data.cache import release_array
 from bench.data.types import SplitArrays
 
-REFERENCE_ROWS = ("real", "copy", "nearest", "random")
 _RANDOM_SEED = 0  # one draw for all, whatever the seed of a training
 _POOLED_PX = 32
 _CHUNK = 256

@@ -15,16 +15,11 @@ from bench.core.errors import UsageError
 from bench.core.files import named_path
 from bench.data.datasets import Dataset, open_dataset
 from bench.records.layout import RunFiles
-from bench.run.data_in_use import data_spec
-from bench.spec.run_spec import (
-    DataSpec,
-    RunSpec,
-    get_suite,
-    get_variant,
-    parse_sets,
-    read_variants,
-    resolve_grid,
-)
+from bench.spec.data_spec import data_spec
+from bench.spec.expand import parse_sets, resolve_grid
+from bench.spec.run_spec import DataSpec, RunSpec
+from bench.spec.suites import get_suite
+from bench.spec.variants import get_variant, read_variants
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import pytest
 from bench.core.progress import Reporter
 from bench.launch import Advanced, Event, Launch, Said, run_grid
 from bench.records.record import read_records
-from bench.run.data_in_use import ScoringChoice
 from bench.spec.grid import GridRequest, resolve
 from bench.spec.retention import Policy
+from bench.spec.scoring_choice import ScoringChoice
 
 ray = pytest.importorskip("ray", reason="needs ray: pip install -e .[ray]")
 

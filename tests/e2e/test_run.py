@@ -20,8 +20,8 @@ from bench.cli.list import KINDS
 from bench.cli.main import invoke
 from bench.core.environment import cpu_name
 from bench.core.images import read_png
+from bench.records.gallery import judge_fits, labels_folder, segmentation_folder
 from bench.records.record import RunRecord, read_per_image, read_records
-from bench.report.gallery import judge_fits, labels_folder, segmentation_folder
 from bench.run import train as training
 
 SMALL = ["--dataset", "toycity", "--size", "32", "--base-filters", "8", "--device", "cpu", "--threads", "1"]

@@ -23,8 +23,8 @@ from bench.core.progress import Reporter
 from bench.launch import Advanced, Ended, Job, Launch, Observer, run_grid
 from bench.launch.run_job import Runners
 from bench.records.record import RunRecord, per_image_path, read_records, write_record
-from bench.run.data_in_use import ScoringChoice
 from bench.spec.grid import GridRequest, resolve
+from bench.spec.scoring_choice import ScoringChoice
 
 RUNS = int(os.environ.get("BENCH_STUDY_RUNS", 10_000))
 SMALL = ["--size", "32", "--base-filters", "4", "--train-limit", "40", "--test-limit", "20", "--steps", "100"]

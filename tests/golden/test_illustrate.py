@@ -16,8 +16,8 @@ from bench.analysis.from_records import load_entries, sections
 from bench.analysis.picks import pick_metrics, picked_names
 from bench.core.images import read_png, write_png
 from bench.data.types import SplitArrays
+from bench.records.gallery import judge_fits, labels_folder, segmentation_folder
 from bench.records.record import RunRecord, write_record
-from bench.report.gallery import judge_fits, labels_folder, segmentation_folder
 from bench.run.illustrate import Scene, illustrate
 from bench.spec.run_spec import DataSpec
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import synthetic
 
+from bench.analysis.entry import Entry
 from bench.analysis.from_records import sections
-from bench.analysis.table import Entry
 from bench.report.judge_view import judges, seen_statements
 from bench.report.render import write_report
 from bench.report.terminal import terminal_notes

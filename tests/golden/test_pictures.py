@@ -21,9 +21,10 @@ from bench.analysis.image_values import picture_values, script_json
 from bench.analysis.picks import pick_metrics, picked_names, picks
 from bench.core.errors import UsageError
 from bench.core.images import read_png, write_palette_png, write_png
+from bench.records.gallery import JUDGE, judge_stamp, labels_folder, segmentation_folder
 from bench.records.record import GalleryFiles, RunRecord, read_records, write_record
 from bench.report.formats import Wanted
-from bench.report.gallery import JUDGE, build, judge_stamp, labels_folder, segmentation_folder
+from bench.report.gallery import build
 from bench.report.image_budget import Album, data_uri
 from bench.report.image_sheet import sheet_png
 from bench.report.render import write_report

@@ -23,9 +23,11 @@ from bench.core.progress import Reporter
 from bench.core.resources import cache_dir
 from bench.data.datasets import open_dataset
 from bench.data.types import SplitArrays
-from bench.run.data_in_use import ScoringChoice, Workbench, data_spec
+from bench.run.data_in_use import Workbench
 from bench.scoring.one_pass import score
+from bench.spec.data_spec import data_spec
 from bench.spec.grid import data_roots
+from bench.spec.scoring_choice import ScoringChoice
 
 KEYS = ("fcn_pixel_acc", "fcn_class_acc", "fcn_class_iou", "fd_scorer", "hf_ratio", "ssim")
 

@@ -21,7 +21,7 @@ from bench.core.progress import Reporter
 from bench.data.datasets import open_dataset
 from bench.data.types import ClassInfo, SplitArrays
 from bench.records.record import read_records
-from bench.run.data_in_use import ScoringChoice, Workbench, check_judge, data_spec
+from bench.run.data_in_use import Workbench
 from bench.scoring.judges import external_base as judge_base
 from bench.scoring.judges import external_torchvision as judge_torchvision
 from bench.scoring.judges.base import NO_CLASS
@@ -29,6 +29,8 @@ from bench.scoring.judges.class_map import class_table, read_class_map
 from bench.scoring.judges.external import check_adapter, open_adapter
 from bench.scoring.metrics.base import Batch, ScoringContext
 from bench.scoring.metrics.segmentation import SegmentationMetric
+from bench.spec.data_spec import data_spec
+from bench.spec.scoring_choice import ScoringChoice, check_judge
 
 CARD = example_card(
     classes=tuple(ClassInfo(name, (i, 0, 0), i) for i, name in enumerate(("road", "sky", "car"))),

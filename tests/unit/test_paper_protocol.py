@@ -20,7 +20,6 @@ from bench.data.cards import load_card
 from bench.data.datasets import open_dataset
 from bench.data.types import SplitArrays
 from bench.records.record import MetricResult
-from bench.run.data_in_use import ScoringChoice, check_judge
 from bench.scoring.judges import external as adapters
 from bench.scoring.judges import paper_fcn as paper
 from bench.scoring.judges.base import NO_CLASS
@@ -28,6 +27,7 @@ from bench.scoring.judges.check import constant_scores, judge_results
 from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext
 from bench.scoring.metrics.confusion import confusion_matrix
 from bench.scoring.metrics.segmentation import SegmentationMetric
+from bench.spec.scoring_choice import ScoringChoice, check_judge
 
 CITYSCAPES = load_card("cityscapes")
 Ids = NDArray[np.uint8]

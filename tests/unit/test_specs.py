@@ -19,7 +19,9 @@ from baselines.settings import TestSettings, TrainingSettings
 from baselines.variants import parse_variant
 from bench.core.errors import UsageError
 from bench.spec import run_spec as specs
-from bench.spec.run_spec import DataSpec, RunSpec, parse_sets, read_variants, resolve_grid
+from bench.spec.expand import parse_sets, resolve_grid
+from bench.spec.run_spec import DataSpec, RunSpec
+from bench.spec.variants import read_variants
 
 DATA = DataSpec("toycity", "labels2photo", "paired", 400, 100, "aaaa", "bbbb")
 TRAINING: dict[str, Any] = {"steps": 100, "size_px": 64, "batch_size": 1}

@@ -58,7 +58,8 @@ def test_a_sample_depends_on_split_and_index_alone() -> None:
 
 def test_another_process_draws_the_same() -> None:
     program = (
-        "import hashlib; from bench.data.toycity.generator import generate; p, i = generate('train', 2, 64, start=3); "
+        "import hashlib; from bench.data.toycity.generator import generate; "
+        "p, i = generate('train', 2, 64, start=3); "
         "print(hashlib.sha256(p.tobytes() + i.tobytes()).hexdigest())"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout

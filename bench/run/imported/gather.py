@@ -14,9 +14,9 @@ from bench.core.errors import UsageError
 from bench.data import readers
 from bench.data.cache import FileHashes, digest
 from bench.data.types import DatasetCard, Role
-from bench.run.data_in_use import even_indices
 from bench.run.imported.images import ForeignPictures, roles_of
 from bench.run.imported.match import Files, Matched, Part, label_of, marked, match, pictures_of
+from bench.spec.data_spec import even_indices
 from bench.spec.run_spec import DataSpec
 
 Header = tuple[str, tuple[int, int]]

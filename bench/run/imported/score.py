@@ -21,12 +21,14 @@ from bench.core.progress import Reporter
 from bench.data.types import SplitArrays
 from bench.records.layout import write_gallery
 from bench.records.record import GalleryFiles, MetricResult, RunRecord, write_record
-from bench.run.data_in_use import GALLERY_SIZE, UNUSED_JUDGE, ScoringChoice, Workbench, announce, even_indices
+from bench.run.data_in_use import GALLERY_SIZE, UNUSED_JUDGE, Workbench, announce
 from bench.run.illustrate import Scene, illustrate
 from bench.run.imported.images import ForeignPictures
 from bench.scoring.metrics.base import ScoringContext
 from bench.scoring.one_pass import score
+from bench.spec.data_spec import even_indices
 from bench.spec.run_spec import slug
+from bench.spec.scoring_choice import ScoringChoice
 
 _NO_JUDGE = (
     "no judge was named: --scorer-dataset NAME trains one on real photos of that data set, "

@@ -1,0 +1,53 @@
+"""What a run is scored by, and whether that can be had."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.scoring.judges.external import check_adapter, is_adapter
+
+
+@dataclass(frozen=True)
+class ScoringChoice:
+    """What is scored, and by which judge.
+
+    Attributes:
+        metrics: metric keys; empty = all.
+        scorer: name of the segmentation network, "auto" (by size and device) or "none".
+        inception_weights: the user's file, or None: the environment's, then the cache's.
+        fid_protocol: how pictures are made ready for Inception (`catalogue.FID_PROTOCOLS`).
+    """
+
+    metrics: tuple[str, ...] = ()
+    scorer: str = "auto"
+    inception_weights: Path | None = None
+    fid_protocol: str = "torch-fidelity"
+
+    @property
+    def wants_judge(self) -> bool:
+        """Whether one of the metrics may look at the scorer: it takes minutes to train."""
+        from bench.scoring.one_pass import wants_judge
+
+        return wants_judge(self.metrics)
+
+
+def check_judge(choice: ScoringChoice) -> None:
+    """Refuse unknown scorers and metrics, and weights that are not there, before anything is trained.
+
+    Raises:
+        UsageError: with the nearest known name, or the path.
+    """
+    from bench.core import plugins
+    from bench.core.errors import unknown_name
+    from bench.data.acquire.fetch import find_inception
+    from bench.scoring.one_pass import families_for
+
+    families_for(choice.metrics)
+    find_inception(choice.inception_weights)
+    if is_adapter(choice.scorer):
+        return check_adapter(choice.scorer)
+    known: Sequence[str] = ["auto", "none", *plugins.names("scorers")]
+    if choice.scorer not in known:
+        raise unknown_name("scorer", choice.scorer, known, "bench list scorers")

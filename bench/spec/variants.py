@@ -1,0 +1,78 @@
+"""Variants by name: declared in a file, plugged in, or in the grammar."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from baselines.variants import ALIASES, NAMED, Variant, parse_variant
+from bench.core import plugins
+from bench.core.documents import DocumentError, read_toml
+from bench.core.errors import UsageError, unknown_name
+
+
+def get_variant(name: str, declared: Mapping[str, Variant] | None = None) -> Variant:
+    """The variant called `name`: declared by the user, plugged in, or in the grammar.
+
+    Raises:
+        UsageError: for an unknown name (with the nearest), or one whose parts contradict each other.
+    """
+    if declared and name in declared:
+        return declared[name]
+    if name in plugins.names("variants"):
+        plugged = plugins.load("variants", name)
+        if not isinstance(plugged, Variant):
+            raise UsageError(
+                f"expected variant plug-in '{name}' to be a Variant, found {type(plugged).__name__}"
+            )
+        return plugged
+    try:
+        return parse_variant(name)
+    except KeyError:
+        known = [*NAMED, *ALIASES, *plugins.names("variants"), *(declared or ())]
+        raise unknown_name("variant", name, known, "bench list variants") from None
+    except ValueError as error:
+        raise UsageError(f"variant '{name}': {error}") from None
+
+
+def read_variants(path: Path) -> dict[str, Variant]:
+    """Variants declared in TOML: `[variants.NAME]` with an optional `base` and any fields.
+
+    Raises:
+        UsageError: if the file cannot be read or a declaration does not hold; the message names it.
+    """
+    try:
+        content = read_toml(path)
+    except DocumentError as error:
+        raise UsageError(f"expected TOML with [variants.NAME] tables in {path}: {error}") from None
+    tables = content.get("variants")
+    if set(content) != {"variants"} or not isinstance(tables, dict):
+        raise UsageError(
+            f"expected only [variants.NAME] tables in {path}, found {', '.join(content) or 'none'}"
+        )
+    declared: dict[str, Variant] = {}
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise UsageError(f"{path}: expected variants.{name} to be a table, found '{table}'")
+        if name in {*NAMED, *ALIASES} or _is_grammar(name):
+            raise UsageError(f"{path}: '{name}' is a built-in variant: give yours another name")
+        if not name.isprintable() or not 0 < len(name) <= 80 or "," in name:
+            raise UsageError(f"{path}: expected names of 1 to 80 letters without commas, found '{name[:80]}'")
+        wanted = dict(table)
+        base = get_variant(str(wanted.pop("base", "l1+cgan")), declared)
+        try:
+            declared[name] = replace(base.with_fields(wanted), name=name, source=f"declared in {path.name}")
+        except ValueError as error:
+            raise UsageError(f"{path}: variants.{name}: {error}") from None
+    return declared
+
+
+def _is_grammar(name: str) -> bool:
+    try:
+        parse_variant(name)
+    except KeyError:
+        return False
+    except ValueError:
+        pass
+    return True
