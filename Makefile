@@ -81,7 +81,7 @@ gate: .venv/.installed  ## a tiny run, checked against the committed baseline
 
 gate-baseline: .venv/.installed  ## write the committed baseline anew (8 seeds): review its diff, then commit it
 	$(BIN)/bench run $(GATE_RUN) --seeds 0-7 --out $(GATE_OUT)-baseline
-	$(BIN)/bench baseline $(GATE_OUT)-baseline $(GATE_BASELINE) --update --ignore scorer_hash
+	$(BIN)/bench baseline $(GATE_OUT)-baseline $(GATE_BASELINE) --update --ignore judge_hash
 
 install: .venv/.installed-test  ## .venv with everything for development
 

@@ -1,4 +1,4 @@
-"""Strided convolutions that are quick at the bottom of the networks, where a picture is a few pixels wide.
+"""Strided convolutions that are quick at the bottom of the networks, where an image is a few pixels wide.
 
 There a layer is nearly all weights: 256 x 256 x 4 x 4 of them for one output pixel. On the CPU oneDNN
 reorders those weights at each pass, forward and backward, which costs several times the arithmetic; a product
@@ -23,7 +23,7 @@ PRODUCTS_ON = {"cpu"}
 
 
 class Window(NamedTuple):
-    """How a square kernel moves over a picture, in pixels."""
+    """How a square kernel moves over an image, in pixels."""
 
     kernel: int
     stride: int
@@ -80,7 +80,7 @@ class _Product(torch.autograd.Function):
         patches = _patches(features, window)
         ctx.save_for_backward(patches, weight)
         ctx.window, ctx.side = window, features.shape[2]
-        return _picture(patches @ weight.flatten(1).t(), len(features), window.positions(features.shape[2]))
+        return _image(patches @ weight.flatten(1).t(), len(features), window.positions(features.shape[2]))
 
     @staticmethod
     @once_differentiable
@@ -106,27 +106,27 @@ class _TransposedProduct(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         rows, weight = ctx.saved_tensors
         patches, wanted = _patches(grad, ctx.window), ctx.needs_input_grad
-        features_grad = _picture(patches @ weight.flatten(1).t(), len(grad), ctx.side) if wanted[0] else None
+        features_grad = _image(patches @ weight.flatten(1).t(), len(grad), ctx.side) if wanted[0] else None
         return features_grad, (rows.t() @ patches).view_as(weight) if wanted[1] else None, None
 
 
-def _patches(picture: Tensor, window: Window) -> Tensor:
+def _patches(image: Tensor, window: Window) -> Tensor:
     """(N, C, H, W) -> (N * positions, C * kernel * kernel): what the window sees, a row a position."""
-    seen = functional.unfold(picture, window.kernel, padding=window.padding, stride=window.stride)
+    seen = functional.unfold(image, window.kernel, padding=window.padding, stride=window.stride)
     return seen[0].t() if len(seen) == 1 else seen.transpose(1, 2).flatten(0, 1)
 
 
-def _overlay(patches: Tensor, pictures: int, side: int, window: Window) -> Tensor:
+def _overlay(patches: Tensor, images: int, side: int, window: Window) -> Tensor:
     """The transpose of `_patches`: (N * positions, C * kernel * kernel) -> (N, C, side, side), summed."""
-    columns = patches.view(pictures, -1, patches.shape[1]).transpose(1, 2)
+    columns = patches.view(images, -1, patches.shape[1]).transpose(1, 2)
     return functional.fold(columns, side, window.kernel, padding=window.padding, stride=window.stride)
 
 
-def _rows(picture: Tensor) -> Tensor:
+def _rows(image: Tensor) -> Tensor:
     """(N, C, H, W) -> (N * H * W, C)."""
-    return picture.permute(0, 2, 3, 1).flatten(0, 2)
+    return image.permute(0, 2, 3, 1).flatten(0, 2)
 
 
-def _picture(rows: Tensor, pictures: int, side: int) -> Tensor:
+def _image(rows: Tensor, images: int, side: int) -> Tensor:
     """(N * side * side, C) -> (N, C, side, side)."""
-    return rows.view(pictures, side, side, -1).permute(0, 3, 1, 2).contiguous()
+    return rows.view(images, side, side, -1).permute(0, 3, 1, 2).contiguous()

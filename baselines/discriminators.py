@@ -11,7 +11,7 @@ from baselines.layers import init_weights, norm_layer
 
 
 class Discriminator(nn.Module):
-    """A map of logits, each of which sees `receptive_field` px of the picture.
+    """A map of logits, each of which sees `receptive_field` px of the image.
 
     4x4 convolutions, all but the last two of stride 2, leaky ReLU 0.2, no normalisation on the first;
     1x1 convolutions for a receptive field of 1. No sigmoid: the loss takes logits.
@@ -46,15 +46,15 @@ class Discriminator(nn.Module):
         self.layers.append(last)
         init_weights(self)
 
-    def forward(self, source: Tensor | None, picture: Tensor) -> Tensor:
-        """Logits for `picture`, given `source` if this discriminator is conditional (eq. 1), else None."""
-        seen = picture if source is None else torch.cat([source, picture], dim=1)
+    def forward(self, source: Tensor | None, image: Tensor) -> Tensor:
+        """Logits for `image`, given `source` if this discriminator is conditional (eq. 1), else None."""
+        seen = image if source is None else torch.cat([source, image], dim=1)
         logits: Tensor = self.layers(seen)
         return logits
 
 
 def check_fits(receptive_field: int, size_px: int) -> None:
-    """Refuse a discriminator that shrinks a `size_px` picture to nothing.
+    """Refuse a discriminator that shrinks a `size_px` image to nothing.
 
     Raises:
         ValueError: naming the receptive fields that can be built.

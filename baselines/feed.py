@@ -1,8 +1,8 @@
-"""How the pictures of a step come to the device that trains.
+"""How the images of a step come to the device that trains.
 
 On a CPU they are cut out of the arrays. On a GPU all pairs lie in its memory as they are stored, and a step
 needs but to be told which windows of which pairs; pairs that are too many stream through pinned memory.
-`fetch` is the host's part and never waits for the device, but to stay a few steps ahead; `pictures` is the
+`fetch` is the host's part and never waits for the device, but to stay a few steps ahead; `images` is the
 device's part, which a CUDA graph can hold.
 """
 
@@ -25,19 +25,19 @@ _PAIRS_AT_ONCE = 64  # while they are copied to the GPU
 
 
 class Feed(Protocol):
-    """Pictures for one training.
+    """Images for one training.
 
     Attributes:
-        waited: seconds so far in which the device had nothing to do but wait for pictures.
+        waited: seconds so far in which the device had nothing to do but wait for images.
     """
 
     waited: float
 
     def fetch(self, step: int) -> None:
-        """Make the batch of step `step` the one that `pictures` gives."""
+        """Make the batch of step `step` the one that `images` gives."""
         ...
 
-    def pictures(self) -> tuple[Tensor, Tensor]:
+    def images(self) -> tuple[Tensor, Tensor]:
         """Source and target (N, C, size_px, size_px) float32 in [-1, 1]."""
         ...
 
@@ -54,7 +54,7 @@ def feed_for(
 
 
 class HostFeed:
-    """Pictures are cut out and converted when they are asked for."""
+    """Images are cut out and converted when they are asked for."""
 
     def __init__(
         self, data: PairArrays, settings: TrainingSettings, seed: int, places: range, device: torch.device
@@ -66,11 +66,11 @@ class HostFeed:
     def fetch(self, step: int) -> None:
         began = time.perf_counter()
         source, target = batch_at(step, *self._asked)
-        self._pictures = to_tensor(source, self._device), to_tensor(target, self._device)
+        self._images = to_tensor(source, self._device), to_tensor(target, self._device)
         self.waited += time.perf_counter() - began
 
-    def pictures(self) -> tuple[Tensor, Tensor]:
-        return self._pictures
+    def images(self) -> tuple[Tensor, Tensor]:
+        return self._images
 
 
 class _StagedFeed:
@@ -102,13 +102,13 @@ class ResidentFeed(_StagedFeed):
         self, data: PairArrays, settings: TrainingSettings, seed: int, places: range, device: torch.device
     ) -> None:
         super().__init__(data, settings, seed, places, device)
-        self._stored = [_copied(pictures, device) for pictures in (data.source, data.target)]
+        self._stored = [_copied(images, device) for images in (data.source, data.target)]
 
     def _prepare(self, step: int) -> Sequence[Tensor]:
         total = len(self._data.source)
         return [torch.from_numpy(choices_at(step, total, self._settings, self._seed, self._places))]
 
-    def pictures(self) -> tuple[Tensor, Tensor]:
+    def images(self) -> tuple[Tensor, Tensor]:
         (choices,) = self._staging.held
         source, target = map(scaled, windows(self._stored, choices, self._settings.size_px))
         return source, target
@@ -119,19 +119,19 @@ class StreamedFeed(_StagedFeed):
 
     def _prepare(self, step: int) -> Sequence[Tensor]:
         batch = batch_at(step, self._data, self._settings, self._seed, self._places)
-        return [raw_tensor(pictures) for pictures in batch]
+        return [raw_tensor(images) for images in batch]
 
-    def pictures(self) -> tuple[Tensor, Tensor]:
+    def images(self) -> tuple[Tensor, Tensor]:
         source, target = map(scaled, self._staging.held)
         return source, target
 
 
-def _copied(pictures: NDArray[Any], device: torch.device) -> Tensor:
+def _copied(images: NDArray[Any], device: torch.device) -> Tensor:
     """On `device`, a part at a time: nothing is held twice in main memory."""
-    first = raw_tensor(pictures[:1])
-    out = torch.empty((len(pictures), *first.shape[1:]), dtype=first.dtype, device=device)
-    for start in range(0, len(pictures), _PAIRS_AT_ONCE):
-        out[start : start + _PAIRS_AT_ONCE] = raw_tensor(pictures[start : start + _PAIRS_AT_ONCE])
+    first = raw_tensor(images[:1])
+    out = torch.empty((len(images), *first.shape[1:]), dtype=first.dtype, device=device)
+    for start in range(0, len(images), _PAIRS_AT_ONCE):
+        out[start : start + _PAIRS_AT_ONCE] = raw_tensor(images[start : start + _PAIRS_AT_ONCE])
     return out
 
 

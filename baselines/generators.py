@@ -13,13 +13,13 @@ from baselines.layers import Dropout, init_weights, norm_layer
 class Generator(nn.Module):
     """Down to 1x1 by 4x4 stride-2 convolutions and up again, with or without skips.
 
-    The picture's side sets the depth: log2(size_px) layers each way (8 at 256 px). No normalisation on
+    The image's side sets the depth: log2(size_px) layers each way (8 at 256 px). No normalisation on
     the first layer, nor at the 1x1 bottleneck, where batch statistics of one value would zero it
     (erratum; the released code does the same).
 
     Args:
         source_channels, target_channels: channels of input and output.
-        size_px: side of the (square) pictures: a power of two, 32 to 512.
+        size_px: side of the (square) images: a power of two, 32 to 512.
         base_filters: width of the first layer; widths are 1, 2, 4, 8, 8, ... times this.
         skips: True for the U-Net, False for the encoder-decoder.
         dropout: probability; active in train mode only, and kept active at test time by the callers.
@@ -50,7 +50,7 @@ class Generator(nn.Module):
         )
         dropped = dropout_layers(size_px)
         self.up = nn.ModuleList()
-        for step in range(levels):  # step 0 leaves the bottleneck, the last one makes the picture
+        for step in range(levels):  # step 0 leaves the bottleneck, the last one makes the image
             level = levels - 1 - step
             inputs = widths[level] * (2 if skips and step > 0 else 1)
             if level == 0:

@@ -1,4 +1,4 @@
-"""What fits a picture's size, by arithmetic: the generator's depth, the discriminators' receptive fields.
+"""What fits an image's size, by arithmetic: the generator's depth, the discriminators' receptive fields.
 
 A discriminator of n stride-2 layers of 4x4 convolutions, followed by two of stride 1, sees
 16, 34, 70, 142, 286 px for n = 1..5 (Isola et al. 2017, appendix 6.1.2). The 1x1 PixelGAN has 1x1
@@ -23,7 +23,7 @@ def depth(size_px: int) -> int:
     if not MIN_SIZE_PX <= size_px <= MAX_SIZE_PX or 2**levels != size_px:
         raise ValueError(
             f"expected a size of 32, 64, 128, 256 or 512 px, found {size_px}: "
-            "the generator halves the picture down to 1 px"
+            "the generator halves the image down to 1 px"
         )
     return levels
 
@@ -37,7 +37,7 @@ def dropout_layers(size_px: int) -> int:
 
 
 def output_side(receptive_field: int, size_px: int) -> int:
-    """Side of the discriminator's output map for a `size_px` picture; 0 or less: it cannot be built."""
+    """Side of the discriminator's output map for a `size_px` image; 0 or less: it cannot be built."""
     if receptive_field == 1:
         return size_px
     side = size_px
@@ -52,7 +52,7 @@ def fitting(size_px: int) -> list[int]:
 
 
 def smallest_covering(size_px: int) -> int:
-    """The smallest receptive field that covers the whole picture, else the largest that can be built.
+    """The smallest receptive field that covers the whole image, else the largest that can be built.
 
     Returns: 34 at 32 px, 70 at 64 px, 142 at 128 px, 286 at 256 px (and at 512 px, where none covers).
     """

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-_GREY_LEVEL = 2 / 255  # of pictures in [-1, 1]
+_GREY_LEVEL = 2 / 255  # of images in [-1, 1]
 _FEWEST_STEPS = 50  # a sign must last so long: short intervals are common in short trainings, and mean little
 _SATURATED_NATS = 1e-4
 
@@ -32,8 +32,8 @@ class DivergedError(Exception):
 
 def spreads(prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
     """How far apart the least and the largest value of a batch are: scalars in [0, 2]."""
-    pictures = {"spread_prediction": prediction.detach(), "spread_target": target}
-    ends = {name: picture.aminmax() for name, picture in pictures.items()}
+    images = {"spread_prediction": prediction.detach(), "spread_target": target}
+    ends = {name: image.aminmax() for name, image in images.items()}
     return {name: (highest - lowest).float() for name, (lowest, highest) in ends.items()}
 
 

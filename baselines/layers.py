@@ -81,7 +81,7 @@ def one_batch(
 ) -> Iterator[None]:
     """Within, networks see their input as a part of one batch that is spread over `ranks`.
 
-    Outside of it, for a picture that one rank translates by itself, they do not wait for the others. Batches
+    Outside of it, for an image that one rank translates by itself, they do not wait for the others. Batches
     are counted at the end, all at once: on a GPU each count would be an operation of its own.
     """
     layers = [layer for network in networks for layer in network.modules()]

@@ -10,7 +10,7 @@ from torch.nn import functional
 def adversarial_loss(logits: Tensor, *, real: bool) -> Tensor:
     """Mean binary cross-entropy of patch logits against "real" or "generated".
 
-    With `real=True` on generated pictures this is G's non-saturating loss -log D(x, G(x)).
+    With `real=True` on generated images this is G's non-saturating loss -log D(x, G(x)).
 
     Shapes: logits (N, 1, h, w) -> scalar, >= 0, in nats.
     """
@@ -24,5 +24,5 @@ def discriminator_loss(real_logits: Tensor, generated_logits: Tensor) -> Tensor:
 
 
 def l1_loss(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean absolute error (eq. 3) of pictures in [-1, 1]: scalar in [0, 2]."""
+    """Mean absolute error (eq. 3) of images in [-1, 1]: scalar in [0, 2]."""
     return functional.l1_loss(prediction, target)

@@ -29,31 +29,31 @@ class PairArrays(Protocol):
     def target(self) -> NDArray[Any]: ...
 
 
-def raw_tensor(pictures: NDArray[Any]) -> Tensor:
-    """The same pictures as a tensor; uint16, with which torch can do little, as int16 of equal bits."""
-    writable = np.require(pictures, requirements=["C", "W"])  # copies the slices of read-only memory maps
+def raw_tensor(images: NDArray[Any]) -> Tensor:
+    """The same images as a tensor; uint16, with which torch can do little, as int16 of equal bits."""
+    writable = np.require(images, requirements=["C", "W"])  # copies the slices of read-only memory maps
     return torch.from_numpy(writable.view(np.int16) if writable.dtype == np.uint16 else writable)
 
 
-def scaled(pictures: Tensor) -> Tensor:
+def scaled(images: Tensor) -> Tensor:
     """(N, H, W, C) as `raw_tensor` gives them -> (N, C, H, W) float32 in [-1, 1], on the same device."""
-    wide = pictures.dtype == torch.int16
-    values = pictures.to(torch.int32).bitwise_and(0xFFFF) if wide else pictures
+    wide = images.dtype == torch.int16
+    values = images.to(torch.int32).bitwise_and(0xFFFF) if wide else images
     floats = values.permute(0, 3, 1, 2).to(torch.float32)
     return floats.mul_(2.0 / (65535.0 if wide else 255.0)).sub_(1.0).contiguous()
 
 
-def to_tensor(pictures: NDArray[Any], device: torch.device) -> Tensor:
+def to_tensor(images: NDArray[Any], device: torch.device) -> Tensor:
     """(N, H, W, C) uint8 or uint16 -> (N, C, H, W) float32 in [-1, 1]."""
-    return scaled(raw_tensor(pictures).to(device))
+    return scaled(raw_tensor(images).to(device))
 
 
-def to_picture(tensor: Tensor, dtype: np.dtype[Any]) -> NDArray[Any]:
+def to_image(tensor: Tensor, dtype: np.dtype[Any]) -> NDArray[Any]:
     """(N, C, H, W) in [-1, 1] -> (N, H, W, C) uint8 or uint16, rounded to nearest."""
     full = 65535.0 if dtype == np.uint16 else 255.0
     scaled = tensor.detach().to(torch.float32).add(1.0).mul(full / 2.0).round().clamp(0.0, full)
-    picture: NDArray[Any] = scaled.permute(0, 2, 3, 1).cpu().numpy().astype(dtype)
-    return picture
+    image: NDArray[Any] = scaled.permute(0, 2, 3, 1).cpu().numpy().astype(dtype)
+    return image
 
 
 def weight_seed(seed: int) -> int:
@@ -72,7 +72,7 @@ def choices_at(
     """Which of `total` pairs make the batch of step `step`, and which window of each (appendix 6.2).
 
     Epochs are permutations without replacement; a batch may reach over the end of one. `places` picks a
-    part of the batch, whose pictures are as they would be in the whole.
+    part of the batch, whose images are as they would be in the whole.
 
     Shapes: (batch_size, 4), or as long as `places`: index, top, left, and 1 where it is mirrored, else 0.
     """
@@ -91,7 +91,7 @@ def choices_at(
 def batch_at(
     step: int, data: PairArrays, settings: TrainingSettings, seed: int, places: range | None = None
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Source and target pictures of step `step`, jittered and mirrored alike, as `choices_at` has it.
+    """Source and target images of step `step`, jittered and mirrored alike, as `choices_at` has it.
 
     Shapes: two arrays (batch_size, size_px, size_px, C), or as long as `places`.
     """
@@ -106,7 +106,7 @@ def batch_at(
 
 
 def windows(sides: Sequence[Tensor], choices: Tensor, size_px: int) -> list[Tensor]:
-    """What `batch_at` does, where the pictures are: no number of `choices` is looked at on the host.
+    """What `batch_at` does, where the images are: no number of `choices` is looked at on the host.
 
     Shapes: sides (N, L, L, C) each, choices (B, 4) int64 -> (B, size_px, size_px, C) each.
     """

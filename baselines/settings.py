@@ -21,7 +21,7 @@ class TrainingSettings:
 
     Attributes:
         steps: optimisation steps, one of D and one of G each.
-        size_px: side of the pictures: a power of two, 32 to 512.
+        size_px: side of the images: a power of two, 32 to 512.
         batch_size: pairs a step.
         base_filters: width of the first layer of both networks (64 in the paper), 512 at most.
         lr, beta1, beta2: Adam (appendix 6.2).

@@ -178,7 +178,7 @@ class Trainer:
 
     def _work(self) -> None:
         """What the device does in a step: the same operations on the same tensors, whatever the step."""
-        source, target = self._feed.pictures()
+        source, target = self._feed.images()
         prediction, losses = self._updates.step(source, target, self._streams or None)
         self._accumulate(losses | spreads(prediction, target))
 

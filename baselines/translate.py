@@ -1,4 +1,4 @@
-"""A trained generator as a file, and its application to new pictures."""
+"""A trained generator as a file, and its application to new images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from baselines.engine import arithmetic, autocast
 from baselines.generators import Generator
 from baselines.geometry import depth
 from baselines.layers import BatchNorm, Dropout
-from baselines.pairs import to_picture, to_tensor
+from baselines.pairs import to_image, to_tensor
 from baselines.settings import TestSettings, TrainingSettings
 from baselines.trainer import build_generator
 from baselines.variants import Variant
@@ -42,7 +42,7 @@ class Checkpoint:
         source_channels: channels it expects.
         source_dtype: "uint8" or "uint16": sample type of the sources it was trained on.
         source_resize: "bicubic" or "nearest" (label maps): how those were resized.
-        target_dtype: sample type of the pictures it makes.
+        target_dtype: sample type of the images it makes.
         identity: id of the run that made it.
     """
 
@@ -127,14 +127,14 @@ def _check_widths(
 
 
 BATCH_ON_GPU = 16
-"""Pictures at once on a GPU. A CPU takes one: its convolutions round otherwise in a batch of another size,
-and a picture would depend, in the last bits, on how many processes share the test set."""
+"""Images at once on a GPU. A CPU takes one: its convolutions round otherwise in a batch of another size,
+and an image would depend, in the last bits, on how many processes share the test set."""
 
 
 def translate(
     checkpoint: Checkpoint, source: NDArray[Any], test: TestSettings, image_seed: int
 ) -> NDArray[Any]:
-    """The prediction for one picture: see `translations`."""
+    """The prediction for one image: see `translations`."""
     return next(translations(checkpoint, [(source, image_seed)], test))
 
 
@@ -144,10 +144,10 @@ def translations(
     test: TestSettings,
     batch_size: int | None = None,
 ) -> Iterator[NDArray[Any]]:
-    """The predictions for pictures, each given with the seed of its dropout; in order, as they are made.
+    """The predictions for images, each given with the seed of its dropout; in order, as they are made.
 
-    A picture has its own statistics and its own dropout seed, whatever the training's batch size was and
-    whatever pictures are translated with it: the prediction depends on nothing but the source, the seed and
+    An image has its own statistics and its own dropout seed, whatever the training's batch size was and
+    whatever images are translated with it: the prediction depends on nothing but the source, the seed and
     the weights. `batch_size`: how many at once; by default what suits the device.
 
     Shapes: (H, W, C) uint8 or uint16, all the same -> (H, W, C') of the checkpoint's `target_dtype`.
@@ -165,21 +165,21 @@ def _translated(
     test: TestSettings,
     device: torch.device,
 ) -> NDArray[Any]:
-    """(N, H, W, C') predictions for N pictures."""
-    pictures = to_tensor(np.stack([source for source, _ in batch]), device)
+    """(N, H, W, C') predictions for N images."""
+    images = to_tensor(np.stack([source for source, _ in batch]), device)
     streams = [torch.Generator(device).manual_seed(seed) for _, seed in batch]
     precision = checkpoint.settings.precision
     mode = _test_mode(checkpoint.generator, test, streams)
     with mode, torch.inference_mode(), arithmetic(precision), autocast(precision, device):
-        prediction = checkpoint.generator(pictures)
-    return to_picture(prediction, np.dtype(checkpoint.target_dtype))
+        prediction = checkpoint.generator(images)
+    return to_image(prediction, np.dtype(checkpoint.target_dtype))
 
 
 @contextmanager
 def _test_mode(
     generator: Generator, test: TestSettings, streams: Sequence[torch.Generator]
 ) -> Iterator[None]:
-    """Dropout on, from a stream a picture, or off; normalisation by a picture's own statistics, or by the
+    """Dropout on, from a stream an image, or off; normalisation by an image's own statistics, or by the
     running ones, which stay as they are."""
     norms = [layer for layer in generator.modules() if isinstance(layer, BatchNorm)]
     dropouts = [layer for layer in generator.modules() if isinstance(layer, Dropout)]

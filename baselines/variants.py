@@ -3,7 +3,7 @@
     [GENERATOR:]LOSSES[/RECEPTIVE_FIELD]      "l1+cgan", "encdec:l1", "l1+cgan/16", "gan/full"
 
 GENERATOR is "unet" (default) or "encdec"; LOSSES is "l1", "gan", "cgan", "l1+gan" or "l1+cgan";
-RECEPTIVE_FIELD is 1, 16, 34, 70 (default), 142, 286 or "full" (the smallest that covers the picture).
+RECEPTIVE_FIELD is 1, 16, 34, 70 (default), 142, 286 or "full" (the smallest that covers the image).
 Source of all defaults: Isola et al. 2017, sections 3 and 4 and appendix 6.
 """
 
@@ -125,7 +125,7 @@ _SOURCES = {
     "l1+cgan": "Isola et al. 2017, table 1, row L1+cGAN: pix2pix",
     "l1+cgan/1": "Isola et al. 2017, table 3, 1x1 PixelGAN",
     "l1+cgan/16": "Isola et al. 2017, table 3, 16x16 PatchGAN",
-    "l1+cgan/full": "Isola et al. 2017, table 3, ImageGAN: the smallest field that covers the picture",
+    "l1+cgan/full": "Isola et al. 2017, table 3, ImageGAN: the smallest field that covers the image",
     "l1+cgan/286": "Isola et al. 2017, table 3, 286x286 ImageGAN",
     "encdec:l1": "Isola et al. 2017, table 2, encoder-decoder with L1",
     "encdec:l1+cgan": "Isola et al. 2017, table 2, encoder-decoder with L1+cGAN",

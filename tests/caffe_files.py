@@ -103,7 +103,7 @@ def fcn8s_weights(
 
 
 def prototxt(widths: Sequence[int], height: int, width: int, outputs: int = 20) -> str:
-    """The network as deployed, for pictures of `height` x `width`."""
+    """The network as deployed, for images of `height` x `width`."""
     layers = [f'name: "fcn8s" input: "data" input_dim: 1 input_dim: 3 input_dim: {height} input_dim: {width}']
 
     def layer(name: str, kind: str, bottoms: str, parameters: str = "", top: str = "") -> str:

@@ -1,4 +1,4 @@
-"""What all tests share: which of them run here, one thread each, a cache of their own, small pictures."""
+"""What all tests share: which of them run here, one thread each, a cache of their own, small images."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def write_pairs() -> WritePairs:
     """`write_pairs(root, {"train": 4, "val": 2}, size_px=32)`: side-by-side RGB PNGs `root/SPLIT/N.png`.
 
-    Each half is a smooth gradient with noise, its own in every picture and the same in every run.
+    Each half is a smooth gradient with noise, its own in every image and the same in every run.
     """
 
     def write(root: Path, splits: Mapping[str, int], size_px: int = 32) -> list[Path]:

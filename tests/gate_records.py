@@ -16,11 +16,11 @@ from bench.gate.checking import check
 from bench.gate.outcome import Outcome, Verdict
 from bench.gate.rows import rows_of
 from bench.gate.tolerances import Settings, Tolerance
-from bench.gate.verdicts import judge_rows
+from bench.gate.verdicts import row_verdicts
 from bench.records.record import MetricResult, RunRecord, write_record
 
 ROW = "toycity/labels2photo/64px/100 steps/l1"
-PROTOCOL = {"version": 1, "scorer": {"name": "fcn-small", "hash": "aaaa"}}
+PROTOCOL = {"version": 1, "judge": {"name": "fcn-small", "hash": "aaaa"}}
 EXACT = {"ssim": Tolerance()}
 
 
@@ -47,7 +47,7 @@ def write_baseline(before: list[RunRecord], path: Path, **options: Any) -> None:
 
 
 def judge_by(path: Path, after: list[RunRecord], **settings: Any) -> Outcome:
-    return judge_rows(*rows_of(after), read_baseline(path), Settings(**settings))
+    return row_verdicts(*rows_of(after), read_baseline(path), Settings(**settings))
 
 
 def judge(

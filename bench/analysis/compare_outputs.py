@@ -1,6 +1,6 @@
 """Two records, or two outputs, side by side: what differs by how much, and whether the test images can tell.
 
-Refused where the numbers would not be of the same thing: other test pictures, or another protocol.
+Refused where the numbers would not be of the same thing: other test images, or another protocol.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def compare(a: Sequence[Entry], b: Sequence[Entry], metrics: Sequence[str] = ())
         metrics: keys to compare; empty = all that both have.
 
     Raises:
-        NotComparableError: if no row is common to both, or one was tested on other pictures or scored by
+        NotComparableError: if no row is common to both, or one was tested on other images or scored by
             another protocol; the message names the fields that differ.
     """
     sides = _rows(a), _rows(b)
@@ -143,7 +143,7 @@ def _pairs(
         differing = differing_fields([_tested_on(row.entries[0].record) for row in (first, second)])
         if differing:
             raise NotComparableError(
-                f"{first.label} and {second.label} were not tested on the same pictures: {_said(differing)}"
+                f"{first.label} and {second.label} were not tested on the same images: {_said(differing)}"
             )
         return [(first, second)], []
     shared = [key for key in a if key in b]
@@ -157,12 +157,12 @@ def _pairs(
 
 
 def _nothing_shared(a: dict[tuple[Any, ...], Row], b: dict[tuple[Any, ...], Row]) -> str:
-    """Why two outputs have no row in common: other labels, or the same ones on other pictures."""
+    """Why two outputs have no row in common: other labels, or the same ones on other images."""
     for first in a.values():
         for second in b.values():
             if first.label == second.label:
                 differing = differing_fields([_tested_on(r.entries[0].record) for r in (first, second)])
-                return f"{first.label} was not tested on the same pictures in both: {_said(differing)}"
+                return f"{first.label} was not tested on the same images in both: {_said(differing)}"
     labels = [", ".join(dict.fromkeys(row.label for row in side.values())) for side in (a, b)]
     return (
         f"expected a row in both, found {labels[0]} in A and {labels[1]} in B: name two records "

@@ -31,7 +31,7 @@ from bench.analysis.table import (
 from bench.records.record import REFERENCE_ROWS, MetricResult, RunRecord, read_records
 from bench.scoring.metrics.catalogue import CATALOGUE, MetricInfo
 
-SET_DISTANCES = ("fid", "kid", "fd_scorer")  # depend on N: values of different N do not compare
+SET_DISTANCES = ("fid", "kid", "fd_lite0")  # depend on N: values of different N do not compare
 REFERENCE_ORDER = {row: place for place, row in enumerate(REFERENCE_ROWS)}
 
 

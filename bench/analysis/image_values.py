@@ -1,6 +1,6 @@
-"""Values of single test pictures, one variant a row: what picks, viewer and filter go by.
+"""Values of single test images, one variant a row: what picks, viewer and filter go by.
 
-Of every variant the first seed counts, because its pictures are the ones that are shown.
+Of every variant the first seed counts, because its images are the ones that are shown.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from numpy.typing import NDArray
 from bench.analysis.table import Column, Row, Section
 
 MAX_VARIANTS = 16
-MAX_PICTURES = 2000
+MAX_IMAGES = 2000
 FEWEST = 5  # values, below which none is called best, median or worst
 _DIGITS = 5  # significant ones, in the page: more than any metric shows
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class PictureValues:
-    """Values by variant and test picture.
+class ImageValues:
+    """Values by variant and test image.
 
     Attributes:
-        names: stems of the test pictures that all variants have.
+        names: stems of the test images that all variants have.
         labels: the variants.
-        columns: metrics with a value a picture.
+        columns: metrics with a value an image.
         values: column id -> (V, N) float64, NaN where there is none.
         notes: what was left out, in words.
     """
@@ -44,7 +44,7 @@ class PictureValues:
     notes: tuple[str, ...] = ()
 
     def ranked(self, column: Column, variant: int) -> tuple[int, ...]:
-        """Places of a variant's best, median (the lower of two) and worst picture; () where few have values.
+        """Places of a variant's best, median (the lower of two) and worst image; () where few have values.
 
         Equals stand in the order of their names.
         """
@@ -69,8 +69,8 @@ class PictureValues:
         )
 
 
-def picture_values(section: Section) -> PictureValues | None:
-    """The section's values by picture; None where no variant has any."""
+def image_values(section: Section) -> ImageValues | None:
+    """The section's values by image; None where no variant has any."""
     having = ((row, table) for row in section.rows if (table := row.entries[0].by_name) is not None)
     held = list(itertools.islice(having, MAX_VARIANTS))  # the others' tables are not even read
     notes = []
@@ -79,9 +79,9 @@ def picture_values(section: Section) -> PictureValues | None:
     if not held:
         return None
     names = _shared([table for _, table in held])
-    if len(names) > MAX_PICTURES:
-        notes.append(f"The first {MAX_PICTURES} of {len(names)} test pictures.")
-        names = names[:MAX_PICTURES]
+    if len(names) > MAX_IMAGES:
+        notes.append(f"The first {MAX_IMAGES} of {len(names)} test images.")
+        names = names[:MAX_IMAGES]
     if not names:
         return None
     values: dict[str, Floats] = {}
@@ -91,7 +91,7 @@ def picture_values(section: Section) -> PictureValues | None:
             values[column.id] = found
     columns = tuple(column for column in section.columns if column.id in values)
     labels = tuple(row.label for row, _ in held)
-    return PictureValues(tuple(names), labels, columns, values, tuple(notes)) if columns else None
+    return ImageValues(tuple(names), labels, columns, values, tuple(notes)) if columns else None
 
 
 def _shared(tables: Sequence[pd.DataFrame]) -> list[str]:

@@ -1,7 +1,7 @@
-"""Pictures chosen by their result: best, median and worst of each variant, and where variants disagree.
+"""Images chosen by their result: best, median and worst of each variant, and where variants disagree.
 
 By which metrics, the reader may say (`bench report --picks`). A pure function of records and their values by
-picture, so that `bench.run.illustrate` (which writes what is missing) and the page (which shows it) choose
+image, so that `bench.run.illustrate` (which writes what is missing) and the page (which shows it) choose
 the same.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.analysis.image_values import FEWEST, Floats, PictureValues, picture_values
+from bench.analysis.image_values import FEWEST, Floats, ImageValues, image_values
 from bench.analysis.table import Column, Section
 from bench.core.errors import UsageError, unknown_name
 from bench.scoring.metrics.catalogue import CATALOGUE
@@ -20,13 +20,13 @@ from bench.scoring.metrics.catalogue import CATALOGUE
 WORDS = ("best", "median", "worst")
 # By what is picked unless metrics are named, the first that is there of each group: right content, closeness
 # to the target.
-CRITERIA = (("fcn_pixel_acc", "label_pixel_acc"), ("lpips", "ssim", "l1"))
+CRITERIA = (("fcn_pixel_acc", "label_pixel_acc"), ("lpips", "ssim", "mae"))
 DISAGREEMENTS = 3
 
 
 @dataclass(frozen=True)
 class Pick:
-    """A test picture and what one variant scores on it."""
+    """A test image and what one variant scores on it."""
 
     words: str
     name: str
@@ -35,7 +35,7 @@ class Pick:
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A test picture on which two variants lie far apart; `values` by label, None where there is none."""
+    """A test image on which two variants lie far apart; `values` by label, None where there is none."""
 
     name: str
     better: str
@@ -49,8 +49,8 @@ class Picks:
 
     Attributes:
         column: the metric.
-        ranked: (variant, its best, median and worst picture).
-        disagreements: the pictures with the largest difference between any two variants, largest first.
+        ranked: (variant, its best, median and worst image).
+        disagreements: the images with the largest difference between any two variants, largest first.
     """
 
     column: Column
@@ -66,26 +66,26 @@ class Picks:
 
 
 def picks(section: Section, metrics: Sequence[str] = ()) -> list[Picks]:
-    """The picks of a section: by each of `metrics` that has values by picture, else by each criterion."""
-    held = picture_values(section)
+    """The picks of a section: by each of `metrics` that has values by image, else by each criterion."""
+    held = image_values(section)
     if held is None or len(held.names) < FEWEST:  # the gallery shows them all
         return []
     return [_picks(held, column) for column in _criteria(held, metrics)]
 
 
 def picked_names(section: Section, metrics: Sequence[str] = ()) -> list[str]:
-    """Stems of all picked pictures, each once."""
+    """Stems of all picked images, each once."""
     return list(dict.fromkeys(name for one in picks(section, metrics) for name in one.names))
 
 
 def pick_metrics(section: Section) -> list[str]:
-    """Keys of all metrics that pictures can be picked by."""
-    held = picture_values(section)
+    """Keys of all metrics that images can be picked by."""
+    held = image_values(section)
     return [] if held is None else list(dict.fromkeys(column.info.key for column in held.columns))
 
 
 def check_picks(sections: Sequence[Section], metrics: Sequence[str]) -> None:
-    """Refuse metrics that no section has by picture.
+    """Refuse metrics that no section has by image.
 
     Raises:
         UsageError: naming those that there are.
@@ -99,10 +99,10 @@ def check_picks(sections: Sequence[Section], metrics: Sequence[str]) -> None:
         if key not in CATALOGUE and not any(key == c.info.key for s in sections for c in s.columns):
             raise unknown_name("metric", key, {*CATALOGUE, *there}, "bench list metrics")
         known = ", ".join(there) or "there are none"
-        raise UsageError(f"expected --picks among the metrics with values by picture ({known}), found {key}")
+        raise UsageError(f"expected --picks among the metrics with values by image ({known}), found {key}")
 
 
-def _criteria(held: PictureValues, metrics: Sequence[str]) -> list[Column]:
+def _criteria(held: ImageValues, metrics: Sequence[str]) -> list[Column]:
     chosen = []
     found = {column.info.key: column for column in reversed(held.columns)}
     for keys in [(key,) for key in metrics] or CRITERIA:
@@ -110,7 +110,7 @@ def _criteria(held: PictureValues, metrics: Sequence[str]) -> list[Column]:
     return chosen if chosen or metrics else [column for column in held.columns if column.info.ranks][:1]
 
 
-def _picks(held: PictureValues, column: Column) -> Picks:
+def _picks(held: ImageValues, column: Column) -> Picks:
     values = held.values[column.id]
     ranked = [
         (label, tuple(Pick(w, held.names[i], float(row[i])) for w, i in zip(WORDS, places, strict=True)))
@@ -120,7 +120,7 @@ def _picks(held: PictureValues, column: Column) -> Picks:
     return Picks(column, tuple(ranked), tuple(_disagreements(held, values, column)))
 
 
-def _disagreements(held: PictureValues, values: Floats, column: Column) -> list[Disagreement]:
+def _disagreements(held: ImageValues, values: Floats, column: Column) -> list[Disagreement]:
     merits = column.merit(values)
     compared = np.flatnonzero((~np.isnan(merits)).sum(0) >= 2)
     gaps = {int(i): float(np.nanmax(merits[:, i]) - np.nanmin(merits[:, i])) for i in compared}

@@ -31,7 +31,7 @@ def fitness_statements(section: Section) -> list[str]:
 
 
 def _judge(record: RunRecord) -> str | None:
-    return (record.details.get("scorer") or {}).get("hash")
+    return (record.details.get("judge") or {}).get("hash")
 
 
 def trivial_statements(section: Section) -> list[str]:

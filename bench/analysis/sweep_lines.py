@@ -22,7 +22,7 @@ from bench.spec.expand import TRAINING_FIELDS
 IMAGES_SEEN = "images_seen"  # steps x batch size: no field of its own
 FIELDS = (*sorted(SWEEPABLE), *TRAINING_FIELDS, IMAGES_SEEN, "train_n")
 DEFAULT_METRICS = (
-    "fcn_class_iou", "label_class_iou", "fid", "fd_scorer", "lpips", "ssim", "l1", "hf_ratio", "diversity",
+    "fcn_class_iou", "label_class_iou", "fid", "fd_lite0", "lpips", "ssim", "mae", "hf_ratio", "diversity",
 )  # fmt: skip
 MOST_METRICS = 6
 _LOG_FROM = 20  # a logarithmic axis from this ratio of the largest to the smallest value on

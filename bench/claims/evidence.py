@@ -1,4 +1,4 @@
-"""What records say about one comparison: a difference with its uncertainty over test pictures and seeds."""
+"""What records say about one comparison: a difference with its uncertainty over test images and seeds."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Evidence:
     Attributes:
         a, b: values, means over seeds.
         gap: the difference.
-        interval: 95 %, over test pictures; None where nothing is at hand.
-        error: standard error behind p-values: over test pictures, else over seeds; None: nothing at hand.
+        interval: 95 %, over test images; None where nothing is at hand.
+        error: standard error behind p-values: over test images, else over seeds; None: nothing at hand.
         freedom: its degrees of freedom.
         by_seed: the difference over seeds, for "closer" of the mean distances from the target; None with one.
         seeds: of a and b; 0 for what has none.
-        n: test pictures.
+        n: test images.
     """
 
     a: float
@@ -70,7 +70,7 @@ class Evidence:
 
 
 def against_row(one: Comparison, column: Column, a: Row, b: Row) -> Evidence:
-    """Two rows, by the report's own comparison (`bench.analysis.differences`): paired over test pictures."""
+    """Two rows, by the report's own comparison (`bench.analysis.differences`): paired over test images."""
     closer = one.relation == "closer"
     column = (
         column if closer else replace(column, goal="max")
@@ -137,7 +137,7 @@ def _evidence(
 
 
 def _as_if_independent(gap: float, ours: Cell, theirs: Cell) -> Interval | None:
-    """The interval of a difference of two values from their own, which is cautious for the same pictures."""
+    """The interval of a difference of two values from their own, which is cautious for the same images."""
     if ours.interval is None or theirs.interval is None:
         return None
     half = math.hypot(*(one[1] - one[0] for one in (ours.interval, theirs.interval))) / 2

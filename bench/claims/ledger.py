@@ -12,13 +12,14 @@ from bench.core import plugins
 from bench.core.documents import DocumentError, read_toml
 from bench.core.errors import UsageError, unknown_name
 from bench.core.resources import resource_dir
+from bench.records import renamed
 from bench.records.record import REFERENCE_ROWS
 from bench.scoring.metrics.catalogue import CATALOGUE
 from bench.spec.variants import get_variant
 
 Relation = Literal["above", "below", "at least", "at most", "equal", "closer"]
 CHANCE = "chance"
-_CLAIM = {"id", "sentence", "place", "combine", "dataset", "direction", "training", "pictures", "comparisons"}
+_CLAIM = {"id", "sentence", "place", "combine", "dataset", "direction", "training", "images", "comparisons"}
 _COMPARISON = {"a", "relation", "b", "metric", "margin"}
 
 
@@ -54,7 +55,7 @@ class Claim:
         combine: "all" or "any" of them must be borne out.
         dataset, direction: what it is about; None: anything.
         training: fields that the runs' training must have, such as {"batch_size": 10}.
-        pictures: variants whose pictures show it.
+        images: variants whose images show it.
     """
 
     id: str
@@ -65,7 +66,7 @@ class Claim:
     dataset: str | None = None
     direction: str | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
-    pictures: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
 
 
 def load_ledger(files: Sequence[Path] = (), labels: Collection[str] = ()) -> list[Claim]:
@@ -95,7 +96,12 @@ def _read(path: Path, labels: Collection[str]) -> list[Claim]:
     entries = content.get("claims")
     if set(content) != {"claims"} or not isinstance(entries, list) or not entries:
         raise UsageError(f"expected tables [[claims]] and nothing else in {path}, found {sorted(content)}")
-    return [_claim(entry, f"{path}, claim {number}", labels) for number, entry in enumerate(entries, 1)]
+    return [_claim(_renamed(one), f"{path}, claim {number}", labels) for number, one in enumerate(entries, 1)]
+
+
+def _renamed(entry: Any) -> Any:
+    """A claim with today's names (`bench.records.renamed`)."""
+    return renamed.protocol(entry) if isinstance(entry, dict) else entry
 
 
 def _claim(entry: Any, where: str, labels: Collection[str]) -> Claim:
@@ -111,10 +117,10 @@ def _claim(entry: Any, where: str, labels: Collection[str]) -> Claim:
     if not isinstance(entry["comparisons"], list) or not entry["comparisons"]:
         raise UsageError(f"{where}: expected tables [[claims.comparisons]], found none")
     comparisons = [one for given in entry["comparisons"] for one in _comparisons(given, where, labels)]
-    pictures = tuple(_row(name, where, labels) for name in _listed(entry.get("pictures", [])))
+    images = tuple(_row(name, where, labels) for name in _listed(entry.get("images", [])))
     rest = {key: entry[key] for key in ("combine", "dataset", "direction", "training") if key in entry}
     texts = (entry["id"], entry["sentence"], entry["place"])
-    return Claim(*texts, tuple(comparisons), pictures=pictures, **rest)
+    return Claim(*texts, tuple(comparisons), images=images, **rest)
 
 
 def _comparisons(given: Any, where: str, labels: Collection[str]) -> list[Comparison]:
@@ -127,7 +133,8 @@ def _comparisons(given: Any, where: str, labels: Collection[str]) -> list[Compar
     if not _is_number(margin) or margin < 0:
         raise UsageError(f"{where}: expected a margin of 0 or more, found {margin!r}")
     made = []
-    for a, b, metric in itertools.product(*(_listed(given[key]) for key in ("a", "b", "metric"))):
+    for a, b, name in itertools.product(*(_listed(given[key]) for key in ("a", "b", "metric"))):
+        metric = renamed.metric(name) if isinstance(name, str) else name
         metrics = [*CATALOGUE, *plugins.names("metrics")]
         if metric not in metrics:
             raise UsageError(f"{where}: {unknown_name('metric', str(metric), metrics, 'bench list metrics')}")

@@ -11,7 +11,7 @@ from bench.analysis.table import Column, Row, Section
 from bench.records.reproduction import Reproduction
 from bench.scoring.judges.fitness import KEYS, listed
 
-DISTANCES = ("fid", "kid", "fd_scorer")
+DISTANCES = ("fid", "kid", "fd_lite0")
 MIN_SEEDS = 2
 
 
@@ -102,7 +102,7 @@ def _intervals(section: Section) -> Check:
         if _lacks_interval(column, row)
     ]
     words = f"none for {listed(lacking[:6])}" if lacking else "every value of a variant has one"
-    return Check(section.title, "intervals over test pictures are there", not lacking, words)
+    return Check(section.title, "intervals over test images are there", not lacking, words)
 
 
 def _lacks_interval(column: Column, row: Row) -> bool:

@@ -17,7 +17,7 @@ def markdown(ledger: Sequence[Claim], outputs: Mapping[str, Sequence[Verdict]]) 
 
     Args:
         ledger: the claims, in their order.
-        outputs: name -> its verdicts (`bench.claims.verdicts.judge`).
+        outputs: name -> its verdicts (`bench.claims.verdicts.verdicts_of`).
     """
     lines = ["| claim | " + " | ".join(map(_escaped, outputs)) + " |", "|---" * (1 + len(outputs)) + "|"]
     for claim in ledger:

@@ -1,8 +1,8 @@
 """Records -> verdicts: is a claim supported, contradicted or undecided, and what is missing.
 
 A comparison is borne out when the difference lies beyond its bound (the margin) by the paired bootstrap over
-test pictures at 5 %, after Holm's correction over all comparisons of the ledger, and the 95 % intervals over
-test pictures and, with several seeds, over seeds agree. It is refuted when they say so of the other side: a
+test images at 5 %, after Holm's correction over all comparisons of the ledger, and the 95 % intervals over
+test images and, with several seeds, over seeds agree. It is refuted when they say so of the other side: a
 difference in the claimed direction that is smaller than the margin refutes nothing. "equal" is two one-sided
 tests, one against each end of the margin.
 
@@ -140,7 +140,7 @@ class _Ground:
             return name
 
 
-def judge(claims: Sequence[Claim], sections: Sequence[Section]) -> list[Verdict]:
+def verdicts_of(claims: Sequence[Claim], sections: Sequence[Section]) -> list[Verdict]:
     """Every claim on every ground that has all its runs, else on the one that lacks the fewest."""
     grounds = [ground for section in sections for ground in _grounds(section)]
     judged = [verdict for claim in claims for verdict in _of_claim(claim, grounds)]

@@ -64,7 +64,7 @@ def claims(
     from bench.claims.ledger import load_ledger
     from bench.claims.sanity import sanity
     from bench.claims.side_by_side import markdown
-    from bench.claims.verdicts import judge
+    from bench.claims.verdicts import verdicts_of
     from bench.records.reproduction import read_reproduction
 
     entries, notes = load_entries(outputs)
@@ -75,7 +75,7 @@ def claims(
         if name not in {claim.id for claim in ledger}:
             raise unknown_name("claim", name, [claim.id for claim in ledger], "bench claims OUT")
     made_again = [found for out in outputs if (found := read_reproduction(out)) is not None]
-    verdicts, checks = judge(ledger, made), sanity(made, made_again) if checked else []
+    verdicts, checks = verdicts_of(ledger, made), sanity(made, made_again) if checked else []
     if json_file is not None:
         content = {
             "claims": [one.to_json() for one in verdicts],
@@ -89,7 +89,7 @@ def claims(
             str(out) if short.count(name) > 1 else name for out, name in zip(outputs, short, strict=True)
         ]
         alone = {
-            name: judge(ledger, sections(load_entries([out])[0]))
+            name: verdicts_of(ledger, sections(load_entries([out])[0]))
             for out, name in zip(outputs, names_of, strict=True)
         }
         _write(table_file, markdown(ledger, alone))

@@ -11,7 +11,7 @@ from bench.core.errors import UsageError
 
 @click.command()
 @click.argument("output", type=click.Path(path_type=Path), metavar="OUT")
-@click.option("--predictions", is_flag=True, help="Also test pictures of finished runs, the gallery's stay.")
+@click.option("--predictions", is_flag=True, help="Also test images of finished runs, the gallery's stay.")
 @click.option("--unfinished", is_flag=True, help="Also the training states of runs that are not finished.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 def clean(output: Path, predictions: bool, unfinished: bool, dry_run: bool) -> None:

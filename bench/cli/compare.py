@@ -31,7 +31,7 @@ def compare(a: Path, b: Path, metrics: str | None, as_json: bool) -> None:
     bench compare OUT1 OUT2
     bench compare OUT/records/ID1.json OUT/records/ID2.json --metrics ssim,fid
 
-    Exit code 3 where protocols or test pictures differ.
+    Exit code 3 where protocols or test images differ.
     """
     import json
 
@@ -103,7 +103,7 @@ def _how_to_read(lines: Sequence[Compared]) -> list[str]:
     if seeds:
         said.append("(seeds): the interval is over training seeds, and decided; else it is over test images.")
     if any(line.basis == "images" for line in seeds):
-        said.append("no (seeds): these pictures tell the two apart (p), other seeds may not: it holds 0.")
+        said.append("no (seeds): these images tell the two apart (p), other seeds may not: it holds 0.")
     if aimed := dict.fromkeys(one.metric for one in seeds if one.goal not in ("max", "min")):
         said.append(f"{', '.join(aimed)}: its interval over seeds is of the distances from its target.")
     return said

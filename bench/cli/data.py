@@ -39,7 +39,7 @@ def info(name: str, data_roots: tuple[str, ...], direction: str | None, source: 
 @click.argument("name")
 @data_root_option
 def verify(name: str, data_roots: tuple[str, ...]) -> None:
-    """Check that every picture of NAME is there and can be read (against its manifest where it has one)."""
+    """Check that every image of NAME is there and can be read (against its manifest where it has one)."""
     from bench.core.progress import Reporter
     from bench.data.acquire.prepare import verify as check
     from bench.spec.grid import data_roots as roots_of
@@ -65,7 +65,7 @@ def verify(name: str, data_roots: tuple[str, ...]) -> None:
     default=256,
     show_default=True,
     metavar="PX",
-    help="Side of the pictures.",
+    help="Side of the images.",
 )
 def prepare(name: str, source: Path, out: Path, size_px: int) -> None:
     """Resize the official tree of NAME in SOURCE once, into the new folder OUT."""

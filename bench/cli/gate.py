@@ -21,15 +21,15 @@ from bench.core.errors import UsageError
     "ignored",
     multiple=True,
     metavar="FIELD",
-    help="Protocol field that may differ, such as scorer_hash.",
+    help="Protocol field that may differ, such as judge_hash.",
 )
 @click.option(
-    "--pictures", is_flag=True, help="Keep a few predictions of each row beside FILE, to show what got worse."
+    "--images", is_flag=True, help="Keep a few predictions of each row beside FILE, to show what got worse."
 )
-def baseline(output: Path, file: Path, update: bool, ignored: tuple[str, ...], pictures: bool) -> None:
+def baseline(output: Path, file: Path, update: bool, ignored: tuple[str, ...], images: bool) -> None:
     """Write the records of OUT as a baseline to commit: FILE (JSON), values by image beside it (Parquet)."""
     from bench.gate.baseline import Baseline, read_baseline, save_baseline
-    from bench.gate.images import keep_pictures, naming_pictures
+    from bench.gate.images import keep_images, naming_images
     from bench.records.record import read_records
 
     if file.exists() and not update:
@@ -39,17 +39,17 @@ def baseline(output: Path, file: Path, update: bool, ignored: tuple[str, ...], p
     dropped: list[str] = []
     if older is not None:
         made = made.keeping(older)
-        pictures = pictures or any(row.pictures for row in older.rows.values())
+        images = images or any(row.images for row in older.rows.values())
         dropped = sorted(set(older.rows) - set(made.rows))
-    if pictures:
-        made = naming_pictures(made, output, file, older)
+    if images:
+        made = naming_images(made, output, file, older)
     save_baseline(made, file)
     try:
-        keep_pictures(made, output, file, older)
+        keep_images(made, output, file, older)
     except OSError as error:
         raise UsageError(
-            f"expected to write pictures beside {file}: {error.strerror or error}; free some room or do "
-            "without --pictures"
+            f"expected to write images beside {file}: {error.strerror or error}; free some room or do "
+            "without --images"
         ) from error
     for row in dropped:
         click.echo(f"dropped, not among the records: {row}")

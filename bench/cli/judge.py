@@ -1,4 +1,4 @@
-"""`bench scorer`: the segmentation network behind the FCN score."""
+"""`bench judge`: the segmentation network behind the FCN score."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 
 @click.group()
-def scorer() -> None:
+def judge() -> None:
     """Train the judge behind the FCN score, or check whether one is fit to judge."""
 
 
 def _which(command: Any) -> Any:
-    """Options that name a data set, a scorer and how it is used."""
+    """Options that name a data set, a judge and how it is used."""
     return apply(
         command,
         click.option("--dataset", required=True, metavar="NAME", help="`bench list datasets`."),
         data_options,
         click.option(
-            "--scorer",
+            "--judge",
             "name",
             default="auto",
             show_default=True,
             metavar="NAME",
-            help="`bench list scorers`, KIND:FILE such as caffe:FILE, or auto.",
+            help="`bench list judges`, KIND:FILE such as caffe:FILE, or auto.",
         ),
         click.option(
             "--size",
@@ -46,7 +46,7 @@ def _which(command: Any) -> Any:
     )
 
 
-@scorer.command()
+@judge.command()
 @_which
 @device_options
 def train(
@@ -73,7 +73,7 @@ def train(
     _show(judge.protocol, judge.hash)
 
 
-@scorer.command()
+@judge.command()
 @_which
 @click.option("--test-limit", type=click.IntRange(1), help="Use so many test photos, evenly spaced.")
 @device_options
@@ -96,7 +96,7 @@ def check(
     judge's scores are published (caffe:FILE on Cityscapes at 256 px: 0.80 / 0.26 / 0.21), each within 0.05.
     """
     from bench.core.progress import Reporter
-    from bench.scoring.judges.check import check_scorer, statements
+    from bench.scoring.judges.check import check_on_real_photos, statements
 
     with Reporter() as reporter:
         limits = (train_limit, test_limit)
@@ -104,12 +104,12 @@ def check(
         card = bench.dataset.card
         size = size_px or card.size_px
         context = bench.context(size, "run")  # "real" would decode the training photos, for other metrics
-        known = getattr(context.scorer, "published", lambda card, size: None)(card, size)
+        known = getattr(context.judge, "published", lambda card, size: None)(card, size)
         with reporter.task(f"checking {name}", len(context.test)) as advance:
-            found = check_scorer(context, advance, known)
+            found = check_on_real_photos(context, advance, known)
     if isinstance(found, str):
         raise UsageError(f"there is no judge to check: {found}")
-    _show(context.scorer.protocol, context.scorer.hash)
+    _show(context.judge.protocol, context.judge.hash)
     click.echo(f"{len(context.test)} real test photos of {card.name} at {size} px")
     for line in statements(found):
         click.echo(line)
@@ -121,7 +121,7 @@ def _workbench(
     data_roots: tuple[str, ...],
     direction: str | None,
     source: str,
-    scorer_name: str,
+    judge_name: str,
     limits: tuple[int | None, int | None],
     device: str,
     threads: int | None,
@@ -133,10 +133,10 @@ def _workbench(
     from bench.run.data_in_use import Workbench
     from bench.spec.data_spec import data_spec
     from bench.spec.grid import data_roots as roots_of
-    from bench.spec.scoring_choice import ScoringChoice, check_judge
+    from bench.spec.scoring_choice import ScoringChoice, check_judge_choice
 
-    choice = ScoringChoice(scorer=scorer_name)
-    check_judge(choice)
+    choice = ScoringChoice(judge=judge_name)
+    check_judge_choice(choice)
     root = roots_of(data_roots, [dataset]).get(dataset)
     opened = open_dataset(dataset, root=root, direction=direction, source=source)
     return Workbench(opened, data_spec(opened, *limits), cache_dir(), where, choice, reporter)

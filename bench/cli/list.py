@@ -6,11 +6,11 @@ import click
 
 from bench.core.errors import unknown_name
 
-KINDS = ("variants", "suites", "datasets", "metrics", "scorers", "fields")
+KINDS = ("variants", "suites", "datasets", "metrics", "judges", "fields")
 
 
 @click.command("list")
-@click.argument("kind", required=False, metavar="[variants|suites|datasets|metrics|scorers|fields]")
+@click.argument("kind", required=False, metavar="[variants|suites|datasets|metrics|judges|fields]")
 def listing(kind: str | None) -> None:
     """List what can be named on the command line: names of every kind, or what those of one kind are."""
     from rich.console import Console
@@ -79,7 +79,7 @@ def _metrics() -> list[tuple[str, str]]:
     return rows + [(name, "plug-in") for name in plugins.names("metrics") if name not in families]
 
 
-def _scorers() -> list[tuple[str, str]]:
+def _judges() -> list[tuple[str, str]]:
     from bench.core import plugins
 
     known = {
@@ -87,7 +87,7 @@ def _scorers() -> list[tuple[str, str]]:
         "fcn-lite0": "FCN with skips on the ImageNet-trained EfficientNet-Lite0: the best judge here",
         "fcn8s": "FCN-8s, VGG-16 with skips from pool3 and pool4, trained from scratch: for a GPU",
     }
-    return [(name, known.get(name, "plug-in")) for name in plugins.names("scorers")]
+    return [(name, known.get(name, "plug-in")) for name in plugins.names("judges")]
 
 
 def _fields() -> list[tuple[str, str]]:
@@ -113,6 +113,6 @@ _ROWS = {
     "suites": _suites,
     "datasets": _datasets,
     "metrics": _metrics,
-    "scorers": _scorers,
+    "judges": _judges,
     "fields": _fields,
 }

@@ -17,7 +17,7 @@ from bench.cli.clean import clean
 from bench.cli.compare import compare
 from bench.cli.data import data
 from bench.cli.gate import baseline, check
-from bench.cli.judge import scorer
+from bench.cli.judge import judge
 from bench.cli.list import listing
 from bench.cli.power import power
 from bench.cli.publish import publish
@@ -42,7 +42,7 @@ EXIT_USAGE, EXIT_FAILED, EXIT_BUG, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 4, 70,
     "plugin_files",
     multiple=True,
     type=click.Path(),
-    help="Python file that registers metrics, scorers, variants or data sets (repeatable). It is executed.",
+    help="Python file that registers metrics, judges, variants or data sets (repeatable). It is executed.",
 )
 @click.pass_context
 def cli(context: click.Context, debug: bool, plugin_files: tuple[str, ...]) -> None:
@@ -77,7 +77,7 @@ for command in (
     report,
     listing,
     data,
-    scorer,
+    judge,
     check,
     baseline,
     compare,

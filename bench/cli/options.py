@@ -88,11 +88,11 @@ def scoring_options(command: Command) -> Command:
         command,
         click.option("--metrics", metavar="KEYS", help="Metric keys, comma-separated; all by default."),
         click.option(
-            "--scorer",
+            "--judge",
             default="auto",
             show_default=True,
             metavar="NAME",
-            help="Judge behind the FCN score: auto, none, `bench list scorers`, or KIND:FILE.",
+            help="Judge behind the FCN score: auto, none, `bench list judges`, or KIND:FILE.",
         ),
         click.option(
             "--inception-weights",

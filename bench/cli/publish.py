@@ -12,8 +12,8 @@ import click
 @click.argument("folder", type=click.Path(path_type=Path), metavar="FOLDER")
 @click.option("--update", is_flag=True, help="Replace FOLDER.")
 def publish(output: Path, folder: Path, update: bool) -> int:
-    """Write what may be published of OUT into FOLDER: records and values by picture, report, verdicts,
-    baseline, and generated pictures; no picture of the data set, and no path of this machine.
+    """Write what may be published of OUT into FOLDER: records and values by image, report, verdicts,
+    baseline, and generated images; no image of the data set, and no path of this machine.
 
     \b
     Exit code 1 if a check before publication fails (`bench claims OUT --sanity`): FOLDER is written, and its

@@ -35,7 +35,7 @@ from bench.core.errors import UsageError
 @click.option(
     "--picks",
     metavar="KEYS",
-    help="Metrics by which the page shows best, median and worst pictures, such as ssim,lpips.",
+    help="Metrics by which the page shows best, median and worst images, such as ssim,lpips.",
 )
 @click.option(
     "--claims",

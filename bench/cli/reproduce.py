@@ -24,7 +24,7 @@ from bench.cli.options import (
 @scoring_options
 @device_options
 def reproduce(output: Path, run_id: str | None, **options: Any) -> int:
-    """Train, generate and score a finished run of OUT again, and compare: on a CPU generator, test pictures
+    """Train, generate and score a finished run of OUT again, and compare: on a CPU generator, test images
     and values must be the same bit for bit, on a GPU values must lie within the seeds' spread.
 
     \b
@@ -37,15 +37,15 @@ def reproduce(output: Path, run_id: str | None, **options: Any) -> int:
     from bench.records.record import read_records
     from bench.run.reproduce import chosen
     from bench.run.reproduce import reproduce as make
-    from bench.spec.scoring_choice import ScoringChoice, check_judge
+    from bench.spec.scoring_choice import ScoringChoice, check_judge_choice
 
     before = chosen(read_records(output), run_id)
     check_writable(output)
     device = choose_device(options["device"], options["threads"] or before.environment.get("threads"))
     choice = ScoringChoice(
-        names(options["metrics"]), options["scorer"], options["inception_weights"], options["fid_protocol"]
+        names(options["metrics"]), options["judge"], options["inception_weights"], options["fid_protocol"]
     )
-    check_judge(choice)
+    check_judge_choice(choice)
     with Reporter() as reporter:
         found = make(
             output, before, options["data_roots"], device, choice, command_line(), cache_dir(), reporter

@@ -87,7 +87,7 @@ def grid_options(command: Command) -> Command:
             type=click.Choice(["batch", "running"]),
             default="batch",
             show_default=True,
-            help="Test-time statistics: the picture's (the paper) or training's.",
+            help="Test-time statistics: the image's (the paper) or training's.",
         ),
     )
 
@@ -118,7 +118,7 @@ def train(obj: dict[str, Any], /, **options: Any) -> int:
     """Only train: `bench generate` and `bench score` go on from there."""
     no_scoring = {
         "metrics": None,
-        "scorer": "none",
+        "judge": "none",
         "inception_weights": None,
         "fid_protocol": "torch-fidelity",
     }
@@ -150,12 +150,12 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
     request = _request({**options, "data_roots": roots, "engine": engine})
     from bench.records.layout import check_room
     from bench.spec.grid import resolve
-    from bench.spec.scoring_choice import ScoringChoice, check_judge
+    from bench.spec.scoring_choice import ScoringChoice, check_judge_choice
 
     choice = ScoringChoice(
-        names(options["metrics"]), options["scorer"], options["inception_weights"], options["fid_protocol"]
+        names(options["metrics"]), options["judge"], options["inception_weights"], options["fid_protocol"]
     )
-    check_judge(choice)
+    check_judge_choice(choice)
     plans = resolve(request)
     if options["launcher"] == "local":
         _check_precision(plans, device)

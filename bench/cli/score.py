@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("output", required=False, type=click.Path(path_type=Path), metavar="[OUT]")
 @click.option(
-    "--checkpoint", type=click.Path(path_type=Path), help="Translate new pictures with this checkpoint."
+    "--checkpoint", type=click.Path(path_type=Path), help="Translate new images with this checkpoint."
 )
-@click.option("--images", type=click.Path(path_type=Path), help="Folder of pictures to translate.")
+@click.option("--images", type=click.Path(path_type=Path), help="Folder of images to translate.")
 @click.option("--to", "destination", type=click.Path(path_type=Path), help="New folder for the translations.")
 @click.option(
     "--seed",
@@ -54,7 +54,7 @@ def generate(
     device: str,
     threads: int | None,
 ) -> None:
-    """Predict the test split for the trained runs in OUT, or translate a folder of new pictures:
+    """Predict the test split for the trained runs in OUT, or translate a folder of new images:
 
     \b
     bench generate OUT [--data-root DIR]
@@ -64,7 +64,7 @@ def generate(
     if output is not None and checkpoint is None and images is None and destination is None:
         from bench.spec.scoring_choice import ScoringChoice
 
-        _again(output, data_roots, where, ScoringChoice(scorer="none"), "generate", debug=obj["debug"])
+        _again(output, data_roots, where, ScoringChoice(judge="none"), "generate", debug=obj["debug"])
     elif output is None and checkpoint is not None and images is not None and destination is not None:
         _translate(checkpoint, images, destination, seed, where)
     else:
@@ -89,7 +89,7 @@ def _translate(path: Path, images: Path, destination: Path, seed: int, device: s
         count = translate_folder(
             checkpoint, images, destination, TestSettings(), seed, reporter.counter("translating")
         )
-    click.echo(f"{count} pictures in {destination}")
+    click.echo(f"{count} images in {destination}")
 
 
 @click.command()
@@ -107,7 +107,7 @@ def _translate(path: Path, images: Path, destination: Path, seed: int, device: s
 @click.option("--name", "row_names", metavar="LABELS", help="What the folders are called, comma-separated.")
 @click.option("--size", "size_px", type=click.IntRange(16, 4096), metavar="PX", help="Resize all to PX x PX.")
 @click.option("--allow-missing", is_flag=True, help="Go on with the stems that all folders have.")
-@click.option("--scorer-dataset", metavar="NAME", help="Train the judge on this data set's real photos.")
+@click.option("--judge-dataset", metavar="NAME", help="Train the judge on this data set's real photos.")
 @data_root_option
 @scoring_options
 @device_options
@@ -116,7 +116,7 @@ def _translate(path: Path, images: Path, destination: Path, seed: int, device: s
 )
 @click.pass_obj
 def score(obj: dict[str, Any], /, folders: tuple[Path, ...], **options: Any) -> None:
-    """Score the predictions in OUT again, or anybody's pictures, and write records and report:
+    """Score the predictions in OUT again, or anybody's images, and write records and report:
 
     \b
     bench score OUT
@@ -124,24 +124,24 @@ def score(obj: dict[str, Any], /, folders: tuple[Path, ...], **options: Any) -> 
     bench score results/NAME/test_latest/images       (of the released PyTorch code)
     """
     from bench.cli.run import finish
-    from bench.spec.scoring_choice import ScoringChoice, check_judge
+    from bench.spec.scoring_choice import ScoringChoice, check_judge_choice
 
     device = choose_device(options["device"], options["threads"])
     choice = ScoringChoice(
-        names(options["metrics"]), options["scorer"], options["inception_weights"], options["fid_protocol"]
+        names(options["metrics"]), options["judge"], options["inception_weights"], options["fid_protocol"]
     )
-    check_judge(choice)
+    check_judge_choice(choice)
     if len(folders) == 1 and _is_output(folders[0]):
         if given := [name for name in _FOREIGN_OPTIONS if options[name]]:
             option = f"--{given[0].replace('_', '-')}"
-            raise UsageError(f"expected {option} with a folder of pictures, found the output {folders[0]}")
+            raise UsageError(f"expected {option} with a folder of images, found the output {folders[0]}")
         records = _again(folders[0], options["data_roots"], device, choice, "score", debug=obj["debug"])
         finish(folders[0], records)
     else:
         finish(options["out"], _score_foreign(folders, options, device, choice))
 
 
-_FOREIGN_OPTIONS = ("target", "labels", "source", "train_target", "dataset", "size_px", "scorer_dataset")
+_FOREIGN_OPTIONS = ("target", "labels", "source", "train_target", "dataset", "size_px", "judge_dataset")
 
 
 def _is_output(folder: Path) -> bool:
@@ -161,11 +161,11 @@ def _score_foreign(
 
     if output := next((folder for folder in folders if (folder / "records").is_dir()), None):
         raise UsageError(
-            f"expected folders of pictures, or one output of `bench run`, found the output {output}: name "
+            f"expected folders of images, or one output of `bench run`, found the output {output}: name "
             "the folders that it was scored from"
         )
     check_writable(options["out"])
-    card = _card(options["dataset"] or options["scorer_dataset"])
+    card = _card(options["dataset"] or options["judge_dataset"])
     chosen = {
         key: options[key]
         for key in ("target", "labels", "source", "train_target", "direction", "size_px", "allow_missing")
@@ -173,13 +173,13 @@ def _score_foreign(
     request = ForeignRequest(folders, names(options["row_names"]), card=card, **chosen)
     with Reporter() as reporter:
         training = _judge_training(options, device, choice, reporter)
-        pictures = gather(request, FileHashes(cache_dir() / "hashes" / "foreign.json"))
-        for gap in pictures.matched.left_out:
-            reporter.say(f"left out: {gap}; N = {len(pictures.matched.names)}")
+        images = gather(request, FileHashes(cache_dir() / "hashes" / "foreign.json"))
+        for gap in images.matched.left_out:
+            reporter.say(f"left out: {gap}; N = {len(images.matched.names)}")
         scoring = ForeignScoring(
             options["out"], cache_dir(), device, choice, training, command_line(), reporter
         )
-        return scoring.run(pictures)
+        return scoring.run(images)
 
 
 def _card(name: str | None) -> DatasetCard | None:
@@ -201,11 +201,11 @@ def _judge_training(
     from bench.spec.data_spec import data_spec
     from bench.spec.grid import data_roots
 
-    name = options["scorer_dataset"]
+    name = options["judge_dataset"]
     if name is None:
-        if choice.scorer not in ("auto", "none") and not is_adapter(choice.scorer):
+        if choice.judge not in ("auto", "none") and not is_adapter(choice.judge):
             raise UsageError(
-                f"expected --scorer-dataset NAME with --scorer {choice.scorer}, to train it on real photos, "
+                f"expected --judge-dataset NAME with --judge {choice.judge}, to train it on real photos, "
                 "found none"
             )
         return None

@@ -1,4 +1,4 @@
-"""Pictures as files: opened with care, PNG in, PNG out, and the 8-bit RGB view of metrics and galleries."""
+"""Images as files: opened with care, PNG in, PNG out, and the 8-bit RGB view of metrics and galleries."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from PIL import (
 
 from bench.core.files import atomic_path
 
-MAX_PIXELS = 50_000_000  # of one picture; what it costs in memory stays below 1 GB
+MAX_PIXELS = 50_000_000  # of one image; what it costs in memory stays below 1 GB
 # What a file may hold, whatever its name says: Pillow knows dozens more, and runs Ghostscript for one.
 _READERS = (
     PngImagePlugin.PngImageFile, JpegImagePlugin.JpegImageFile,
@@ -33,13 +33,13 @@ FORMATS = tuple(reader.format for reader in _READERS)
 
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
-    """A picture file whose header was read and found to be what this project reads; no pixels yet.
+    """An image file whose header was read and found to be what this project reads; no pixels yet.
 
     One frame (of a stereo or motion JPEG, MPO, the first), at most `MAX_PIXELS`, and no values that Pillow
     would change: 16 bits a colour channel are cut to 8 there, gray of 2 or 4 bits is stretched.
 
     Raises:
-        ValueError: for a picture that is none of these, or no regular file.
+        ValueError: for an image that is none of these, or no regular file.
         Exception: Pillow raises nearly anything on damaged files.
     """
     if path.exists() and not path.is_file():  # a pipe would block for ever
@@ -49,7 +49,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
         if width * height > MAX_PIXELS:
             raise ValueError(f"{width}x{height} px where {MAX_PIXELS:,} pixels in all are the limit")
         if getattr(image, "is_animated", False) and image.format != "MPO":
-            raise ValueError("several frames where one picture is expected")
+            raise ValueError("several frames where one image is expected")
         bits = _bits(image)
         if bits == "16" and len(image.getbands()) > 1:
             raise ValueError("16 bits a channel, of which Pillow keeps 8: save it with 8")
@@ -67,22 +67,22 @@ def _bits(image: Image.Image) -> str:
     return found[1] if found else ""
 
 
-def to_rgb8(pictures: NDArray[Any]) -> NDArray[np.uint8]:
+def to_rgb8(images: NDArray[Any]) -> NDArray[np.uint8]:
     """(..., C) uint8 or uint16 with 1 or 3 channels -> (..., 3) uint8; 16 bits are divided by 257."""
-    eight = np.rint(pictures / 257.0).astype(np.uint8) if pictures.dtype == np.uint16 else pictures
+    eight = np.rint(images / 257.0).astype(np.uint8) if images.dtype == np.uint16 else images
     rgb: NDArray[np.uint8] = np.repeat(eight, 3, axis=-1) if eight.shape[-1] == 1 else eight
     return rgb
 
 
-def write_png(path: Path, picture: NDArray[Any]) -> None:
+def write_png(path: Path, image: NDArray[Any]) -> None:
     """Write (H, W, C) uint8 or one-channel uint16 as PNG, whole or not at all."""
     with atomic_path(path) as temporary:
-        save_png(temporary, picture)
+        save_png(temporary, image)
 
 
-def save_png(path: Path, picture: NDArray[Any]) -> None:
+def save_png(path: Path, image: NDArray[Any]) -> None:
     """The same, straight to `path`: for a folder that appears as a whole."""
-    plane = picture[..., 0] if picture.shape[-1] == 1 else picture
+    plane = image[..., 0] if image.shape[-1] == 1 else image
     Image.fromarray(np.ascontiguousarray(plane)).save(path, format="PNG", compress_level=1)
 
 
@@ -98,7 +98,7 @@ def read_png(path: Path) -> NDArray[Any]:
     """(H, W, C) uint8 or uint16, C = 1 or 3, as `write_png` wrote it; a palette's colours as RGB.
 
     Raises:
-        OSError: if there is no such file, or no such picture in it.
+        OSError: if there is no such file, or no such image in it.
     """
     try:
         with opened(path) as image:
@@ -106,14 +106,14 @@ def read_png(path: Path) -> NDArray[Any]:
     except OSError:
         raise
     except Exception as error:  # Pillow raises nearly anything on damaged files
-        raise OSError(f"no picture in {path}: {error}") from error
+        raise OSError(f"no image in {path}: {error}") from error
     if array.dtype not in (np.uint8, np.uint16):  # Pillow opens some 16-bit files as int32
         array = array.astype(np.uint16)
     return array[..., None] if array.ndim == 2 else array
 
 
 def is_whole(path: Path) -> bool:
-    """Whether `path` is a picture file without damage (its checksums are read, not its pixels)."""
+    """Whether `path` is an image file without damage (its checksums are read, not its pixels)."""
     try:
         with opened(path) as image:
             image.verify()
@@ -123,5 +123,5 @@ def is_whole(path: Path) -> bool:
 
 
 def contact_sheet(rows: list[list[NDArray[Any]]]) -> NDArray[np.uint8]:
-    """Rows of equally sized pictures as one (H, W, 3) uint8 picture."""
+    """Rows of equally sized images as one (H, W, 3) uint8 image."""
     return np.concatenate([np.concatenate([to_rgb8(cell) for cell in row], axis=1) for row in rows], axis=0)

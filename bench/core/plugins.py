@@ -1,6 +1,6 @@
-"""One door for what plugs in: metrics, scorers, variants and data set cards.
+"""One door for what plugs in: metrics, judges, variants and data set cards.
 
-Entry points (groups `pix2pix_bench.metrics`, `.scorers`, `.variants`, `.cards`) are found by name and
+Entry points (groups `pix2pix_bench.metrics`, `.judges`, `.variants`, `.cards`) are found by name and
 imported only when named. `--plugin FILE` runs a Python file that calls `register`. A plugin is code:
 nothing here loads one that was not asked for.
 """
@@ -16,8 +16,8 @@ from typing import Any, Literal
 from bench.core.errors import UsageError, unknown_name
 from bench.core.installed import own_entry_points
 
-Group = Literal["metrics", "scorers", "variants", "cards"]
-_registered: dict[str, dict[str, Any]] = {"metrics": {}, "scorers": {}, "variants": {}, "cards": {}}
+Group = Literal["metrics", "judges", "variants", "cards"]
+_registered: dict[str, dict[str, Any]] = {"metrics": {}, "judges": {}, "variants": {}, "cards": {}}
 
 
 def register(group: Group, name: str, plugin: Any) -> None:

@@ -31,7 +31,7 @@ def resource_dir(relative: str) -> Path:
 
 
 def cache_dir() -> Path:
-    """Where decoded images, trained scorers and downloads are kept: `$PIX2PIX_BENCH_CACHE`, else
+    """Where decoded images, trained judges and downloads are kept: `$PIX2PIX_BENCH_CACHE`, else
     `$XDG_CACHE_HOME/pix2pix-bench`, else `~/.cache/pix2pix-bench`. Created by those who write to it."""
     explicit = os.environ.get("PIX2PIX_BENCH_CACHE")
     if explicit:

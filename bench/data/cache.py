@@ -3,7 +3,7 @@
 `CACHE/decoded/KEY/` holds source.npy, target.npy, labels.npy (where there are labels) and meta.json. It is
 written beside its place and renamed into it, so that it is there whole or not at all; of processes that want
 the same split at once, one decodes and the others wait. Content hashes of files are remembered by path, size
-and times, so that a second start reads no picture.
+and times, so that a second start reads no image.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class FileHashes:
                 for name, content in zip(fresh, pool.map(sha256_file, map(Path, fresh)), strict=True):
                     known[name] = [*stamps[name], content]
         except OSError as error:
-            raise UsageError(f"expected a readable picture: {error}; check its permissions") from None
+            raise UsageError(f"expected a readable image: {error}; check its permissions") from None
         if fresh:
             self._write(known)
         return [known[str(file)][3] for file in files]
@@ -134,7 +134,7 @@ def load_split(
                 _decode(place, names, read, progress)
         arrays = _open(place, key, names)
     if arrays is None:
-        raise UsageError(f"expected decoded pictures in {place}, found none that can be read: check the disk")
+        raise UsageError(f"expected decoded images in {place}, found none that can be read: check the disk")
     return arrays
 
 
@@ -162,7 +162,7 @@ def _open(place: Path, key: str, names: tuple[str, ...]) -> SplitArrays | None:
             name: np.load(place / f"{name}.npy", mmap_mode="r") for name in _ARRAYS if name in meta["arrays"]
         }
         if any(len(array) != len(names) or array.dtype.kind != "u" for array in stored.values()):
-            raise ValueError("another number of pairs, or no pictures")
+            raise ValueError("another number of pairs, or no images")
         return SplitArrays(
             names, stored["source"], stored["target"], stored.get("labels"), meta["void_share"], key
         )
@@ -179,7 +179,7 @@ def _cache_errors(cache: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UsageError(
-            f"expected room for decoded pictures in {cache}: {error.strerror or error}; free some, or set "
+            f"expected room for decoded images in {cache}: {error.strerror or error}; free some, or set "
             "PIX2PIX_BENCH_CACHE to a folder that can be written"
         ) from None
 

@@ -15,7 +15,7 @@ from bench.data import layouts, readers
 from bench.data.cache import Progress, Sample, digest, load_split
 from bench.data.cards import card_names, load_card, make_card, read_card
 from bench.data.derived import DERIVED, derive
-from bench.data.providers import FilePictures, Pictures, ToyPictures
+from bench.data.providers import FileImages, Images, ToyImages
 from bench.data.types import DatasetCard, Role, SplitArrays
 
 _OWN_FOLDER = {
@@ -39,14 +39,14 @@ class Dataset:
         direction: "<source>2<target>"; with a derived source, "gray2<target>" or "edges2<target>".
         source: "paired", or how the source is derived from the target: "gray", "edges".
         target_side: 0 where the target is the card's left domain, 1 where it is the right.
-        pictures: where the pairs come from.
+        images: where the pairs come from.
     """
 
     card: DatasetCard
     direction: str
     source: str
     target_side: int
-    pictures: Pictures
+    images: Images
 
     @property
     def name(self) -> str:
@@ -55,11 +55,11 @@ class Dataset:
     @property
     def root(self) -> Path | None:
         """The folder of the data; None for the embedded data set."""
-        return self.pictures.root
+        return self.images.root
 
     @property
     def layout(self) -> str:
-        return self.pictures.layout
+        return self.images.layout
 
     @property
     def source_role(self) -> Role:
@@ -71,7 +71,7 @@ class Dataset:
 
     @property
     def source_channels(self) -> int:
-        return 1 if self.source != "paired" else _channels(self.pictures.modes[1 - self.target_side])
+        return 1 if self.source != "paired" else _channels(self.images.modes[1 - self.target_side])
 
     @property
     def target_channels(self) -> int:
@@ -84,12 +84,12 @@ class Dataset:
 
     @property
     def _target_mode(self) -> readers.Mode:
-        return self.pictures.modes[self.target_side if len(self.pictures.modes) == 2 else 0]
+        return self.images.modes[self.target_side if len(self.images.modes) == 2 else 0]
 
     @property
     def splits(self) -> dict[str, int]:
         """Number of pairs of each split that is there."""
-        return self.pictures.splits
+        return self.images.splits
 
     def names(self, split: str, limit: int | None = None) -> tuple[str, ...]:
         """Stems of a split, in order; with `limit` an evenly spaced subset of that size.
@@ -98,13 +98,13 @@ class Dataset:
             UsageError: if there is no such split, or `limit` is below 1.
         """
         indices = self._indices(split, limit)
-        stems = self.pictures.stems(split)
+        stems = self.images.stems(split)
         return tuple(stems[i] for i in indices)
 
     def fingerprint(self, split: str, limit: int | None = None) -> str:
         """Content hash (16 hexadecimal digits) of the pairs behind a split, names included."""
         indices = self._indices(split, limit)
-        return digest([self.names(split, limit), self.pictures.content(split, indices)])
+        return digest([self.names(split, limit), self.images.content(split, indices)])
 
     def load(
         self,
@@ -118,7 +118,7 @@ class Dataset:
         """The split at `size_px` x `size_px` as read-only memory maps; decoded on first use.
 
         Raises:
-            UsageError: for any picture that is damaged or not as expected (the file is named), or a cache
+            UsageError: for any image that is damaged or not as expected (the file is named), or a cache
                 that cannot be written. Nothing is kept of a split that has an error.
         """
         if size_px < 1:
@@ -131,7 +131,7 @@ class Dataset:
                 "layout": self.layout,
                 "roles": self.card.roles,
                 "classes": [asdict(c) for c in self.card.classes],
-                "modes": self.pictures.modes,
+                "modes": self.images.modes,
                 "target_side": self.target_side,
                 "source": self.source,
                 "size_px": size_px,
@@ -142,12 +142,12 @@ class Dataset:
 
     def _sampler(self, split: str, indices: Sequence[int], size_px: int) -> Callable[[int], Sample]:
         def read(place: int) -> Sample:
-            sides = self.pictures.read(split, indices[place], size_px)
+            sides = self.images.read(split, indices[place], size_px)
             target = sides[self.target_side if len(sides) == 2 else 0]
             labels = next((side.labels for side in sides if side.labels is not None), None)
             if self.source == "paired":
-                return Sample(sides[1 - self.target_side].picture, target.picture, labels)
-            return Sample(derive(self.source, target.picture), target.picture, labels)
+                return Sample(sides[1 - self.target_side].image, target.image, labels)
+            return Sample(derive(self.source, target.image), target.image, labels)
 
         return read
 
@@ -160,7 +160,7 @@ class Dataset:
         indices = self._indices(split, limit)
 
         def read(place: int) -> NDArray[np.uint8]:
-            sides = self.pictures.read(split, indices[place], None)
+            sides = self.images.read(split, indices[place], None)
             labels = next((side.labels for side in sides if side.labels is not None), None)
             if labels is None:
                 raise UsageError(f"expected label maps in {self.name}, found none")
@@ -183,7 +183,7 @@ class Dataset:
 def open_dataset(
     name: str, *, root: Path | None = None, direction: str | None = None, source: str = "paired"
 ) -> Dataset:
-    """Find a data set and fix its direction; no picture is decoded yet.
+    """Find a data set and fix its direction; no image is decoded yet.
 
     Args:
         name: a card's name, or any name for the user's own folder.
@@ -201,15 +201,15 @@ def open_dataset(
         raise UsageError(f"expected --source among paired, {', '.join(DERIVED)}, found '{source}'")
     if name in card_names():
         card = load_card(name)
-        pictures: Pictures = ToyPictures(card) if card.layouts == ("embedded",) else _find(card, root)
+        images: Images = ToyImages(card) if card.layouts == ("embedded",) else _find(card, root)
     else:
-        card, pictures = _own(name, root, source)
+        card, images = _own(name, root, source)
     target_side = _target_side(card, direction, source)
     if source != "paired":
         direction = f"{source}2{card.domains[target_side]}"
     else:
         direction = f"{card.domains[1 - target_side]}2{card.domains[target_side]}"
-    dataset = Dataset(card, direction, source, target_side, pictures)
+    dataset = Dataset(card, direction, source, target_side, images)
     _check_source(dataset)
     return dataset
 
@@ -224,11 +224,11 @@ def _places(name: str, root: Path | None) -> list[Path]:
     return [Path("data") / name]  # where `bench data fetch` puts it
 
 
-def _find(card: DatasetCard, root: Path | None) -> FilePictures:
+def _find(card: DatasetCard, root: Path | None) -> FileImages:
     places = _places(card.name, root)
     for place in places:
         if place.is_dir() and (found := layouts.find(card, place)) is not None:
-            return FilePictures(card, found)
+            return FileImages(card, found)
     wanted = " or ".join(str(place) for place in places)
     raise UsageError(
         f"expected data set {card.name} (layouts {', '.join(card.layouts)}) in {wanted}, found none; "
@@ -236,7 +236,7 @@ def _find(card: DatasetCard, root: Path | None) -> FilePictures:
     )
 
 
-def _own(name: str, root: Path | None, source: str) -> tuple[DatasetCard, FilePictures]:
+def _own(name: str, root: Path | None, source: str) -> tuple[DatasetCard, FileImages]:
     """A folder of the user's own, with an optional `card.toml` in it."""
     near = difflib.get_close_matches(name, card_names(), n=1, cutoff=0.8)
     if root is None or (near and not (root / name).is_dir() and root.name != name):
@@ -258,23 +258,23 @@ def _own(name: str, root: Path | None, source: str) -> tuple[DatasetCard, FilePi
         if source != "paired" and _holds_plain_photos(card, place):
             card = replace(card, layouts=("photos",), domains=("source", "photo"), roles=("image", "photo"))
         if (found := layouts.find(card, place)) is not None:
-            return card, FilePictures(card, found)
+            return card, FileImages(card, found)
     looked = " or ".join(str(place) for place in places)
     raise UsageError(
         f"expected train/ and test/ in {looked}, with side-by-side pairs or source/ and target/ in each, "
-        "found neither: arrange the pictures so, or name a data set of `bench list datasets`"
+        "found neither: arrange the images so, or name a data set of `bench list datasets`"
     )
 
 
 def _holds_plain_photos(card: DatasetCard, place: Path) -> bool:
-    """Whether the training folder holds single photos: its first picture is not twice as wide as high."""
+    """Whether the training folder holds single photos: its first image is not twice as wide as high."""
     folder = place / "train"
     if "photos" not in card.layouts or not folder.is_dir() or layouts.halves(card, folder):
         return False
     if card.layouts == ("photos",):
         return True
-    pictures = layouts.images(folder)
-    return bool(pictures) and not readers.is_side_by_side(pictures[0])
+    images = layouts.images(folder)
+    return bool(images) and not readers.is_side_by_side(images[0])
 
 
 def _target_side(card: DatasetCard, direction: str | None, source: str) -> int:
@@ -293,7 +293,7 @@ def _target_side(card: DatasetCard, direction: str | None, source: str) -> int:
 
 def _check_source(dataset: Dataset) -> None:
     if dataset.source == "paired":
-        if len(dataset.pictures.modes) == 1:
+        if len(dataset.images.modes) == 1:
             raise UsageError(f"expected pairs in {dataset.root}, found photos: add --source gray or edges")
         return
     if dataset.target_role == "labels":
@@ -301,4 +301,4 @@ def _check_source(dataset: Dataset) -> None:
             f"expected a photo to derive --source {dataset.source} from, found label maps: turn round"
         )
     if dataset.source == "gray" and dataset.target_channels == 1:
-        raise UsageError(f"expected colour pictures for --source gray, found gray ones in {dataset.root}")
+        raise UsageError(f"expected colour images for --source gray, found gray ones in {dataset.root}")

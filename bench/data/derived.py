@@ -15,27 +15,27 @@ DERIVED = ("gray", "edges")
 EDGE_SIGMA = 1.0  # px of Canny's Gaussian, at the load size
 
 
-def derive(kind: str, picture: NDArray[Any]) -> NDArray[Any]:
-    """The source derived from one target picture.
+def derive(kind: str, image: NDArray[Any]) -> NDArray[Any]:
+    """The source derived from one target image.
 
     Args:
         kind: "gray" (luminance, ITU-R 601) or "edges" (Canny of scikit-image; black lines on white).
-        picture: (H, W, C) uint8 or uint16, at the load size.
+        image: (H, W, C) uint8 or uint16, at the load size.
 
     Returns:
-        (H, W, 1) uint8, but for the luminance of a uint16 picture, which is the picture.
+        (H, W, 1) uint8, but for the luminance of a uint16 image, which is the image.
 
     Raises:
         UsageError: for another kind.
     """
     if kind not in DERIVED:
         raise UsageError(f"expected --source among paired, {', '.join(DERIVED)}, found '{kind}'")
-    gray = picture if picture.shape[2] == 1 else _luminance(picture)
+    gray = image if image.shape[2] == 1 else _luminance(image)
     return gray if kind == "gray" else _edges(gray)
 
 
-def _luminance(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.asarray(Image.fromarray(picture).convert("L"))[..., None]
+def _luminance(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(Image.fromarray(image).convert("L"))[..., None]
 
 
 def _edges(gray: NDArray[Any]) -> NDArray[np.uint8]:

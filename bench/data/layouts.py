@@ -69,9 +69,9 @@ def images(folder: Path) -> list[Path]:
 
 def _checked(file: Path) -> Path:
     if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in file.name):
-        raise UsageError(f"expected picture names without control characters, found {file}: rename it")
+        raise UsageError(f"expected image names without control characters, found {file}: rename it")
     if not file.is_file():
-        raise UsageError(f"expected a picture at {file}, found no regular file: remove it")
+        raise UsageError(f"expected an image at {file}, found no regular file: remove it")
     return file
 
 
@@ -117,13 +117,13 @@ def _need(pairs: Iterable[Pair], split: str, folder: Path) -> tuple[Pair, ...]:
     for pair in pairs:
         if pair.stem in seen:
             raise UsageError(
-                f"expected one picture named '{pair.stem}' in split '{split}', found "
+                f"expected one image named '{pair.stem}' in split '{split}', found "
                 f"{seen[pair.stem].files[0]} and {pair.files[0]}: rename or remove one"
             )
         seen[pair.stem] = pair
     if not seen:
         raise UsageError(
-            f"expected pictures ({', '.join(SUFFIXES)}) of split '{split}' in {folder}, found none: "
+            f"expected images ({', '.join(SUFFIXES)}) of split '{split}' in {folder}, found none: "
             "fill the folder or choose another --data-root"
         )
     return tuple(seen.values())
@@ -136,7 +136,7 @@ def _join(left: Mapping[str, Path], right: Mapping[str, Path], wanted: tuple[str
             raise UsageError(
                 f"expected the other half of {have[alone[0]]} as {where.format(alone[0])}, found no such file"
                 + (f" ({len(alone)} halves missing)" if len(alone) > 1 else "")
-                + ": add it or remove the picture"
+                + ": add it or remove the image"
             )
     return [Pair(stem, (left[stem], right[stem])) for stem in sorted(left, key=natural)]
 
@@ -146,7 +146,7 @@ def _by_stem(files: Iterable[Path], split: str) -> dict[str, Path]:
     return {pair.stem: pair.files[0] for pair in (_need(pairs, split, Path()) if pairs else ())}
 
 
-def _has_pictures(card: DatasetCard, root: Path) -> bool:
+def _has_images(card: DatasetCard, root: Path) -> bool:
     """Whether a split's folder lies in `root` (side-by-side pairs, or plain photos)."""
     return any((root / name).is_dir() for split in card.splits for name in _candidates(card, split))
 
@@ -229,7 +229,7 @@ _LAYOUTS: dict[str, _Layout] = {
     "official": (_is_official, _official),
     "prepared": (_has_halves, _two_folders),
     "folders": (_has_halves, _two_folders),
-    "pairs": (_has_pictures, _singles),
-    "photos": (_has_pictures, _singles),
+    "pairs": (_has_images, _singles),
+    "photos": (_has_images, _singles),
     "cmp": (_is_cmp, _cmp),
 }

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bench.data.types import VOID, ClassInfo, DatasetCard
 
 MAX_DISTANCE = 30.0
-_CHUNK = 1 << 16  # pixels compared with the palette at once: memory stays flat for any picture
+_CHUNK = 1 << 16  # pixels compared with the palette at once: memory stays flat for any image
 
 
 def decode_colours(
@@ -35,7 +35,7 @@ def decode_colours(
 
 
 def nearest_class(rgb: NDArray[np.uint8], card: DatasetCard) -> NDArray[np.uint8]:
-    """Train ids of a predicted label picture: always the nearest class colour, never void.
+    """Train ids of a predicted label image: always the nearest class colour, never void.
 
     Args:
         rgb: (..., 3) uint8.

@@ -1,4 +1,4 @@
-"""Reading single pictures as sources for a trained generator: no pairs, no card, any folder."""
+"""Reading single images as sources for a trained generator: no pairs, no card, any folder."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from bench.data.layouts import images
 from bench.data.readers import classify, decode, resized, sixteen_bit
 
 
-def list_pictures(folder: Path) -> list[Path]:
-    """The pictures of `folder`, in natural order, their stems unique.
+def list_images(folder: Path) -> list[Path]:
+    """The images of `folder`, in natural order, their stems unique.
 
     Raises:
-        UsageError: if there is no such folder, no picture in it, or two have one stem.
+        UsageError: if there is no such folder, no image in it, or two have one stem.
     """
     if not folder.is_dir():
-        raise UsageError(f"expected a folder of pictures at {folder}, found none: check --images")
+        raise UsageError(f"expected a folder of images at {folder}, found none: check --images")
     files = images(folder)
     if not files:
-        raise UsageError(f"expected pictures in {folder}, found none: check --images")
+        raise UsageError(f"expected images in {folder}, found none: check --images")
     stems: dict[str, Path] = {}
     for file in files:
         if file.stem in stems:
@@ -34,12 +34,12 @@ def list_pictures(folder: Path) -> list[Path]:
     return files
 
 
-def read_pictures(
+def read_images(
     files: list[Path], *, size_px: int, channels: int, sample_type: str, nearest: bool
 ) -> Iterator[tuple[str, NDArray[Any]]]:
-    """(stem, (size_px, size_px, channels) picture) of each file, read one at a time.
+    """(stem, (size_px, size_px, channels) image) of each file, read one at a time.
 
-    Colour and gray are converted into each other as `channels` wants it; a palette picture is read in
+    Colour and gray are converted into each other as `channels` wants it; a palette image is read in
     its palette's colours and resized with nearest neighbour, as all are with `nearest` (label maps).
 
     Raises:
@@ -47,21 +47,21 @@ def read_pictures(
             other way round.
     """
     for file in files:
-        picture = decode(file)
-        smooth = not nearest and picture.mode != "P"
+        image = decode(file)
+        smooth = not nearest and image.mode != "P"
         how = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
-        if picture.mode == "P":
-            picture = picture.convert("RGB")
-        sixteen = classify(picture.mode, "image", file) == "16-bit"
+        if image.mode == "P":
+            image = image.convert("RGB")
+        sixteen = classify(image.mode, "image", file) == "16-bit"
         if sixteen != (sample_type == "uint16"):
             found = "16-bit" if sixteen else "8-bit"
             raise UsageError(
-                f"expected {sample_type} pictures, as in this checkpoint's training, found {file} "
+                f"expected {sample_type} images, as in this checkpoint's training, found {file} "
                 f"({found}): convert it"
             )
         if sixteen:
-            yield file.stem, sixteen_bit(picture, file, size_px)
+            yield file.stem, sixteen_bit(image, file, size_px)
             continue
-        wanted = picture.convert("L" if channels == 1 else "RGB")
+        wanted = image.convert("L" if channels == 1 else "RGB")
         pixels = np.asarray(resized(wanted, size_px, how))
         yield file.stem, pixels if pixels.ndim == 3 else pixels[..., None]

@@ -19,7 +19,7 @@ from bench.data.types import DatasetCard
 _TOY_SIZES_PX = (32, 64, 128, 256, 512)
 
 
-class Pictures(Protocol):
+class Images(Protocol):
     """Where a data set's pairs come from: files, or the generator of toycity."""
 
     layout: str
@@ -42,7 +42,7 @@ class Pictures(Protocol):
         ...
 
 
-class FilePictures:
+class FileImages:
     """Pairs in files."""
 
     def __init__(self, card: DatasetCard, found: Found) -> None:
@@ -69,7 +69,7 @@ class FilePictures:
         return self._reader.read(self._pairs[split][index], size_px)
 
 
-class ToyPictures:
+class ToyImages:
     """Pairs of toycity, drawn at the nearest power of two at or above the wanted size, then resized."""
 
     layout = "embedded"

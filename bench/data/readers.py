@@ -1,9 +1,9 @@
 """Reading one pair: decode, check, split, resize.
 
 Photos are resized bicubic (Pillow, antialiased) and squeezed to a square, as in the published pairs. Label
-maps are resized nearest, as colours and as ids alike. So are 16-bit pictures: they hold measurements (depth),
+maps are resized nearest, as colours and as ids alike. So are 16-bit images: they hold measurements (depth),
 in which values between foreground and background, or between a distance and 0 for "none", mean nothing.
-Pictures are turned upright as their EXIF says; embedded colour profiles (ICC) are not applied.
+Images are turned upright as their EXIF says; embedded colour profiles (ICC) are not applied.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class SideArrays:
     """One side of a pair, read and resized.
 
     Attributes:
-        picture: (S, S, C) uint8 or uint16; label maps in colours.
+        image: (S, S, C) uint8 or uint16; label maps in colours.
         labels: (S, S) uint8 train ids with 255 = void, for label maps only.
     """
 
-    picture: NDArray[Any]
+    image: NDArray[Any]
     labels: NDArray[np.uint8] | None = None
 
 
@@ -81,7 +81,7 @@ class PairReader:
         for mode, role, file in zip(modes, roles, pair.files * 2, strict=False):
             if wanted and role != "labels" and mode != wanted:
                 raise UsageError(
-                    f"expected {wanted} pictures in {card.name}, found {file} ({mode}): convert it"
+                    f"expected {wanted} images in {card.name}, found {file} ({mode}): convert it"
                 )
         return cls(card, side_by_side, modes, str(pair.files[0]))
 
@@ -96,48 +96,46 @@ class PairReader:
             UsageError: naming the file that is damaged, or of another mode or size than expected, or holds
                 label values outside the classes.
         """
-        pictures = [decode(file) for file in pair.files]
+        images = [decode(file) for file in pair.files]
         if self.side_by_side:
-            pictures = _cut(pictures[0], pair.files[0])
+            images = _cut(images[0], pair.files[0])
         files = pair.files * 2 if self.side_by_side else pair.files
-        if len(pictures) == 2 and pictures[0].size != pictures[1].size:
+        if len(images) == 2 and images[0].size != images[1].size:
             raise UsageError(
-                f"expected both halves of a pair in one size, found {_size(pictures[0])} in {files[0]} and "
-                f"{_size(pictures[1])} in {files[1]}: resize one"
+                f"expected both halves of a pair in one size, found {_size(images[0])} in {files[0]} and "
+                f"{_size(images[1])} in {files[1]}: resize one"
             )
-        roles = _roles(self.card, "pairs" if len(pictures) == 2 else "photos")
-        sides = zip(pictures, files, roles, self.modes, strict=True)
-        return tuple(self.side(picture, file, role, mode, size_px) for picture, file, role, mode in sides)
+        roles = _roles(self.card, "pairs" if len(images) == 2 else "photos")
+        sides = zip(images, files, roles, self.modes, strict=True)
+        return tuple(self.side(image, file, role, mode, size_px) for image, file, role, mode in sides)
 
-    def side(
-        self, picture: Image.Image, file: Path, role: Role, mode: Mode, size_px: int | None
-    ) -> SideArrays:
-        """One decoded picture as `role`, checked to have `mode`, at `size_px`."""
-        found = classify(picture.mode, role, file)
+    def side(self, image: Image.Image, file: Path, role: Role, mode: Mode, size_px: int | None) -> SideArrays:
+        """One decoded image as `role`, checked to have `mode`, at `size_px`."""
+        found = classify(image.mode, role, file)
         if found != mode:
             raise UsageError(
-                f"expected a {mode} picture as in {self.reference}, found {file} ({found}): convert it"
+                f"expected a {mode} image as in {self.reference}, found {file} ({found}): convert it"
             )
         if mode == "ids":
-            return self._ids(picture, file, size_px)
+            return self._ids(image, file, size_px)
         if mode == "16-bit":
-            return SideArrays(sixteen_bit(picture, file, size_px))
+            return SideArrays(sixteen_bit(image, file, size_px))
         if role == "labels":
-            colours = np.asarray(resized(picture, size_px, Image.Resampling.NEAREST))
+            colours = np.asarray(resized(image, size_px, Image.Resampling.NEAREST))
             return SideArrays(colours, decode_colours(colours, self.card))
-        pixels = np.asarray(resized(picture, size_px, Image.Resampling.BICUBIC))
+        pixels = np.asarray(resized(image, size_px, Image.Resampling.BICUBIC))
         return SideArrays(pixels if pixels.ndim == 3 else pixels[..., None])
 
-    def _ids(self, picture: Image.Image, file: Path, size_px: int | None) -> SideArrays:
+    def _ids(self, image: Image.Image, file: Path, size_px: int | None) -> SideArrays:
         train_ids, colours, known = self._tables
-        values = np.flatnonzero(np.bincount(np.asarray(picture).ravel(), minlength=256))
+        values = np.flatnonzero(np.bincount(np.asarray(image).ravel(), minlength=256))
         if outside := values[~known[values]].tolist():
             classes = sorted(file_values(self.card))
             raise UsageError(
                 f"expected label values of {self.card.name} ({classes[0]}-{classes[-1]}) in {file}, found "
                 f"{', '.join(map(str, outside[:5]))}: correct the file, or give the classes an id in the card"
             )
-        ids = np.asarray(resized(picture, size_px, Image.Resampling.NEAREST))
+        ids = np.asarray(resized(image, size_px, Image.Resampling.NEAREST))
         return SideArrays(colours[ids], train_ids[ids])
 
 
@@ -158,7 +156,7 @@ def classify(pillow_mode: str, role: Role, file: Path) -> Mode:
 
 
 def is_side_by_side(file: Path) -> bool:
-    """Whether a picture is twice as wide as high, by its header."""
+    """Whether an image is twice as wide as high, by its header."""
     width, height = header(file)[1]
     return width == 2 * height
 
@@ -168,7 +166,7 @@ def _roles(card: DatasetCard, layout: str) -> tuple[Role, ...]:
 
 
 def header(file: Path) -> tuple[str, tuple[int, int]]:
-    """Pillow mode and (width, height) of a picture, upright; its pixels are not read."""
+    """Pillow mode and (width, height) of an image, upright; its pixels are not read."""
     try:
         with opened(file) as image:
             # Pillow turns the size of a TIFF itself, and looks for a PNG's EXIF behind all pixels.
@@ -184,7 +182,7 @@ def _header_mode(file: Path, role: Role) -> Mode:
 
 
 def decode(file: Path) -> Image.Image:
-    """The whole picture, upright (EXIF orientation honoured)."""
+    """The whole image, upright (EXIF orientation honoured)."""
     try:
         with opened(file) as image:
             image.load()
@@ -195,31 +193,31 @@ def decode(file: Path) -> Image.Image:
 
 def _unreadable(file: Path, error: Exception) -> UsageError:
     if file.is_file() and file.stat().st_size == 0:
-        return UsageError(f"expected a picture in {file}, found an empty file (0 bytes): get it again")
+        return UsageError(f"expected an image in {file}, found an empty file (0 bytes): get it again")
     said = " ".join(str(error).split()) or type(error).__name__
     return UsageError(
-        f"expected a whole picture in {file}, found one that cannot be read ({said}): get it again"
+        f"expected a whole image in {file}, found one that cannot be read ({said}): get it again"
     )
 
 
-def _cut(picture: Image.Image, file: Path) -> list[Image.Image]:
-    width, height = picture.size
+def _cut(image: Image.Image, file: Path) -> list[Image.Image]:
+    width, height = image.size
     if width != 2 * height:
         raise UsageError(
-            f"expected a side-by-side pair twice as wide as high in {file}, found {_size(picture)}: "
+            f"expected a side-by-side pair twice as wide as high in {file}, found {_size(image)}: "
             "remove it, or keep halves in source/ and target/ (plain photos need --source gray or edges)"
         )
-    return [picture.crop((0, 0, height, height)), picture.crop((height, 0, width, height))]
+    return [image.crop((0, 0, height, height)), image.crop((height, 0, width, height))]
 
 
-def resized(picture: Image.Image, size_px: int | None, how: Image.Resampling) -> Image.Image:
-    if size_px is None or picture.size == (size_px, size_px):
-        return picture
-    return picture.resize((size_px, size_px), how)
+def resized(image: Image.Image, size_px: int | None, how: Image.Resampling) -> Image.Image:
+    if size_px is None or image.size == (size_px, size_px):
+        return image
+    return image.resize((size_px, size_px), how)
 
 
-def sixteen_bit(picture: Image.Image, file: Path, size_px: int | None) -> NDArray[np.uint16]:
-    values = np.asarray(picture)
+def sixteen_bit(image: Image.Image, file: Path, size_px: int | None) -> NDArray[np.uint16]:
+    values = np.asarray(image)
     if values.dtype.kind == "i" and (values.min() < 0 or values.max() > 65535):
         raise UsageError(
             f"expected values of 0 to 65535 in {file}, found {values.min()} to {values.max()}: rescale"
@@ -228,5 +226,5 @@ def sixteen_bit(picture: Image.Image, file: Path, size_px: int | None) -> NDArra
     return np.asarray(resized(sixteen, size_px, Image.Resampling.NEAREST)).astype(np.uint16)[..., None]
 
 
-def _size(picture: Image.Image) -> str:
-    return f"{picture.width}x{picture.height}"
+def _size(image: Image.Image) -> str:
+    return f"{image.width}x{image.height}"

@@ -1,12 +1,12 @@
 """The baseline file: how it is made of records, written, read, and migrated from its older schema.
 
-    {"schema_version": 2, "ignore_protocol": [...], "per_image": sha256 | null,
+    {"schema_version": 3, "ignore_protocol": [...], "per_image": sha256 | null,
      "tolerances": {metric: {"absolute", "relative", "both_sides"}}, "protocols": {name: {...}},
-     "rows": {key: {"kind", "seeds", "test_fingerprint", "pictures", "metrics": {...}}}}
+     "rows": {key: {"kind", "seeds", "test_fingerprint", "images", "metrics": {...}}}}
 
 A metric of a row holds the values by seed, N, goal, interval and the name of its protocol, and may hold a
 "tolerance" of its own and the "kept_spread" of an older baseline of more seeds. Metrics without a value are
-left out. Values by image lie beside it (`sidecar`). Schema 1 had neither these nor `both_sides`.
+left out. Values by image lie beside it (`values_by_image`). Schema 2 had other names (`records.renamed`).
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ from bench.core.files import write_text
 from bench.gate.rows import GateRow, MetricMean, Spread, rows_of
 from bench.gate.tolerances import DEFAULT_TOLERANCES, Tolerance, names_in, tolerances_in
 from bench.gate.values_by_image import read_sidecar, sidecar_path, tables_of, write_sidecar
+from bench.records import renamed
 from bench.records.record import RunRecord
 from bench.records.schema import is_number
 
-BASELINE_SCHEMA = 2
+BASELINE_SCHEMA = 3
+_READABLE = (2, BASELINE_SCHEMA)
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,8 @@ class Baseline:
         Args:
             out: the output they came from; None leaves values by image out.
             tolerances: metric key (or "*") -> allowed change, over the defaults.
-            ignore: protocol fields ("scorer_hash", patterns allowed) that may differ at a check, for
-                instance because the scorer is trained anew on each machine.
+            ignore: protocol fields ("judge_hash", patterns allowed) that may differ at a check, for
+                instance because the judge is trained anew on each machine.
 
         Raises:
             UsageError: if no run finished, one failed, or two runs would share a row and a seed.
@@ -162,7 +164,7 @@ def _row_to_json(row: GateRow, protocols: dict[str, dict[str, Any]]) -> dict[str
         if entry.kept_spread is not None:
             metrics[metric]["kept_spread"] = asdict(entry.kept_spread)
     head = {"kind": row.kind, "seeds": list(row.seeds), "test_fingerprint": row.test_fingerprint}
-    return {**head, "pictures": list(row.pictures), "metrics": metrics}
+    return {**head, "images": list(row.images), "metrics": metrics}
 
 
 def _text(value: Any) -> str:
@@ -197,9 +199,9 @@ def read_baseline(path: Path) -> Baseline:
     if not isinstance(raw, dict) or "schema_version" not in raw:
         raise UsageError(f"expected a baseline with a schema_version in {path}, found none")
     version = raw["schema_version"]
-    if isinstance(version, bool) or version not in (1, BASELINE_SCHEMA):
+    if isinstance(version, bool) or version not in _READABLE:
         raise UsageError(
-            f"expected baseline schema 1 or {BASELINE_SCHEMA} in {path}, found {version!r}: read it with the "
+            f"expected baseline schema 2 or {BASELINE_SCHEMA} in {path}, found {version!r}: read it with the "
             "pix2pix-bench version that wrote it, or delete it and write it anew"
         )
     try:
@@ -211,14 +213,21 @@ def read_baseline(path: Path) -> Baseline:
 
 
 def _migrated(raw: dict[str, Any]) -> dict[str, Any]:
-    """Schema 1 as schema 2: no values by image; what is judged on both sides by default becomes so."""
+    """Schema 2 with the names of schema 3."""
     if raw["schema_version"] == BASELINE_SCHEMA:
         return raw
-    tolerances = {
-        name: {**entry, "both_sides": getattr(DEFAULT_TOLERANCES.get(name), "both_sides", False)}
-        for name, entry in raw["tolerances"].items()
+    return {
+        **raw,
+        "ignore_protocol": [renamed.protocol_field(name) for name in raw["ignore_protocol"]],
+        "tolerances": {renamed.metric(name): entry for name, entry in raw["tolerances"].items()},
+        "protocols": {name: renamed.protocol(fields) for name, fields in raw["protocols"].items()},
+        "rows": {key: _migrated_row(row) for key, row in raw["rows"].items()},
     }
-    return {**raw, "per_image": None, "tolerances": tolerances}
+
+
+def _migrated_row(row: dict[str, Any]) -> dict[str, Any]:
+    metrics = {renamed.metric(name): entry for name, entry in row["metrics"].items()}
+    return {**row, "images": row.get("pictures", []), "metrics": metrics}
 
 
 def _from_json(raw: dict[str, Any], path: Path) -> Baseline:
@@ -231,8 +240,8 @@ def _from_json(raw: dict[str, Any], path: Path) -> Baseline:
         if any(len(entry.values) != len(seeds) for entry in metrics.values()):
             raise ValueError(f"{key}: expected one value a seed")
         tables = () if held is None else tables_of(held, key, seeds)
-        pictures = names_in("pictures", row.get("pictures", []))
-        rows[key] = GateRow(row["kind"], seeds, row["test_fingerprint"], metrics, pictures, tables=tables)
+        images = names_in("images", row.get("images", []))
+        rows[key] = GateRow(row["kind"], seeds, row["test_fingerprint"], metrics, images, tables=tables)
     notes = []
     if held is None:
         why = f"{sidecar_path(path).name} is not there" if digest else "the baseline has none"

@@ -1,4 +1,4 @@
-"""Predictions kept beside a baseline, and the worst regressed pictures beside them."""
+"""Predictions kept beside a baseline, and the worst regressed images beside them."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from bench.gate.outcome import Outcome
 from bench.gate.rows import GateRow
 from bench.spec.run_spec import slug
 
-KEPT = 8  # pictures of a row
-SHOWN = 3  # pictures of a regressed metric
+KEPT = 8  # images of a row
+SHOWN = 3  # images of a regressed metric
 _IN_ALL = 12
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A picture that got worse, beside the baseline's.
+    """An image that got worse, beside the baseline's.
 
     Attributes:
         row, metric: of the regression.
-        name: stem of the test picture.
+        name: stem of the test image.
         worse: by how much, in the metric's unit.
         baseline, measured: the files.
     """
@@ -49,12 +49,12 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class WorstPictures:
-    """The worst pictures of what regressed.
+class WorstImages:
+    """The worst images of what regressed.
 
     Attributes:
         pairs: those that are shown.
-        hidden: how many more of the kept pictures got worse.
+        hidden: how many more of the kept images got worse.
     """
 
     pairs: tuple[Pair, ...] = ()
@@ -64,33 +64,33 @@ class WorstPictures:
     def note(self) -> str:
         """What they were chosen from, and how many are not shown."""
         return (
-            f"Chosen from the gallery pictures that the baseline keeps (at most {KEPT} a row, of its first "
-            f"seed), not from all test pictures: at most {SHOWN} a metric, each picture of a row once; "
+            f"Chosen from the gallery images that the baseline keeps (at most {KEPT} a row, of its first "
+            f"seed), not from all test images: at most {SHOWN} a metric, each image of a row once; "
             f"{self.hidden} more that got worse not shown."
         )
 
     def to_json(self) -> dict[str, Any]:
         note = self.note if self.pairs else ""
-        pictures = [pair.to_json() for pair in self.pairs]
-        return {"pictures": pictures, "pictures_note": note, "pictures_not_shown": self.hidden}
+        images = [pair.to_json() for pair in self.pairs]
+        return {"images": images, "images_note": note, "images_not_shown": self.hidden}
 
 
-def pictures_dir(path: Path) -> Path:
-    """gate.json -> gate-pictures/."""
-    return path.with_name(f"{path.stem}-pictures")
+def images_dir(path: Path) -> Path:
+    """gate.json -> gate-images/."""
+    return path.with_name(f"{path.stem}-images")
 
 
 def _kept_path(path: Path, row: str, name: str) -> Path:
-    return pictures_dir(path) / slug(row) / f"{slug(name)}.png"
+    return images_dir(path) / slug(row) / f"{slug(name)}.png"
 
 
-def naming_pictures(baseline: Baseline, out: Path, path: Path, older: Baseline | None) -> Baseline:
-    """`baseline`, with the pictures of each row that `keep_pictures` will lay beside `path`.
+def naming_images(baseline: Baseline, out: Path, path: Path, older: Baseline | None) -> Baseline:
+    """`baseline`, with the images of each row that `keep_images` will lay beside `path`.
 
     These are the row's first gallery predictions, of its first seed.
 
     Args:
-        baseline: without pictures.
+        baseline: without images.
         out: the output that it was made from.
         path: where it will lie.
         older: the baseline that lies there now, if any.
@@ -98,11 +98,11 @@ def naming_pictures(baseline: Baseline, out: Path, path: Path, older: Baseline |
     Raises:
         UsageError: if a folder is in the way that no older baseline has written.
     """
-    folder = pictures_dir(path)
+    folder = images_dir(path)
     mine = _kept_paths(older, path)
     if (folder.exists() or folder.is_symlink()) and not mine:
         raise UsageError(
-            f"expected no folder at {folder} for --pictures, found one that no baseline {path} has written: "
+            f"expected no folder at {folder} for --images, found one that no baseline {path} has written: "
             "move it away, or name another FILE"
         )
     rows = {}
@@ -114,12 +114,12 @@ def naming_pictures(baseline: Baseline, out: Path, path: Path, older: Baseline |
                 raise UsageError(
                     f"expected no file at {target}, found one that {path} does not name: move it away"
                 )
-        rows[key] = replace(row, pictures=kept)
+        rows[key] = replace(row, images=kept)
     return replace(baseline, rows=rows)
 
 
-def keep_pictures(baseline: Baseline, out: Path, path: Path, older: Baseline | None) -> None:
-    """Copy the pictures that `baseline` names beside `path`; of the files there only the older one's go."""
+def keep_images(baseline: Baseline, out: Path, path: Path, older: Baseline | None) -> None:
+    """Copy the images that `baseline` names beside `path`; of the files there only the older one's go."""
     wanted = _kept_paths(baseline, path)
     for target, (row, name) in wanted.items():
         source = _prediction(row, out, name)
@@ -128,19 +128,19 @@ def keep_pictures(baseline: Baseline, out: Path, path: Path, older: Baseline | N
             shutil.copyfile(source, target)
     for target in _kept_paths(older, path).keys() - wanted.keys():
         target.unlink(missing_ok=True)
-        for folder in (target.parent, pictures_dir(path)):
+        for folder in (target.parent, images_dir(path)):
             with suppress(OSError):  # somebody else's files are in it
                 folder.rmdir()
 
 
 def _kept_paths(baseline: Baseline | None, path: Path) -> dict[Path, tuple[GateRow, str]]:
-    """The files of a baseline's pictures, each with its row and name."""
+    """The files of a baseline's images, each with its row and name."""
     rows = {} if baseline is None else baseline.rows
-    return {_kept_path(path, key, name): (row, name) for key, row in rows.items() for name in row.pictures}
+    return {_kept_path(path, key, name): (row, name) for key, row in rows.items() for name in row.images}
 
 
 def _prediction(row: GateRow, out: Path, name: str) -> Path | None:
-    """The row's prediction (first seed) of a test picture, if the file is there and inside the output."""
+    """The row's prediction (first seed) of a test image, if the file is there and inside the output."""
     files = row.galleries[0] if row.galleries else None
     if files is None or files.predictions is None:
         return None
@@ -150,12 +150,12 @@ def _prediction(row: GateRow, out: Path, name: str) -> Path | None:
     return out / relative
 
 
-def worst_pictures(
+def worst_images(
     outcome: Outcome, baseline: Baseline, path: Path, measured: Mapping[str, GateRow], out: Path
-) -> WorstPictures:
-    """The pictures that lost most in each regressed metric, of those that the baseline keeps.
+) -> WorstImages:
+    """The images that lost most in each regressed metric, of those that the baseline keeps.
 
-    Rows take turns, and in each row its metrics do; a picture of a row comes once.
+    Rows take turns, and in each row its metrics do; an image of a row comes once.
     """
     by_row: dict[str, list[list[Pair]]] = {}
     for verdict in outcome.verdicts:
@@ -170,7 +170,7 @@ def worst_pictures(
     turns = _in_turn([_once(_in_turn([found[:SHOWN] for found in metrics])) for metrics in by_row.values()])
     got_worse = {(pair.row, pair.name) for metrics in by_row.values() for found in metrics for pair in found}
     shown = tuple(turns[:_IN_ALL])
-    return WorstPictures(shown, len(got_worse) - len(shown))
+    return WorstImages(shown, len(got_worse) - len(shown))
 
 
 def _in_turn(queues: Sequence[Sequence[Pair]]) -> list[Pair]:
@@ -180,7 +180,7 @@ def _in_turn(queues: Sequence[Sequence[Pair]]) -> list[Pair]:
 
 
 def _once(pairs: Sequence[Pair]) -> list[Pair]:
-    """Each picture once: where it comes first."""
+    """Each image once: where it comes first."""
     by_name: dict[str, Pair] = {}
     for pair in pairs:
         by_name.setdefault(pair.name, pair)
@@ -188,7 +188,7 @@ def _once(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def _losses(metric: str, before: GateRow, after: GateRow) -> dict[str, float]:
-    """How much worse each kept picture became, first seed against first seed."""
+    """How much worse each kept image became, first seed against first seed."""
     sides: list[dict[str, float]] = []
     for row in (before, after):
         shown, column = row_as_shown(metric, row)
@@ -198,6 +198,6 @@ def _losses(metric: str, before: GateRow, after: GateRow) -> dict[str, float]:
         sign, origin = side_of(row.metrics[metric])
         turned = sign * (values[0] - origin)
         sides.append(dict(zip(sorted(row.tables[0]["name"]), turned.tolist(), strict=True)))
-    names: Sequence[str] = [name for name in before.pictures if name in sides[0] and name in sides[1]]
+    names: Sequence[str] = [name for name in before.images if name in sides[0] and name in sides[1]]
     losses = {name: sides[1][name] - sides[0][name] for name in names}
     return {name: loss for name, loss in losses.items() if np.isfinite(loss)}

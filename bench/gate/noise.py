@@ -4,14 +4,14 @@ Worsening w is the change of the mean over seeds, turned so that above 0 is wors
 of the distance |mean - g|.
 
 1. Seeds. Under "nothing changed" baseline and measured values are draws from one distribution over training
-   seeds, on the same test pictures, whose common part cancels. With B and M seeds, pooled variance
+   seeds, on the same test images, whose common part cancels. With B and M seeds, pooled variance
    s² = sum of f s² / sum of f, where the baseline's spread has f = (its seeds - 1) and the measured values'
    f = M - 1:    t = w / (s sqrt(1/B + 1/M)), Student's t with sum of f degrees of freedom.
-   The seeds' means hold what the training's noise does to single pictures, so this variance is the whole one
-   for these pictures. The baseline's spread may come from more seeds than its values (`kept_spread`).
-2. Images. Paired bootstrap over the test pictures that both sides have, scores averaged over seeds (the
-   report's own, `bench.analysis.pairing`): whether other pictures could have told otherwise. Without values
-   by image, and without a spread over seeds, the intervals of both sides stand in, as if of other pictures.
+   The seeds' means hold what the training's noise does to single images, so this variance is the whole one
+   for these images. The baseline's spread may come from more seeds than its values (`kept_spread`).
+2. Images. Paired bootstrap over the test images that both sides have, scores averaged over seeds (the
+   report's own, `bench.analysis.pairing`): whether other images could have told otherwise. Without values
+   by image, and without a spread over seeds, the intervals of both sides stand in, as if of other images.
 
 The p-value is the larger of the two; with one test, its own. One-sided: better and worse are asked apart.
 

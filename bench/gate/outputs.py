@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 from bench.core.errors import UsageError
 from bench.core.files import write_text
-from bench.gate.images import Pair, WorstPictures
+from bench.gate.images import Pair, WorstImages
 from bench.gate.outcome import UNDECIDED, Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ def _shown(value: float | None, *, sign: bool = False, digits: int = 4) -> str:
     return "–" if value is None else f"{value:+.{digits}g}" if sign else f"{value:.{digits}g}"
 
 
-def to_json(outcome: Outcome, worst: WorstPictures) -> str:
-    """The outcome, with the worst pictures, as JSON with its own schema version."""
+def to_json(outcome: Outcome, worst: WorstImages) -> str:
+    """The outcome, with the worst images, as JSON with its own schema version."""
     content = {**outcome.to_json(), **worst.to_json()}
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
@@ -130,11 +130,11 @@ def sentence(verdict: Verdict) -> str:
     return f"{head} ({'; '.join(parts)})" if parts else head
 
 
-def to_markdown(outcome: Outcome, worst: WorstPictures, folder: Path | None = None) -> str:
+def to_markdown(outcome: Outcome, worst: WorstImages, folder: Path | None = None) -> str:
     """The outcome for a job summary or a comment: what matters first, everything else folded.
 
     Args:
-        folder: where the text will lie, for links to pictures; None: their paths are named instead.
+        folder: where the text will lie, for links to images; None: their paths are named instead.
     """
     verdict = {0: "passed", 1: "failed: a metric regressed", 3: "undecided"}[outcome.exit_code]
     lines = [f"## Gate {verdict}", "", f"{outcome.summary}.", ""]
@@ -144,8 +144,8 @@ def to_markdown(outcome: Outcome, worst: WorstPictures, folder: Path | None = No
     if telling:
         lines += [*_markdown_table(telling), ""]
     if worst.pairs:
-        shown = _markdown_pictures(worst.pairs, folder)
-        lines += ["### Worst pictures of what regressed", "", *shown, "", worst.note, ""]
+        shown = _markdown_images(worst.pairs, folder)
+        lines += ["### Worst images of what regressed", "", *shown, "", worst.note, ""]
     if rest:
         lines += [
             f"<details><summary>{len(rest)} more</summary>",
@@ -180,16 +180,16 @@ def _cell(text: str) -> str:
     return re.sub(r"([\\`*_\[\]|~#])", r"\\\1", plain)
 
 
-def _markdown_pictures(pairs: Sequence[Pair], folder: Path | None) -> list[str]:
-    lines = ["| row | metric | picture | worse by | baseline | now |", "|---|---|---|--:|---|---|"]
+def _markdown_images(pairs: Sequence[Pair], folder: Path | None) -> list[str]:
+    lines = ["| row | metric | image | worse by | baseline | now |", "|---|---|---|--:|---|---|"]
     for pair in pairs:
         cells = [_cell(pair.row), _cell(pair.metric), _cell(pair.name), _shown(pair.worse)]
-        cells += [_picture(path, folder) for path in (pair.baseline, pair.measured)]
+        cells += [_image(path, folder) for path in (pair.baseline, pair.measured)]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
-def _picture(path: Path, folder: Path | None) -> str:
+def _image(path: Path, folder: Path | None) -> str:
     if folder is None:
         return f"`{path.as_posix()}`"
     from urllib.parse import quote
@@ -201,7 +201,7 @@ def _picture(path: Path, folder: Path | None) -> str:
 
 def write_outputs(
     outcome: Outcome,
-    worst: WorstPictures,
+    worst: WorstImages,
     *,
     json_file: Path | None = None,
     junit: Path | None = None,

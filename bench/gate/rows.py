@@ -76,20 +76,20 @@ class GateRow:
     Attributes:
         kind: "run" or "reference".
         seeds: those behind it; (None,) for a reference row.
-        test_fingerprint: content hash of the test pictures.
+        test_fingerprint: content hash of the test images.
         metrics: metric key -> numbers, where every seed has a value, scored in one way.
-        pictures: stems of the predictions that are kept beside a baseline.
+        images: stems of the predictions that are kept beside a baseline.
         reasons: metric key -> why there is no number; not stored.
         clashes: metric key -> that its seeds were scored in several ways; not stored.
         tables: values by test image, one table a seed; () where they are not at hand.
-        galleries: where each seed's pictures lie; not stored.
+        galleries: where each seed's images lie; not stored.
     """
 
     kind: str
     seeds: tuple[int | None, ...]
     test_fingerprint: str
     metrics: dict[str, MetricMean]
-    pictures: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
     reasons: dict[str, str] = field(default_factory=dict)
     clashes: dict[str, str] = field(default_factory=dict)
     tables: tuple[pd.DataFrame, ...] = field(default=(), compare=False, repr=False)
@@ -97,7 +97,7 @@ class GateRow:
 
 
 def row_key(record: RunRecord) -> str:
-    """ "toycity/labels2photo/64px/800 steps/l1+cgan"; reference rows and pictures of others have no steps.
+    """ "toycity/labels2photo/64px/800 steps/l1+cgan"; reference rows and images of others have no steps.
 
     Raises:
         UsageError: if the record does not tell its size.

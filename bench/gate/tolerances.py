@@ -2,12 +2,12 @@
 
 [tool.pix2pix-bench.gate]
 alpha = 0.02                                  # chance of a false alarm, whole invocation
-metrics = ["fcn_class_iou", "fd_scorer"]      # all by default
+metrics = ["fcn_class_iou", "fd_lite0"]      # all by default
 allow = ["missing"]
 [tool.pix2pix-bench.gate.tolerances]
 ssim = { absolute = 0.01 }
 [tool.pix2pix-bench.gate.rows."l1+cgan"]      # a label, a row's whole key, or a pattern of it
-fd_scorer = { relative = 0.1 }
+fd_lite0 = { relative = 0.1 }
 """
 
 from __future__ import annotations

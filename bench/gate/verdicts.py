@@ -46,7 +46,7 @@ class _Tested:
     other_seeds: bool
 
 
-def judge_rows(
+def row_verdicts(
     measured: Mapping[str, GateRow], failures: Mapping[str, str], baseline: Baseline, settings: Settings
 ) -> Outcome:
     """Judge rows by a baseline.
@@ -70,7 +70,7 @@ def judge_rows(
             elif key not in measured:
                 done.append(_whole(key, "missing", "no such row among the records"))
             else:
-                _judge_row(key, row, measured[key], baseline, settings, done, open_)
+                _row_verdict(key, row, measured[key], baseline, settings, done, open_)
     done += [_whole(key, "new", "not in the baseline") for key in measured if key not in baseline.rows]
     tests = sum(one.found is not None for one in open_)
     done += _corrected(open_, settings.alpha)
@@ -92,7 +92,7 @@ def _check_metrics(settings: Settings, baseline: Baseline, measured: Mapping[str
             raise unknown_name("metric", metric, known, "bench list metrics")
 
 
-def _judge_row(
+def _row_verdict(
     key: str, expected: GateRow, found: GateRow, baseline: Baseline, settings: Settings,
     done: list[Verdict], open_: list[_Tested],
 ) -> None:  # fmt: skip
@@ -132,7 +132,7 @@ def _measure(
     worse = worsening(before, after)
     if own.both_sides:
         worse = abs(after.value - before.value)
-    # A reference row is computed, not trained: by the same protocol on the same pictures it has no noise.
+    # A reference row is computed, not trained: by the same protocol on the same images it has no noise.
     trained = "run" in (row.kind, other.kind)
     random = trained or bool(ignored)
     found = evidence(metric, row, other, both_sides=own.both_sides) if random else None
@@ -192,7 +192,7 @@ def _differences(
     sides = []
     for row in (expected, found):
         entry = row.metrics[metric]
-        fixed = {"goal": entry.goal, "test pictures": row.test_fingerprint}
+        fixed = {"goal": entry.goal, "test images": row.test_fingerprint}
         fixed |= {"n": entry.n} if metric in SET_DISTANCES else {}
         sides.append({**entry.protocol, **fixed})
     patterns = (*baseline.ignore_protocol, *settings.ignore_protocol)

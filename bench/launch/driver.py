@@ -104,7 +104,7 @@ def _train_judges(jobs: Sequence[Job], runners: Runners) -> None:
     wanted = {(job.spec.data, job.spec.training.size_px) for job in jobs if job.launch.until == "score"}
     for data, size_px in sorted(wanted, key=str):
         bench = runners.of_data(data).bench
-        if bench.choice.wants_judge and not is_adapter(bench.choice.scorer):
+        if bench.choice.wants_judge and not is_adapter(bench.choice.judge):
             with suppress(Exception):  # then each run says so in its record
                 bench.judge(size_px)
 
@@ -124,7 +124,7 @@ def _references(runner: Runner, plan: Plan, reporter: Reporter, debug: bool) -> 
 
 
 def _illustrate(plans: list[Plan], runners: Runners, launch: Launch, reporter: Reporter) -> None:
-    """Write the pictures that the report shows beside the numbers."""
+    """Write the images that the report shows beside the numbers."""
     from bench.run.illustrate import illustrate, scene_of
 
     try:
@@ -134,10 +134,10 @@ def _illustrate(plans: list[Plan], runners: Runners, launch: Launch, reporter: R
             for size_px in sorted({spec.training.size_px for spec in plan.runs})
         ]
         illustrate(launch.out, scenes)
-    except Exception as error:  # the numbers are there: a missing picture must not lose them
+    except Exception as error:  # the numbers are there: a missing image must not lose them
         if launch.debug:
             reporter.say(traceback.format_exc())
-        reporter.say(f"pictures for the report could not be written: {error}")
+        reporter.say(f"images for the report could not be written: {error}")
 
 
 def _decode(plan: Plan, bench: Workbench) -> None:

@@ -112,7 +112,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Advanced:
-    """A job went on: `done` of `total` parts of its `stage` ("train": steps; the others: pictures)."""
+    """A job went on: `done` of `total` parts of its `stage` ("train": steps; the others: images)."""
 
     job: str
     stage: str

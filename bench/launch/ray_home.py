@@ -56,7 +56,7 @@ def _judge_hashes(jobs: Sequence[Job], runners: Runners) -> set[str]:
     wanted = {(job.spec.data, job.spec.training.size_px) for job in jobs if job.launch.until == "score"}
     for data, size_px in wanted:
         bench = runners.of_data(data).bench
-        if bench.choice.wants_judge and not is_adapter(bench.choice.scorer):
+        if bench.choice.wants_judge and not is_adapter(bench.choice.judge):
             with suppress(Exception):  # then each run says so in its record
                 judge, _ = bench.judge(size_px)
                 hashes.add(str(getattr(judge, "hash", "")))
@@ -66,7 +66,7 @@ def _judge_hashes(jobs: Sequence[Job], runners: Runners) -> set[str]:
 def _judge_folders(hashes: set[str]) -> list[str]:
     """Where the judges lie in the cache."""
     found = []
-    for meta in (cache_dir() / "scorers").glob("*/meta.json"):
+    for meta in (cache_dir() / "judges").glob("*/meta.json"):
         if json.loads(meta.read_text(encoding="utf-8")).get("hash") in hashes:
             found.append(meta.parent.relative_to(cache_dir()).as_posix())
     return found

@@ -150,7 +150,7 @@ def _at_hand(job: Job, places: Places, home: Any, share_paths: bool) -> Job:
 
 
 def _is_here(job: Job) -> bool:
-    """Whether the run's very pictures lie at the driver's path on this machine too."""
+    """Whether the run's very images lie at the driver's path on this machine too."""
     try:
         Runners(Relay(lambda event: None)).of(job)
     except UsageError:

@@ -56,12 +56,12 @@ def execute_here(job: Job, device: str, threads: int, notify: Observer) -> None:
 def pinned(job: Job, runners: Runners) -> Job:
     """`job` with the judge named that this machine would choose: the choice depends on the device."""
     choice = job.launch.choice
-    if choice.scorer != "auto" or job.launch.until != "score":
+    if choice.judge != "auto" or job.launch.until != "score":
         return job
-    name = runners.of(job).bench.scorer_name(job.spec.training.size_px)
+    name = runners.of(job).bench.judge_name(job.spec.training.size_px)
     if name is None:
         return job
-    return replace(job, launch=replace(job.launch, choice=replace(choice, scorer=name)))
+    return replace(job, launch=replace(job.launch, choice=replace(choice, judge=name)))
 
 
 def at_most_every(seconds: float, notify: Observer) -> Observer:

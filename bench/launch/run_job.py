@@ -53,7 +53,7 @@ class Runners:
         found = data_spec(dataset, wanted.train_n, wanted.test_n)
         if found != wanted:
             raise UsageError(
-                f"expected the pictures of {wanted.name} that the grid was planned with, found others in "
+                f"expected the images of {wanted.name} that the grid was planned with, found others in "
                 f"{dataset.root}: run the command again"
             )
         bench = Workbench(dataset, wanted, cache_dir(), launch.device, launch.choice, self._reporter)
@@ -121,17 +121,17 @@ def failed(job: Job, runner: Callable[[], Runner], error: Exception) -> Ended:
 
 
 def _stages(job: Job, runner: Runner, notify: Observer, lock: Lock) -> Ended:
-    spec, pictures, until = job.spec, runner.bench.spec.test_n, job.launch.until
+    spec, images, until = job.spec, runner.bench.spec.test_n, job.launch.until
     if until == "score" and runner.is_finished(spec):  # by another process, since this grid began
         return Ended(job.id, "finished", "finished by another process, skipped")
     telling = partial(_telling, job, notify, lock)
     runner.train(spec, telling("train", spec.training.steps), for_good=until == "train")
     if until == "train":
         return Ended(job.id, "trained", "trained")
-    runner.generate(spec, telling("generate", pictures))
+    runner.generate(spec, telling("generate", images))
     if until == "generate":
         return Ended(job.id, "generated", f"predictions in {job.launch.out / 'predictions' / spec.id}")
-    runner.score(spec, telling("score", pictures))
+    runner.score(spec, telling("score", images))
     runner.tidy(spec)
     return Ended(job.id, "finished", "done")
 

@@ -278,7 +278,7 @@ def local_data_root(value: str, counter: Callable[[str], Callable[[int, int], No
     mirror = Mirror(UrlStore(url), folder)
     there = set(mirror.pull("", progress=counter(f"copying {url}"), keep_local=False))
     if not there:
-        raise UsageError(f"expected pictures at --data-root {url}, found nothing: check the URL")
+        raise UsageError(f"expected images at --data-root {url}, found nothing: check the URL")
     for path in [path for path in folder.rglob("*") if path.is_file()]:
         if path.relative_to(folder).as_posix() not in there and not _is_hidden(path, folder):
             path.unlink()  # it went there, so it is no longer part of the data

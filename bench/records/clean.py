@@ -21,7 +21,7 @@ class Wish:
     """What is to go beside the generators of finished runs, damaged files and leftovers.
 
     Attributes:
-        predictions: test pictures of finished runs, but for those of the gallery.
+        predictions: test images of finished runs, but for those of the gallery.
         unfinished: training states of runs that are not finished, or have diverged.
     """
 

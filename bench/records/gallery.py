@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.records.record import GalleryFiles, RunRecord
 
-CLASSES, JUDGE = "classes.json", "judge.json"  # beside the pictures that `bench.run.illustrate` writes
+CLASSES, JUDGE = "classes.json", "judge.json"  # beside the images that `bench.run.illustrate` writes
 
 
 def gallery_of(record: RunRecord) -> GalleryFiles:
@@ -16,7 +16,7 @@ def gallery_of(record: RunRecord) -> GalleryFiles:
 
 
 def labels_folder(files: GalleryFiles) -> Path:
-    """Where the true label maps of the gallery's and the picked pictures lie, relative to the output."""
+    """Where the true label maps of the gallery's and the picked images lie, relative to the output."""
     return Path(files.sources).parent / "labels"
 
 
@@ -34,7 +34,7 @@ def judge_fits(out: Path, record: RunRecord) -> bool:
 def judge_stamp(record: RunRecord) -> dict[str, str | None]:
     """What the segmentations of a record depend on: the judge, and the outputs."""
     scored = record.results.get("fcn_pixel_acc")
-    judge = scored.protocol.get("scorer_hash") if scored is not None and scored.value is not None else None
+    judge = scored.protocol.get("judge_hash") if scored is not None and scored.value is not None else None
     return {"judge": judge, "predictions": record.details.get("predictions", record.spec.get("predictions"))}
 
 

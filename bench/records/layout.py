@@ -1,9 +1,9 @@
 """Where things lie in an output folder, and whether there is room for them.
 
 OUT/records/<id>.json, .parquet      what counts
-OUT/predictions/<id>/<stem>.png      every test picture of a run
-OUT/gallery/<data>/{source,target,labels}/    the fixed gallery pictures, and those picked by result
-OUT/gallery/<data>/segmentation/<id>/         what the judge sees in a record's pictures
+OUT/predictions/<id>/<stem>.png      every test image of a run
+OUT/gallery/<data>/{source,target,labels}/    the fixed gallery images, and those picked by result
+OUT/gallery/<data>/segmentation/<id>/         what the judge sees in a record's images
 OUT/runs/<id>/                       checkpoint, training state, samples
 OUT/report/                          index.html, report.md, results.csv, figures/
 """
@@ -134,9 +134,9 @@ def check_room(out: Path, needed_bytes: int) -> None:
         )
 
 
-def write_gallery(folder: Path, names: Sequence[str], pictures: Iterable[NDArray[Any]]) -> None:
-    """Write `<name>.png` for each picture that is not there yet."""
-    for name, picture in zip(names, pictures, strict=True):
+def write_gallery(folder: Path, names: Sequence[str], images: Iterable[NDArray[Any]]) -> None:
+    """Write `<name>.png` for each image that is not there yet."""
+    for name, image in zip(names, images, strict=True):
         path = folder / f"{name}.png"
         if not path.is_file():
-            write_png(path, picture)
+            write_png(path, image)

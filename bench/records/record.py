@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from bench.core.documents import DocumentError, read_json
 from bench.core.errors import UsageError
 from bench.core.files import atomic_path, is_leftover, write_text
+from bench.records import renamed
 from bench.records.parquet import read_table
 from bench.records.schema import brief, check_record
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_READABLE = (1, SCHEMA_VERSION)
 Goal = Literal["max", "min"] | float
 Status = Literal["finished", "failed", "diverged"]
 
@@ -58,7 +60,7 @@ class MetricResult:
 
 @dataclass(frozen=True)
 class GalleryFiles:
-    """Where a run's pictures lie, relative to the output folder.
+    """Where a run's images lie, relative to the output folder.
 
     Attributes:
         names: stems of the fixed gallery images, in order (the same for all rows of a data set).
@@ -83,7 +85,7 @@ class RunRecord:
         spec: `RunSpec.to_dict()` for a run, `{"data": ..., "training": {"size_px": ...}, "row": ...}` else.
         results: metric key -> result.
         details: curves and tables behind the numbers, JSON only: `per_class_iou` {class: float | None},
-            `spectrum` {"frequency": [...], "ratio": [...]}, `lab_histograms` {...}, `scorer` {...},
+            `spectrum` {"frequency": [...], "ratio": [...]}, `lab_histograms` {...}, `judge` {...},
             `sample_curve` {metric: curve} as `bench.scoring.metrics.sample_curve` has it.
         history: training curve, one entry a log point: {"step": int, "images_seen": int, "loss": float, ...}.
         timings: seconds by stage: "train", "generate", "score", and "seconds_per_step".
@@ -160,13 +162,13 @@ def read_record(path: Path) -> RunRecord:
             "delete it and run again"
         )
     version = raw["schema_version"]
-    if version != SCHEMA_VERSION or isinstance(version, bool):
+    if version not in _READABLE or isinstance(version, bool):
         raise UsageError(
-            f"expected record schema {SCHEMA_VERSION} in {path}, found {brief(version)}: "
+            f"expected record schema {_READABLE[0]} or {SCHEMA_VERSION} in {path}, found {brief(version)}: "
             "read it with the pix2pix-bench version that wrote it, or delete it and run again"
         )
     try:
-        return _from_json(raw)
+        return _from_json(raw if version == SCHEMA_VERSION else renamed.record(raw))
     except (TypeError, ValueError, RecursionError) as error:
         said = " ".join(str(error).split())
         raise UsageError(f"record {path} is damaged ({said}): delete it and run again") from error
@@ -181,7 +183,7 @@ def _from_json(raw: dict[str, Any]) -> RunRecord:
     gallery = raw.pop("gallery")
     if gallery is not None:
         gallery = GalleryFiles(**{**gallery, "names": tuple(gallery["names"])})
-    return RunRecord(**raw, results=results, gallery=gallery)
+    return RunRecord(**{**raw, "schema_version": SCHEMA_VERSION}, results=results, gallery=gallery)
 
 
 def read_records(out: Path) -> list[RunRecord]:
@@ -226,7 +228,7 @@ def _per_image(path: Path) -> pd.DataFrame:
         fits = pyarrow.types.is_integer(held) or pyarrow.types.is_floating(held)
         if not fits and column.name != "name":
             raise ValueError(f"column {column.name[:80]} holds {str(column.type)[:80]}, no numbers")
-    frame: pd.DataFrame = table.to_pandas()
+    frame: pd.DataFrame = table.to_pandas().rename(columns=renamed.column)
     texts = ("string", "empty")
     if "name" not in frame or pd.api.types.infer_dtype(frame["name"], skipna=False) not in texts:
         raise ValueError("no column of names")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.core.documents import DocumentError, read_json
+from bench.records import renamed
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Reproduction:
         device, threads: of the repetition, which are those of the run.
         commits: of the run and of its repetition.
         checkpoint: sha256 of the generator's file, if it is the same; None: it differs, or was not kept.
-        pictures: whether all test pictures are the same, byte for byte.
+        images: whether all test images are the same, byte for byte.
         values: how many values were compared.
         differing: metric -> (value, value again), of those that are not the same.
         outside: metrics that lie outside of the seeds' spread, or have no seeds to tell.
@@ -32,7 +34,7 @@ class Reproduction:
     threads: int | None
     commits: tuple[str | None, str | None]
     checkpoint: str | None
-    pictures: bool
+    images: bool
     values: int
     differing: dict[str, tuple[float | None, float | None]]
     outside: tuple[str, ...]
@@ -41,8 +43,8 @@ class Reproduction:
 
     @property
     def exact(self) -> bool:
-        """Whether generator (where both were kept), pictures and all values are the same."""
-        return self.pictures and not self.differing and not self.generator_differs
+        """Whether generator (where both were kept), images and all values are the same."""
+        return self.images and not self.differing and not self.generator_differs
 
     @property
     def passed(self) -> bool:
@@ -55,12 +57,12 @@ class Reproduction:
         parts = [f"{self.label} seed {self.seed}"]
         if self.exact:
             generator = f"generator (sha256 {self.checkpoint[:12]}), " if self.checkpoint else ""
-            parts.append(f"the same {generator}test pictures and {self.values} values")
+            parts.append(f"the same {generator}test images and {self.values} values")
         else:
             off = [f"{key} {one} and {two}" for key, (one, two) in self.differing.items()]
             generator = "another generator, " if self.generator_differs else ""
-            pictures = "the same" if self.pictures else "other"
-            parts.append(f"{generator}{pictures} test pictures; {len(off)} of {self.values} values differ")
+            images = "the same" if self.images else "other"
+            parts.append(f"{generator}{images} test images; {len(off)} of {self.values} values differ")
             parts += [", ".join(off)] if off else []
             outside = f"outside of the seeds' spread: {', '.join(self.outside)}"
             parts.append(outside if self.outside else "all within the seeds' spread")
@@ -80,8 +82,15 @@ def read_reproduction(out: Path) -> Reproduction | None:
     try:
         if not path.is_file():
             return None
-        found = Reproduction(**read_json(path)["reproduction"])
+        found = Reproduction(**_migrated(read_json(path)["reproduction"]))
         hash((found.run, found.words, found.passed))  # a field of the wrong kind shows here
         return found
     except (DocumentError, OSError, KeyError, TypeError, ValueError, AttributeError):
         return None
+
+
+def _migrated(raw: dict[str, Any]) -> dict[str, Any]:
+    """With today's names (`bench.records.renamed`)."""
+    differing = {renamed.metric(name): values for name, values in raw["differing"].items()}
+    lists = {name: [renamed.metric(one) for one in raw[name]] for name in ("outside", "not_compared")}
+    return {**renamed.protocol(raw), **lists, "differing": differing}

@@ -111,7 +111,7 @@ _RECORD = {
         "spectrum?": _OrNull({"frequency": [_NUMBER], "ratio": [_OrNull(_NUMBER)]}),
         "lab_histograms?": _OrNull({"*": _CURVE}),
         "sample_curve?": _OrNull({"*": _SAMPLES}),
-        "scorer?": _OrNull({"held_out?": _OrNull(_HELD_OUT)}),
+        "judge?": _OrNull({"held_out?": _OrNull(_HELD_OUT)}),
         "scoring?": _OrNull({"metrics": [_TEXT]}),
         "data?": _OrNull({"void_share?": _OrNull(_NUMBER)}),
     },

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.analysis.table import Section
 from bench.claims.ledger import Claim
-from bench.claims.verdicts import Verdict, judge
+from bench.claims.verdicts import Verdict, verdicts_of
 
 
 @dataclass(frozen=True)
@@ -16,13 +16,13 @@ class ClaimRow:
 
     Attributes:
         verdict: the claim, its state, and the reasons.
-        link: where the pictures are that show it: an anchor or a file; or None.
-        pictures: the variants to look at there.
+        link: where the images are that show it: an anchor or a file; or None.
+        images: the variants to look at there.
     """
 
     verdict: Verdict
     link: str | None
-    pictures: tuple[str, ...]
+    images: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -51,24 +51,24 @@ class ClaimsView:
 
 
 def claims_view(
-    ledger: Sequence[Claim], sections: Sequence[Section], pictures: Mapping[str, str], own: bool = False
+    ledger: Sequence[Claim], sections: Sequence[Section], images: Mapping[str, str], own: bool = False
 ) -> ClaimsView:
     """Judge the claims.
 
     Args:
         ledger: the claims.
         sections: of the report.
-        pictures: id of a section -> where its pictures are shown: an anchor of the report, or a file.
+        images: id of a section -> where its images are shown: an anchor of the report, or a file.
         own: whether the ledger has claims of the user's own.
     """
     labels = {row.variant for section in sections for row in section.all_rows}
-    verdicts = judge(ledger, sections)
+    verdicts = verdicts_of(ledger, sections)
     told = [one for one in verdicts if any(finding.evidence is not None for finding in one.findings)]
     rows = tuple(
         ClaimRow(
             one,
-            pictures.get(str(one.section)) if one.claim.pictures else None,
-            tuple(name for name in one.claim.pictures if name in labels),
+            images.get(str(one.section)) if one.claim.images else None,
+            tuple(name for name in one.claim.images if name in labels),
         )
         for one in told
     )

@@ -20,15 +20,15 @@ def facts(section: Section) -> list[tuple[str, str]]:
         ("Direction", words_of_direction(section.direction)),
         ("Source", "" if section.source == "paired" else f"derived: {section.source}"),
         ("Training pairs", _of_data(runs, "train_n")),
-        ("Test pictures", _of_data(records, "test_n")),
-        ("Picture size", f"{section.size_px} px" if section.size_px else ""),
+        ("Test images", _of_data(records, "test_n")),
+        ("Image size", f"{section.size_px} px" if section.size_px else ""),
         ("Void share", _void_share(records)),
         ("Steps", _of_training(runs, "steps")),
         ("Epochs", _listed(_epochs(record) for record in runs)),
         ("Batch size", _of_training(runs, "batch_size")),
         ("Base filters", _of_training(runs, "base_filters")),
         ("Seeds", _listed(sorted({r.seed for r in runs if r.seed is not None}))),
-        ("Judge", _listed(_scorer(record) for record in records)),
+        ("Judge", _listed(_judge(record) for record in records)),
         ("Device", _listed(_device(record) for record in records)),
         ("Commit", _listed(_commit(record) for record in records)),
         ("Software", _listed(_software(record) for record in records)),
@@ -41,14 +41,14 @@ def measured_protocol(section: Section) -> str:
     """One line to set against a paper's: size, epochs, batch, N and judge of the runs here."""
     records = [entry.record for entry in section.entries if entry.record.status == "finished"]
     runs = [record for record in records if record.kind == "run"] or records
-    judge = _listed(_scorer(record) for record in records)
+    judge = _listed(_judge(record) for record in records)
     parts = [
         f"{section.size_px} px" if section.size_px else "",
         _with_unit(_of_data(runs, "train_n"), "training pairs"),
         _with_unit(_listed(_epochs(record) for record in runs), "epochs"),
         f"batch size {batch}" if (batch := _of_training(runs, "batch_size")) else "",
         f"{filters} base filters" if (filters := _of_training(runs, "base_filters")) else "",
-        _with_unit(_of_data(records, "test_n"), "test pictures"),
+        _with_unit(_of_data(records, "test_n"), "test images"),
         f"judged by {judge}" if judge else "",
     ]
     return ", ".join(part for part in parts if part)
@@ -87,10 +87,10 @@ def _void_share(records: list[RunRecord]) -> str:
     return f"{', '.join(f'{share:.1%}' for share in sorted(shares))} {words}" if shares else ""
 
 
-def _scorer(record: RunRecord) -> str:
+def _judge(record: RunRecord) -> str:
     """ "fcn-small at 64 px, 3f2a81c0 (held-out pixel accuracy 0.84, class IoU 0.25)"."""
-    meta: dict[str, Any] = record.details.get("scorer") or {}
-    name = meta.get("network") or meta.get("name") or meta.get("scorer")
+    meta: dict[str, Any] = record.details.get("judge") or {}
+    name = meta.get("network") or meta.get("name") or meta.get("judge")
     if not name:
         return ""
     size = f" at {meta['size_px']} px" if meta.get("size_px") else ""

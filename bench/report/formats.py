@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bench.report.section_view import SectionView
 
 FORMATS = ("html", "md", "latex", "csv", "parquet")
-_PICTURES = {"html": "svg", "md": "png", "latex": "pdf"}
+_IMAGES = {"html": "svg", "md": "png", "latex": "pdf"}
 _DIFFERENCE_COLUMNS = [
     "section", "metric", "first", "second", "difference", "low", "high", "seeds_low", "seeds_high", "basis",
     "p", "p_holm", "distinguishable",
@@ -51,9 +51,9 @@ class Wanted:
         formats: some of `FORMATS`.
         ablate: fields to draw metrics against.
         metrics: keys for those figures; empty = the usual ones.
-        picks: keys that the page's best, median and worst pictures go by; empty = the usual ones.
+        picks: keys that the page's best, median and worst images go by; empty = the usual ones.
         claims: files with claims of the user's own.
-        shown: id of a section without a gallery -> file beside the report that shows its pictures.
+        shown: id of a section without a gallery -> file beside the report that shows its images.
     """
 
     formats: tuple[str, ...] = ("html", "md", "csv")
@@ -69,9 +69,9 @@ class Wanted:
                 raise unknown_name("format", name, FORMATS, "bench report --help")
 
     @property
-    def pictures(self) -> frozenset[str]:
+    def images(self) -> frozenset[str]:
         """Formats of the figures."""
-        return frozenset(_PICTURES[name] for name in self.formats if name in _PICTURES)
+        return frozenset(_IMAGES[name] for name in self.formats if name in _IMAGES)
 
 
 WANTED = Wanted()
@@ -166,10 +166,10 @@ def _render(path: Path, template: str, environment: jinja2.Environment, context:
 def _write_png(views: Sequence[SectionView], folder: Path) -> None:
     folder.mkdir(parents=True)
     for view in views:
-        pictures = {plot.key: plot.png for plot in view.plots}
+        images = {plot.key: plot.png for plot in view.plots}
         if view.gallery is not None:
-            pictures[f"{view.section.id}-gallery"] = view.gallery.fixed.sheet_png()
-        for key, png in pictures.items():
+            images[f"{view.section.id}-gallery"] = view.gallery.fixed.sheet_png()
+        for key, png in images.items():
             (folder / f"{key}.png").write_bytes(png)
 
 

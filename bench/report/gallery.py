@@ -1,4 +1,4 @@
-"""The pictures of a section: the fixed gallery, what the judge sees in it, and the picks by result."""
+"""The images of a section: the fixed gallery, what the judge sees in it, and the picks by result."""
 
 from __future__ import annotations
 
@@ -12,66 +12,66 @@ from bench.analysis.picks import Pick, Picks, picks
 from bench.analysis.table import Section
 from bench.records.gallery import CLASSES, _json, gallery_of, judge_fits, labels_folder, segmentation_folder
 from bench.records.record import GalleryFiles
-from bench.report.image_budget import Album, Picture
+from bench.report.image_budget import Album, ShownImage
 from bench.report.image_sheet import sheet_png
 
-MAX_PICTURES = 24
+MAX_IMAGES = 24
 MAX_PICKED_VARIANTS = 10
 
 
 @dataclass(frozen=True)
-class PictureTable:
-    """Rows of pictures (a test picture each) under common heads: `rows` are (stem, pictures by head)."""
+class ImageTable:
+    """Rows of images (a test image each) under common heads: `rows` are (stem, images by head)."""
 
     heads: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[Picture, ...]], ...]
+    rows: tuple[tuple[str, tuple[ShownImage, ...]], ...]
 
     def sheet_png(self) -> bytes:
-        """All pictures as one PNG, rows and columns as here, the heads above; missing ones are grey."""
-        return sheet_png(self.heads, [[picture.pixels for picture in row] for _, row in self.rows])
+        """All images as one PNG, rows and columns as here, the heads above; missing ones are grey."""
+        return sheet_png(self.heads, [[image.pixels for image in row] for _, row in self.rows])
 
 
 @dataclass(frozen=True)
 class PickCell:
-    """A picked picture of one variant: what it is, the value, its stem, and (source, output, target)."""
+    """A picked image of one variant: what it is, the value, its stem, and (source, output, target)."""
 
     words: str
     value: str
     name: str
-    pictures: tuple[Picture, ...]
+    images: tuple[ShownImage, ...]
 
 
 @dataclass(frozen=True)
 class PickTable:
-    """The pictures picked by one metric.
+    """The images picked by one metric.
 
     Attributes:
         picks: what was picked.
         ranked: (variant, its cells).
-        apart: the pictures on which variants lie farthest apart, or None.
+        apart: the images on which variants lie farthest apart, or None.
         notes: what was left out, in words.
     """
 
     picks: Picks
     ranked: tuple[tuple[str, tuple[PickCell, ...]], ...]
-    apart: PictureTable | None
+    apart: ImageTable | None
     notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """A section's pictures.
+    """A section's images.
 
     Attributes:
-        fixed: the same test pictures for all variants, chosen before any result.
+        fixed: the same test images for all variants, chosen before any result.
         judged: what the judge sees in them, beside the true labels; None where that is not at hand.
         legend: (class name, CSS colour) of the label maps.
-        picks: pictures chosen by result, one table a metric.
+        picks: images chosen by result, one table a metric.
         notes, judged_notes: what was left out, in words.
     """
 
-    fixed: PictureTable
-    judged: PictureTable | None = None
+    fixed: ImageTable
+    judged: ImageTable | None = None
     legend: tuple[tuple[str, str], ...] = ()
     picks: tuple[PickTable, ...] = ()
     notes: tuple[str, ...] = ()
@@ -80,7 +80,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class _Scene:
-    """The variants that have pictures, and where those of one test picture lie."""
+    """The variants that have images, and where those of one test image lie."""
 
     album: Album
     shown: list[tuple[str, Entry]]
@@ -91,31 +91,31 @@ class _Scene:
     def first(self) -> Entry:
         return self.shown[0][1]
 
-    def side(self, kind: str, name: str) -> Picture:
-        """The source, target or true labels of a test picture."""
+    def side(self, kind: str, name: str) -> ShownImage:
+        """The source, target or true labels of a test image."""
         files = gallery_of(self.first.record)
         folder = {"source": files.sources, "target": files.targets, "labels": str(labels_folder(files))}[kind]
-        return self.album.picture(self.first.out, Path(folder) / f"{name}.png", kind, "", name)
+        return self.album.image(self.first.out, Path(folder) / f"{name}.png", kind, "", name)
 
-    def output(self, label: str, entry: Entry, name: str, value: str = "") -> Picture:
+    def output(self, label: str, entry: Entry, name: str, value: str = "") -> ShownImage:
         folder = gallery_of(entry.record).predictions
         relative = None if folder is None else Path(folder) / f"{name}.png"
-        return self.album.picture(entry.out, relative, "output", label, name, value)
+        return self.album.image(entry.out, relative, "output", label, name, value)
 
-    def seen(self, label: str, entry: Entry, name: str) -> Picture:
+    def seen(self, label: str, entry: Entry, name: str) -> ShownImage:
         """What the judge that scored `entry` sees in its output."""
         folder = segmentation_folder(entry.record)
         fits = entry.out is not None and judge_fits(entry.out, entry.record)
-        return self.album.picture(entry.out, folder / f"{name}.png" if fits else None, "seen", label, name)
+        return self.album.image(entry.out, folder / f"{name}.png" if fits else None, "seen", label, name)
 
 
 def build(section: Section, album: Album, metrics: Sequence[str] = ()) -> Gallery | None:
-    """The section's pictures, first seed of each variant; None where no record has any.
+    """The section's images, first seed of each variant; None where no record has any.
 
     Args:
-        section: whose pictures.
+        section: whose images.
         album: takes them.
-        metrics: that pictures are picked by; empty = the usual ones.
+        metrics: that images are picked by; empty = the usual ones.
     """
     having = [(row.label, row.entries[0]) for row in section.rows if row.entries[0].record.gallery]
     if not having:
@@ -125,13 +125,13 @@ def build(section: Section, album: Album, metrics: Sequence[str] = ()) -> Galler
         return None
     reals = (row.entries[-1] for row in section.references if row.label == "real")
     scene = _Scene(
-        album, having[:MAX_VARIANTS], next((e for e in reals if e.record.gallery), None), names[:MAX_PICTURES]
+        album, having[:MAX_VARIANTS], next((e for e in reals if e.record.gallery), None), names[:MAX_IMAGES]
     )
     notes = []
     if len(having) > MAX_VARIANTS:
         notes.append(f"The first {MAX_VARIANTS} of {len(having)} variants are shown.")
-    if len(names) > MAX_PICTURES:
-        notes.append(f"The first {MAX_PICTURES} of {len(names)} gallery pictures are shown.")
+    if len(names) > MAX_IMAGES:
+        notes.append(f"The first {MAX_IMAGES} of {len(names)} gallery images are shown.")
     fixed = _side_by_side(scene, scene.names)
     judged, gone = _judged(scene)
     picked = tuple(_picked(scene, found) for found in picks(section, metrics))
@@ -139,14 +139,14 @@ def build(section: Section, album: Album, metrics: Sequence[str] = ()) -> Galler
 
 
 def _shared_names(galleries: list[GalleryFiles]) -> list[str]:
-    """Stems that every row has, in the first one's order: all rows show the same pictures."""
+    """Stems that every row has, in the first one's order: all rows show the same images."""
     return [name for name in galleries[0].names if all(name in other.names for other in galleries)]
 
 
 def _side_by_side(
     scene: _Scene, names: list[str], value: Callable[[str, str], str] = lambda label, name: ""
-) -> PictureTable:
-    """Source, target and all variants of some test pictures; without sources where none is at hand.
+) -> ImageTable:
+    """Source, target and all variants of some test images; without sources where none is at hand.
 
     Args:
         scene: of the section.
@@ -158,12 +158,12 @@ def _side_by_side(
         outputs = [scene.output(label, entry, name, value(label, name)) for label, entry in scene.shown]
         rows.append((name, (scene.side("source", name), scene.side("target", name), *outputs)))
     heads = ("source", "target", *(label for label, _ in scene.shown))
-    if all(pictures[0].pixels is None for _, pictures in rows):  # pictures of others may have no sources
-        heads, rows = heads[1:], [(name, pictures[1:]) for name, pictures in rows]
-    return PictureTable(heads, tuple(rows))
+    if all(images[0].pixels is None for _, images in rows):  # images of others may have no sources
+        heads, rows = heads[1:], [(name, images[1:]) for name, images in rows]
+    return ImageTable(heads, tuple(rows))
 
 
-def _judged(scene: _Scene) -> tuple[PictureTable | None, tuple[str, ...]]:
+def _judged(scene: _Scene) -> tuple[ImageTable | None, tuple[str, ...]]:
     shown = [*([("real photo", scene.real)] if scene.real else []), *scene.shown]
     fitting = [(label, e) for label, e in shown if e.out is not None and judge_fits(e.out, e.record)]
     if not fitting:
@@ -175,7 +175,7 @@ def _judged(scene: _Scene) -> tuple[PictureTable | None, tuple[str, ...]]:
         for name in scene.names
     )
     notes = (f"Not at hand for {', '.join(gone)}.",) if gone else ()
-    return PictureTable(("true labels", *(label for label, _ in fitting)), rows), notes
+    return ImageTable(("true labels", *(label for label, _ in fitting)), rows), notes
 
 
 def _legend(entry: Entry) -> tuple[tuple[str, str], ...]:
@@ -192,7 +192,7 @@ def _legend(entry: Entry) -> tuple[tuple[str, str], ...]:
 
 
 def _picked(scene: _Scene, found: Picks) -> PickTable:
-    """What was picked by one metric, as far as its pictures are at hand."""
+    """What was picked by one metric, as far as its images are at hand."""
     entries = dict(scene.shown[:MAX_PICKED_VARIANTS])
     ranked = [
         (label, tuple(_pick_cell(scene, found, pick, label, entries[label]) for pick in chosen))
@@ -203,23 +203,23 @@ def _picked(scene: _Scene, found: Picks) -> PickTable:
     notes = []
     if len(ranked) < len(found.ranked):
         notes.append(f"The first {len(ranked)} of {len(found.ranked)} variants are shown.")
-    shown = [p for _, cells in ranked for cell in cells for p in cell.pictures]
+    shown = [p for _, cells in ranked for cell in cells for p in cell.images]
     shown += [p for _, row in apart.rows for p in row] if apart else []
-    if any(picture.kind == "target" and picture.data_uri is None for picture in shown):
-        notes.append("Not all of these pictures lie in the output: `bench score OUT` writes what it can.")
+    if any(image.kind == "target" and image.data_uri is None for image in shown):
+        notes.append("Not all of these images lie in the output: `bench score OUT` writes what it can.")
     return PickTable(found, tuple(ranked), apart, tuple(notes))
 
 
 def _pick_cell(scene: _Scene, found: Picks, pick: Pick, label: str, entry: Entry) -> PickCell:
-    pictures = (
+    images = (
         scene.side("source", pick.name),
         scene.output(label, entry, pick.name),
         scene.side("target", pick.name),
     )
-    return PickCell(pick.words, found.column.text(pick.value), pick.name, pictures)
+    return PickCell(pick.words, found.column.text(pick.value), pick.name, images)
 
 
-def _apart(scene: _Scene, found: Picks) -> PictureTable | None:
+def _apart(scene: _Scene, found: Picks) -> ImageTable | None:
     rows = {one.name: one.values for one in found.disagreements}
     if not rows:
         return None

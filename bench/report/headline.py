@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from bench.analysis.differences import Standing
 from bench.analysis.table import Column, Section
 
-PRIMARY = ("fcn_class_iou", "label_class_iou", "fid", "fd_scorer", "ssim", "psnr", "l1")
-THEMES = (("fid", "fd_scorer", "kid"), ("ssim", "l1", "psnr"), ("hf_ratio",))  # one sentence each, if there
-OVER = {"images": " over test pictures", "seeds": " over seeds"}
+PRIMARY = ("fcn_class_iou", "label_class_iou", "fid", "fd_lite0", "ssim", "psnr", "mae")
+THEMES = (("fid", "fd_lite0", "kid"), ("ssim", "mae", "psnr"), ("hf_ratio",))  # one sentence each, if there
+OVER = {"images": " over test images", "seeds": " over seeds"}
 
 
 def headline(section: Section, standings: Mapping[str, Standing]) -> list[str]:
@@ -122,7 +122,7 @@ def _undecided(found: Standing, gap: str, what: str = "they") -> str:
 
 
 def _target_sentence(section: Section, column: Column, found: Standing, value: float) -> str:
-    words = "as sharp as the real pictures" if column.info.key == "hf_ratio" else "the target"
+    words = "as sharp as the real images" if column.info.key == "hf_ratio" else "the target"
     known = [(cell.mean, row) for row in section.rows if (cell := row.cells[column.id]).mean is not None]
     farthest_value, farthest = min(known, key=lambda pair: column.merit(pair[0]))
     assert found.runner_up is not None
@@ -155,4 +155,4 @@ def _interval(column: Column, found: Standing) -> str:
 def _against_real(section: Section, column: Column) -> str:
     real = next((row for row in section.references if row.label == "real"), None)
     value = real.cells[column.id].mean if real else None
-    return "" if value is None else f" Real pictures score {column.text(value)}."
+    return "" if value is None else f" Real images score {column.text(value)}."

@@ -1,4 +1,4 @@
-"""Pictures inside the page: read from an output, encoded as WebP, within a budget for the whole page."""
+"""Images inside the page: read from an output, encoded as WebP, within a budget for the whole page."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from PIL import Image
 
 from bench.core.images import read_png, to_rgb8
 
-MAX_BYTES = 20_000_000  # of all pictures of a page, as base64; the page stays below 25 MB
-_EXACT_PIXELS = 128 * 128  # up to this size, and with few colours at any size, pictures stay exact
+MAX_BYTES = 20_000_000  # of all images of a page, as base64; the page stays below 25 MB
+_EXACT_PIXELS = 128 * 128  # up to this size, and with few colours at any size, images stay exact
 _FEW_COLOURS = 256
 _QUALITY = 85
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One picture of the page.
+class ShownImage:
+    """One image of the page.
 
     Attributes:
         kind: "source", "target", "labels" (true label map), "output", or "seen" (what the judge sees in it).
         label: whose output it is, or is judged; "" for source, target and labels.
-        name: stem of the test picture.
+        name: stem of the test image.
         data_uri: WebP as a data URI; None where there is no file, or no room.
         width, height: in pixels.
         pixels: (H, W, 3) uint8, or None.
@@ -44,7 +44,7 @@ class Picture:
 
     @property
     def caption(self) -> str:
-        """What the picture is, without its name."""
+        """What the image is, without its name."""
         if self.kind == "output":
             return self.label
         if self.kind == "seen":
@@ -57,9 +57,9 @@ class Album:
     """Encodes each file once, and counts what the page holds.
 
     Attributes:
-        budget: bytes of base64 that pictures may take together.
+        budget: bytes of base64 that images may take together.
         used: bytes they take.
-        left_out: pictures for which there was no room.
+        left_out: images for which there was no room.
     """
 
     budget: int = MAX_BYTES
@@ -67,37 +67,37 @@ class Album:
     left_out: int = 0
     _known: dict[Path, tuple[str, NDArray[np.uint8]]] = field(default_factory=dict)
 
-    def picture(
+    def image(
         self, out: Path | None, relative: Path | None, kind: str, label: str, name: str, value: str = ""
-    ) -> Picture:
-        """The picture at `relative` in `out`; without pixels where it is missing or there is no room."""
+    ) -> ShownImage:
+        """The image at `relative` in `out`; without pixels where it is missing or there is no room."""
         if out is None or relative is None:
-            return Picture(kind, label, name, value=value)
+            return ShownImage(kind, label, name, value=value)
         path = out / relative
         if path not in self._known:
             pixels = _read(out, relative)
             if pixels is None:
-                return Picture(kind, label, name, value=value)
+                return ShownImage(kind, label, name, value=value)
             self._known[path] = data_uri(pixels), pixels
         uri, pixels = self._known[path]
         if self.used + len(uri) > self.budget:
             self.left_out += 1
-            return Picture(kind, label, name, value=value)
+            return ShownImage(kind, label, name, value=value)
         self.used += len(uri)
         height, width = pixels.shape[:2]
-        return Picture(kind, label, name, uri, width, height, pixels, value)
+        return ShownImage(kind, label, name, uri, width, height, pixels, value)
 
     @property
     def note(self) -> str:
         """What was left out, in words; "" where nothing was."""
         if not self.left_out:
             return ""
-        said = "picture is" if self.left_out == 1 else "pictures are"
+        said = "image is" if self.left_out == 1 else "images are"
         return f"{self.left_out} {said} left out, so that the page stays below 25 MB; see the output folder."
 
 
 def _read(out: Path, relative: Path) -> NDArray[np.uint8] | None:
-    """(H, W, 3) uint8; None if the file is missing, no picture, or not inside the output."""
+    """(H, W, 3) uint8; None if the file is missing, no image, or not inside the output."""
     if relative.is_absolute() or ".." in relative.parts:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Pictures in rows under written heads, as one PNG: the gallery where no page can lay them out."""
+"""Images in rows under written heads, as one PNG: the gallery where no page can lay them out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-TILE = 96  # pixels at least that a picture is wide: smaller ones are enlarged, pixel by pixel
+TILE = 96  # pixels at least that an image is wide: smaller ones are enlarged, pixel by pixel
 _GAP, _LINE, _LINES, _FONT = 2, 15, 3, 12
 _GREY = 128
 
@@ -19,11 +19,11 @@ Pixels = NDArray[np.uint8]
 
 
 def sheet_png(heads: Sequence[str], rows: Sequence[Sequence[Pixels | None]]) -> bytes:
-    """A PNG of pictures side by side.
+    """A PNG of images side by side.
 
     Args:
         heads: what stands above each column.
-        rows: (H, W, 3) uint8 pictures, one a head; None is a grey tile.
+        rows: (H, W, 3) uint8 images, one a head; None is a grey tile.
     """
     held = [pixels for row in rows for pixels in row if pixels is not None]
     high, wide = (max((pixels.shape[axis] for pixels in held), default=1) for axis in (0, 1))
@@ -39,12 +39,12 @@ def sheet_png(heads: Sequence[str], rows: Sequence[Sequence[Pixels | None]]) -> 
         for place, line in enumerate(lines):
             at = top - 2 * _GAP - _LINE * (len(lines) - place)
             pen.text((left + wide / 2, at + _LINE / 2), line, "black", _font(), "mm")
-        for row, pictures in enumerate(rows):
-            pixels = pictures[column]
+        for row, images in enumerate(rows):
+            pixels = images[column]
             tile = np.full((1, 1, 3), _GREY, np.uint8) if pixels is None else pixels
             shape = (wide, high) if pixels is None else (tile.shape[1] * times, tile.shape[0] * times)
-            picture = Image.fromarray(tile).resize(shape, Image.Resampling.NEAREST)
-            sheet.paste(picture, (left, top + row * (high + _GAP)))
+            image = Image.fromarray(tile).resize(shape, Image.Resampling.NEAREST)
+            sheet.paste(image, (left, top + row * (high + _GAP)))
     written = io.BytesIO()
     sheet.save(written, format="PNG")
     return written.getvalue()

@@ -34,7 +34,7 @@ def judges(section: Section) -> list[JudgeView]:
     """One view a trained judge, by its hash; none for judges that others trained."""
     found: dict[str, Mapping[str, Any]] = {}
     for entry in section.entries:
-        meta = entry.record.details.get("scorer") or {}
+        meta = entry.record.details.get("judge") or {}
         if entry.record.status == "finished" and isinstance(meta.get("held_out"), Mapping):
             key = str(meta.get("hash"))
             if key not in found or _in_common(meta) > _in_common(found[key]):
@@ -61,7 +61,7 @@ def _view(meta: Mapping[str, Any]) -> JudgeView:
         ("Network", str(meta.get("network") or "")),
         ("Hash", str(meta.get("hash") or "")),
         ("Parameters", _count(meta.get("parameters"))),
-        ("Picture size", f"{meta['size_px']} px" if meta.get("size_px") else ""),
+        ("Image size", f"{meta['size_px']} px" if meta.get("size_px") else ""),
         ("Training steps", _count((meta.get("recipe") or {}).get("steps"))),
         ("Trained on", _photos(meta.get("train_n"))),
         ("Held out", _photos(meta.get("held_out_n"))),

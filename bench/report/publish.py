@@ -1,14 +1,14 @@
-"""What is published of a study: enough for anyone to check it, and no picture of the data set.
+"""What is published of a study: enough for anyone to check it, and no image of the data set.
 
-FOLDER/records/                          the records, and their values by test picture
+FOLDER/records/                          the records, and their values by test image
 FOLDER/report.md, figures/               tables and figures
-FOLDER/figures/s1-generated.png          outputs for the first gallery pictures: generated pictures only
+FOLDER/figures/s1-generated.png          outputs for the first gallery images: generated images only
 FOLDER/results.csv, differences.csv      the numbers
 FOLDER/claims.json                       verdicts of the ledger, and the checks before publication
 FOLDER/baseline.json, baseline.parquet   for `bench check`
 FOLDER/reproduced.json                   what came of making a run again, where that was done
 
-What was published can be published again, from FOLDER itself: by later code, with the pictures it has.
+What was published can be published again, from FOLDER itself: by later code, with the images it has.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bench.analysis.from_records import load_entries, sections
 from bench.analysis.table import Row, Section
 from bench.claims.ledger import load_ledger
 from bench.claims.sanity import Check, sanity
-from bench.claims.verdicts import judge
+from bench.claims.verdicts import verdicts_of
 from bench.core.environment import commit_here
 from bench.core.errors import UsageError
 from bench.core.files import whole_folder, write_bytes, write_text
@@ -39,10 +39,10 @@ from bench.report.formats import Wanted
 from bench.report.plots.style import new_figure, plain, style
 from bench.report.render import write_report
 
-_HEAD = "### Generated pictures: "
-_JUDGE = "scorer_hash"  # who repeats a study trains the judge anew: by the same recipe, to other last bits
+_HEAD = "### Generated images: "
+_JUDGE = "judge_hash"  # who repeats a study trains the judge anew: by the same recipe, to other last bits
 SHOWN = 4
-"""Pictures a variant in the figure of generated ones."""
+"""Images a variant in the figure of generated ones."""
 
 
 def publish(out: Path, folder: Path, update: bool = False) -> tuple[list[Check], list[str]]:
@@ -70,7 +70,7 @@ def publish(out: Path, folder: Path, update: bool = False) -> tuple[list[Check],
         baseline = Baseline.from_records(read_records(made), made, ignore=(_JUDGE,))
         save_baseline(baseline, made / "baseline.json")
         found, made_again = sections(load_entries([out])[0]), read_reproduction(out)
-        shown = {section.id: _figure(section) for section in found if _has_pictures(section, out)}
+        shown = {section.id: _figure(section) for section in found if _has_images(section, out)}
         write_report([made], made, Wanted(("md", "csv"), shown=shown))
         if made_again is not None:
             shutil.copyfile(reproduction_path(out), reproduction_path(made))
@@ -81,7 +81,7 @@ def publish(out: Path, folder: Path, update: bool = False) -> tuple[list[Check],
 
 
 def _for_others(record: RunRecord) -> RunRecord:
-    """The record without its pictures, which stay behind, and without paths of this machine."""
+    """The record without its images, which stay behind, and without paths of this machine."""
     return replace(
         record,
         gallery=None,
@@ -109,7 +109,7 @@ def _last_part(word: str) -> str:
 
 
 def _write_claims(found: Sequence[Section], made_again: Sequence[Reproduction], path: Path) -> list[Check]:
-    verdicts = judge(load_ledger(), found)
+    verdicts = verdicts_of(load_ledger(), found)
     checks = sanity(found, made_again)
     content = {
         "claims": [one.to_json() for one in verdicts],
@@ -130,9 +130,9 @@ def _write_generated(section: Section, out: Path, folder: Path) -> None:
         _add_to_report(
             folder,
             f"\n{_HEAD}{section.title}\n\n"
-            f"Test pictures {', '.join(names)}, the first of the fixed gallery; the first seed of each "
+            f"Test images {', '.join(names)}, the first of the fixed gallery; the first seed of each "
             f"variant: {', '.join(row.label for row in rows)}; none was chosen by its result.\n\n"
-            f"![Generated pictures]({name})\n",
+            f"![Generated images]({name})\n",
         )
     elif (out / name).is_file() and before.is_file():
         shutil.copyfile(out / name, folder / name)
@@ -144,8 +144,8 @@ def _figure(section: Section) -> str:
     return f"figures/{section.id}-generated.png"
 
 
-def _has_pictures(section: Section, out: Path) -> bool:
-    """Whether there are generated pictures to show, or a figure of them from before."""
+def _has_images(section: Section, out: Path) -> bool:
+    """Whether there are generated images to show, or a figure of them from before."""
     return any(map(_gallery, section.rows)) or (out / _figure(section)).is_file()
 
 
@@ -156,7 +156,7 @@ def _add_to_report(folder: Path, said: str) -> None:
 
 
 def _generated(rows: Sequence[Row], names: Sequence[str], out: Path) -> bytes:
-    """A PNG file: columns are variants (their first seed), rows the first pictures of the fixed gallery."""
+    """A PNG file: columns are variants (their first seed), rows the first images of the fixed gallery."""
     with style():
         figure = new_figure(1.7 * len(rows), 1.7 * len(names) + 0.3)
         axes = figure.subplots(len(names), len(rows), squeeze=False)

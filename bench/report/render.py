@@ -11,7 +11,7 @@ from typing import Any
 from markupsafe import Markup
 
 from bench.analysis.from_records import load_entries, sections
-from bench.analysis.image_values import picture_values
+from bench.analysis.image_values import image_values
 from bench.analysis.picks import check_picks
 from bench.analysis.readings import fitness_statements
 from bench.analysis.sweep_lines import Sweep, sweeps
@@ -51,7 +51,7 @@ def write_report(
 
     Raises:
         UsageError: if an output holds no records, one cannot be read, a field does not vary, a metric has no
-            values by picture, or a file of claims is not right; nothing is written then.
+            values by image, or a file of claims is not right; nothing is written then.
     """
     entries, notes = load_entries(outs)
     made = sections(entries)
@@ -65,9 +65,9 @@ def write_report(
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".partial-report-", dir=destination.parent) as name:
         context = _context(views, colours, notes) | {"running": running, "formats": wanted.formats}
-        galleries = {view.section.id: f"#{view.section.id}-pictures" for view in views if view.gallery}
-        pictures = {**wanted.shown, **galleries}
-        context["claims"] = claims_view(ledger, made, pictures, own=bool(wanted.claims))
+        galleries = {view.section.id: f"#{view.section.id}-images" for view in views if view.gallery}
+        images = {**wanted.shown, **galleries}
+        context["claims"] = claims_view(ledger, made, images, own=bool(wanted.claims))
         write_formats(Path(name), wanted.formats, views, entries, context)
         return move_files(Path(name), destination, wanted.formats)
 
@@ -94,9 +94,9 @@ def _view(
         failures=tables.failures(section),
         published=tables.published(section),
         measured_protocol=measured_protocol(section),
-        plots=draw(section, colours, swept, wanted.pictures),
+        plots=draw(section, colours, swept, wanted.images),
         gallery=build(section, album, wanted.picks),
-        picture_values=picture_values(section),
+        image_values=image_values(section),
         specs=[spec_view(row) for row in section.rows],
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.analysis.image_values import PictureValues
+from bench.analysis.image_values import ImageValues
 from bench.analysis.table import Section
 from bench.report import tables
 from bench.report.gallery import Gallery
@@ -29,7 +29,7 @@ class SectionView:
     measured_protocol: str
     plots: list[Plot]
     gallery: Gallery | None
-    picture_values: PictureValues | None
+    image_values: ImageValues | None
     specs: list[SpecView]
 
     @property
@@ -40,10 +40,10 @@ class SectionView:
             ("failures", "Runs that did not finish", self.failures),
             ("comparison", "Comparison", self.table.columns),
             ("published", "Beside published numbers", self.published),
-            ("pictures", "Pictures", gallery),
+            ("images", "Images", gallery),
             ("judged", "What the judge sees", gallery and gallery.judged),
             ("picks", "Best, median and worst", gallery and gallery.picks),
-            ("values", "Picture by picture", self.picture_values),
+            ("values", "Image by image", self.image_values),
             ("figures", "Figures", self.plots),
             ("variants", "The variants, exactly", self.specs),
         ]

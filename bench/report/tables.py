@@ -14,14 +14,14 @@ from bench.scoring.judges.fitness import listed
 
 MISSING = "–"
 REFERENCE_WORDS = {
-    "real": "real pictures",
+    "real": "real images",
     "copy": "copy of the source",
     "nearest": "nearest training target",
     "random": "random training target",
 }
 REFERENCE_ABOUT = {
-    "real": "The real test pictures, judged like outputs: what a perfect model would score. Where a metric "
-    "compares with the target itself, real training pictures stand in, or there is no value.",
+    "real": "The real test images, judged like outputs: what a perfect model would score. Where a metric "
+    "compares with the target itself, real training images stand in, or there is no value.",
     "copy": "The source given back unchanged: what doing nothing scores.",
     "nearest": "The target of the training pair whose source is most similar: what looking up scores.",
     "random": "A training target drawn blindly: what perfect realism scores without a look at the source.",
@@ -98,7 +98,7 @@ class ComparisonTable:
         columns, rows, references: the table.
         footnotes: why values are missing, in the order of their numbers.
         standings: the best of each column.
-        n: test pictures.
+        n: test images.
         differences: all pairs of variants in all columns.
         statements: what must be read beside the numbers: trivial rows that win, differences that are none,
             cautions, names.

@@ -35,10 +35,10 @@ class Workbench:
     Attributes:
         dataset: as opened.
         spec: which of its pairs are used.
-        cache: folder of decoded images, trained scorers and statistics.
-        device: torch device string for scorers and feature networks.
+        cache: folder of decoded images, trained judges and statistics.
+        device: torch device string for judges and feature networks.
         choice: what is scored.
-        reporter: shows decoding and scorer training.
+        reporter: shows decoding and judge training.
     """
 
     dataset: Dataset
@@ -52,8 +52,8 @@ class Workbench:
     _compared: dict[tuple[int, str], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if is_adapter(self.choice.scorer) and self._is_judged():
-            check_card(self.choice.scorer, self.dataset.card)
+        if is_adapter(self.choice.judge) and self._is_judged():
+            check_card(self.choice.judge, self.dataset.card)
 
     def train(self, size_px: int) -> SplitArrays:
         """The training pairs at `size_px`."""
@@ -75,7 +75,7 @@ class Workbench:
     def context(self, size_px: int, row: str) -> ScoringContext:
         """What the metrics of one row may use; trains the judge if there is none yet and one is wanted."""
         wanted = self.choice.wants_judge
-        scorer, reason = self.judge_of(self.test(size_px), size_px) if wanted else (None, UNUSED_JUDGE)
+        judge, reason = self.judge_of(self.test(size_px), size_px) if wanted else (None, UNUSED_JUDGE)
         weights, inception_reason = self.inception
         return ScoringContext(
             card=self.dataset.card,
@@ -86,8 +86,8 @@ class Workbench:
             cache=self.cache,
             test=self.test(size_px),
             train_targets=self._train_targets(size_px) if row == "real" else None,
-            scorer=scorer,
-            scorer_reason=reason,
+            judge=judge,
+            judge_reason=reason,
             inception_weights=weights,
             inception_reason=inception_reason,
             file_labels=self.dataset.file_labels("test", self.spec.test_n),
@@ -103,25 +103,25 @@ class Workbench:
 
     def _is_judged(self) -> bool:
         is_photo, has_classes = self.dataset.target_role == "photo", bool(self.dataset.card.classes)
-        return self.choice.scorer != "none" and is_photo and has_classes
+        return self.choice.judge != "none" and is_photo and has_classes
 
-    def scorer_identity(self, size_px: int) -> str | None:
-        """`scorer_name`, with content hashes in place of files."""
-        name = self.scorer_name(size_px)
+    def judge_identity(self, size_px: int) -> str | None:
+        """`judge_name`, with content hashes in place of files."""
+        name = self.judge_name(size_px)
         return identity(name) if name is not None and is_adapter(name) else name
 
-    def scorer_name(self, size_px: int) -> str | None:
+    def judge_name(self, size_px: int) -> str | None:
         """The judge that will be used at `size_px`, or None where there is nothing to judge."""
         if not self._is_judged():
             return None
-        if self.choice.scorer != "auto":
-            return self.choice.scorer
-        from bench.scoring.judges.trained import default_scorer_name
+        if self.choice.judge != "auto":
+            return self.choice.judge
+        from bench.scoring.judges.trained import default_judge_name
 
-        return default_scorer_name(size_px, self.device)
+        return default_judge_name(size_px, self.device)
 
     def judge(self, size_px: int) -> tuple[Any, str | None]:
-        """The judge for pictures of `size_px`, or None and why there is none; trained if need be."""
+        """The judge for images of `size_px`, or None and why there is none; trained if need be."""
         if size_px not in self._judges:
             self._judges[size_px] = self._open_judge(size_px)
         return self._judges[size_px]
@@ -129,7 +129,7 @@ class Workbench:
     def judge_of(self, test: SplitArrays, size_px: int) -> tuple[Any, str | None]:
         """`judge`; one trained here also tells, in `meta["seen"]`, how many photos of `test` it has seen."""
         judge, reason = self.judge(size_px)
-        if judge is None or is_adapter(self.choice.scorer):
+        if judge is None or is_adapter(self.choice.judge):
             return judge, reason
         key = (size_px, test.key)
         if key not in self._compared:
@@ -140,19 +140,19 @@ class Workbench:
         return self._compared[key], reason
 
     def _open_judge(self, size_px: int) -> tuple[Any, str | None]:
-        name = self.scorer_name(size_px)
+        name = self.judge_name(size_px)
         if name is None:
             return None, self._no_judge_reason()
         if is_adapter(name):
             return self._open_adapter(name, size_px), None
-        from bench.scoring.judges.trained import get_scorer
+        from bench.scoring.judges.trained import get_judge
 
         split = self.train(size_px)
         if split.labels is None:
             return None, f"data set {self.dataset.name} has no label maps with --source {self.spec.source}"
         if len(split) < _FEWEST_PHOTOS:
             return None, f"{len(split)} training photos are too few to train a segmentation network"
-        scorer = get_scorer(
+        judge = get_judge(
             name,
             split.target,
             split.labels,
@@ -161,26 +161,26 @@ class Workbench:
             size_px=size_px,
             cache=self.cache,
             device=self.device,
-            progress=_releasing(split, self.reporter.counter(f"training scorer {name}")),
+            progress=_releasing(split, self.reporter.counter(f"training judge {name}")),
         )
         release_pages(split)
-        return scorer, None
+        return judge, None
 
     def _open_adapter(self, name: str, size_px: int) -> Any:
         """A judge that is not trained here; says what a row will take where the judge can tell."""
-        scorer = open_adapter(name, self.dataset.card, self.device)
-        announce(scorer, len(self.test(size_px)), self.device, self.reporter)
-        return scorer
+        judge = open_adapter(name, self.dataset.card, self.device)
+        announce(judge, len(self.test(size_px)), self.device, self.reporter)
+        return judge
 
     def _no_judge_reason(self) -> str:
-        if self.choice.scorer == "none":
-            return "no segmentation network was wanted (--scorer none)"
+        if self.choice.judge == "none":
+            return "no segmentation network was wanted (--judge none)"
         if not self.dataset.card.classes:
             return f"data set {self.dataset.name} has no label maps"
         return f"the predictions are {self.dataset.target_role}, not photos"
 
     def _train_targets(self, size_px: int) -> NDArray[np.uint8]:
-        """As many real training targets as there are test pictures, evenly spaced, where there are enough."""
+        """As many real training targets as there are test images, evenly spaced, where there are enough."""
         from bench.core.images import to_rgb8
 
         targets = self.train(size_px).target
@@ -190,7 +190,7 @@ class Workbench:
         return chosen
 
     def gallery(self, out: Path, size_px: int) -> GalleryFiles:
-        """Write the fixed gallery pictures' sources and targets under OUT/gallery, once."""
+        """Write the fixed gallery images' sources and targets under OUT/gallery, once."""
         split = self.test(size_px)
         chosen = even_indices(len(split), min(GALLERY_SIZE, len(split)))
         names = tuple(split.names[i] for i in chosen)
@@ -212,11 +212,11 @@ def _releasing(split: SplitArrays, counter: Callable[[int, int], None]) -> Calla
     return count
 
 
-def announce(scorer: Any, count: int, device: str, reporter: Teller) -> None:
-    """Say what judging a row of `count` pictures will take, where the judge can tell."""
-    if hasattr(scorer, "seconds_per_picture"):
-        seconds = scorer.seconds_per_picture()
+def announce(judge: Any, count: int, device: str, reporter: Teller) -> None:
+    """Say what judging a row of `count` images will take, where the judge can tell."""
+    if hasattr(judge, "seconds_per_image"):
+        seconds = judge.seconds_per_image()
         reporter.say(
-            f"scorer {scorer.name} on {device}: about {seconds:.2g} s a picture, "
-            f"{duration(seconds * count)} for each row of {count} pictures"
+            f"judge {judge.name} on {device}: about {seconds:.2g} s an image, "
+            f"{duration(seconds * count)} for each row of {count} images"
         )

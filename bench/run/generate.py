@@ -1,4 +1,4 @@
-"""From a checkpoint to pictures: the whole test split of a run, or any folder of new sources."""
+"""From a checkpoint to images: the whole test split of a run, or any folder of new sources."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from baselines.translate import Checkpoint, translations
 from bench.core.errors import UsageError
 from bench.core.files import whole_folder
 from bench.core.progress import Advance
-from bench.data.plain import list_pictures, read_pictures
+from bench.data.plain import list_images, read_images
 from bench.data.types import SplitArrays
 from bench.run.png_writer import Writer, writing_threads
 from bench.run.team import Team
 
 
 def image_seed(seed: int, name: str) -> int:
-    """Seed of one picture's dropout at test time: a function of the run's seed and the picture's stem."""
+    """Seed of one image's dropout at test time: a function of the run's seed and the image's stem."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:7], "big")
 
 
@@ -34,7 +34,7 @@ def generate_split(
 ) -> None:
     """Write `destination/<stem>.png` for every pair of `split`; the folder appears whole or not at all.
 
-    The processes of the team make a part each. A picture does not depend on who makes it.
+    The processes of the team make a part each. An image does not depend on who makes it.
     """
     with whole_folder(destination) as partial:
         team.call("generate", folder=str(partial.absolute()))
@@ -50,7 +50,7 @@ def generate_part(
     advance: Advance,
     ranks: Ranks,
 ) -> None:
-    """Write this rank's pictures into `folder`, and wait for those of the others.
+    """Write this rank's images into `folder`, and wait for those of the others.
 
     Raises:
         OtherRankError: if another rank could not write its own.
@@ -59,8 +59,8 @@ def generate_part(
     with ranks.finished_by_all(), Writer(writing_threads(device)) as writer:
         own = range(ranks.rank, len(split), ranks.world)
         sources = ((split.source[index], image_seed(seed, split.names[index])) for index in own)
-        for index, picture in zip(own, translations(checkpoint, sources, test), strict=True):
-            writer.put(folder / f"{split.names[index]}.png", picture)
+        for index, image in zip(own, translations(checkpoint, sources, test), strict=True):
+            writer.put(folder / f"{split.names[index]}.png", image)
             advance(min(index + ranks.world, len(split)), "")
 
 
@@ -72,19 +72,19 @@ def translate_folder(
     seed: int,
     progress: Callable[[int, int], None],
 ) -> int:
-    """Translate every picture of the folder `images` into `out/<stem>.png`; returns how many.
+    """Translate every image of the folder `images` into `out/<stem>.png`; returns how many.
 
-    Pictures are read as the checkpoint's training read its sources: resized to its size in the same
+    Images are read as the checkpoint's training read its sources: resized to its size in the same
     way, gray or colour by its channels.
 
     Raises:
-        UsageError: for a missing or empty folder, a picture that cannot be read (it is named), or an
+        UsageError: for a missing or empty folder, an image that cannot be read (it is named), or an
             `out` that is there; nothing is written then.
     """
     if out.exists():
         raise UsageError(f"expected a new folder for --to {out}, found one: choose another")
-    files = list_pictures(images)
-    pictures = read_pictures(
+    files = list_images(images)
+    read = read_images(
         files,
         size_px=checkpoint.settings.size_px,
         channels=checkpoint.source_channels,
@@ -92,11 +92,11 @@ def translate_folder(
         nearest=checkpoint.source_resize == "nearest",
     )
     names = [file.stem for file in files]
-    sources = ((picture, image_seed(seed, name)) for name, picture in pictures)
+    sources = ((image, image_seed(seed, name)) for name, image in read)
     device = next(checkpoint.generator.parameters()).device
     with whole_folder(out) as partial, Writer(writing_threads(device)) as writer:
         made = zip(names, translations(checkpoint, sources, test), strict=True)
-        for done, (name, picture) in enumerate(made, start=1):
-            writer.put(partial / f"{name}.png", picture)
+        for done, (name, image) in enumerate(made, start=1):
+            writer.put(partial / f"{name}.png", image)
             progress(done, len(files))
     return len(files)

@@ -1,5 +1,5 @@
-"""What the report shows beside the predictions: sources, targets and labels of picked pictures, and what
-the judge sees in each output. Runs after scoring, because pictures are picked by their result.
+"""What the report shows beside the predictions: sources, targets and labels of picked images, and what
+the judge sees in each output. Runs after scoring, because images are picked by their result.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class Scene:
 
     Attributes:
         data: which pairs, as the records say it.
-        size_px: side of the pictures.
+        size_px: side of the images.
         test: the split.
         palette: class name -> colour, in the order of train ids; empty without classes.
         judge: gives the segmentation network that scored it, or None; called where something is to do.
-        has_sources: whether `test.source` holds pictures.
+        has_sources: whether `test.source` holds images.
         predictions: of records whose outputs lie elsewhere, by index in the test split.
     """
 
@@ -91,7 +91,7 @@ def _illustrate(out: Path, section: Section, scene: Scene) -> None:
     places = {name: place for place, name in enumerate(scene.test.names)}
     files = gallery_of(shown[0].record)
     usual = [name for name in dict.fromkeys([*files.names, *picked_names(section)]) if name in places]
-    # Whatever metric a reader wants to pick by: `bench report --picks` has no test pictures at hand.
+    # Whatever metric a reader wants to pick by: `bench report --picks` has no test images at hand.
     every = [name for name in picked_names(section, pick_metrics(section)) if name in places]
     names = list(dict.fromkeys([*usual, *every]))
     at = [places[name] for name in names]
@@ -141,9 +141,9 @@ def _write_seen(out: Path, entry: Entry, scene: Scene, names: list[str], at: lis
     step = max(1, _BATCH_PIXELS // scene.size_px**2)
     for start in range(0, len(todo), step):
         outputs = {
-            name: picture
+            name: image
             for name, i in list(todo.items())[start : start + step]
-            if (picture := _output(out, record, scene, name, i)) is not None
+            if (image := _output(out, record, scene, name, i)) is not None
         }
         _segment(out / folder, judge, outputs, _colours(scene))
     write_text(out / folder / JUDGE, json.dumps(stamp) + "\n")

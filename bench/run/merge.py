@@ -23,7 +23,7 @@ def merged(
 ) -> tuple[RunRecord, pd.DataFrame]:
     """A record scored again: new values in place of old ones, and the old ones where there is no new.
 
-    The pictures are the same, so what was measured of them before still holds, each value under the
+    The images are the same, so what was measured of them before still holds, each value under the
     protocol that it carries.
     """
     measured = {key: result for key, result in now.results.items() if result.value is not None}

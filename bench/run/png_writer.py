@@ -1,6 +1,6 @@
-"""Pictures written by threads while the next ones are made.
+"""Images written by threads while the next ones are made.
 
-Encoding a PNG of 256 px takes some 6 ms of CPU, in which Pillow lets other threads run; a GPU makes a picture
+Encoding a PNG of 256 px takes some 6 ms of CPU, in which Pillow lets other threads run; a GPU makes an image
 in much less.
 """
 
@@ -18,16 +18,16 @@ from numpy.typing import NDArray
 from bench.core.images import save_png
 
 MOST_THREADS = 8
-_AHEAD = 4  # pictures a thread that may wait to be written
+_AHEAD = 4  # images a thread that may wait to be written
 
 
 def writing_threads(device: torch.device) -> int:
-    """None on a CPU, whose cores make the pictures; on a GPU as many as torch may use, within reason."""
+    """None on a CPU, whose cores make the images; on a GPU as many as torch may use, within reason."""
     return min(MOST_THREADS, torch.get_num_threads()) if device.type == "cuda" else 0
 
 
 class Writer:
-    """Writes the pictures that it is given by `threads` threads, or at once if there are none.
+    """Writes the images that it is given by `threads` threads, or at once if there are none.
 
     All are written when its block ends. The first that could not be, in the order given, raises its error, at
     the next `put` or at the end; no thread writes any more when the block has been left.
@@ -51,11 +51,11 @@ class Writer:
             if self._pool is not None:
                 self._pool.shutdown(cancel_futures=True)
 
-    def put(self, path: Path, picture: NDArray[Any]) -> None:
-        """Have `picture` written to `path`; the array must stay as it is."""
+    def put(self, path: Path, image: NDArray[Any]) -> None:
+        """Have `image` written to `path`; the array must stay as it is."""
         if self._pool is None:
-            save_png(path, picture)
+            save_png(path, image)
             return
         while self._waiting and (self._waiting[0].done() or len(self._waiting) >= self._most):
             self._waiting.popleft().result()
-        self._waiting.append(self._pool.submit(save_png, path, picture))
+        self._waiting.append(self._pool.submit(save_png, path, image))

@@ -102,7 +102,7 @@ class DropoutSamples(_Questions):
     """
 
     def __call__(self, places: Sequence[int], count: int) -> NDArray[np.float64] | None:
-        """The spread in grey levels (see `diversity.spread`) of each of these test pictures.
+        """The spread in grey levels (see `diversity.spread`) of each of these test images.
 
         Args:
             places: indices in the test split.
@@ -123,14 +123,14 @@ class DropoutSamples(_Questions):
         )
 
     def _samples(self, checkpoint: Checkpoint, place: int, count: int) -> NDArray[Any]:
-        """(count, H, W, C) predictions for one test picture."""
+        """(count, H, W, C) predictions for one test image."""
         name, source = self.test.names[place], self.test.source[place]
         asked = [(source, image_seed(self.seed, f"{name}/sample {number}")) for number in range(count)]
         return np.stack(list(translations(checkpoint, asked, self.settings)))
 
 
 class SwappedSources(_Questions):
-    """How far its output moves when it is given another picture's source; `ScoringContext.swaps` of a run.
+    """How far its output moves when it is given another image's source; `ScoringContext.swaps` of a run.
 
     Both outputs are made with the dropout seed of the run's own prediction; kept in
     `runs/<id>/source_response.json`.
@@ -140,7 +140,7 @@ class SwappedSources(_Questions):
         """The change in grey levels (see `bench.scoring.metrics.source_response.change`) by each swap.
 
         Args:
-            pairs: indices in the test split: the picture, and the one whose source it is given.
+            pairs: indices in the test split: the image, and the one whose source it is given.
 
         Returns:
             (len(pairs),) float64; None if the checkpoint is gone and nothing that fits was kept.

@@ -1,6 +1,6 @@
 """One finished run made again from its spec, and whether the same comes of it.
 
-On a CPU with the same number of threads everything must be the same: the generator's file, each test picture,
+On a CPU with the same number of threads everything must be the same: the generator's file, each test image,
 each value. On a GPU sums are made in another order: there each value has to lie within the seeds' spread.
 
 OUT/reproduced/       the run made again, with all its files: the same command goes on from there

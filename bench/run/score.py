@@ -50,7 +50,7 @@ class ScoringStage:
         out: the output folder.
         bench: the data set in use, judge and weights.
         about: the environment, for the record.
-        team: the processes that share the pictures of a run; reference rows are the first one's alone.
+        team: the processes that share the images of a run; reference rows are the first one's alone.
     """
 
     out: Path
@@ -133,7 +133,7 @@ def score_run_along(spec: RunSpec, bench: Workbench, out: Path, ranks: Ranks) ->
 
 
 def predictions_of(files: RunFiles, test: SplitArrays) -> Predictions:
-    """The pictures of a run: place in the test split -> (H, W, C).
+    """The images of a run: place in the test split -> (H, W, C).
 
     Raises (when called):
         UsageError: if one is not there or cannot be read.
@@ -200,7 +200,7 @@ def asked_of(bench: Workbench, size_px: int) -> dict[str, Any]:
     weights, _ = bench.inception
     return {
         "metrics": sorted(bench.choice.metrics),
-        "scorer": bench.scorer_identity(size_px),
+        "judge": bench.judge_identity(size_px),
         "inception": None if weights is None else inception_hash(weights)[:16],
         "fid_protocol": bench.choice.fid_protocol,
     }

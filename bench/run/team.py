@@ -1,5 +1,5 @@
 """The processes that work on one run together: the first one does all that `bench` does, and tells the others
-when to train along, which pictures to make and which to score. These write no records and say nothing.
+when to train along, which images to make and which to score. These write no records and say nothing.
 """
 
 from __future__ import annotations

@@ -28,8 +28,8 @@ class Tracker(Protocol):
     def scalars(self, values: Mapping[str, float], step: int) -> None:
         """Numbers by name ("train/loss_l1", "score/ssim") at a training step."""
 
-    def picture(self, name: str, picture: NDArray[np.uint8], step: int) -> None:
-        """One (H, W, 3) uint8 RGB picture."""
+    def image(self, name: str, image: NDArray[np.uint8], step: int) -> None:
+        """One (H, W, 3) uint8 RGB image."""
 
     def close(self) -> None:
         """Everything is written out."""
@@ -63,8 +63,8 @@ class TensorBoard:
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
 
-    def picture(self, name: str, picture: NDArray[np.uint8], step: int) -> None:
-        self._writer.add_image(name, picture, step, dataformats="HWC")
+    def image(self, name: str, image: NDArray[np.uint8], step: int) -> None:
+        self._writer.add_image(name, image, step, dataformats="HWC")
         self._writer.flush()
 
     def close(self) -> None:
@@ -94,8 +94,8 @@ class WandB:
     def scalars(self, values: Mapping[str, float], step: int) -> None:
         self._run.log(dict(values), step=step)
 
-    def picture(self, name: str, picture: NDArray[np.uint8], step: int) -> None:
-        self._run.log({name: self._wandb.Image(picture)}, step=step)
+    def image(self, name: str, image: NDArray[np.uint8], step: int) -> None:
+        self._run.log({name: self._wandb.Image(image)}, step=step)
 
     def close(self) -> None:
         self._run.finish()
@@ -119,8 +119,8 @@ class Trackers:
         self._all(lambda tracker: tracker.scalars(values, int(entry["step"])))
 
     def samples(self, sheet: NDArray[np.uint8], step: int) -> None:
-        """A sheet of sample pictures: source, prediction, target, a row each."""
-        self._all(lambda tracker: tracker.picture("samples", sheet, step))
+        """A sheet of sample images: source, prediction, target, a row each."""
+        self._all(lambda tracker: tracker.image("samples", sheet, step))
 
     def scores(self, record: RunRecord, step: int) -> None:
         """The metrics of the finished run."""

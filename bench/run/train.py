@@ -32,7 +32,7 @@ from bench.spec.run_spec import RunSpec
 LOG_POINTS = 100
 _MAX_LOG_STEPS = 500
 SAMPLE_POINTS = 10
-_SAMPLE_PICTURES = 4
+_SAMPLE_IMAGES = 4
 
 
 @dataclass
@@ -44,7 +44,7 @@ class TrainingStage:
     Attributes:
         spec, files: the run and where its files lie.
         train: training pairs at the load size.
-        test: test pairs, for the sample pictures.
+        test: test pairs, for the sample images.
         source_resize: how sources are resized, for those who use the checkpoint: "bicubic" or "nearest".
         device: as `resolve_device` takes it.
         say: told, in a line, what a person should know.
@@ -176,13 +176,13 @@ class TrainingStage:
         return step // share > (step - every) // share
 
     def _sample(self, trainer: Trainer, step: int, trackers: Trackers) -> None:
-        """One sheet: source, prediction, target of a few test pictures, a row each."""
-        checkpoint, shown = self._checkpoint(trainer), range(min(_SAMPLE_PICTURES, len(self.test)))
+        """One sheet: source, prediction, target of a few test images, a row each."""
+        checkpoint, shown = self._checkpoint(trainer), range(min(_SAMPLE_IMAGES, len(self.test)))
         asked = [(self.test.source[one], image_seed(self.spec.seed, self.test.names[one])) for one in shown]
         made = translations(checkpoint, asked, TestSettings())
         rows = [
-            [self.test.source[one], picture, self.test.target[one]]
-            for one, picture in zip(shown, made, strict=True)
+            [self.test.source[one], image, self.test.target[one]]
+            for one, image in zip(shown, made, strict=True)
         ]
         sheet = contact_sheet(rows)
         write_png(sample_path(self.files, step), sheet)

@@ -1,6 +1,6 @@
 """Rows that no training made, for every table: `real`, `copy`, `nearest` and `random`.
 
-real: the scorer on real test photos, and distances of real training photos against real test photos:
+real: the judge on real test photos, and distances of real training photos against real test photos:
     what a perfect system would get. copy: the source as output. nearest: the target of the most similar
     training source. random: a training target drawn blindly, what perfect realism gets without a look at the
     source. The trivial rows cost nothing, and a variant that does not beat them has learnt nothing.
@@ -46,7 +46,7 @@ def reference_predictions(
 
 
 def random_targets(train_n: int, test_n: int) -> NDArray[np.int64]:
-    """For each test picture the index of a training target, without a look at either: (test_n,) int64.
+    """For each test image the index of a training target, without a look at either: (test_n,) int64.
 
     Each target is drawn as often as any other, to one. The same draw whenever the numbers are the same.
     """
@@ -74,11 +74,11 @@ def nearest_sources(train: NDArray[Any], test: NDArray[Any]) -> NDArray[np.int64
     return index
 
 
-def _pooled(pictures: NDArray[Any]) -> NDArray[np.float64]:
+def _pooled(images: NDArray[Any]) -> NDArray[np.float64]:
     """(N, H, W, C) -> (N, 32 * 32 * C) float64, means over areas; H and W are powers of two >= 32."""
-    count, height, width, channels = pictures.shape
+    count, height, width, channels = images.shape
     pooled = np.empty((count, _POOLED_PX * _POOLED_PX * channels))
     blocks = (_POOLED_PX, height // _POOLED_PX, _POOLED_PX, width // _POOLED_PX, channels)
     for index in range(count):
-        pooled[index] = pictures[index].reshape(blocks).mean(axis=(1, 3)).ravel()
+        pooled[index] = images[index].reshape(blocks).mean(axis=(1, 3)).ravel()
     return pooled

@@ -1,6 +1,6 @@
-"""One pass over a row's predictions: each picture is decoded once and shown to every metric.
+"""One pass over a row's predictions: each image is decoded once and shown to every metric.
 
-Decoding runs in a few threads, ahead of the scoring. Several processes share the pictures: each shows its
+Decoding runs in a few threads, ahead of the scoring. Several processes share the images: each shows its
 part to metrics of its own, and those of the first take in what the others have gathered, in test order.
 """
 
@@ -30,7 +30,7 @@ from bench.scoring.metrics.sample_curve import joined
 
 _PRECISION = "fp32"  # of networks that score on a GPU, whatever a run in this process was trained in
 _BATCH_PIXELS = 16 * 256 * 256
-_SHARED = 16  # pictures are shared out by so many, which networks take at once
+_SHARED = 16  # images are shared out by so many, which networks take at once
 _DECODERS, _BATCHES_AHEAD = 4, 2  # threads, and batches of predictions held beside the one being scored
 
 
@@ -57,7 +57,7 @@ def families_for(keys: Sequence[str]) -> dict[str, set[str]]:
 
 
 def wants_judge(keys: Sequence[str]) -> bool:
-    """Whether a metric may look at the scorer: `fcn_*` do, other built-in ones do not, a plug-in might."""
+    """Whether a metric may look at the judge: `fcn_*` do, other built-in ones do not, a plug-in might."""
     built_in = {info.family for info in CATALOGUE.values()}
     for family, wanted in families_for(keys).items():
         if family == "segmentation":
@@ -81,8 +81,8 @@ def score(
         predictions: index in the test split -> (H, W, C) uint8 or uint16.
         context: the row's scoring context; `context.test` gives targets and labels.
         keys: metric keys; empty = all.
-        advance: told how many pictures are done.
-        ranks: the processes that share the pictures.
+        advance: told how many images are done.
+        ranks: the processes that share the images.
 
     Returns:
         the merged output, and the per-image table: column `name`, one column a per-image value.
@@ -110,7 +110,7 @@ def score_along(
 
 
 def share(total: int, ranks: Ranks) -> range:
-    """The test pictures that are this rank's: adjacent ones, whole chunks of them but for the last rank's."""
+    """The test images that are this rank's: adjacent ones, whole chunks of them but for the last rank's."""
     chunks = -(-total // _SHARED)
     ends = (_SHARED * -(-chunks * rank // ranks.world) for rank in (ranks.rank, ranks.rank + 1))
     return range(*(min(end, total) for end in ends))
@@ -123,7 +123,7 @@ def _gathered(
     advance: Advance,
     ranks: Ranks,
 ) -> dict[str, Metric]:
-    """The metrics by family, those of the first rank as if they had seen all pictures.
+    """The metrics by family, those of the first rank as if they had seen all images.
 
     Raises:
         OtherRankError: if another rank could not score its part.
@@ -150,10 +150,10 @@ def _gathered(
 def _batches(
     predictions: Callable[[int], NDArray[Any]], context: ScoringContext, places: range, border: int
 ) -> Iterator[Batch]:
-    """The test pictures at `places` in order; the next batches are decoded while one is scored.
+    """The test images at `places` in order; the next batches are decoded while one is scored.
 
-    None holds pictures from both sides of the place `border`.
-    Memory stays flat in the number of pictures: a few batches are held, and the pages of the targets that
+    None holds images from both sides of the place `border`.
+    Memory stays flat in the number of images: a few batches are held, and the pages of the targets that
     were read are given back.
     """
     test, step = context.test, max(1, _BATCH_PIXELS // context.size_px**2)
@@ -194,19 +194,19 @@ def _prediction(
     Raises:
         UsageError: for floats (with what is wrong about them), or another size than the target's.
     """
-    picture, name = predictions(index), test.names[index]
-    if picture.dtype not in (np.uint8, np.uint16):
+    image, name = predictions(index), test.names[index]
+    if image.dtype not in (np.uint8, np.uint16):
         raise UsageError(
-            f"expected 8-bit or 16-bit predictions, found {picture.dtype} {_range(picture)} for {name}: "
+            f"expected 8-bit or 16-bit predictions, found {image.dtype} {_range(image)} for {name}: "
             "convert them to uint8, values 0 to 255"
         )
     wanted = test.target.shape[1:3]
-    if picture.ndim != 3 or picture.shape[:2] != wanted or picture.shape[2] not in (1, 3):
-        found = "x".join(map(str, picture.shape))
+    if image.ndim != 3 or image.shape[:2] != wanted or image.shape[2] not in (1, 3):
+        found = "x".join(map(str, image.shape))
         raise UsageError(
             f"expected predictions of {wanted[0]}x{wanted[1]} with 1 or 3 channels, found {found} for {name}"
         )
-    return to_rgb8(picture)
+    return to_rgb8(image)
 
 
 def _range(values: NDArray[Any]) -> str:

@@ -107,7 +107,7 @@ def _check_receptive_field(variant: Variant, size_px: int) -> None:
         names = ", ".join(map(str, possible))
         raise UsageError(
             f"variant '{variant.name}': a {variant.receptive_field} px receptive field cannot be built at "
-            f"{size_px} px: use one of {names}, imagegan (which takes the one that covers the picture), or a "
+            f"{size_px} px: use one of {names}, imagegan (which takes the one that covers the image), or a "
             "larger --size"
         )
 

@@ -166,7 +166,7 @@ def _plan_of(data: DataSpec, runs: list[RunSpec], root: Path | None) -> Plan:
     found = data_spec(dataset, data.train_n, data.test_n)
     if found != data:
         raise UsageError(
-            f"expected the pictures that run {runs[0].id} was trained on, found others in {dataset.root}: "
+            f"expected the images that run {runs[0].id} was trained on, found others in {dataset.root}: "
             "give their --data-root, or run again into another --out"
         )
     return Plan(dataset, data, runs)

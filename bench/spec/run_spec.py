@@ -19,7 +19,7 @@ from baselines.variants import Variant
 
 @dataclass(frozen=True)
 class DataSpec:
-    """Which pictures a run saw.
+    """Which images a run saw.
 
     Attributes:
         name: the data set's.

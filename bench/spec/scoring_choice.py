@@ -15,26 +15,26 @@ class ScoringChoice:
 
     Attributes:
         metrics: metric keys; empty = all.
-        scorer: name of the segmentation network, "auto" (by size and device) or "none".
+        judge: name of the segmentation network, "auto" (by size and device) or "none".
         inception_weights: the user's file, or None: the environment's, then the cache's.
-        fid_protocol: how pictures are made ready for Inception (`catalogue.FID_PROTOCOLS`).
+        fid_protocol: how images are made ready for Inception (`catalogue.FID_PROTOCOLS`).
     """
 
     metrics: tuple[str, ...] = ()
-    scorer: str = "auto"
+    judge: str = "auto"
     inception_weights: Path | None = None
     fid_protocol: str = "torch-fidelity"
 
     @property
     def wants_judge(self) -> bool:
-        """Whether one of the metrics may look at the scorer: it takes minutes to train."""
+        """Whether one of the metrics may look at the judge: it takes minutes to train."""
         from bench.scoring.one_pass import wants_judge
 
         return wants_judge(self.metrics)
 
 
-def check_judge(choice: ScoringChoice) -> None:
-    """Refuse unknown scorers and metrics, and weights that are not there, before anything is trained.
+def check_judge_choice(choice: ScoringChoice) -> None:
+    """Refuse unknown judges and metrics, and weights that are not there, before anything is trained.
 
     Raises:
         UsageError: with the nearest known name, or the path.
@@ -46,8 +46,8 @@ def check_judge(choice: ScoringChoice) -> None:
 
     families_for(choice.metrics)
     find_inception(choice.inception_weights)
-    if is_adapter(choice.scorer):
-        return check_adapter(choice.scorer)
-    known: Sequence[str] = ["auto", "none", *plugins.names("scorers")]
-    if choice.scorer not in known:
-        raise unknown_name("scorer", choice.scorer, known, "bench list scorers")
+    if is_adapter(choice.judge):
+        return check_adapter(choice.judge)
+    known: Sequence[str] = ["auto", "none", *plugins.names("judges")]
+    if choice.judge not in known:
+        raise unknown_name("judge", choice.judge, known, "bench list judges")

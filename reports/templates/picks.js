@@ -1,11 +1,11 @@
-// Best, median and worst picture of a variant by a metric that the reader chooses, opened in the viewer.
+// Best, median and worst image of a variant by a metric that the reader chooses, opened in the viewer.
 for (const place of document.querySelectorAll(".values")) {
   const id = place.id.replace(/-table$/, ""), data = place.data;
   const select = (name, texts) => // by their places; without those that are null
     element("select", { id: `${id}-${name}` }, ...texts.flatMap((text, index) => text === null ? [] : [new Option(text, index)]));
   const variant = select("pick-variant", data.labels);
   const metric = select("pick-metric", data.columns.map((column) => column.ranks ? `${column.title} ${column.arrow}` : null));
-  if (!metric.length) continue; // what describes has no best picture
+  if (!metric.length) continue; // what describes has no best image
   const said = element("p", { id: id + "-picked", className: "small muted" });
   said.setAttribute("aria-live", "polite");
   const buttons = ["best", "median", "worst"].map((words, rank) => {
@@ -18,19 +18,19 @@ for (const place of document.querySelectorAll(".values")) {
     const column = data.columns[Number(metric.value)], v = Number(variant.value), label = data.labels[v];
     const i = column.ranked[v][rank];
     if (i === undefined) {
-      said.textContent = `Fewer than five pictures of ${label} have a value of ${column.title}.`;
+      said.textContent = `Fewer than five images of ${label} have a value of ${column.title}.`;
       return;
     }
     const name = data.names[i], key = "output\n" + label;
     const value = column.values[v][i].toFixed(column.digits).replace("-", "−");
-    said.textContent = `${label}, ${words} by ${column.title}: picture ${name}, ${value}.`;
+    said.textContent = `${label}, ${words} by ${column.title}: image ${name}, ${value}.`;
     if (report.has(place.dataset.section, name, key)) report.open(place.dataset.section, name, key);
-    else said.textContent += ` This page does not hold it: bench report OUT --picks ${column.key} lays such pictures in.`;
+    else said.textContent += ` This page does not hold it: bench report OUT --picks ${column.key} lays such images in.`;
   }
 
   place.querySelector(".controls").before(
     element("div", { className: "controls" },
-      element("label", {}, "Look at a picture of ", variant), element("label", {}, " by ", metric), ...buttons),
+      element("label", {}, "Look at an image of ", variant), element("label", {}, " by ", metric), ...buttons),
     said);
   for (const control of [variant, metric]) control.addEventListener("input", () => { said.textContent = ""; });
 }

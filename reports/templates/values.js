@@ -1,4 +1,4 @@
-// Values of single test pictures: a metric of all variants or all metrics of a variant, filtered and sorted.
+// Values of single test images: a metric of all variants or all metrics of a variant, filtered and sorted.
 for (const place of document.querySelectorAll(".values")) {
   const id = place.id.replace(/-table$/, "");
   const data = JSON.parse(document.getElementById(id + "-data").textContent);
@@ -17,7 +17,7 @@ for (const place of document.querySelectorAll(".values")) {
   const table = element("table", { id: id + "-cells", className: "plain" });
   const box = element("div", { className: "box", tabIndex: 0 }, table);
   box.setAttribute("role", "region");
-  box.setAttribute("aria-label", "Values by picture: " + place.dataset.title);
+  box.setAttribute("aria-label", "Values by image: " + place.dataset.title);
   const more = element("button", { type: "button", id: id + "-more", textContent: "Show 100 more" });
   place.append(
     element("div", { className: "controls" }, element("label", {}, "Show ", view), element("label", {}, "Name contains ", filter), gap),
@@ -53,9 +53,9 @@ for (const place of document.querySelectorAll(".values")) {
       return sign * (key[i] - key[j]) || i - j;
     });
     state.shown = Math.min(shown, order.length);
-    said.textContent = `${order.length} of ${data.names.length} pictures` + (state.shown < order.length ? `, the first ${state.shown} shown.` : ".");
+    said.textContent = `${order.length} of ${data.names.length} images` + (state.shown < order.length ? `, the first ${state.shown} shown.` : ".");
     more.hidden = state.shown === order.length;
-    const head = element("tr", {}, ...["Picture", ...listed.map((one) => one.title)].map((title, column) => {
+    const head = element("tr", {}, ...["Image", ...listed.map((one) => one.title)].map((title, column) => {
       const button = element("button", { type: "button", className: "sort", textContent: title });
       const cell = element("th", { scope: "col" }, button);
       if (state.sort === column) cell.setAttribute("aria-sort", state.down ? "descending" : "ascending");
@@ -74,7 +74,7 @@ for (const place of document.querySelectorAll(".values")) {
     const name = data.names[i], head = element("th", { scope: "row" });
     if (report.has(place.dataset.section, name)) {
       const button = element("button", { type: "button", className: "link", textContent: name });
-      button.setAttribute("aria-label", "Look at test picture " + name);
+      button.setAttribute("aria-label", "Look at test image " + name);
       button.addEventListener("click", () => report.open(place.dataset.section, name));
       head.append(button);
     } else head.textContent = name;

@@ -1,4 +1,4 @@
-// The viewer: two pictures of a section compared by slider, side by side or as their difference.
+// The viewer: two images of a section compared by slider, side by side or as their difference.
 (() => {
   const dialog = document.getElementById("viewer");
   const part = (name) => document.getElementById("viewer-" + name);
@@ -21,14 +21,14 @@
       names.get(name).set(key, { words: words(image), src: image.src, label: image.dataset.label });
     image.addEventListener("click", () => open(section, name, key));
   }
-  for (const place of document.querySelectorAll(".picture-name")) {
+  for (const place of document.querySelectorAll(".image-name")) {
     const section = place.closest("section").dataset.section, name = place.textContent;
     if (!album.get(section)?.has(name)) continue;
     const button = document.createElement("button");
     button.type = "button";
     button.className = "link";
     button.textContent = name;
-    button.setAttribute("aria-label", "Look at test picture " + name);
+    button.setAttribute("aria-label", "Look at test image " + name);
     button.addEventListener("click", () => open(section, name));
     place.replaceChildren(button);
   }
@@ -40,7 +40,7 @@
     show(name, key);
   }
 
-  // What is chosen on the left and right stays chosen from picture to picture where it is there.
+  // What is chosen on the left and right stays chosen from image to image where it is there.
   function show(name, key) {
     state.name = name;
     const held = album.get(state.section).get(name), keys = [...held.keys()];
@@ -50,7 +50,7 @@
     const partner = key?.startsWith("seen\n") && held.has("labels\n") ? "labels\n" : "target\n";
     choose("first", held, key, held.has(old) ? old : outputs[0]);
     choose("second", held, key ? opposite ?? partner : held.has(before) ? before : "target\n", keys[keys.length - 1]);
-    part("title").textContent = "Picture " + name;
+    part("title").textContent = "Image " + name;
     const names = [...album.get(state.section).keys()];
     part("place").textContent = `${names.indexOf(name) + 1} of ${names.length}`;
     load();
@@ -65,20 +65,20 @@
   async function load() {
     const held = album.get(state.section).get(state.name), turn = ++state.loads;
     const chosen = [held.get(part("first").value), held.get(part("second").value)];
-    const pictures = chosen.map((one) => Object.assign(new Image(), { src: one.src }));
-    await Promise.all(pictures.map((picture) => picture.decode()));
+    const images = chosen.map((one) => Object.assign(new Image(), { src: one.src }));
+    await Promise.all(images.map((image) => image.decode()));
     if (turn !== state.loads) return; // another was asked for meanwhile
-    [state.first, state.second] = pictures;
-    state.gaps = difference(...pictures);
+    [state.first, state.second] = images;
+    state.gaps = difference(...images);
     draw();
   }
 
-  // Absolute difference of the pictures as they are in the page, and its mean in grey levels.
+  // Absolute difference of the images as they are in the page, and its mean in grey levels.
   function difference(first, second) {
     const [width, height] = [first.naturalWidth, first.naturalHeight];
-    const [a, b] = [first, second].map((picture) => {
+    const [a, b] = [first, second].map((image) => {
       const sheet = Object.assign(document.createElement("canvas"), { width, height }).getContext("2d", { willReadFrequently: true });
-      sheet.drawImage(picture, 0, 0, width, height);
+      sheet.drawImage(image, 0, 0, width, height);
       return sheet;
     });
     const [one, two] = [a, b].map((sheet) => sheet.getImageData(0, 0, width, height));
@@ -104,12 +104,12 @@
     const { naturalWidth: w, naturalHeight: h } = state.first;
     state.scale = Math.min(wide / w, canvas.height / h) * state.zoom;
     const left = wide / 2 - state.x * w * state.scale, top = canvas.height / 2 - state.y * h * state.scale;
-    const paint = (picture, from, to, shift = 0) => {
+    const paint = (image, from, to, shift = 0) => {
       pen.save();
       pen.beginPath();
       pen.rect(from, 0, to - from, canvas.height);
       pen.clip();
-      pen.drawImage(picture, left + shift, top, w * state.scale, h * state.scale);
+      pen.drawImage(image, left + shift, top, w * state.scale, h * state.scale);
       pen.restore();
     };
     if (mode === "difference") paint(state.gaps.canvas, 0, wide);
@@ -133,14 +133,14 @@
     const said = {
       slider: `${first} left of the line, ${second} right of it.`,
       side: `${first} on the left, ${second} on the right.`,
-      difference: `Absolute difference of ${first} and ${second}: ${state.gaps.mean.toFixed(1)} grey levels on average, of the pictures as compressed in this page.`,
+      difference: `Absolute difference of ${first} and ${second}: ${state.gaps.mean.toFixed(1)} grey levels on average, of the images as compressed in this page.`,
     }[mode];
     const values = [...new Set(["first", "second"].map((side) => part(side).value))]
       .filter((key) => key.startsWith("output\n"))
       .map((key) => report.values?.(state.section, state.name, key.slice(7)))
       .filter(Boolean);
     part("said").textContent = [said, ...values].join(" ");
-    canvas.setAttribute("aria-label", `Test picture ${state.name}: ${said}`);
+    canvas.setAttribute("aria-label", `Test image ${state.name}: ${said}`);
     const pixels = state.scale / (window.devicePixelRatio || 1);
     part("zoom").textContent = state.zoom === 1 ? "fit" : `×${pixels < 10 ? pixels.toFixed(1) : Math.round(pixels)}`;
     part("position-label").hidden = mode !== "slider";
@@ -160,7 +160,7 @@
     move(((x % wide) - wide / 2) * gain, (y - canvas.height / 2) * gain);
   }
 
-  function move(x, y) { // in pixels of the picture
+  function move(x, y) { // in pixels of the image
     const inside = (value) => (state.zoom === 1 ? 0.5 : Math.min(1, Math.max(0, value)));
     state.x = inside(state.x + x / state.first.naturalWidth);
     state.y = inside(state.y + y / state.first.naturalHeight);

@@ -65,7 +65,7 @@ def opened(chromium: Any) -> Open:
 
 @pytest.fixture(scope="session")
 def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An output of 3 variants x 2 seeds with its report; pictures of 64 px, exact in the page."""
+    """An output of 3 variants x 2 seeds with its report; images of 64 px, exact in the page."""
     out = tmp_path_factory.mktemp("browser") / "out"
     synthetic.write_output(out)
     write_report([out], out / "report")

@@ -46,7 +46,7 @@ def printed(page: Any, paper: str) -> list[bytes]:
 
 
 def filled(sheet: bytes) -> int:
-    """How much stands on a sheet: letters, and 60 for each picture."""
+    """How much stands on a sheet: letters, and 60 for each image."""
     letters = sum(len(shown) // 4 for shown in re.findall(rb"<([0-9A-Fa-f]+)> Tj", sheet))
     return letters + 60 * len(re.findall(rb" Do\b", sheet))
 

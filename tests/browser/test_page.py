@@ -51,7 +51,7 @@ def faults(page: Any, impacts: tuple[str, ...] = ("minor", "moderate", "serious"
 
 
 def test_it_opens_from_disk_alone(report: Path, opened: Open, tmp_path: Path) -> None:
-    """Moved to an empty folder, with every picture scrolled into view: no error, no request."""
+    """Moved to an empty folder, with every image scrolled into view: no error, no request."""
     moved = tmp_path / "page with spaces.html"
     moved.write_bytes(report.read_bytes())
     with opened(moved) as seen:
@@ -235,7 +235,7 @@ def test_axe_finds_nothing_in_sections_that_are_alike(opened: Open, tmp_path: Pa
         assert faults(seen.page) == []
 
 
-def test_no_picture_is_offered_as_best_by_what_only_describes(opened: Open, tmp_path: Path) -> None:
+def test_no_image_is_offered_as_best_by_what_only_describes(opened: Open, tmp_path: Path) -> None:
     synthetic.write_every_metric(tmp_path)
     for record in read_records(tmp_path):
         table = read_per_image(tmp_path, record)
@@ -245,7 +245,7 @@ def test_no_picture_is_offered_as_best_by_what_only_describes(opened: Open, tmp_
         shown = seen.page.locator("#s1-values-view option").all_text_contents()
         offered = seen.page.locator("#s1-values-pick-metric option").all_text_contents()
         assert "Diversity" in shown
-        assert offered == [title for title in ("SSIM ↑", "PSNR (dB) ↑", "L1 ↓")]
+        assert offered == [title for title in ("SSIM ↑", "PSNR (dB) ↑", "MAE ↓")]
 
 
 def test_downloads_are_the_files(report: Path, opened: Open, tmp_path: Path) -> None:

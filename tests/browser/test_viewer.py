@@ -1,4 +1,4 @@
-"""The picture viewer and the table by picture in a real browser, held against the pictures themselves."""
+"""The image viewer and the table by image in a real browser, held against the images themselves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SIDE = 64
 
 @pytest.fixture
 def viewer(report: Path, opened: Open) -> Any:
-    """The viewer, opened on the first picture of the gallery: l1's output against the target."""
+    """The viewer, opened on the first image of the gallery: l1's output against the target."""
     with opened(report) as seen:
         seen.page.locator('table.gallery img[data-kind="output"][data-label="l1"]').first.click()
         seen.page.wait_for_function("document.getElementById('viewer-said').textContent !== ''")
@@ -28,14 +28,14 @@ def viewer(report: Path, opened: Open) -> Any:
         assert seen.problems == []
 
 
-def pictures(output: Path, name: str = "0000") -> tuple[np.ndarray, np.ndarray]:
+def images(output: Path, name: str = "0000") -> tuple[np.ndarray, np.ndarray]:
     """l1's output and the target."""
     (folder,) = (output / "predictions").glob("toycity-l1-s0-*")
     return read_png(folder / f"{name}.png"), read_png(output / "gallery/x/target" / f"{name}.png")
 
 
 def place(seen: Seen, x: int, y: int) -> tuple[float, float]:
-    """Where the middle of a picture's pixel lies on the canvas, the whole picture being in view."""
+    """Where the middle of an image's pixel lies on the canvas, the whole image being in view."""
     size = seen.page.evaluate("[document.getElementById('viewer-canvas').width, "
                               "document.getElementById('viewer-canvas').height]")  # fmt: skip
     scale = min(size[0], size[1]) / SIDE
@@ -48,8 +48,8 @@ def move_slider(seen: Seen, position: int) -> None:
     )
 
 
-def test_the_slider_divides_the_two_pictures(viewer: Seen, output: Path) -> None:
-    first, second = pictures(output)
+def test_the_slider_divides_the_two_images(viewer: Seen, output: Path) -> None:
+    first, second = images(output)
     for position, shown in ((100, first), (0, second)):
         move_slider(viewer, position)
         for x, y in ((10, 10), (40, 33), (55, 60)):
@@ -70,12 +70,12 @@ def test_dragging_moves_the_slider(viewer: Seen) -> None:
 
 
 def test_zoom_shows_pixels_as_they_are(viewer: Seen, output: Path) -> None:
-    first, _ = pictures(output)
+    first, _ = images(output)
     move_slider(viewer, 100)
     for _ in range(4):
         viewer.page.keyboard.press("+")
     assert viewer.page.locator("#viewer-zoom").text_content().startswith("×")
-    # Magnified 16 times about the picture's middle, where four pixels meet: each fills its quarter.
+    # Magnified 16 times about the image's middle, where four pixels meet: each fills its quarter.
     for dx, dy in ((-1, -1), (1, -1), (-1, 1), (1, 1)):
         wanted = tuple(first[SIDE // 2 + min(dy, 0), SIDE // 2 + min(dx, 0)])
         assert viewer.pixel(0.5 + 0.01 * dx, 0.5 + 0.01 * dy) == wanted
@@ -83,8 +83,8 @@ def test_zoom_shows_pixels_as_they_are(viewer: Seen, output: Path) -> None:
     assert viewer.page.locator("#viewer-zoom").text_content() == "fit"
 
 
-def test_the_difference_is_the_pictures_difference(viewer: Seen, output: Path) -> None:
-    first, second = (picture.astype(int) for picture in pictures(output))
+def test_the_difference_is_the_images_difference(viewer: Seen, output: Path) -> None:
+    first, second = (image.astype(int) for image in images(output))
     viewer.page.keyboard.press("d")
     gap = np.abs(first - second)
     assert f"{gap.mean():.1f} grey levels" in viewer.page.locator("#viewer-said").text_content()
@@ -96,9 +96,9 @@ def test_the_keyboard_leads_through(viewer: Seen) -> None:
     page, names = viewer.page, ["0000", "0010", "0020", "0030"]
     for name in (*names[1:], names[0]):
         page.keyboard.press("ArrowRight")
-        page.wait_for_function(f"document.getElementById('viewer-title').textContent === 'Picture {name}'")
+        page.wait_for_function(f"document.getElementById('viewer-title').textContent === 'Image {name}'")
     page.keyboard.press("ArrowLeft")
-    assert page.locator("#viewer-title").text_content() == "Picture 0030"
+    assert page.locator("#viewer-title").text_content() == "Image 0030"
     before = page.locator("#viewer-first").input_value()
     page.keyboard.press("x")
     assert page.locator("#viewer-second").input_value() == before
@@ -106,15 +106,15 @@ def test_the_keyboard_leads_through(viewer: Seen) -> None:
     assert not page.locator("#viewer").is_visible()
 
 
-def test_a_picture_opens_by_keyboard_and_focus_comes_back(report: Path, opened: Open) -> None:
+def test_a_image_opens_by_keyboard_and_focus_comes_back(report: Path, opened: Open) -> None:
     with opened(report) as seen:
-        button = seen.page.get_by_role("button", name="Look at test picture 0010").first
+        button = seen.page.get_by_role("button", name="Look at test image 0010").first
         button.focus()
         seen.page.keyboard.press("Enter")
-        assert seen.page.locator("#viewer-title").text_content() == "Picture 0010"
+        assert seen.page.locator("#viewer-title").text_content() == "Image 0010"
         seen.page.keyboard.press("Escape")
         focused = seen.page.evaluate("document.activeElement.getAttribute('aria-label')")
-        assert focused == "Look at test picture 0010"
+        assert focused == "Look at test image 0010"
 
 
 def test_the_viewer_fits_a_phone(report: Path, opened: Open) -> None:
@@ -127,7 +127,7 @@ def test_the_viewer_fits_a_phone(report: Path, opened: Open) -> None:
         assert canvas["height"] > 200
 
 
-def test_the_table_by_picture_filters_sorts_and_subtracts(report: Path, output: Path, opened: Open) -> None:
+def test_the_table_by_image_filters_sorts_and_subtracts(report: Path, output: Path, opened: Open) -> None:
     tables = {
         label: pd.read_parquet(path).set_index("name")["ssim"]
         for label in ("l1", "cgan")
@@ -164,29 +164,29 @@ def test_the_table_by_picture_filters_sorts_and_subtracts(report: Path, output: 
 def test_best_median_and_worst_by_a_metric_of_the_reader_s(
     output: Path, opened: Open, tmp_path: Path
 ) -> None:
-    """A picture that the page holds opens; of one that it does not hold, it says which it is, and the way."""
+    """An image that the page holds opens; of one that it does not hold, it says which it is, and the way."""
     table = pd.read_parquet(next((output / "records").glob("toycity-cgan-s0-*.parquet")))
-    order = table.sort_values("l1")["name"].to_list()  # the lower the better
+    order = table.sort_values("mae")["name"].to_list()  # the lower the better
     best, worst = order[0], order[-1]
     out = tmp_path / "out"
     shutil.copytree(output, out)
     (folder,) = (out / "predictions").glob("toycity-cgan-s0-*")
     for place in (folder, out / "gallery/x/source", out / "gallery/x/target"):
         shutil.copyfile(place / "0000.png", place / f"{worst}.png")
-    page = write_report([out], tmp_path / "page", Wanted(("html",), picks=("l1",))).html
+    page = write_report([out], tmp_path / "page", Wanted(("html",), picks=("mae",))).html
     with opened(page) as seen:
         seen.page.locator("#s1-values-pick-variant").select_option(label="cgan")
-        seen.page.locator("#s1-values-pick-metric").select_option(label="L1 ↓")
+        seen.page.locator("#s1-values-pick-metric").select_option(label="MAE ↓")
         seen.page.get_by_role("button", name="Best").click()
         said = seen.page.locator("#s1-values-picked").text_content()
-        assert said.startswith(f"cgan, best by L1: picture {best}, ")
-        assert "does not hold it: bench report OUT --picks l1" in said
+        assert said.startswith(f"cgan, best by MAE: image {best}, ")
+        assert "does not hold it: bench report OUT --picks mae" in said
         assert not seen.page.locator("#viewer").is_visible()
         seen.page.get_by_role("button", name="Worst").click()
-        assert seen.page.locator("#viewer-title").text_content() == f"Picture {worst}"
+        assert seen.page.locator("#viewer-title").text_content() == f"Image {worst}"
         assert seen.page.locator("#viewer-first").input_value() == "output\ncgan"
         assert seen.page.locator("#viewer-second").input_value() == "target\n"
         seen.page.keyboard.press("Escape")
         said = seen.page.locator("#s1-values-picked").text_content()
-        assert said == f"cgan, worst by L1: picture {worst}, {table['l1'].max():.2f}."
+        assert said == f"cgan, worst by MAE: image {worst}, {table['mae'].max():.2f}."
         assert seen.problems == []

@@ -17,7 +17,7 @@ from PIL import Image
 from bench.cli.list import KINDS
 from bench.cli.main import invoke
 
-QUICK = ["--steps", "2", "--base-filters", "4", "--scorer", "none", "--metrics", "ssim", "--device", "cpu"]
+QUICK = ["--steps", "2", "--base-filters", "4", "--judge", "none", "--metrics", "ssim", "--device", "cpu"]
 
 
 def refused(arguments: list[str], capfd: pytest.CaptureFixture[str], *words: str) -> None:
@@ -39,7 +39,7 @@ def refused(arguments: list[str], capfd: pytest.CaptureFixture[str], *words: str
         (["--variants", "l1/70", "--dataset", "toycity"], ["no discriminator"]),
         (["--variants", "l1", "--dataset", "toycitty"], ["toycitty", "toycity"]),
         (["--variants", "l1", "--dataset", "toycity", "--metrics", "sim"], ["did you mean 'ssim'"]),
-        (["--variants", "l1", "--dataset", "toycity", "--scorer", "fcn-smal"], ["did you mean 'fcn-small'"]),
+        (["--variants", "l1", "--dataset", "toycity", "--judge", "fcn-smal"], ["did you mean 'fcn-small'"]),
         (["--suite", "los", "--dataset", "toycity"], ["suite 'los'", "losses"]),
         (["--variants", "l1", "--dataset", "toycity", "--size", "96"], ["96", "64, 128"]),
         (["--variants", "imagegan,l1+cgan/286", "--dataset", "toycity"], ["286", "64 px", "larger --size"]),
@@ -116,7 +116,7 @@ def _empty_split(root: Path) -> str:
 
 
 @pytest.mark.parametrize("spoil", [_truncate, _empty, _wrong_size, _wrong_mode, _missing_split, _empty_split])
-def test_bad_pictures_are_named(
+def test_bad_images_are_named(
     spoil: Callable[[Path], str], tmp_path: Path, cache: Path, write_pairs, capfd: pytest.CaptureFixture[str]
 ) -> None:  # type: ignore[no-untyped-def]
     root, out = tmp_path / "mine", tmp_path / "out"
@@ -204,7 +204,7 @@ def test_a_damaged_record_stops_a_grid_before_it_starts(
     assert invoke(grid) == 0
 
 
-def test_checkpoints_and_pictures_for_generate(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_checkpoints_and_images_for_generate(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "c.safetensors").write_bytes(b"no weights")
     (tmp_path / "images").mkdir()
     arguments = ["generate", "--images", str(tmp_path / "images"), "--to", str(tmp_path / "to")]
@@ -245,7 +245,7 @@ register("variants", "soft", Variant("soft", adversarial="cgan", lambda_l1=5.0))
     command = ["--plugin", str(tmp_path / "p.py"), "run", "--variants", "soft", "--dataset", "toycity"]
     small = ["--size", "32", "--train-limit", "4", "--test-limit", "2", "--steps", "2", "--base-filters", "4"]
     scored = [
-        "--scorer",
+        "--judge",
         "none",
         "--metrics",
         "mean_grey,ssim",

@@ -27,7 +27,7 @@ SMALL = [
 
 def hf_ratios(out: Path, budget: list[str]) -> dict[str, list[float]]:
     arguments = ["--variants", "l1,l1+cgan", "--dataset", "toycity", "--seeds", "0-2", *budget]
-    scoring = ["--metrics", "hf_ratio", "--scorer", "none", "--device", "cpu", "--threads", "1"]
+    scoring = ["--metrics", "hf_ratio", "--judge", "none", "--device", "cpu", "--threads", "1"]
     assert invoke(["run", *arguments, *scoring, "--out", str(out)]) == 0
     values: dict[str, list[float]] = {"l1": [], "l1+cgan": [], "real": []}
     for record in read_records(out):

@@ -22,7 +22,7 @@ from bench.records.record import read_records
 
 GRID = [
     *("run", "--variants", "l1,l1+cgan", "--dataset", "toycity", "--size", "32", "--base-filters", "16"),
-    *("--steps", "4", "--train-limit", "8", "--test-limit", "4", "--scorer", "none", "--metrics", "ssim"),
+    *("--steps", "4", "--train-limit", "8", "--test-limit", "4", "--judge", "none", "--metrics", "ssim"),
     *("--device", "cpu", "--threads", "1", "--checkpoint-every", "0"),
 ]
 

@@ -1,4 +1,4 @@
-"""`bench score DIR`: pictures of other tools, from a folder to records, report and comparison."""
+"""`bench score DIR`: images of other tools, from a folder to records, report and comparison."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bench.records.record import RunRecord, read_records
 from bench.scoring.judges import trained as store
 
 N, SIZE = 6, 32
-QUICK = ["--device", "cpu", "--threads", "1", "--metrics", "ssim,psnr,hf_ratio,fd_scorer"]
+QUICK = ["--device", "cpu", "--threads", "1", "--metrics", "ssim,psnr,hf_ratio,fd_lite0"]
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +34,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder.mkdir(parents=True)
         spread = np.random.default_rng(noise).normal(0, noise, photos.shape)
         guesses = np.clip(photos + spread, 0, 255).astype(np.uint8)
-        for end, pictures in (("fake_B", guesses), ("real_B", photos), ("real_A", colours)):
-            for index, picture in enumerate(pictures):
-                Image.fromarray(picture).save(folder / f"{index}_{end}.png")
+        for end, images in (("fake_B", guesses), ("real_B", photos), ("real_A", colours)):
+            for index, image in enumerate(images):
+                Image.fromarray(image).save(folder / f"{index}_{end}.png")
     return root
 
 
@@ -65,7 +65,7 @@ def test_released_results_score_as_they_stand(
     assert list(per_image["name"]) == [str(i) for i in range(N)]
     assert per_image["ssim"].mean() == pytest.approx(good.results["ssim"].value)
     assert records["copy"].results["ssim"].value < records["bad"].results["ssim"].value  # type: ignore[operator]
-    assert "compares the pictures with themselves" in str(records["real"].results["ssim"].reason)
+    assert "compares the images with themselves" in str(records["real"].results["ssim"].reason)
     assert "no training targets at hand" in str(records["real"].results["hf_ratio"].reason)
     for role in (good.gallery.predictions, good.gallery.sources, good.gallery.targets):  # type: ignore[union-attr]
         assert len(list((out / str(role)).iterdir())) == N
@@ -83,7 +83,7 @@ def test_released_results_score_as_they_stand(
 
 
 def test_the_same_numbers_as_a_run_has(tmp_path: Path) -> None:
-    """A run's predictions, scored as foreign pictures against the same targets."""
+    """A run's predictions, scored as foreign images against the same targets."""
     out = tmp_path / "run"
     small = [
         "--dataset",
@@ -96,7 +96,7 @@ def test_the_same_numbers_as_a_run_has(tmp_path: Path) -> None:
         "6",
         "--test-limit",
     ]
-    grid = ["run", "--variants", "l1", "--steps", "3", *small, str(N), *QUICK, "--scorer", "none"]
+    grid = ["run", "--variants", "l1", "--steps", "3", *small, str(N), *QUICK, "--judge", "none"]
     assert invoke([*grid, "--out", str(out)]) == 0
     run = by_label(out)["l1"]
     assert run.gallery is not None
@@ -106,7 +106,7 @@ def test_the_same_numbers_as_a_run_has(tmp_path: Path) -> None:
     score = ["score", str(out / "predictions" / run.id), "--target", str(targets), "--name", "l1"]
     assert invoke([*score, *QUICK, "--out", str(again)]) == 0
     assert by_label(again)["l1"].results == run.results
-    assert invoke(["score", str(out), *QUICK, "--scorer", "none"]) == 0  # a run's output, as before
+    assert invoke(["score", str(out), *QUICK, "--judge", "none"]) == 0  # a run's output, as before
     assert by_label(out)["l1"].results == run.results
     assert invoke(["score", str(out), "--target", str(targets)]) == 2
     assert invoke(["report", str(out), str(again), "--to", str(tmp_path / "both")]) == 0
@@ -119,7 +119,7 @@ def test_a_judge_trained_on_real_photos(
     recipe = store.default_recipe
     monkeypatch.setattr(store, "default_recipe", lambda *a: dataclasses.replace(recipe(*a), steps=3))
     out = tmp_path / "out"
-    judge = ["--scorer-dataset", "toycity", "--scorer", "fcn-small", "--metrics", "fcn_pixel_acc,fd_scorer"]
+    judge = ["--judge-dataset", "toycity", "--judge", "fcn-small", "--metrics", "fcn_pixel_acc,fd_lite0"]
     train = tmp_path / "train"
     train.mkdir()
     for index, photo in enumerate(toycity.generate("train", N, SIZE, start=0)[0]):
@@ -129,12 +129,12 @@ def test_a_judge_trained_on_real_photos(
     records = by_label(out)
     assert records["good"].dataset == "toycity"
     protocol = records["good"].results["fcn_pixel_acc"].protocol
-    assert protocol["scorer"] == "fcn-small"
-    seen = records["good"].details["scorer"]["seen"]
-    assert (seen["in_common"], seen["test_photos"]) == (0, N)  # of the pictures given, not toycity's own
+    assert protocol["judge"] == "fcn-small"
+    seen = records["good"].details["judge"]["seen"]
+    assert (seen["in_common"], seen["test_photos"]) == (0, N)  # of the images given, not toycity's own
     assert protocol == records["real"].results["fcn_pixel_acc"].protocol
     assert 0 < records["good"].results["fcn_pixel_acc"].value <= 1  # type: ignore[operator]
-    assert records["real"].results["fd_scorer"].value > 0  # type: ignore[operator]
+    assert records["real"].results["fd_lite0"].value > 0  # type: ignore[operator]
 
 
 def test_without_a_judge_the_reason_is_given(results: Path, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_without_a_judge_the_reason_is_given(results: Path, tmp_path: Path) -> N
     keys = ["--metrics", "fcn_class_iou,label_class_iou", "--device", "cpu", "--out", str(out)]
     assert invoke(["score", images(results, "good"), "--dataset", "toycity", *keys]) == 0
     found = by_label(out)["good"].results
-    assert "--scorer-dataset NAME trains one" in str(found["fcn_class_iou"].reason)
+    assert "--judge-dataset NAME trains one" in str(found["fcn_class_iou"].reason)
     assert "not label maps" in str(found["label_class_iou"].reason)
 
 
@@ -160,7 +160,7 @@ def test_label_maps_are_scored_by_their_classes(results: Path, tmp_path: Path) -
     }  # fmt: skip
 
 
-def test_missing_pictures_are_listed_or_left_out(
+def test_missing_images_are_listed_or_left_out(
     results: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     guesses = tmp_path / "guesses"
@@ -188,7 +188,7 @@ def test_a_resize_is_part_of_the_protocol(results: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--scorer", "fcn-small"], ["--scorer-dataset NAME", "real photos"]),
+        (["--judge", "fcn-small"], ["--judge-dataset NAME", "real photos"]),
         (["--dataset", "toycitty"], ["toycitty", "toycity"]),
         (["--direction", "a2b"], ["--direction", "a2b"]),
         (["--target", "nowhere"], ["--target nowhere"]),

@@ -37,7 +37,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         assert invoke(run) == 0
-        assert invoke(["baseline", "out", "gate.json", "--pictures"]) == 0
+        assert invoke(["baseline", "out", "gate.json", "--images"]) == 0
     return folder
 
 
@@ -46,7 +46,7 @@ def worsen(project: Path, to: Path) -> Path:
     content = json.loads((project / "gate.json").read_text(encoding="utf-8"))
     for row in content["rows"].values():
         if row["kind"] == "run":
-            row["metrics"]["l1"]["values"] = [value - 10 for value in row["metrics"]["l1"]["values"]]
+            row["metrics"]["mae"]["values"] = [value - 10 for value in row["metrics"]["mae"]["values"]]
     to.write_text(json.dumps({**content, "per_image": None}), encoding="utf-8")
     return to
 
@@ -84,11 +84,11 @@ def artifacts(name: str) -> set[str]:
 
 
 @pytest.mark.parametrize("name", ["github-gate.yml", "gitlab-gate.yml"])
-def test_a_workflow_keeps_what_its_gate_writes_and_the_pictures_that_it_shows(name: str) -> None:
+def test_a_workflow_keeps_what_its_gate_writes_and_the_images_that_it_shows(name: str) -> None:
     check = commands(name)[1]
     written = {check[check.index(option) + 1] for option in ("--junit", "--markdown")}
     written |= {check[check.index("--json") + 1]} if "--json" in check else set()
-    assert written | {"gate-pictures", "out/predictions"} == artifacts(name)
+    assert written | {"gate-images", "out/predictions"} == artifacts(name)
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ TINY += ["--test-limit", "2", "--base-filters", "4", "--device", "cpu", "--threa
     ("keys", "wanted"),
     [
         ((), True),
-        (("ssim", "psnr", "l1", "fd_scorer", "label_class_iou"), False),
+        (("ssim", "psnr", "mae", "fd_lite0", "label_class_iou"), False),
         (("ssim", "fcn_class_iou"), True),
         (("segmentation",), True),
         (("structural", "diversity"), False),
@@ -54,13 +54,13 @@ def test_no_judge_is_trained_for_metrics_that_need_none(
 ) -> None:
     asked: list[str] = []
 
-    def no_scorer(name: str, *arguments: Any, **more: Any) -> Any:
+    def no_judge(name: str, *arguments: Any, **more: Any) -> Any:
         asked.append(name)
         raise RuntimeError("the judge was asked for")
 
-    monkeypatch.setattr(store, "get_scorer", no_scorer)
+    monkeypatch.setattr(store, "get_judge", no_judge)
     arguments = [*TINY, "--out", str(tmp_path / "out")]
-    assert invoke([*arguments, "--metrics", "ssim,psnr,l1"]) == 0
+    assert invoke([*arguments, "--metrics", "ssim,psnr,mae"]) == 0
     assert asked == []
     (record,) = (json.loads(p.read_text()) for p in (tmp_path / "out" / "records").glob("*-l1-s0-*.json"))
     assert record["results"]["ssim"]["value"] is not None

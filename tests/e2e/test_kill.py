@@ -24,11 +24,11 @@ GRID = [
     *("--steps", "12", "--train-limit", "12", "--test-limit", "4", "--device", "cpu", "--threads", "1"),
     *("--checkpoint-every", "0"),
 ]
-UNJUDGED = [*GRID, "--scorer", "none", "--metrics", "ssim,diversity"]
-JUDGED = [*GRID, "--scorer", "fcn-small", "--metrics", "ssim,diversity,fcn_pixel_acc,fd_scorer"]
+UNJUDGED = [*GRID, "--judge", "none", "--metrics", "ssim,diversity"]
+JUDGED = [*GRID, "--judge", "fcn-small", "--metrics", "ssim,diversity,fcn_pixel_acc,fd_lite0"]
 # What a process was doing, by the innermost of these that is on its stack; else it was starting or planning.
 STAGES = {
-    "training the judge": ("scorers/train.py", "scorers/store.py"),
+    "training the judge": ("judges/train.py", "judges/store.py"),
     "decoding": ("in _decode",),
     "reference rows": ("in _references",),
     "training": ("bench/run/train.py",),
@@ -82,7 +82,7 @@ def few_steps() -> None:
 
 
 def content_of(out: Path) -> dict[str, Any]:
-    """What a grid leaves, but for times and leftovers: weights, pictures, records, values by picture."""
+    """What a grid leaves, but for times and leftovers: weights, images, records, values by image."""
     content: dict[str, Any] = {}
     for pattern in ("runs/*/checkpoint.safetensors", "runs/*/samples/*", "predictions/*/*", "gallery/**/*"):
         files = (path for path in out.glob(pattern) if path.is_file() and not is_leftover(path))
@@ -94,13 +94,11 @@ def content_of(out: Path) -> dict[str, Any]:
             for entry in record.history
         ]
         details = {key: value for key, value in record.details.items() if key != "scored_by"}
-        if details.get("scorer"):  # how long its training took is in there
-            details["scorer"] = {key: value for key, value in details["scorer"].items() if key != "seconds"}
+        if details.get("judge"):  # how long its training took is in there
+            details["judge"] = {key: value for key, value in details["judge"].items() if key != "seconds"}
         values = pd.read_parquet(per_image_path(out, record.id)).to_dict("list")
         content[record.id] = (record.status, record.spec, record.results, history, details, record.gallery)
-        content[f"{record.id} by picture"] = {
-            name: list(map(repr, column)) for name, column in values.items()
-        }
+        content[f"{record.id} by image"] = {name: list(map(repr, column)) for name, column in values.items()}
     return content
 
 

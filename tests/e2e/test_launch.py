@@ -19,7 +19,7 @@ SMALL = [
     "--steps", "20", "--dataset", "toycity", "--size", "32", "--base-filters", "8", "--device", "cpu",
     "--threads", "1", "--train-limit", "40", "--test-limit", "6",
 ]  # fmt: skip
-GRID = ["run", "--variants", "l1,gan,l1+cgan", *SMALL, "--metrics", "ssim,hf_ratio", "--scorer", "none"]
+GRID = ["run", "--variants", "l1,gan,l1+cgan", *SMALL, "--metrics", "ssim,hf_ratio", "--judge", "none"]
 TRAIN = ["train", "--variants", "l1,l1+cgan", *SMALL]
 JOBS = ["--jobs", "2"]
 
@@ -73,7 +73,7 @@ def by_label(out: Path) -> dict[str, RunRecord]:
 
 
 def assert_same_run(out: Path, alone: Path, label: str) -> None:
-    """Weights, predictions, values and those of every picture: bit for bit."""
+    """Weights, predictions, values and those of every image: bit for bit."""
     record, wanted = by_label(out)[label], by_label(alone)[label]
     assert record.results == wanted.results
     assert record.environment["threads"] == 1

@@ -60,7 +60,7 @@ def test_a_grid_lives_in_s3_and_goes_on_elsewhere(
     grid = [
         "run", "--dataset", "mine", "--variants", "l1,l1+cgan", "--steps", "10", "--size", "32",
         "--device", "cpu", "--base-filters", "4", "--threads", "1",
-        "--metrics", "ssim,psnr", "--scorer", "none",
+        "--metrics", "ssim,psnr", "--judge", "none",
     ]  # fmt: skip
     here, there = tmp_path / "out", "s3://bucket/results/grid"
     assert invoke([*grid, "--data-root", str(tmp_path / "mine"), "--out", str(here)]) == 0

@@ -16,7 +16,7 @@ pytest.importorskip("submitit", reason="needs submitit: pip install -e .[slurm]"
 GRID = [
     "run", "--variants", "l1,l1+cgan", "--steps", "12", "--dataset", "toycity", "--size", "32",
     "--base-filters", "4", "--device", "cpu", "--threads", "1", "--train-limit", "30", "--test-limit", "4",
-    "--metrics", "ssim", "--scorer", "none",
+    "--metrics", "ssim", "--judge", "none",
 ]  # fmt: skip
 SLURM = ["--launcher", "slurm", "--slurm", "cluster=local"]
 

@@ -115,9 +115,9 @@ class Fault:
 
 FAULTS = [
     Fault(dropout_off, "l1+cgan", frozenset({"diversity"})),
-    Fault(hardly_any_l1, "l1+cgan", frozenset({"l1", "psnr"})),
+    Fault(hardly_any_l1, "l1+cgan", frozenset({"mae", "psnr"})),
     Fault(labels_shifted_by_one, "l1", frozenset({"fcn_pixel_acc", "fcn_class_acc", "fcn_class_iou"})),
-    Fault(trained_the_wrong_way_round, "l1", frozenset({"l1", "psnr", "ssim"})),
+    Fault(trained_the_wrong_way_round, "l1", frozenset({"mae", "psnr", "ssim"})),
 ]
 
 
@@ -167,8 +167,8 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 def test_a_fault_that_changes_the_row_leaves_the_old_one_missing(
     arguments: list[str], new: str, tmp_path: Path
 ) -> None:
-    faulty_run(tmp_path / "out", "--metrics", "l1", *arguments)  # what is missing is so by any metric
-    code, found = verdicts(tmp_path / "out", "--metrics", "l1")
+    faulty_run(tmp_path / "out", "--metrics", "mae", *arguments)  # what is missing is so by any metric
+    code, found = verdicts(tmp_path / "out", "--metrics", "mae")
     assert code == 3
     assert found[new, "(row)"]["state"] == "new"
     undecided = [one for one in found.values() if one["state"] in ("missing", "empty")]

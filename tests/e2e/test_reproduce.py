@@ -18,7 +18,7 @@ RUN = [
     "run", "--dataset", "toycity", "--variants", "l1,l1+cgan", "--size", "32", "--base-filters", "4",
     "--steps", "6", "--train-limit", "20", "--test-limit", "6", "--device", "cpu", "--threads", "1",
 ]  # fmt: skip
-METRICS = ["--metrics", "ssim,hf_ratio", "--scorer", "none"]
+METRICS = ["--metrics", "ssim,hf_ratio", "--judge", "none"]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_a_run_made_again_is_the_same_and_said_so(
     assert again(finished) == 0
     found = read_reproduction(finished)
     assert found is not None
-    assert (found.exact, found.passed, found.pictures, found.differing) == (True, True, True, {})
+    assert (found.exact, found.passed, found.images, found.differing) == (True, True, True, {})
     assert found.values == 2
     assert found.checkpoint is not None
     assert found.checkpoint[:12] in capsys.readouterr().out
@@ -72,7 +72,7 @@ def test_a_value_that_differs_fails_and_is_named(finished: Path, capsys: pytest.
     _value(finished, 1e-9)
     try:
         assert again(finished) == 1
-        assert "the same test pictures; 1 of 2 values differ; ssim" in capsys.readouterr().out
+        assert "the same test images; 1 of 2 values differ; ssim" in capsys.readouterr().out
         (line,) = sane(finished, capsys)
         assert line.startswith("FAIL")
     finally:
@@ -99,7 +99,7 @@ def test_on_a_gpu_the_spread_over_seeds_decides(finished: Path, off: float, pass
     assert not on_cpu.passed
 
 
-def test_another_generator_fails_though_its_pictures_are_the_same(finished: Path, tmp_path: Path) -> None:
+def test_another_generator_fails_though_its_images_are_the_same(finished: Path, tmp_path: Path) -> None:
     from bench.records.layout import RunFiles
     from bench.run.reproduce import compared
 
@@ -108,9 +108,9 @@ def test_another_generator_fails_though_its_pictures_are_the_same(finished: Path
     other.parent.mkdir(parents=True)
     other.write_bytes(RunFiles(finished, before.id).checkpoint.read_bytes() + b" ")
     found = compared(finished, tmp_path, before, before, [before])
-    assert (found.pictures, found.differing, found.passed) == (True, {}, False)
+    assert (found.images, found.differing, found.passed) == (True, {}, False)
     assert "another generator" in found.words
-    other.unlink()  # not kept: then pictures and values decide
+    other.unlink()  # not kept: then images and values decide
     assert compared(finished, tmp_path, before, before, [before]).passed
 
 
@@ -136,7 +136,7 @@ def test_what_is_not_there_is_refused_in_one_line(
 def test_a_damaged_account_of_it_is_none(tmp_path: Path) -> None:
     whole = {
         "run": "r", "label": "l1", "seed": 0, "device": "cpu", "threads": 1, "commits": [None, None],
-        "checkpoint": None, "pictures": True, "values": 1, "differing": {}, "outside": [], "not_compared": [],
+        "checkpoint": None, "images": True, "values": 1, "differing": {}, "outside": [], "not_compared": [],
     }  # fmt: skip
     reproduction_path(tmp_path).write_text(json.dumps({"reproduction": whole}))
     assert read_reproduction(tmp_path) is not None

@@ -50,9 +50,9 @@ def test_every_stage_leaves_its_files(finished: Path) -> None:
     assert set(records) == {"l1", "l1+cgan", "real", "copy", "nearest", "random"}
     for label in ("l1", "l1+cgan"):
         record = records[label]
-        pictures = sorted((finished / "predictions" / record.id).iterdir())
-        assert len(pictures) == 12
-        assert Image.open(pictures[0]).size == (32, 32)
+        images = sorted((finished / "predictions" / record.id).iterdir())
+        assert len(images) == 12
+        assert Image.open(images[0]).size == (32, 32)
         run = finished / "runs" / record.id
         assert {path.name for path in run.iterdir()} == {
             "spec.json", "checkpoint.safetensors", "history.json", "diversity.json",
@@ -74,8 +74,8 @@ def test_the_report_shows_figures_picks_and_what_the_judge_sees(finished: Path) 
     assert len(labels) == 12
     assert len({tuple(colour) for colour in read_png(labels[0]).reshape(-1, 3)}) > 3
     html = (finished / "report" / "index.html").read_text(encoding="utf-8")
-    assert all(f'id="s1-{part}"' in html for part in ("pictures", "judged", "picks", "values"))
-    assert html.count("of test picture") >= 12 * (4 + 4)
+    assert all(f'id="s1-{part}"' in html for part in ("images", "judged", "picks", "values"))
+    assert html.count("of test image") >= 12 * (4 + 4)
     assert "file missing" not in html
     assert html.count("<figure") >= 6
 
@@ -143,7 +143,7 @@ def test_other_metrics_score_again_without_training(
     monkeypatch.setattr("bench.run.runner.TrainingStage", None)
     assert invoke([*GRID, "--out", str(out), *QUICK]) == 0
     assert by_label(out) == by_label(finished)  # all that was asked for had been measured
-    assert invoke(["score", str(out), "--device", "cpu", *QUICK, "--scorer", "none"]) == 0
+    assert invoke(["score", str(out), "--device", "cpu", *QUICK, "--judge", "none"]) == 0
     for label, record in by_label(finished).items():
         assert by_label(out)[label].results == record.results, "what was not asked for stays"
         per_image = [read_per_image(folder, record) for folder in (out, finished)]
@@ -152,7 +152,7 @@ def test_other_metrics_score_again_without_training(
 
 def test_a_subset_of_metrics_grows(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    tiny = ["--variants", "l1", "--steps", "2", *SMALL, *FEW, "--scorer", "none", "--out", str(out)]
+    tiny = ["--variants", "l1", "--steps", "2", *SMALL, *FEW, "--judge", "none", "--out", str(out)]
     assert invoke(["run", *tiny, "--metrics", "ssim"]) == 0
     first = by_label(out)["l1"]
     assert set(first.results) == {"ssim"}
@@ -160,9 +160,9 @@ def test_a_subset_of_metrics_grows(tmp_path: Path) -> None:
     assert set(by_label(out)["l1"].results) == {"ssim", "psnr"}
     assert by_label(out)["l1"].results["ssim"] == first.results["ssim"]
     assert {"name", "psnr", "ssim"} <= set(read_per_image(out, first))  # type: ignore[arg-type]
-    picture = next((out / "predictions" / first.id).iterdir())
-    Image.new("RGB", (32, 32)).save(picture)  # other predictions: what was measured before is not theirs
-    assert invoke(["score", str(out), "--device", "cpu", "--metrics", "psnr", "--scorer", "none"]) == 0
+    image = next((out / "predictions" / first.id).iterdir())
+    Image.new("RGB", (32, 32)).save(image)  # other predictions: what was measured before is not theirs
+    assert invoke(["score", str(out), "--device", "cpu", "--metrics", "psnr", "--judge", "none"]) == 0
     assert set(by_label(out)["l1"].results) == {"psnr"}
 
 
@@ -175,7 +175,7 @@ def test_a_damaged_prediction_is_made_again_and_a_failed_rescore_loses_nothing(
     damaged = next((out / "predictions" / before["l1"].id).iterdir())
     whole = damaged.read_bytes()
     damaged.write_bytes(whole[:-20])
-    again = ["score", str(out), "--device", "cpu", *QUICK, "--scorer", "none"]
+    again = ["score", str(out), "--device", "cpu", *QUICK, "--judge", "none"]
     with monkeypatch.context() as patch:
         patch.setattr("bench.run.score.score", lambda *_: 1 / 0)
         assert invoke(again) == 4
@@ -214,7 +214,7 @@ def test_interrupted_training_goes_on_as_if_it_had_not_been(
     monkeypatch.setattr(Trainer, "step", interrupted)
     monkeypatch.setattr(training, "log_every", lambda steps: 5)  # 17 lies between two log points
     out = tmp_path / "out"
-    grid = [*GRID, "--variants", "l1+cgan", "--out", str(out), *QUICK, "--scorer", "none"]
+    grid = [*GRID, "--variants", "l1+cgan", "--out", str(out), *QUICK, "--judge", "none"]
     assert invoke(grid) == exit_code
     assert "the same command goes on" in capfd.readouterr().err
     assert len(list(out.glob("runs/*/state.safetensors"))) == 1
@@ -241,7 +241,7 @@ def test_a_run_that_fails_is_recorded_and_the_others_finish(
 
     monkeypatch.setattr(training.TrainingStage, "run", fail_for_l1)
     out = tmp_path / "out"
-    grid = [*GRID, "--out", str(out), *QUICK, "--scorer", "none"]
+    grid = [*GRID, "--out", str(out), *QUICK, "--judge", "none"]
     assert invoke(grid) == 4
     assert "1 of 6 rows failed" in capfd.readouterr().err
     records = by_label(out)
@@ -254,7 +254,7 @@ def test_a_run_that_fails_is_recorded_and_the_others_finish(
     assert by_label(out)["l1"].status == "finished"
 
 
-def test_single_stages_and_new_pictures(tmp_path: Path, finished: Path) -> None:
+def test_single_stages_and_new_images(tmp_path: Path, finished: Path) -> None:
     out = tmp_path / "out"
     arguments = ["--variants", "l1", "--steps", "40", *SMALL, *FEW, "--out", str(out)]
     assert invoke(["train", *arguments]) == 0
@@ -265,7 +265,7 @@ def test_single_stages_and_new_pictures(tmp_path: Path, finished: Path) -> None:
     assert {p.name: p.read_bytes() for p in made.iterdir()} == {
         p.name: p.read_bytes() for p in wanted.iterdir()
     }
-    assert invoke(["score", str(out), "--device", "cpu", *QUICK, "--scorer", "none"]) == 0
+    assert invoke(["score", str(out), "--device", "cpu", *QUICK, "--judge", "none"]) == 0
     assert by_label(out)["l1"].results["ssim"] == record.results["ssim"]
     assert by_label(out)["l1"].environment["command"].startswith("bench train --variants l1 ")
     assert by_label(out)["l1"].details["scored_by"]["command"].startswith("bench score ")
@@ -310,11 +310,11 @@ def test_sizes_sweeps_and_own_folders(tmp_path: Path, write_pairs) -> None:  # t
     assert {run.direction for run in runs} == {"target2source"}
 
 
-@pytest.mark.parametrize("kind", ["variants", "datasets", "metrics", "suites", "scorers", "fields"])
+@pytest.mark.parametrize("kind", ["variants", "datasets", "metrics", "suites", "judges", "fields"])
 def test_lists(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
     wanted = {
         "variants": "l1+cgan/16", "datasets": "edges2shoes", "metrics": "hf_ratio",
-        "suites": "receptive-field", "scorers": "fcn8s", "fields": "lambda_l1",
+        "suites": "receptive-field", "judges": "fcn8s", "fields": "lambda_l1",
     }  # fmt: skip
     assert invoke(["list", kind]) == 0
     assert wanted[kind] in capfd.readouterr().out
@@ -327,7 +327,7 @@ def test_a_list_without_a_kind_shows_the_names_of_all(capfd: pytest.CaptureFixtu
     assert list(shown) == list(KINDS)
     assert {"l1", "l1+cgan/16", "no-dropout"} <= set(shown["variants"])
     assert "any other name" not in shown["datasets"]
-    for kind in ("suites", "metrics", "scorers", "fields"):
+    for kind in ("suites", "metrics", "judges", "fields"):
         assert invoke(["list", kind]) == 0
         full = [line.split()[0] for line in capfd.readouterr().out.splitlines() if line[0] != " "]
         assert [name.strip() for name in shown[kind]] == full
@@ -336,9 +336,9 @@ def test_a_list_without_a_kind_shows_the_names_of_all(capfd: pytest.CaptureFixtu
     assert "did you mean 'variants'" in capfd.readouterr().err
 
 
-def test_scorer_train_says_how_well_it_sees(finished: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_judge_train_says_how_well_it_sees(finished: Path, capfd: pytest.CaptureFixture[str]) -> None:
     size = ["--size", "32", "--train-limit", "60", "--device", "cpu"]
-    assert invoke(["scorer", "train", "--dataset", "toycity", *size]) == 0
+    assert invoke(["judge", "train", "--dataset", "toycity", *size]) == 0
     shown = capfd.readouterr().out
     hash_used = by_label(finished)["real"].results["fcn_class_iou"].protocol
     assert json.dumps(hash_used).count(shown.split("hash: ")[-1].strip()[:8]) >= 1

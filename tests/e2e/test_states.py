@@ -17,7 +17,7 @@ from bench.records.record import read_records
 
 GRID = [
     *("run", "--variants", "l1+cgan", "--dataset", "toycity", "--size", "32", "--base-filters", "4"),
-    *("--steps", "20", "--train-limit", "8", "--test-limit", "4", "--scorer", "none", "--metrics", "ssim"),
+    *("--steps", "20", "--train-limit", "8", "--test-limit", "4", "--judge", "none", "--metrics", "ssim"),
     *("--device", "cpu", "--threads", "1", "--checkpoint-every", "0"),
 ]
 
@@ -135,7 +135,7 @@ def test_a_damaged_generator_is_set_aside_and_trained_again(
     shutil.copytree(whole, out)
     spoil(only(out, "runs/*/checkpoint.safetensors"))
     next(out.glob("predictions/*/*.png")).unlink()
-    assert invoke(["score", str(out), "--device", "cpu", "--scorer", "none", "--metrics", "ssim"]) == 4
+    assert invoke(["score", str(out), "--device", "cpu", "--judge", "none", "--metrics", "ssim"]) == 4
     assert "set aside as checkpoint.safetensors.damaged: the command that trained" in capfd.readouterr().err
     for record in out.glob("records/*.json"):
         record.unlink()

@@ -1,6 +1,6 @@
 """A study of 10,000 runs that do nothing: what the driver, the report and the gate cost.
 
-Every run leaves a record and a table of values by picture as large as those of a real run, copied from one.
+Every run leaves a record and a table of values by image as large as those of a real run, copied from one.
 `BENCH_STUDY_RUNS=1000 make test-slow` makes a smaller one. The figures are printed (`pytest -s`).
 """
 
@@ -28,7 +28,7 @@ from bench.spec.scoring_choice import ScoringChoice
 
 RUNS = int(os.environ.get("BENCH_STUDY_RUNS", 10_000))
 SMALL = ["--size", "32", "--base-filters", "4", "--train-limit", "40", "--test-limit", "20", "--steps", "100"]
-CHOICE = ScoringChoice(metrics=("ssim", "psnr", "hf_ratio", "lab_l", "pixel_acc@5"), scorer="none")
+CHOICE = ScoringChoice(metrics=("ssim", "psnr", "hf_ratio", "lab_l", "pixel_acc@5"), judge="none")
 
 
 class NoWork:
@@ -80,7 +80,7 @@ def test_ten_thousand_runs(tmp_path: Path) -> None:
     real, out = tmp_path / "real", tmp_path / "out"
     metrics = ",".join(CHOICE.metrics)
     run = ["run", "--dataset", "toycity", "--variants", "l1", *SMALL, "--metrics", metrics]
-    assert invoke([*run, "--scorer", "none", "--device", "cpu", "--out", str(real)]) == 0
+    assert invoke([*run, "--judge", "none", "--device", "cpu", "--out", str(real)]) == 0
     pattern = next(record for record in read_records(real) if record.kind == "run")
 
     weights = ",".join(str(value) for value in range(1, max(2, RUNS // 1000) + 1))  # of each, two variants

@@ -32,7 +32,7 @@ GRID = [
     "run", "--variants", LABEL, "--dataset", "toycity", "--size", "32", "--steps", "4",
     "--batch-size", "4", "--base-filters", "4", "--train-limit", "20", "--test-limit", "20",
     "--device", "cpu", "--threads", "1",
-    "--scorer", "none", "--metrics", "ssim,l1,hf_ratio,lab_l,pixel_acc@5,diversity",
+    "--judge", "none", "--metrics", "ssim,mae,hf_ratio,lab_l,pixel_acc@5,diversity",
 ]  # fmt: skip
 LONG = [*GRID[:2], "l1", *GRID[3:8], "20000", *GRID[9:], "--checkpoint-every", "0.2"]
 SECONDS = 120.0

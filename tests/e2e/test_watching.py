@@ -11,8 +11,8 @@ from bench.cli.main import invoke
 
 RUN = [
     *("run", "--variants", "l1,cgan", "--dataset", "toycity", "--size", "32", "--steps", "10"),
-    *("--base-filters", "4", "--train-limit", "12", "--test-limit", "6", "--scorer", "none"),
-    *("--metrics", "ssim,l1", "--device", "cpu", "--threads", "1"),
+    *("--base-filters", "4", "--train-limit", "12", "--test-limit", "6", "--judge", "none"),
+    *("--metrics", "ssim,mae", "--device", "cpu", "--threads", "1"),
 ]
 
 

@@ -70,7 +70,7 @@ def changed_parts(draw: st.DrawFn, seeds: Sequence[bytes], unpack: Unpack, pack:
 
 
 def unpack_png(content: bytes) -> list[bytes]:
-    """Type and data of each chunk; the picture data unpacked."""
+    """Type and data of each chunk; the image data unpacked."""
     parts, at = [], 8
     while at < len(content):
         length = struct.unpack(">I", content[at : at + 4])[0]

@@ -58,7 +58,9 @@ from bench.scoring.judges import external_hf as judge_hf
 from bench.scoring.judges import trained as store
 from bench.scoring.metrics import set_features as features
 from bench.spec import grid
-from bench.spec import run_spec as specs
+from bench.spec.expand import parse_sets, resolve_grid
+from bench.spec.run_spec import DataSpec, RunSpec
+from bench.spec.variants import get_variant, read_variants
 
 TESTS = Path(__file__).parents[1]
 SMALL_NET = TrainingSettings(steps=3, size_px=32, base_filters=1)
@@ -97,10 +99,10 @@ def _toml(seeds: list[Any], texts: list[bytes] | None = None) -> st.SearchStrate
     return changed_tree(seeds).map(as_toml) | changed_bytes(texts or [as_toml(seed) for seed in seeds])
 
 
-# --- pictures and archives -----------------------------------------------------------------------------
+# --- images and archives -----------------------------------------------------------------------------
 
 
-def _pictures() -> st.SearchStrategy[bytes]:
+def _images() -> st.SearchStrategy[bytes]:
     pixels = np.random.default_rng(0).integers(0, 256, (9, 18, 3)).astype(np.uint8)
     rgb = Image.fromarray(pixels)
     sixteen = Image.fromarray(pixels[..., 0].astype(np.uint16) * 257)
@@ -119,10 +121,10 @@ def _pictures() -> st.SearchStrategy[bytes]:
     return changed_bytes(seeds) | changed_parts(seeds[:5], unpack_png, pack_png)
 
 
-def _picture(path: Path) -> None:
+def _image(path: Path) -> None:
     readers.header(path)
     np.asarray(readers.decode(path))
-    list(plain.read_pictures([path], size_px=8, channels=3, sample_type="uint8", nearest=False))
+    list(plain.read_images([path], size_px=8, channels=3, sample_type="uint8", nearest=False))
 
 
 def _tar(path: Path) -> None:
@@ -179,14 +181,14 @@ def _card(path: Path) -> None:
     for name in ("train", "test"):
         folders = card.splits[name]
         for folder in folders if isinstance(folders, (list, tuple)) else [folders]:
-            if isinstance(folder, str):  # else how many pictures are drawn
+            if isinstance(folder, str):  # else how many images are drawn
                 assert (path.parent / folder).resolve().is_relative_to(path.parent.resolve())
 
 
 def _variants(path: Path) -> None:
-    data = specs.DataSpec("d", "a2b", "paired", 5, 5, "x", "y")
-    declared = list(specs.read_variants(path).values())
-    for run in specs.resolve_grid(data, declared, [0], {"steps": 1, "size_px": 64}, TestSettings(), {}, None):
+    data = DataSpec("d", "a2b", "paired", 5, 5, "x", "y")
+    declared = list(read_variants(path).values())
+    for run in resolve_grid(data, declared, [0], {"steps": 1, "size_px": 64}, TestSettings(), {}, None):
         assert "/" not in run.id
 
 
@@ -217,8 +219,8 @@ def _parquet(path: Path) -> None:
 
 
 def _spec() -> dict[str, Any]:
-    data = specs.DataSpec("d", "a2b", "paired", 5, 5, "x", "y")
-    return specs.RunSpec(data, parse_variant("l1+cgan"), 0, SMALL_NET, TestSettings()).to_dict()
+    data = DataSpec("d", "a2b", "paired", 5, 5, "x", "y")
+    return RunSpec(data, parse_variant("l1+cgan"), 0, SMALL_NET, TestSettings()).to_dict()
 
 
 def _plans(path: Path) -> None:
@@ -289,7 +291,7 @@ def _checked(write: Callable[[Path], None]) -> st.SearchStrategy[bytes]:
     return changed_bytes([whole]) | lying()
 
 
-def _scorer_store() -> st.SearchStrategy[bytes]:
+def _judge_store() -> st.SearchStrategy[bytes]:
     unpack, pack = zip_of(["meta.json", "weights.safetensors"])
     from safetensors.torch import save_file
 
@@ -308,7 +310,7 @@ def _scorer_store() -> st.SearchStrategy[bytes]:
     return trees | changed_parts([pack([as_json(meta), stored])], unpack, pack)
 
 
-def _load_scorer(path: Path) -> None:
+def _load_judge(path: Path) -> None:
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path) as archive:
         for name in ("meta.json", "weights.safetensors"):
             (Path(folder) / name).write_bytes(archive.read(name))
@@ -397,11 +399,11 @@ _SETS = words(
 
 
 def _sets(assignments: list[str]) -> None:
-    data = specs.DataSpec("d", "a2b", "paired", 5, 5, "x", "y")
-    sweeps = specs.parse_sets(assignments)
+    data = DataSpec("d", "a2b", "paired", 5, 5, "x", "y")
+    sweeps = parse_sets(assignments)
     training = {"steps": 1, "size_px": 64, "batch_size": 1}
     variants = [parse_variant("l1+cgan"), parse_variant("l1")]
-    for run in specs.resolve_grid(data, variants, [0], training, TestSettings(), sweeps, None):
+    for run in resolve_grid(data, variants, [0], training, TestSettings(), sweeps, None):
         assert run.hash in run.id
 
 
@@ -416,14 +418,14 @@ def _names(names: list[str]) -> None:
                 except (OSError, ValueError):  # no name of a file
                     return
             sides.append(root / side)
-        found = {sides[0]: matching.pictures_of(sides[0], "prediction", "DIR")}
-        target = matching.pictures_of(sides[1], "target", "--target")
+        found = {sides[0]: matching.images_of(sides[0], "prediction", "DIR")}
+        target = matching.images_of(sides[1], "target", "--target")
         joined = matching.match(found, {"target": target}, allow_missing=True)
         assert len(set(joined.names)) == len(joined.names) == len(joined.predictions[0])
 
 
 TARGETS: dict[str, Callable[[], Target]] = {
-    "pictures": lambda: Target(_pictures(), _picture, "x.png"),
+    "images": lambda: Target(_images(), _image, "x.png"),
     "tar archives": lambda: Target(
         changed_parts([_made(_tar)], unpack_tar, pack_tar)
         | changed_bytes([_made(_tar), gzip.decompress(_made(_tar))]),
@@ -462,7 +464,7 @@ TARGETS: dict[str, Callable[[], Target]] = {
     "training states": lambda: Target(
         _checked(_state), lambda path: _trainer().restore(path, "id"), "s.safetensors", (ValueError,)
     ),
-    "scorer store": lambda: Target(_scorer_store(), _load_scorer, "s.zip", ()),
+    "judge store": lambda: Target(_judge_store(), _load_judge, "s.zip", ()),
     "state dicts": lambda: Target(_state_dicts(), read_state_dict, "s.pth", (WeightsError,)),
     "caffemodels": lambda: Target(_caffemodels(), _caffe, "x.caffemodel"),
     "torchscript": lambda: Target(_torchscript(), _judge("torchscript"), "net.pt"),
@@ -476,18 +478,18 @@ TARGETS: dict[str, Callable[[], Target]] = {
         _json([{str(Path(__file__)): [1, 2, 3, "0" * 64], "x": [0, 0, 0, "y"]}]),
         lambda path: cache.FileHashes(path).hashes([Path(__file__)]), "files.json",
     ),
-    "decoded pictures": lambda: Target(_decoded(), _open_decoded, "d.zip", ()),
+    "decoded images": lambda: Target(_decoded(), _open_decoded, "d.zip", ()),
     "kept features": lambda: Target(_kept_features(), lambda path: features._read(path, 2), "f.npz", ()),
-    "names of pictures": lambda: Target(
+    "names of images": lambda: Target(
         st.lists(words(["a", "b", "1", "02", "_fake_B", "_real_A", "_leftImg8bit", " ", "\n"]), max_size=4),
         _names,
     ),
     "--set": lambda: Target(st.lists(_SETS, max_size=3), _sets),
     "variant names": lambda: Target(
         words(["unet", "encdec", ":", "l1", "gan", "cgan", "+", "/", "70", "full", "9" * 5000, "٣"]),
-        lambda name: specs.get_variant(name).at_size(64),
+        lambda name: get_variant(name).at_size(64),
     ),
-    "--scorer": lambda: Target(
+    "--judge": lambda: Target(
         words(["caffe", "hf", "onnx", "torchscript", "torchvision", ":", "=", ",", "fcn_resnet50", "classes",
                "/", "size", "input", "unit", "8", "~", "."]),
         lambda name: adapters.check_adapter(f"{name}" if ":" in name else f"onnx:{name}"),

@@ -1,4 +1,4 @@
-"""Synthetic outputs for report tests: 3 variants x 2 seeds and the reference rows, with small pictures."""
+"""Synthetic outputs for report tests: 3 variants x 2 seeds and the reference rows, with small images."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ QUALITY = {
 }
 BASE = {
     "fcn_pixel_acc": (0.5, 0.6), "fcn_class_acc": (0.1, 0.6), "fcn_class_iou": (0.0, 0.7),
-    "fd_scorer": (9.0, -12.0), "ssim": (0.55, -0.4), "psnr": (22.0, -9.0), "l1": (20.0, 12.0),
+    "fd_lite0": (9.0, -12.0), "ssim": (0.55, -0.4), "psnr": (22.0, -9.0), "mae": (20.0, 12.0),
     "pixel_acc@5": (0.2, 0.1), "lab_l": (0.6, 0.5), "lab_a": (0.5, 0.6), "hf_ratio": (-0.4, 2.5),
 }  # fmt: skip
-OF_TARGETS = ("ssim", "psnr", "l1", "pixel_acc@5")  # no value in the real row
-NO_INTERVAL = ("fd_scorer",)
+OF_TARGETS = ("ssim", "psnr", "mae", "pixel_acc@5")  # no value in the real row
+NO_INTERVAL = ("fd_lite0",)
 
 
 def spec(
@@ -65,7 +65,7 @@ def data_spec(dataset: str, direction: str) -> dict[str, Any]:
 def results(label: str, seed: int, spread: float = 0.004) -> tuple[dict[str, MetricResult], pd.DataFrame]:
     """Values that follow `QUALITY`, with intervals, and matching values by test image."""
     rng = np.random.default_rng([seed, *label.encode()])
-    shared = np.random.default_rng(7).normal(size=TEST_N)  # some pictures are harder for everybody
+    shared = np.random.default_rng(7).normal(size=TEST_N)  # some images are harder for everybody
     shared -= shared.mean()
     quality = QUALITY.get(label, 0.25)
     made: dict[str, MetricResult] = {}
@@ -74,18 +74,18 @@ def results(label: str, seed: int, spread: float = 0.004) -> tuple[dict[str, Met
         protocol = {"metric": key, "version": 1, "size_px": 64}
         if key.startswith("fcn"):
             protocol |= {
-                "scorer": "fcn-small",
-                "scorer_hash": "a1b2c3d4e5f6",
+                "judge": "fcn-small",
+                "judge_hash": "a1b2c3d4e5f6",
                 "class_policy": "absent-left-out",
             }
         if label == "real" and key in OF_TARGETS:
-            reason = "compares the pictures with themselves"
+            reason = "compares the images with themselves"
             made[key] = MetricResult(key, None, goal_of(key), TEST_N, protocol, reason=reason)
             continue
         scale = abs(slope) * 0.05
         value = base + slope * (quality + spread * rng.normal())
         interval = None if key in NO_INTERVAL else (value - 0.6 * scale, value + 0.6 * scale)
-        if key in ("ssim", "psnr", "l1"):
+        if key in ("ssim", "psnr", "mae"):
             own = rng.normal(size=TEST_N)
             values = value + scale * shared + 0.2 * scale * (own - own.mean())
             per_image[key] = values
@@ -119,7 +119,7 @@ def details(label: str, seed: int) -> dict[str, Any]:
             "prediction": (prediction / prediction.sum()).tolist(),
             "target": (target / target.sum()).tolist(),
         }
-    scorer = {
+    judge = {
         "network": "fcn-small", "hash": "a1b2c3d4e5f6", "size_px": 64,
         "held_out": {"pixel_acc": 0.84, "class_iou": 0.25},
     }  # fmt: skip
@@ -127,7 +127,7 @@ def details(label: str, seed: int) -> dict[str, Any]:
         "per_class_iou": {**ious, "wall": None},
         "spectrum": {"frequency": frequency, "ratio": [None, *ratio.tolist()[1:]]},
         "lab_histograms": histograms,
-        "scorer": scorer,
+        "judge": judge,
         "data": {"void_share": 0.087, "layout": "pairs"},
     }
 
@@ -151,7 +151,7 @@ def history(label: str, seed: int) -> list[dict[str, float]]:
     return points
 
 
-def pictures(out: Path, run: str, label: str, names: tuple[str, ...]) -> None:
+def images(out: Path, run: str, label: str, names: tuple[str, ...]) -> None:
     """Small PNG files where a record of `run` says they are."""
     rng = np.random.default_rng(3)
     for i, name in enumerate(names):
@@ -186,7 +186,7 @@ def write_run(out: Path, label: str, seed: int, **fields: Any) -> RunRecord:
     )  # fmt: skip
     record = replace(record, **fields)
     if record.gallery is not None:
-        pictures(out, run, label, names)
+        images(out, run, label, names)
     write_record(out, record, per_image if record.status == "finished" else None)
     return record
 

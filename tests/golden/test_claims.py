@@ -14,7 +14,7 @@ import synthetic
 from bench.analysis.from_records import load_entries, sections
 from bench.claims.ledger import load_ledger
 from bench.claims.sanity import sanity
-from bench.claims.verdicts import ONE_SEED, Verdict, judge
+from bench.claims.verdicts import ONE_SEED, Verdict, verdicts_of
 from bench.cli.main import invoke
 from bench.core.bootstrap import bootstrap_mean
 from bench.core.errors import UsageError
@@ -27,7 +27,7 @@ N = 100
 def write(
     out: Path, label: str, values: list[float], *, metric: str = "ssim", noise: float = 0.01, batch: int = 1
 ) -> None:
-    """Runs of a variant, one a seed, whose scores by picture have these means; pictures vary together."""
+    """Runs of a variant, one a seed, whose scores by image have these means; images vary together."""
     shared = np.random.default_rng(0).normal(0, 0.05, N)
     for seed, mean in enumerate(values):
         own = np.random.default_rng([seed, *label.encode()]).normal(0, noise, N)
@@ -69,7 +69,7 @@ margin = {margin}
 def judged(out: Path, path: Path) -> list[Verdict]:
     """The verdicts on "mine" alone."""
     made = sections(load_entries([out])[0])
-    return judge([claim for claim in load_ledger([path]) if claim.id == "mine"], made)
+    return verdicts_of([claim for claim in load_ledger([path]) if claim.id == "mine"], made)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_holm_counts_the_whole_ledger(tmp_path: Path) -> None:
     assert alone.state == "supported"
     made = sections(load_entries([tmp_path / "out"])[0])
     ten = [replace(alone.claim, id=f"copy-{number}") for number in range(10)]
-    assert {verdict.state for verdict in judge(ten, made)} == {"undecided"}
+    assert {verdict.state for verdict in verdicts_of(ten, made)} == {"undecided"}
 
 
 # --- files and commands ----------------------------------------------------------------------------------
@@ -228,7 +228,7 @@ def test_the_papers_claims_can_be_read_and_judged_where_nothing_is_complete(tmp_
     claims = load_ledger()
     assert len({claim.id for claim in claims}) == len(claims) >= 9
     synthetic.write_output(tmp_path)
-    verdicts = judge(claims, sections(load_entries([tmp_path])[0]))
+    verdicts = verdicts_of(claims, sections(load_entries([tmp_path])[0]))
     assert {verdict.claim.id for verdict in verdicts} == {claim.id for claim in claims}
     assert all(verdict.lacks for verdict in verdicts if not verdict.findings)
 
@@ -339,11 +339,11 @@ def test_real_photos_that_score_below_a_variant_fail_unless_the_judge_is_known_t
     spoil("fcn_pixel_acc", 0.0)
     assert found("The judge can tell them") is False
     assert found("The judge cannot tell them") is None
-    spoil("fd_scorer", 1e6)
+    spoil("fd_lite0", 1e6)
     assert found("The judge cannot tell them") is False
 
 
-def test_the_report_shows_the_ledger_with_links_to_pictures(tmp_path: Path) -> None:
+def test_the_report_shows_the_ledger_with_links_to_images(tmp_path: Path) -> None:
     from bench.report.render import write_report
 
     synthetic.write_output(tmp_path / "out")
@@ -351,8 +351,8 @@ def test_the_report_shows_the_ledger_with_links_to_pictures(tmp_path: Path) -> N
     html = files.html.read_text()
     section = html[html.index('id="claims"') : html.index('id="glossary"')]
     assert "L1 alone gives reasonable but blurry results." in section
-    assert 'href="#s1-pictures"' in section
-    assert 'id="s1-pictures"' in html
+    assert 'href="#s1-images"' in section
+    assert 'id="s1-images"' in html
     text = (tmp_path / "report" / "report.md").read_text()
     for said in (section[section.index("could not be judged here") :], text):
         wants = [part.split(":")[0] for part in said.split("For want of ")[1:]]

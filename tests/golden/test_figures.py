@@ -96,16 +96,16 @@ def test_trade_off_has_a_point_a_variant_and_its_seeds(tmp_path: Path) -> None:
     drawing = trade_off(section, known)
     assert drawing is not None
     (ax,) = drawing.figure.axes
-    assert ax.get_xlabel() == "L1 (lower is better)"
-    assert ax.get_ylabel() == "FD (scorer) (lower is better)"
+    assert ax.get_xlabel() == "MAE (lower is better)"
+    assert ax.get_ylabel() == "FD (Lite0) (lower is better)"
     assert ax.get_title() == "" and ax.get_title(loc="left") == "better: ↙"  # noqa: PT018
     for row in section.rows:
-        where = (row.cells["l1"].mean, row.cells["fd_scorer"].mean)
+        where = (row.cells["mae"].mean, row.cells["fd_lite0"].mean)
         (point,) = [line for line in ax.lines if line.get_marker() == known[row.label].marker
                     and line.get_markersize() == 8]  # fmt: skip
         assert (point.get_xdata()[0], point.get_ydata()[0]) == where
         assert point.get_color() == known[row.label].colour
-        assert any(tuple(line.get_xdata()) == row.cells["l1"].values for line in ax.lines)
+        assert any(tuple(line.get_xdata()) == row.cells["mae"].values for line in ax.lines)
     assert legend_of(drawing)[:3] == ["l1", "cgan", "l1+cgan"]
     shown, said = " ".join(legend_of(drawing)), drawing.caption
     for name in ("real", "copy", "nearest", "random"):  # each is either drawn or said to be far outside
@@ -129,7 +129,7 @@ def test_sample_curve_is_the_mean_over_seeds_with_its_band(tmp_path: Path) -> No
         {"n": [10, 20, 40], "value": [5.0, 4.0, 3.0], "low": [4.0, 3.5, None], "high": [6.0, 4.5, None]},
     ]
     for seed, curve in enumerate(curves):
-        run(tmp_path, "l1", seed, details={"sample_curve": {"fd_scorer": curve}}, history=[])
+        run(tmp_path, "l1", seed, details={"sample_curve": {"fd_lite0": curve}}, history=[])
     section, known = read(tmp_path)
     drawing = sample_curves(section, known)
     assert drawing is not None
@@ -189,7 +189,7 @@ def test_sweep_joins_rows_that_differ_in_the_field_alone(tmp_path: Path) -> None
         for label in ("l1+cgan", "cgan", "l1"):
             swept(tmp_path, label, seed)
     section, known = read(tmp_path)
-    found = sweep(section, "lambda_l1", ["ssim", "fd_scorer"])
+    found = sweep(section, "lambda_l1", ["ssim", "fd_lite0"])
     assert found is not None
     assert found.values == (0.0, 1.0, 10.0, 100.0)
     assert found.logarithmic
@@ -199,7 +199,7 @@ def test_sweep_joins_rows_that_differ_in_the_field_alone(tmp_path: Path) -> None
     ]  # fmt: skip
     drawing = sweep_figure(section, found, known)
     assert drawing is not None
-    assert [ax.get_title(loc="left") for ax in drawing.figure.axes] == ["SSIM ↑", "FD (scorer) ↓"]
+    assert [ax.get_title(loc="left") for ax in drawing.figure.axes] == ["SSIM ↑", "FD (Lite0) ↓"]
     drawn = lines_by_marker(drawing.figure.axes[0])[known["l1+cgan"].marker]
     assert list(drawn.get_xdata()) == [0, 1, 10, 100]
     assert list(drawn.get_ydata()) == [row.cells["ssim"].mean for _, row in line.points]

@@ -74,9 +74,9 @@ def test_latex_tables_hold_the_numbers_and_no_command_of_a_name(tmp_path: Path) 
     cell = section.rows[0].cells["ssim"]
     assert f"{cell.mean:.3f} {{\\scriptsize $\\pm$ {cell.std:.3f}}}" in table
     assert f"{{\\tiny {{[}}{cell.interval[0]:.3f}, {cell.interval[1]:.3f}{{]}}}}" in table
-    assert "N = $ 40 test pictures. Means over 2 seeds" in table
+    assert "N = $ 40 test images. Means over 2 seeds" in table
     assert r"$\uparrow$" in table
-    assert "compares the pictures with themselves" in table
+    assert "compares the images with themselves" in table
 
 
 def test_latex_bold_only_where_distinguishable(tmp_path: Path) -> None:
@@ -128,10 +128,10 @@ def test_a_swept_field_is_on_the_page_and_in_markdown(tmp_path: Path) -> None:
     for steps in (100, 200, 4000):
         bare(tmp_path, "l1", steps=steps)
     to = tmp_path / "report"
-    write_report([tmp_path], to, Wanted(ablate=("steps",), metrics=("ssim", "l1")))
+    write_report([tmp_path], to, Wanted(ablate=("steps",), metrics=("ssim", "mae")))
     page = (to / "index.html").read_text(encoding="utf-8")
     assert "<b>Swept: steps.</b>" in page
-    assert "Line charts of SSIM, L1 against steps. SSIM: l1 100: 0." in page
+    assert "Line charts of SSIM, MAE against steps. SSIM: l1 100: 0." in page
     assert "](figures/s1-sweep-steps.png)" in (to / "report.md").read_text(encoding="utf-8")
     write_report([tmp_path], to)
     assert not (to / "figures/s1-sweep-steps.png").exists()  # the new report does not have it

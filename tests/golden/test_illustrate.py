@@ -1,4 +1,4 @@
-"""What is written for the report after scoring: picked pictures, true labels, and what the judge sees."""
+"""What is written for the report after scoring: picked images, true labels, and what the judge sees."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PALETTE = {"dark": (10, 20, 30), "light": (200, 210, 220)}
 
 
 class Judge:
-    """Sees "light" where a picture is lighter than middle grey; counts how often it is asked."""
+    """Sees "light" where an image is lighter than middle grey; counts how often it is asked."""
 
     hash = "a1b2c3d4e5f6"
     asked = 0
@@ -38,19 +38,19 @@ class Judge:
 
 def split() -> SplitArrays:
     rng = np.random.default_rng(0)
-    pictures = rng.integers(0, 256, (N, 64, 64, 3)).astype(np.uint8)
+    images = rng.integers(0, 256, (N, 64, 64, 3)).astype(np.uint8)
     labels = rng.integers(0, 2, (N, 64, 64)).astype(np.uint8)
-    return SplitArrays(tuple(f"{i:04d}" for i in range(N)), 255 - pictures, pictures, labels, 0.0, "key")
+    return SplitArrays(tuple(f"{i:04d}" for i in range(N)), 255 - images, images, labels, 0.0, "key")
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunRecord:
-    """A run whose outputs of all test pictures lie where its record says."""
+    """A run whose outputs of all test images lie where its record says."""
     record = synthetic.write_run(tmp_path, "l1", 0, history=[])
     assert record.gallery is not None
     for i in range(N):
-        picture = np.full((64, 64, 3), 255 if i % 2 else 0, np.uint8)
-        write_png(tmp_path / str(record.gallery.predictions) / f"{i:04d}.png", picture)
+        image = np.full((64, 64, 3), 255 if i % 2 else 0, np.uint8)
+        write_png(tmp_path / str(record.gallery.predictions) / f"{i:04d}.png", image)
     return record
 
 

@@ -38,7 +38,7 @@ def write(out: Path, *metas: dict[str, Any] | None) -> list[Any]:
     """Runs of `l1`, one a meta."""
     return [
         synthetic.write_run(
-            out, "l1", seed, details={"scorer": meta} if meta else {}, history=[], gallery=None
+            out, "l1", seed, details={"judge": meta} if meta else {}, history=[], gallery=None
         )
         for seed, meta in enumerate(metas)
     ]
@@ -56,7 +56,7 @@ def test_facts_and_classes(tmp_path: Path) -> None:
         ("Network", "fcn-small"),
         ("Hash", "a1b2c3d4e5f6"),
         ("Parameters", "1,012,345"),
-        ("Picture size", "64 px"),
+        ("Image size", "64 px"),
         ("Training steps", "500"),
         ("Trained on", "360 real photos of the training split"),
         ("Held out", "40 real photos of the training split"),
@@ -108,7 +108,7 @@ def test_one_seen_photo_in_any_record_counts(tmp_path: Path, metas: tuple[dict[s
 
 
 def test_several_judges_have_a_box_each_and_foreign_ones_none(tmp_path: Path) -> None:
-    foreign = {"scorer": "torchvision:fcn_resnet50", "scorer_hash": "77"}
+    foreign = {"judge": "torchvision:fcn_resnet50", "judge_hash": "77"}
     shown = view(tmp_path, META, {**SEEN, "hash": "other"}, foreign, None)
     assert [dict(one.facts)["Hash"] for one in shown] == ["a1b2c3d4e5f6", "other"]
     assert [one.warning for one in shown] == ["", WARNING]

@@ -22,7 +22,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     write_output(out)
     for record in read_records(out):
         typed = "bench run --data-root toycity=/home/me/data/toy --out /home/me/out --seeds 0-1"
-        held = record.details | {"scorer": {"environment": {"command": "bench scorer train --to ~/judge"}}}
+        held = record.details | {"judge": {"environment": {"command": "bench judge train --to ~/judge"}}}
         write_record(out, replace(record, environment={**record.environment, "command": typed}, details=held))
     publish(out, folder)
     return out, folder
@@ -33,7 +33,7 @@ def test_records_say_the_same_and_name_no_path_of_the_machine(published: tuple[P
     for mine, theirs in zip(read_records(out), read_records(folder), strict=True):
         assert (theirs.id, theirs.results, theirs.spec) == (mine.id, mine.results, mine.spec)
         assert theirs.environment["command"] == "bench run --data-root toycity=toy --out out --seeds 0-1"
-        assert theirs.details["scorer"]["environment"]["command"] == "bench scorer train --to judge"
+        assert theirs.details["judge"]["environment"]["command"] == "bench judge train --to judge"
         before, after = read_per_image(out, mine), read_per_image(folder, theirs)
         assert (before is None and after is None) or before.equals(after)
     for path in folder.rglob("*"):
@@ -41,14 +41,14 @@ def test_records_say_the_same_and_name_no_path_of_the_machine(published: tuple[P
             assert "/home/me" not in path.read_text(encoding="utf-8"), path
 
 
-def test_the_only_pictures_are_generated_ones(published: tuple[Path, Path]) -> None:
+def test_the_only_images_are_generated_ones(published: tuple[Path, Path]) -> None:
     _, folder = published
     named = {path.name for path in folder.rglob("*.png")}
     assert any(name.endswith("-generated.png") for name in named)
     assert not any("gallery" in name for name in named)
     text = (folder / "report.md").read_text(encoding="utf-8")
     assert "figures/s1-generated.png" in text
-    assert "[pictures](figures/s1-generated.png): l1, l1+cgan" in text  # of a claim of the ledger
+    assert "[images](figures/s1-generated.png): l1, l1+cgan" in text  # of a claim of the ledger
     assert "-gallery.png" not in text
     assert all((folder / "figures" / name).is_file() for name in named)
 
@@ -66,7 +66,7 @@ def test_claims_and_checks_are_written(published: tuple[Path, Path]) -> None:
     assert any(check["name"] == "no run failed or diverged" for check in held["sanity"])
 
 
-def test_a_published_folder_is_published_again_with_its_pictures(published: tuple[Path, Path]) -> None:
+def test_a_published_folder_is_published_again_with_its_images(published: tuple[Path, Path]) -> None:
     _, folder = published
     before = {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
     text = (folder / "report.md").read_text(encoding="utf-8")
@@ -74,7 +74,7 @@ def test_a_published_folder_is_published_again_with_its_pictures(published: tupl
     name = "s1-generated.png"
     assert (folder / "figures" / name).read_bytes() == before[name]
     again = (folder / "report.md").read_text(encoding="utf-8")
-    mark = "### Generated pictures"
+    mark = "### Generated images"
     assert again[again.index(mark) :] == text[text.index(mark) :]
     assert again.count(mark) == 1
     assert {path.name for path in (folder / "figures").iterdir()} == set(before)

@@ -20,7 +20,7 @@ from bench.report.terminal import terminal_notes
 from bench.scoring.metrics.catalogue import goal_of
 
 Given = dict[str, tuple[float, float, float] | float]
-SCORER = {"network": "fcn-small", "hash": "a1", "size_px": 64,
+META = {"network": "fcn-small", "hash": "a1", "size_px": 64,
           "held_out": {"pixel_acc": 0.846, "class_iou": 0.46}}  # fmt: skip
 JUDGE = "The judge fcn-small at 64 px (held-out pixel accuracy 0.85, class IoU 0.46)"
 FCN = ("fcn_pixel_acc", "fcn_class_acc", "fcn_class_iou")
@@ -37,7 +37,7 @@ def make(label: str, given: Given, *, n: int = 40, seed: int = 0, **details: Any
     kind: Any = "reference" if label in ("real", "copy", "nearest", "random") else "run"
     if kind == "reference":
         spec = {"data": spec["data"], "training": {"size_px": 64}, "row": label}
-    details = {"scorer": SCORER, **details}
+    details = {"judge": META, **details}
     return RunRecord(f"{label}-{seed}", kind, label, spec, "finished", results, details=details)
 
 
@@ -85,26 +85,26 @@ def test_fitness_of_records_counts_where_the_real_row_is_elsewhere() -> None:
 
 
 def test_trivial_row_that_beats_every_variant() -> None:
-    rows = [make("l1", {"fd_scorer": 307.9}), make("cgan", {"fd_scorer": 370.3})]
-    rows += [make("copy", {"fd_scorer": 246.77}), make("nearest", {"fd_scorer": 57.35})]
+    rows = [make("l1", {"fd_lite0": 307.9}), make("cgan", {"fd_lite0": 370.3})]
+    rows += [make("copy", {"fd_lite0": 246.77}), make("nearest", {"fd_lite0": 57.35})]
     (said,) = trivial_statements(section_of(*rows))
     assert said == (
-        "On FD (scorer) the trivial row nearest (57.35) beats every variant: "
+        "On FD (Lite0) the trivial row nearest (57.35) beats every variant: "
         "at this budget none has learnt it."
     )
-    better = make("l1+cgan", {"fd_scorer": 50.0})
+    better = make("l1+cgan", {"fd_lite0": 50.0})
     assert trivial_statements(section_of(*rows, better)) == []
     assert trivial_statements(section_of(*rows[2:])) == []  # no variant to beat
-    perfect = make("real", {"fd_scorer": 5.0})
+    perfect = make("real", {"fd_lite0": 5.0})
     assert trivial_statements(section_of(*rows[:2], perfect)) == []  # the real row is not trivial
 
 
 def test_trivial_rows_share_a_sentence(tmp_path: Path) -> None:
-    run = make("l1", {"fd_scorer": 300.0, "lab_l": 0.5, "psnr": 10.0, "hf_ratio": 0.4})
-    copy = make("copy", {"fd_scorer": 320.0, "lab_l": 0.1, "psnr": 11.09, "hf_ratio": 2.0})
-    nearest = make("nearest", {"fd_scorer": 57.35, "lab_l": 0.952, "psnr": 9.0, "hf_ratio": 1.1})
+    run = make("l1", {"fd_lite0": 300.0, "lab_l": 0.5, "psnr": 10.0, "hf_ratio": 0.4})
+    copy = make("copy", {"fd_lite0": 320.0, "lab_l": 0.1, "psnr": 11.09, "hf_ratio": 2.0})
+    nearest = make("nearest", {"fd_lite0": 57.35, "lab_l": 0.952, "psnr": 9.0, "hf_ratio": 1.1})
     expected = (
-        "On FD (scorer), Lab L and HF ratio the trivial row nearest (57.35, 0.952 and 1.100) beats every "
+        "On FD (Lite0), Lab L and HF ratio the trivial row nearest (57.35, 0.952 and 1.100) beats every "
         "variant; on PSNR (dB) the trivial row copy (11.09) beats every variant: "
         "at this budget none has learnt them."
     )
@@ -127,7 +127,7 @@ def test_trivial_rows_share_a_sentence(tmp_path: Path) -> None:
         ("lab_l", (0.8, 0.9, 0.95), (0.6, 0.7, 0.81), False),  # their intervals overlap
         ("hf_ratio", (0.8, 0.9, 1.1), (0.5, 0.6, 0.7), True),
         ("hf_ratio", (0.8, 0.9, 1.1), (0.5, 0.99, 1.4), False),  # may well be nearer to 1
-        ("l1", (10.0, 11.0, 12.0), (13.0, 14.0, 15.0), True),
+        ("mae", (10.0, 11.0, 12.0), (13.0, 14.0, 15.0), True),
     ],
 )
 def test_trivial_rows_must_win_by_their_intervals(
@@ -172,7 +172,7 @@ def test_code_is_escaped() -> None:
 
 
 @pytest.mark.parametrize("n", [0, 1])
-def test_next_to_no_test_picture(tmp_path: Path, n: int) -> None:
+def test_next_to_no_test_image(tmp_path: Path, n: int) -> None:
     given: Given = {"fcn_pixel_acc": 0.5, "ssim": 0.3, "hf_ratio": 0.5} if n else {}
     records = [make(label, given, n=n) for label in ("l1", "cgan", "real", "nearest")]
     for record in records:

@@ -98,11 +98,11 @@ def test_page_is_accessible(city: tuple[Path, ReportFiles]) -> None:
     assert re.search(r'role="img" aria-label="Bar charts\. FCN pixel acc\.: l1 0\.\d+', html)
 
 
-def test_gallery_shows_the_same_pictures_for_all(city: tuple[Path, ReportFiles]) -> None:
+def test_gallery_shows_the_same_images_for_all(city: tuple[Path, ReportFiles]) -> None:
     page = Page(city[1].html.read_text(encoding="utf-8"))
     alts = [str(image["alt"]) for image in page.images[:20]]
     for name in ("0000", "0010", "0020", "0030"):
-        ours = [alt.removesuffix(f" of test picture {name}") for alt in alts if alt.endswith(name)]
+        ours = [alt.removesuffix(f" of test image {name}") for alt in alts if alt.endswith(name)]
         assert ours == ["source", "target", "l1", "cgan", "l1+cgan"]
 
 
@@ -110,7 +110,7 @@ def test_facts_and_headline(city: tuple[Path, ReportFiles]) -> None:
     text = Page(city[1].html.read_text(encoding="utf-8")).text
     assert re.search(
         r"l1\+cgan leads on FCN class IoU: 0\.2\d\d, 0\.\d+ \[0\.\d+, 0\.\d+\] over seeds above l1\. Real "
-        r"pictures score 0\.385\.",
+        r"images score 0\.385\.",
         text,
     )
     assert re.search(r"cgan leads on SSIM: 0\.4\d\d, 0\.04\d \[0\.\d+, 0\.\d+\] over \w+ ?\w* above l1", text)
@@ -152,7 +152,7 @@ def test_markdown_has_the_table_and_its_figures(city: tuple[Path, ReportFiles]) 
     row = next(line for line in text.splitlines() if line.startswith("| l1+cgan | 2 |"))
     assert head.count("|") == row.count("|")
     assert re.search(r"\*\*0\.2\d\d\*\* ± 0\.00\d", row)
-    assert "| real (real pictures) |" in text
+    assert "| real (real images) |" in text
 
 
 def test_markdown_says_the_finding_once(city: tuple[Path, ReportFiles]) -> None:
@@ -206,7 +206,7 @@ def test_hostile_names_show_as_text(tmp_path: Path) -> None:
     files = write_report([tmp_path], tmp_path / "report")
     html = files.html.read_text(encoding="utf-8")
     page = Page(html)
-    assert page.tags.count("script") == 3  # the theme, the values by picture as data, and the page's own
+    assert page.tags.count("script") == 3  # the theme, the values by image as data, and the page's own
     assert html.count("<script") == html.count("</script>") == 3
     assert "alert" not in " ".join(re.findall(r"<script>.*?</script>", html, flags=re.DOTALL))
     assert HOSTILE in page.text
@@ -268,24 +268,24 @@ def test_several_data_sets_get_a_section_each(tmp_path: Path) -> None:
     assert len(page.ids) == len(set(page.ids))
 
 
-def test_missing_pictures_and_curves_leave_the_rest(tmp_path: Path) -> None:
+def test_missing_images_and_curves_leave_the_rest(tmp_path: Path) -> None:
     record = synthetic.write_run(tmp_path, "l1", 0, details={}, history=[])
     assert record.gallery is not None
     (tmp_path / record.gallery.predictions / "0010.png").unlink()  # type: ignore[operator]
-    (tmp_path / record.gallery.targets / "0000.png").write_bytes(b"no picture")
+    (tmp_path / record.gallery.targets / "0000.png").write_bytes(b"no image")
     html = write_report([tmp_path], tmp_path / "report").html.read_text(encoding="utf-8")
-    gallery = html[html.index('id="s1-pictures"') : html.index('id="s1-picks"')]
+    gallery = html[html.index('id="s1-images"') : html.index('id="s1-picks"')]
     assert gallery.count("file missing") == 2
 
 
-def test_pictures_outside_the_output_are_not_read(tmp_path: Path) -> None:
+def test_images_outside_the_output_are_not_read(tmp_path: Path) -> None:
     out = tmp_path / "out"
     record = synthetic.write_run(out, "l1", 0, details={}, history=[])
     assert record.gallery is not None
     (out / "gallery/x/target/0000.png").rename(tmp_path / "0000.png")
     write_record(out, replace(record, gallery=replace(record.gallery, targets="..")))
     html = write_report([out], out / "report").html.read_text(encoding="utf-8")
-    gallery = html[html.index('id="s1-pictures"') : html.index('id="s1-picks"')]
+    gallery = html[html.index('id="s1-images"') : html.index('id="s1-picks"')]
     assert gallery.count("file missing") == 4
 
 

@@ -63,7 +63,7 @@ def test_terminal_table_golden() -> None:
         make("l1+cgan", 0.418, seed=1, interval=(0.41, 0.43)),
         make("l1", 0.470, seed=0, interval=(0.46, 0.48)), make("l1", 0.474, seed=1, interval=(0.46, 0.48)),
         replace(
-            make("real", None, reason="compares the pictures with themselves"), kind="reference", id="real",
+            make("real", None, reason="compares the images with themselves"), kind="reference", id="real",
         ),
     ]  # fmt: skip
     assert shown(records, 80).strip("\n") == (
@@ -77,7 +77,7 @@ def test_terminal_table_golden() -> None:
         " real                      – [1]"
     )
     notes = terminal_notes(records)
-    assert notes[-1] == "[1] compares the pictures with themselves"
+    assert notes[-1] == "[1] compares the images with themselves"
     assert notes[0] == "l1 leads on SSIM: 0.472, 0.057 [0.039, 0.075] over seeds above l1+cgan."
 
 
@@ -110,8 +110,8 @@ def test_bold_never_with_a_single_row() -> None:
 
 
 def test_bold_follows_the_goal() -> None:
-    low = make("l1", 4.0, key="fd_scorer", interval=(3.9, 4.1))
-    high = make("gan", 6.0, key="fd_scorer", interval=(5.9, 6.1))
+    low = make("l1", 4.0, key="fd_lite0", interval=(3.9, 4.1))
+    high = make("gan", 6.0, key="fd_lite0", interval=(5.9, 6.1))
     assert bold([low, high]) == ["l1"]
     near = make("l1", 1.2, key="hf_ratio", interval=(1.1, 1.3))
     far = make("gan", 0.3, key="hf_ratio", interval=(0.25, 0.35))
@@ -134,7 +134,7 @@ def test_bold_needs_agreeing_seeds() -> None:
 
 def test_without_image_intervals_seeds_decide() -> None:
     values = {"l1": (4.0, 4.1, 3.9), "gan": (5.5, 5.6, 5.4)}
-    records = [make(k, v, key="fd_scorer", seed=s) for k, vs in values.items() for s, v in enumerate(vs)]
+    records = [make(k, v, key="fd_lite0", seed=s) for k, vs in values.items() for s, v in enumerate(vs)]
     section = one_section(records)
     found = standing(section, section.columns[0])
     assert found is not None
@@ -151,7 +151,7 @@ def test_paired_values_tell_apart_what_intervals_cannot(tmp_path: Path) -> None:
         values = 0.5 + 0.1 * hard + shift + 0.01 * rng.normal(size=40)
         record = make(label, float(values.mean()), interval=(0.45, 0.55))
         names = [f"{i:04d}" for i in range(40)]
-        order = rng.permutation(40)  # files need not agree on the order of pictures
+        order = rng.permutation(40)  # files need not agree on the order of images
         write_record(tmp_path, record, pd.DataFrame({"name": names, "ssim": values}).iloc[order])
         records.append(record)
     assert bold(records) == []
@@ -162,7 +162,7 @@ def test_paired_values_tell_apart_what_intervals_cannot(tmp_path: Path) -> None:
 
 
 def paired_runs(out: Path, key: str, means: dict[str, tuple[float, ...]]) -> Section:
-    """Runs with these means, a seed each, over 40 pictures that are nearly as hard for one as for another."""
+    """Runs with these means, a seed each, over 40 images that are nearly as hard for one as for another."""
     rng, records = np.random.default_rng(8), []
     hard = rng.normal(size=40)
     for label, seeds in means.items():
@@ -186,7 +186,7 @@ def test_the_head_line_quotes_the_wider_interval_and_says_what_it_is_over(tmp_pa
     assert said == "l1 leads on SSIM: 0.560, 0.050 [0.027, 0.073] over seeds above gan."
     close = {"l1": (0.5600, 0.5601), "gan": (0.5100, 0.5101)}
     said = said_of(paired_runs(tmp_path / "b", "ssim", close))
-    assert re.fullmatch(r"l1 leads .*, 0\.050 \[0\.049, 0\.051\] over test pictures above gan\.", said)
+    assert re.fullmatch(r"l1 leads .*, 0\.050 \[0\.049, 0\.051\] over test images above gan\.", said)
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
@@ -197,19 +197,19 @@ def test_the_head_line_names_who_comes_next_to_a_target(sign: int, tmp_path: Pat
     said = said_of(paired_runs(tmp_path / "a", "hf_ratio", runs))
     value, farthest = (f"{1 + sign * gap:.3f}" for gap in (0.61, 0.91))
     assert said == (
-        f"On HF ratio (1: as sharp as the real pictures) l1 comes closest: {value}, 0.100 [0.077, 0.123] "
+        f"On HF ratio (1: as sharp as the real images) l1 comes closest: {value}, 0.100 [0.077, 0.123] "
         f"over seeds closer than gan; cgan is farthest with {farthest}."
     )
     one = {label: values[:1] for label, values in runs.items() if label != "cgan"}
     said = said_of(paired_runs(tmp_path / "b", "hf_ratio", one))
     other = f"{1 + sign * 0.70:.3f}"
-    assert re.search(rf", 0\.100 \[0\.09\d, 0\.10\d\] over test pictures closer than gan \({other}\)\.", said)
+    assert re.search(rf", 0\.100 \[0\.09\d, 0\.10\d\] over test images closer than gan \({other}\)\.", said)
 
 
 def test_a_near_tie_beside_a_target_names_both(tmp_path: Path) -> None:
     runs = {"l1": (0.62, 0.60, 0.61), "gan": (0.585, 0.625, 0.605), "cgan": (0.2, 0.2, 0.2)}
     said = said_of(paired_runs(tmp_path, "hf_ratio", runs))
-    assert said.startswith("On HF ratio (1: as sharp as the real pictures) l1 (0.610) and gan (0.605), the ")
+    assert said.startswith("On HF ratio (1: as sharp as the real images) l1 (0.610) and gan (0.605), the ")
     assert "cannot be told apart: their seeds' mean distances from 1 differ by 0.005 [-0.0" in said
     assert said.endswith("] over seeds; cgan is farthest with 0.200.")
 
@@ -252,13 +252,13 @@ def _confusion(right: float) -> np.ndarray:
 
 def test_different_protocols_stand_in_columns_of_their_own() -> None:
     records = [
-        make("l1", 0.3, key="fcn_class_iou", protocol={"scorer": "a", "size": 64}, interval=(0.29, 0.31)),
-        make("gan", 0.2, key="fcn_class_iou", protocol={"scorer": "b", "size": 64}, interval=(0.19, 0.21)),
+        make("l1", 0.3, key="fcn_class_iou", protocol={"judge": "a", "size": 64}, interval=(0.29, 0.31)),
+        make("gan", 0.2, key="fcn_class_iou", protocol={"judge": "b", "size": 64}, interval=(0.19, 0.21)),
     ]
     section = one_section(records)
     assert [column.title for column in section.columns] == ["FCN class IoU (a)", "FCN class IoU (b)"]
     assert len(section.notes) == 1
-    assert "scorer: (a) a, (b) b" in section.notes[0]
+    assert "judge: (a) a, (b) b" in section.notes[0]
     assert "size" not in section.notes[0]
     assert bold(records) == []
     table = comparison(section)
@@ -267,7 +267,7 @@ def test_different_protocols_stand_in_columns_of_their_own() -> None:
 
 
 def test_distances_of_different_n_do_not_share_a_column() -> None:
-    records = [make("l1", 4.0, key="fd_scorer", n=40), make("gan", 5.0, key="fd_scorer", n=50)]
+    records = [make("l1", 4.0, key="fd_lite0", n=40), make("gan", 5.0, key="fd_lite0", n=50)]
     section = one_section(records)
     assert len(section.columns) == 2
     assert "n: (a) 40, (b) 50" in section.notes[0]
@@ -311,7 +311,7 @@ def test_colours_are_fixed_distinct_and_stable() -> None:
 def test_holm_takes_back_what_one_of_many_would_give(tmp_path: Path) -> None:
     """A difference that is clear alone is none among many columns without one, and the table says so."""
     rng = np.random.default_rng(11)
-    keys = ["ssim", "psnr", "l1", "pixel_acc@5", "pixel_acc@10"]
+    keys = ["ssim", "psnr", "mae", "pixel_acc@5", "pixel_acc@10"]
     records = []
     noise = {key: rng.normal(size=40) for key in keys}
     for label, shift in (("l1", 0.38), ("gan", 0.0)):
@@ -332,10 +332,10 @@ def test_holm_takes_back_what_one_of_many_would_give(tmp_path: Path) -> None:
 def test_many_undecided_differences_are_a_list(tmp_path: Path) -> None:
     """A sentence of many pairs is read by nobody: their number is said, the pairs are listed apart."""
     rng = np.random.default_rng(3)
-    noise = {key: rng.normal(size=40) for key in ("ssim", "psnr", "l1")}
+    noise = {key: rng.normal(size=40) for key in ("ssim", "psnr", "mae")}
     records = []
     for place, label in enumerate(("l1", "gan", "cgan", "l1+gan", "l1+cgan")):
-        own = {"ssim": place % 2, "psnr": place % 3, "l1": place // 3}  # equals cannot be told apart
+        own = {"ssim": place % 2, "psnr": place % 3, "mae": place // 3}  # equals cannot be told apart
         columns = {key: 9 * own[key] + noise[key] + rng.normal(size=40) for key in noise}
         made = [make(label, float(values.mean()), key=key) for key, values in columns.items()]
         record = replace(made[0], results={r.name: r for one in made for r in one.results.values()})
@@ -346,10 +346,10 @@ def test_many_undecided_differences_are_a_list(tmp_path: Path) -> None:
     assert statement.endswith("the table's 30 differences: 10 of them.")
     listed = {on: set(pairs.split(", ")) for pairs, on in (line.split(" on ") for line in table.undecided)}
     assert listed == {
-        "SSIM, L1": {"cgan and l1"},
+        "SSIM, MAE": {"cgan and l1"},
         "SSIM": {"gan and l1+gan", "l1 and l1+cgan", "cgan and l1+cgan"},
         "PSNR (dB)": {"l1 and l1+gan", "gan and l1+cgan"},
-        "L1": {"gan and l1", "cgan and gan", "l1+cgan and l1+gan"},
+        "MAE": {"gan and l1", "cgan and gan", "l1+cgan and l1+gan"},
     }
 
 
@@ -358,9 +358,9 @@ def test_pseudo_values_pair_distances_of_sets(tmp_path: Path) -> None:
     shared, records = rng.normal(size=40), []
     for label, value in (("l1", 30.0), ("gan", 31.0)):
         pulls = shared * 20 + rng.normal(size=40)
-        record = make(label, value, key="fd_scorer", interval=(value - 6, value + 6))
+        record = make(label, value, key="fd_lite0", interval=(value - 6, value + 6))
         pseudo = value + pulls - pulls.mean()
-        table = pd.DataFrame({"name": [str(i) for i in range(40)], "fd_scorer_pseudo": pseudo})
+        table = pd.DataFrame({"name": [str(i) for i in range(40)], "fd_lite0_pseudo": pseudo})
         write_record(tmp_path, record, table)
         records.append(record)
     assert bold(records) == []
@@ -387,9 +387,9 @@ def test_ratios_on_one_side_of_their_target_are_paired(tmp_path: Path) -> None:
 
 
 def test_cautions_of_records_stand_below_the_table() -> None:
-    told = replace(make("l1", 4.0, key="fd_scorer"), details={"fd_scorer": {"caution": "N = 40 is few"}})
-    assert comparison(one_section([told])).statements == ["FD (scorer): N = 40 is few."]
-    silent = replace(told, details={"fd_scorer": {"caution": None}})
+    told = replace(make("l1", 4.0, key="fd_lite0"), details={"fd_lite0": {"caution": "N = 40 is few"}})
+    assert comparison(one_section([told])).statements == ["FD (Lite0): N = 40 is few."]
+    silent = replace(told, details={"fd_lite0": {"caution": None}})
     assert comparison(one_section([silent])).statements == []
 
 
@@ -412,7 +412,7 @@ def test_what_only_describes_is_never_best(tmp_path: Path) -> None:
     assert unranked_words(one_section([make("l1", 0.5)])) == ""
 
 
-def test_no_picture_is_best_by_what_only_describes(tmp_path: Path) -> None:
+def test_no_image_is_best_by_what_only_describes(tmp_path: Path) -> None:
     record = make("l1", 2.0, key="diversity")
     names = [f"{i:04d}" for i in range(20)]
     write_record(tmp_path, record, pd.DataFrame({"name": names, "diversity": np.arange(20.0)}))

@@ -19,8 +19,8 @@ from bench.records.record import RunRecord, read_records
 
 TINY = ["--size", "32", "--base-filters", "4", "--steps", "5", "--train-limit", "60", "--test-limit", "12"]
 INTERRUPTED = (143, -signal.SIGTERM)  # by its own word, and where it had nothing to save
-JUDGED_PICTURES = 500  # the target is for so many
-METRICS = ("ssim", "l1", "hf_ratio", "fd_scorer")
+JUDGED_IMAGES = 500  # the target is for so many
+METRICS = ("ssim", "mae", "hf_ratio", "fd_lite0")
 
 
 def _bench(bed: Bed, *arguments: str) -> tuple[int, float]:
@@ -54,7 +54,7 @@ def _runs(out: Path) -> list[RunRecord]:
 
 
 def evaluation(bed: Bed) -> Iterator[Part]:
-    """500 test pictures by every metric there is, once networks are loaded and the judge is trained."""
+    """500 test images by every metric there is, once networks are loaded and the judge is trained."""
     yield Part("evaluation", 150, lambda _: _evaluation(bed))
 
 
@@ -72,10 +72,10 @@ def _evaluation(bed: Bed) -> Iterator[Row]:
     (record,) = _runs(out)
     count, seconds = record.spec["data"]["test_n"], record.timings["score"]
     missing = [name for name, result in record.results.items() if result.value is None]
-    found = f"{seconds:.1f} s for {count} pictures, generated in {record.timings['generate']:.1f} s"
+    found = f"{seconds:.1f} s for {count} images, generated in {record.timings['generate']:.1f} s"
     without = f"; without {', '.join(missing)}" if missing else ""
-    ok = bed.judged(seconds <= 30) if count == JUDGED_PICTURES else None
-    yield Row(data, found + without, f"30 s for {JUDGED_PICTURES}", ok, dict(record.timings))
+    ok = bed.judged(seconds <= 30) if count == JUDGED_IMAGES else None
+    yield Row(data, found + without, f"30 s for {JUDGED_IMAGES}", ok, dict(record.timings))
 
 
 def quality(bed: Bed) -> Iterator[Part]:

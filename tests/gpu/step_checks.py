@@ -224,7 +224,7 @@ def _mps() -> Iterator[None]:
 
 
 def against_released(bed: Bed) -> Iterator[Part]:
-    """Our step, pictures and all, and that of the released code on a pair that is there already, in turn."""
+    """Our step, images and all, and that of the released code on a pair that is there already, in turn."""
     if bed.released is None:
         row = Row("released code", "not measured: give its checkout by --released", "8 times as fast")
         yield Part("none", 0, lambda _: [row])

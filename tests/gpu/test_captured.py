@@ -95,7 +95,7 @@ def test_a_captured_run_resumes(tmp_path: Path) -> None:
         np.testing.assert_allclose(rest[key], values[1:], rtol=1e-2, err_msg=key)
 
 
-def test_weights_and_pictures_between_steps_do_not_disturb_the_graph() -> None:
+def test_weights_and_images_between_steps_do_not_disturb_the_graph() -> None:
     """Translating draws random numbers and changes layers' modes, as samples of a training do."""
     from baselines.settings import TestSettings
     from baselines.translate import Checkpoint, translate

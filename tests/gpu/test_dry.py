@@ -37,7 +37,7 @@ def test_an_eager_step_is_itself(batch_size: int) -> None:
     assert found.captured == found.eager == Distance(0.0, 0.0, 0.0)
 
 
-@pytest.mark.parametrize("fault", ["dropout", "picture", "rate"])
+@pytest.mark.parametrize("fault", ["dropout", "image", "rate"])
 def test_a_step_that_differs_is_seen(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     class Faulty(Trainer):
         """Wrong where it should be captured."""
@@ -50,7 +50,7 @@ def test_a_step_that_differs_is_seen(fault: str, monkeypatch: pytest.MonkeyPatch
                     self._updates.set_lr = lambda lr: None  # type: ignore[method-assign]
                     for adam in (self.generator_adam, self.discriminator_adam):
                         adam.param_groups[0]["lr"] = 3e-4
-                if fault == "picture":
+                if fault == "image":
                     fetch = type(self._feed).fetch
                     self._feed.fetch = lambda step: fetch(self._feed, step + 1)  # type: ignore[method-assign]
             super().step()

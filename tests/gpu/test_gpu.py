@@ -101,11 +101,11 @@ def test_a_checkpoint_made_on_the_gpu_translates_on_both(tmp_path: Path) -> None
     save_checkpoint(tmp_path / "g.safetensors", checkpoint)
     here = load_checkpoint(tmp_path / "g.safetensors", resolve_device("cpu"))
     there = load_checkpoint(tmp_path / "g.safetensors", resolve_device("cuda"))
-    picture = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
+    image = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
     off = TestSettings(dropout=False)
-    difference = np.abs(translate(here, picture, off, 0).astype(int) - translate(there, picture, off, 0))
+    difference = np.abs(translate(here, image, off, 0).astype(int) - translate(there, image, off, 0))
     assert difference.max() <= 2
-    once, again = (translate(there, picture, TestSettings(), 5) for _ in range(2))
+    once, again = (translate(there, image, TestSettings(), 5) for _ in range(2))
     assert np.abs(once.astype(int) - again).max() <= 1
 
 

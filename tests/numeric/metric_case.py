@@ -1,4 +1,4 @@
-"""What the metric tests share: generated pictures, a scoring context around them, and a scoring pass."""
+"""What the metric tests share: generated images, a scoring context around them, and a scoring pass."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.data.types import SplitArrays
 from bench.records.record import MetricResult
 from bench.scoring.metrics.base import Batch, Metric, MetricOutput, ScoringContext
 
-Pictures = NDArray[np.uint8]
+Images = NDArray[np.uint8]
 CARD = example_card(
     name="generated",
     domains=("source", "target"),
@@ -25,7 +25,7 @@ CARD = example_card(
 )
 
 
-def pictures(count: int, size: int, seed: int = 0) -> Pictures:
+def images(count: int, size: int, seed: int = 0) -> Images:
     """(N, S, S, 3) uint8: coloured blobs with fine noise, all different."""
     rng = np.random.default_rng(seed)
     blobs = ndimage.gaussian_filter(rng.normal(size=(count, size, size, 3)), (0, 4, 4, 0.5), mode="wrap")
@@ -68,7 +68,7 @@ def write_inception(path: Path) -> Path:
     return path
 
 
-def run(metric: Metric, predictions: Pictures, targets: Pictures, *, batch: int = 4) -> MetricOutput:
+def run(metric: Metric, predictions: Images, targets: Images, *, batch: int = 4) -> MetricOutput:
     """One pass in batches of a size."""
     for start in range(0, len(targets), batch):
         part = slice(start, start + batch)

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from metric_case import by_name, context_for, pictures, run, value
+from metric_case import by_name, context_for, images, run, value
 from skimage.color import rgb2lab
 
 from bench.scoring.metrics.colour import RANGES, ColourMetric, intersection, lab_histograms
 
 
 def test_histograms_equal_numpys_on_scikit_images_lab() -> None:
-    photos = pictures(3, 24)
+    photos = images(3, 24)
     found = lab_histograms(photos)
-    for picture, rows in zip(photos, found, strict=True):
-        lab = rgb2lab(picture)
+    for image, rows in zip(photos, found, strict=True):
+        lab = rgb2lab(image)
         for channel, limits in enumerate(RANGES.values()):
             expected, _ = np.histogram(lab[..., channel], bins=100, range=limits)
             assert rows[channel].tolist() == expected.tolist()
@@ -40,7 +40,7 @@ def test_intersection_of_known_histograms() -> None:
     assert np.isnan(intersection(np.zeros(4), b))
 
 
-def test_half_of_the_pictures_turned_grey(cache: Path) -> None:
+def test_half_of_the_images_turned_grey(cache: Path) -> None:
     red, grey = np.zeros((4, 16, 16, 3), np.uint8), np.full((4, 16, 16, 3), 128, np.uint8)
     red[..., 0] = 200
     guess = np.concatenate([red[:2], grey[:2]])
@@ -52,8 +52,8 @@ def test_half_of_the_pictures_turned_grey(cache: Path) -> None:
         assert interval[0] <= 0.5 <= interval[1]
 
 
-def test_pooled_over_the_set_not_averaged_over_pictures(cache: Path) -> None:
-    target = pictures(6, 24)
+def test_pooled_over_the_set_not_averaged_over_images(cache: Path) -> None:
+    target = images(6, 24)
     shuffled = target[::-1].copy()
     output = run(ColourMetric(context_for(target, cache)), shuffled, target, batch=2)
     assert [r.value for r in output.results] == pytest.approx([1.0, 1.0, 1.0])
@@ -67,7 +67,7 @@ def test_pooled_over_the_set_not_averaged_over_pictures(cache: Path) -> None:
 
 
 def test_batch_size_does_not_matter(cache: Path) -> None:
-    target, guess = pictures(5, 24), pictures(5, 24, seed=2)
+    target, guess = images(5, 24), images(5, 24, seed=2)
     context = context_for(target, cache)
     outputs = [run(ColourMetric(context), guess, target, batch=batch) for batch in (1, 5)]
     assert outputs[0].results == outputs[1].results
@@ -76,7 +76,7 @@ def test_batch_size_does_not_matter(cache: Path) -> None:
 
 
 def test_the_real_row_compares_training_targets(cache: Path) -> None:
-    target, train = pictures(4, 24), pictures(9, 24, seed=7)
+    target, train = images(4, 24), images(9, 24, seed=7)
     real = context_for(target, cache, row="real", train_targets=train)
     found = run(ColourMetric(real), target, target, batch=3)
     expected = run(ColourMetric(context_for(target, cache)), train[[0, 2, 4, 6]], target)
@@ -88,10 +88,10 @@ def test_the_real_row_compares_training_targets(cache: Path) -> None:
         assert all(r.value is None and reason in str(r.reason) for r in missing.results)
 
 
-def test_one_picture_and_none(cache: Path) -> None:
-    target = pictures(1, 24)
+def test_one_image_and_none(cache: Path) -> None:
+    target = images(1, 24)
     alone = run(ColourMetric(context_for(target, cache)), target, target)
     assert value(alone, "lab_l") == pytest.approx(1.0)
     assert alone.results[0].interval is None
     none = ColourMetric(context_for(target, cache)).compute()
-    assert {r.reason for r in none.results} == {"no pictures were scored"}
+    assert {r.reason for r in none.results} == {"no images were scored"}

@@ -33,7 +33,7 @@ CONFUSION = np.array([[30.0, 5, 1], [4, 20, 2], [2, 3, 6]])
 
 
 def _confusions(rng: Rng, n: int, expected: Floats) -> Floats:
-    """(N, 9) confusion matrices: how much of each class a picture holds varies, as does how hard it is."""
+    """(N, 9) confusion matrices: how much of each class an image holds varies, as does how hard it is."""
     amount = rng.gamma(2.0, 0.5, size=(n, 3, 1))
     hard = rng.gamma(4.0, 0.25, size=(n, 1, 1))
     off = expected * (1 - np.eye(3))
@@ -67,7 +67,7 @@ def _ratio(rng: Rng) -> Outcome:
 
 
 def _sets(rng: Rng, n: int, dim: int, shift: float = 0.5) -> tuple[Floats, Floats]:
-    """Normal features of falling variance; the prediction of a picture resembles its target, but duller."""
+    """Normal features of falling variance; the prediction of an image resembles its target, but duller."""
     scale = np.arange(1, dim + 1) ** -0.5
     target = rng.normal(size=(n, dim))
     own = rng.normal(size=(n, dim))
@@ -114,7 +114,7 @@ def coverage(case: str, repetitions: int) -> float:
 
 
 def _table_under_no_difference(rng: Rng, n: int = 100) -> list[float]:
-    """p-values of three variants that are equal in all five metrics, on the same pictures."""
+    """p-values of three variants that are equal in all five metrics, on the same images."""
     hard = rng.normal(size=n)
     means = [hard + 0.5 * rng.normal(size=n) for _ in range(3)]
     skewed = [np.exp(0.5 * hard) * rng.gamma(3.0, size=n) for _ in range(3)]
@@ -183,7 +183,7 @@ def test_the_table_of_the_docs() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_at_the_size_of_a_real_test_set() -> None:
-    """500 pictures, 2048 features: singular covariances."""
+    """500 images, 2048 features: singular covariances."""
     rng = np.random.default_rng(SEED)
     found = [frechet_estimate(*_sets(rng, 500, 2048)) for _ in range(300)]
     truth = float(np.mean([one.value for one in found]))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from metric_case import by_name, context_for, pictures, run
+from metric_case import by_name, context_for, images, run
 from numpy.typing import NDArray
 
 from baselines.settings import TestSettings, TrainingSettings
@@ -29,7 +29,7 @@ C4_OF_5 = 0.9399856  # mean of the standard deviation (n - 1) of 5 samples of a 
 
 
 def split(count: int = 6, size: int = 32) -> SplitArrays:
-    arrays = pictures(count, size)
+    arrays = images(count, size)
     return SplitArrays(tuple(f"p{i}" for i in range(count)), arrays, arrays, None, None, "test-key")
 
 
@@ -74,7 +74,7 @@ def test_the_subset_is_fixed_and_evenly_spaced() -> None:
 
 
 def test_the_metric_is_the_mean_over_the_subset(tmp_path: Path) -> None:
-    targets = pictures(50, 32)
+    targets = images(50, 32)
     asked = []
 
     def spreads(chosen: Sequence[int], count: int) -> NDArray[np.float64]:
@@ -96,7 +96,7 @@ def test_the_metric_is_the_mean_over_the_subset(tmp_path: Path) -> None:
     ("source", "said"), [(None, "generator that made"), (lambda chosen, count: None, "checkpoint is gone")]
 )
 def test_without_a_generator_there_is_no_value(tmp_path: Path, source: object, said: str) -> None:
-    targets = pictures(3, 32)
+    targets = images(3, 32)
     metric = DiversityMetric(context_for(targets, tmp_path, repeats=source))
     result = by_name(run(metric, targets, targets))["diversity"]
     assert result.value is None
@@ -133,14 +133,14 @@ def test_what_was_found_is_kept_and_no_network_runs_again(
     np.testing.assert_array_equal(first, samples_of(files)([0, 3], 3))
 
 
-@pytest.mark.parametrize("change", ["pictures", "samples", "seed", "settings"])
+@pytest.mark.parametrize("change", ["images", "samples", "seed", "settings"])
 def test_another_question_is_answered_anew(tmp_path: Path, change: str) -> None:
     files = saved(tmp_path, "l1")
     first = samples_of(files)([0, 3], 3)
     assert first is not None
     settings = TestSettings(dropout=True, norm="running") if change == "settings" else None
     asked = samples_of(files, settings, seed=1 if change == "seed" else 0)
-    other = asked([0, 4] if change == "pictures" else [0, 3], 4 if change == "samples" else 3)
+    other = asked([0, 4] if change == "images" else [0, 3], 4 if change == "samples" else 3)
     assert other is not None
     assert other.tolist() != first.tolist()
     files.checkpoint.unlink()
@@ -175,7 +175,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
 def test_runs_have_it_and_reference_rows_do_not(tmp_path: Path) -> None:
     grid = ["run", "--variants", "l1+cgan,no-dropout", "--dataset", "toycity", "--size", "32", "--steps", "4"]
     small = ["--base-filters", "4", "--train-limit", "6", "--test-limit", "4", "--device", "cpu"]
-    chosen = ["--scorer", "none", "--metrics", "diversity"]
+    chosen = ["--judge", "none", "--metrics", "diversity"]
     assert invoke([*grid, *small, *chosen, "--out", str(tmp_path)]) == 0
     found = {record.label: record.results["diversity"] for record in read_records(tmp_path)}
     assert (found["l1+cgan"].value or 0) > 0

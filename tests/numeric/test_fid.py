@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from metric_case import by_name, context_for, pictures, run, value, write_inception
+from metric_case import by_name, context_for, run, value, write_inception
+from metric_case import images as drawn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 from torch_fidelity.metric_kid import kernel_mmd
@@ -55,13 +56,13 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[_SmallNetwor
 
 @pytest.mark.parametrize("size", [32, 128, 256, 299, 512])
 def test_resize_equals_torch_fidelitys(size: int) -> None:
-    images = torch.from_numpy(pictures(2, size)).permute(0, 3, 1, 2).float()[:, :, : size - 3]
+    images = torch.from_numpy(drawn(2, size)).permute(0, 3, 1, 2).float()[:, :, : size - 3]
     expected = interpolate_bilinear_2d_like_tensorflow1x(images, size=(299, 299), align_corners=False)
     torch.testing.assert_close(resize_tf1(images, 299), expected, rtol=0, atol=1e-4)
 
 
 def test_features_equal_torch_fidelitys(weights: Path) -> None:
-    images = torch.from_numpy(np.concatenate([pictures(2, 64), 255 - pictures(1, 64, seed=3)]))
+    images = torch.from_numpy(np.concatenate([drawn(2, 64), 255 - drawn(1, 64, seed=3)]))
     images = images.permute(0, 3, 1, 2)
     reference = FeatureExtractorInceptionV3(
         "reference", ["2048"], feature_extractor_weights_path=str(weights)
@@ -71,7 +72,7 @@ def test_features_equal_torch_fidelitys(weights: Path) -> None:
         found = load_inception(weights, "cpu")(images)
     assert found.shape == (3, 2048)
     assert 0.05 < expected.std() < 50  # neither vanished nor exploded
-    assert (expected[0] - expected[1]).abs().max() > 0.05  # the pictures do make a difference
+    assert (expected[0] - expected[1]).abs().max() > 0.05  # the images do make a difference
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -108,7 +109,7 @@ def test_files_that_hold_other_things_are_refused(weights: Path, tmp_path: Path)
 
 
 def test_fid_and_kid_from_end_to_end(weights: Path, cache: Path) -> None:
-    target, guess = pictures(3, 32), pictures(3, 32, seed=5)
+    target, guess = drawn(3, 32), drawn(3, 32, seed=5)
     output = run(FidMetric(context_for(target, cache, inception_weights=weights)), guess, target)
     reference = FeatureExtractorInceptionV3("r", ["2048"], feature_extractor_weights_path=str(weights))
     with torch.inference_mode():
@@ -124,7 +125,7 @@ def test_fid_and_kid_from_end_to_end(weights: Path, cache: Path) -> None:
 
 
 def test_without_weights_the_reason_is_given(cache: Path) -> None:
-    target = pictures(3, 32)
+    target = drawn(3, 32)
     output = run(
         FidMetric(context_for(target, cache, inception_reason="no weights: fetch them")), target, target
     )
@@ -139,7 +140,7 @@ def test_the_network_sees_the_same_chunks_whatever_the_batches_are(
     small: tuple[_SmallNetwork, Path], tmp_path: Path
 ) -> None:
     network, path = small
-    target, guess = pictures(37, 24), pictures(37, 24, seed=1)
+    target, guess = drawn(37, 24), drawn(37, 24, seed=1)
     outputs, calls = [], []
     for index, batch in enumerate((1, 5, 37)):
         network.calls.clear()
@@ -155,7 +156,7 @@ def test_reference_features_are_kept_and_a_damaged_file_is_made_again(
     small: tuple[_SmallNetwork, Path], cache: Path
 ) -> None:
     network, path = small
-    target, guess = pictures(5, 24), pictures(5, 24, seed=1)
+    target, guess = drawn(5, 24), drawn(5, 24, seed=1)
     context = context_for(target, cache, inception_weights=path)
     first = run(FidMetric(context), guess, target)
     assert network.calls == [5, 5]
@@ -173,7 +174,7 @@ def test_reference_features_are_kept_and_a_damaged_file_is_made_again(
 
 def test_the_real_row_compares_training_targets(small: tuple[_SmallNetwork, Path], cache: Path) -> None:
     network, path = small
-    target, train = pictures(6, 24), pictures(13, 24, seed=8)
+    target, train = drawn(6, 24), drawn(13, 24, seed=8)
     real = context_for(target, cache, row="real", inception_weights=path, train_targets=train)
     found = run(FidMetric(real), target, target)
     chosen = train[[0, 2, 4, 6, 8, 10]]
@@ -192,15 +193,15 @@ def test_gray_and_16_bit_targets_are_seen_as_8_bit_rgb(
     small: tuple[_SmallNetwork, Path], cache: Path
 ) -> None:
     _, path = small
-    depth = pictures(4, 24)[..., :1].astype(np.uint16) * 257
+    depth = drawn(4, 24)[..., :1].astype(np.uint16) * 257
     guess = np.repeat((depth // 257).astype(np.uint8), 3, axis=-1)
     output = run(FidMetric(context_for(depth, cache, inception_weights=path)), guess, guess)
     assert value(output, "fid") == pytest.approx(0.0, abs=1e-9)
 
 
-def test_one_picture_and_none(small: tuple[_SmallNetwork, Path], cache: Path) -> None:
+def test_one_image_and_none(small: tuple[_SmallNetwork, Path], cache: Path) -> None:
     _, path = small
-    target = pictures(1, 24)
+    target = drawn(1, 24)
     context = context_for(target, cache, inception_weights=path)
-    assert "at least 2 pictures" in str(run(FidMetric(context), target, target).results[0].reason)
-    assert FidMetric(context).compute().results[1].reason == "no pictures were scored"
+    assert "at least 2 images" in str(run(FidMetric(context), target, target).results[0].reason)
+    assert FidMetric(context).compute().results[1].reason == "no images were scored"

@@ -1,4 +1,4 @@
-"""FID and KID against the implementations they are named after, on the same pictures and the same weights.
+"""FID and KID against the implementations they are named after, on the same images and the same weights.
 
 The released weights are a download: seeded random ones in the released format stand in, and give distances of
 order 1 to 100. pytorch-fid and clean-fid are test extras.
@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from metric_case import by_name, context_for, pictures, run, value, write_inception
+from metric_case import by_name, context_for, run, value, write_inception
+from metric_case import images as drawn
 from PIL import Image
 from scipy import linalg
 
@@ -46,7 +47,7 @@ def pytorch_fid(weights: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def _images(count: int, size: int, seed: int = 0) -> torch.Tensor:
-    return torch.from_numpy(pictures(count, size, seed)).permute(0, 3, 1, 2)
+    return torch.from_numpy(drawn(count, size, seed)).permute(0, 3, 1, 2)
 
 
 def test_features_equal_pytorch_fids(weights: Path, pytorch_fid: Any) -> None:
@@ -54,7 +55,7 @@ def test_features_equal_pytorch_fids(weights: Path, pytorch_fid: Any) -> None:
     with torch.inference_mode():
         expected = pytorch_fid(images.float() / 255)[0].flatten(1)
         found = load_inception(weights, "cpu", "pytorch-fid")(images)
-    assert (expected[0] - expected[1]).abs().max() > 0.05  # the pictures do make a difference
+    assert (expected[0] - expected[1]).abs().max() > 0.05  # the images do make a difference
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -76,9 +77,9 @@ def test_formula_equals_pytorch_fids() -> None:
 def test_clean_resize_equals_clean_fids(size: int) -> None:
     module = pytest.importorskip("cleanfid.resize", reason="clean-fid is a test extra")
     resize = module.make_resizer("PIL", False, "bicubic", (299, 299))
-    for picture in pictures(2, size, seed=size):
-        expected = resize(picture[: size - 5]).transpose(2, 0, 1)
-        assert np.array_equal(resize_clean(picture[: size - 5].transpose(2, 0, 1)), expected)
+    for image in drawn(2, size, seed=size):
+        expected = resize(image[: size - 5]).transpose(2, 0, 1)
+        assert np.array_equal(resize_clean(image[: size - 5].transpose(2, 0, 1)), expected)
 
 
 def test_clean_resize_takes_away_what_others_alias() -> None:
@@ -90,7 +91,7 @@ def test_clean_resize_takes_away_what_others_alias() -> None:
     assert min(spread["torch-fidelity"], spread["pytorch-fid"]) > 0.2
 
 
-def test_constant_pictures_keep_their_level_under_every_protocol() -> None:
+def test_constant_images_keep_their_level_under_every_protocol() -> None:
     images = torch.full((1, 3, 50, 50), 200, dtype=torch.uint8)
     for name, expected in (("torch-fidelity", 72 / 128), ("clean", 72 / 128), ("pytorch-fid", 400 / 255 - 1)):
         found = preparation(name).apply(images)
@@ -100,7 +101,7 @@ def test_constant_pictures_keep_their_level_under_every_protocol() -> None:
 
 
 def test_protocols_are_told_apart_and_unknown_ones_refused(weights: Path, cache: Path) -> None:
-    target = pictures(2, 32)
+    target = drawn(2, 32)
     seen = []
     for name in PREPARATIONS:
         metric = FidMetric(context_for(target, cache, inception_weights=weights, fid_protocol=name))
@@ -112,8 +113,8 @@ def test_protocols_are_told_apart_and_unknown_ones_refused(weights: Path, cache:
         FidMetric(context_for(target, cache, fid_protocol="claen"))
 
 
-def test_pictures_that_are_not_8_bit_are_refused(weights: Path, cache: Path) -> None:
-    target = pictures(2, 32)
+def test_images_that_are_not_8_bit_are_refused(weights: Path, cache: Path) -> None:
+    target = drawn(2, 32)
     metric = FidMetric(context_for(target, cache, inception_weights=weights))
     with pytest.raises(UsageError, match=r"expected 8-bit predictions .*, found float64"):
         metric.update(Batch(("a", "b"), target / 255.0, target, None))
@@ -130,12 +131,12 @@ def test_whole_distances_equal_the_originals(weights: Path, pytorch_fid: Any, tm
     import torch_fidelity
 
     count = 40
-    sides = {"a": np.clip(pictures(count, 48).astype(int) // 2 + 20, 0, 255).astype(np.uint8)}
-    sides["b"] = pictures(count, 48, seed=5)
+    sides = {"a": np.clip(drawn(count, 48).astype(int) // 2 + 20, 0, 255).astype(np.uint8)}
+    sides["b"] = drawn(count, 48, seed=5)
     for side, held in sides.items():
         (tmp_path / side).mkdir()
-        for index, picture in enumerate(held):
-            Image.fromarray(picture).save(tmp_path / side / f"{index:03d}.png")
+        for index, image in enumerate(held):
+            Image.fromarray(image).save(tmp_path / side / f"{index:03d}.png")
     ours = {}
     for name in PREPARATIONS:
         context = context_for(sides["b"], tmp_path / name, inception_weights=weights, fid_protocol=name)

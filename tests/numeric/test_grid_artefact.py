@@ -1,4 +1,4 @@
-"""Grid artefacts: what is on the lattice, patterns of known power, and pictures without a grid."""
+"""Grid artefacts: what is on the lattice, patterns of known power, and images without a grid."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from metric_case import by_name, context_for, pictures, run, value
+from metric_case import by_name, context_for, images, run, value
 from scipy import ndimage
 
 from bench.scoring.metrics import grid_artefact as grid
@@ -55,7 +55,7 @@ def test_power_around_is_that_of_the_whole_plane() -> None:
         assert found[1, at] == pytest.approx(np.mean(rows + columns))
 
 
-def test_noise_pictures_and_blur_show_no_grid() -> None:
+def test_noise_images_and_blur_show_no_grid() -> None:
     assert score(noise(), noise()) == 0
     assert score(noise(seed=1), noise()) == pytest.approx(0, abs=0.06)
     assert score(0.5 + 2 * (noise(seed=1) - 0.5), noise()) == pytest.approx(0, abs=0.25)  # hf_ratio of 4
@@ -101,14 +101,14 @@ def test_a_grid_that_the_targets_have_too_is_none() -> None:
     assert score(noise(seed=1), noise() + blocks) < -0.5
 
 
-def test_an_invisible_grid_in_a_blurred_picture_counts_little() -> None:
+def test_an_invisible_grid_in_a_blurred_image_counts_little() -> None:
     faint = np.full((100, 64, 64), 0.5) + 0.001 * BOARD  # stands out of nothing, but nobody can see it
     assert score(faint, noise()) == pytest.approx(0, abs=0.06)
 
 
 def test_metric_interval_batches_and_details(cache: Path) -> None:
-    target = pictures(9, 64)
-    guess = np.clip(pictures(9, 64, seed=4) + 6.0 * BOARD[None, :, :, None], 0, 255).astype(np.uint8)
+    target = images(9, 64)
+    guess = np.clip(images(9, 64, seed=4) + 6.0 * BOARD[None, :, :, None], 0, 255).astype(np.uint8)
     context = context_for(target, cache)
     whole = run(SpectrumMetric(context), guess, target, batch=9)
     assert whole.results == run(SpectrumMetric(context), guess, target, batch=1).results
@@ -124,13 +124,13 @@ def test_metric_interval_batches_and_details(cache: Path) -> None:
 
 @pytest.mark.parametrize("size", [16, 33, 36])
 def test_sizes_without_a_lattice_have_no_value(cache: Path, size: int) -> None:
-    target = pictures(2, size)
+    target = images(2, size)
     result = by_name(run(SpectrumMetric(context_for(target, cache)), target, target))["grid_artefact"]
     assert (result.value, result.reason) == (None, grid.UNFIT)
 
 
 def test_targets_without_power_have_no_value(cache: Path) -> None:
-    flat, busy = np.full((3, 32, 32, 3), 77, np.uint8), pictures(3, 32)
+    flat, busy = np.full((3, 32, 32, 3), 77, np.uint8), images(3, 32)
     result = by_name(run(SpectrumMetric(context_for(flat, cache)), busy, flat))["grid_artefact"]
     assert result.value is None
     assert "no power" in str(result.reason)

@@ -32,7 +32,7 @@ def _weighted(a: Floats, b: Floats, weights: Floats) -> float:
 
 
 @pytest.mark.parametrize(("n", "dim"), [(12, 40), (20, 19), (60, 10)])
-def test_influence_is_the_derivative_by_a_pictures_weight(n: int, dim: int) -> None:
+def test_influence_is_the_derivative_by_a_images_weight(n: int, dim: int) -> None:
     a, b = _features(n, dim, 1), _features(n, dim, 2, shift=0.3)
     found = frechet_estimate(a, b)
     assert found.pseudo is not None
@@ -107,7 +107,7 @@ def test_kernel_influence_equals_leave_one_out() -> None:
     assert found.pseudo.std() == pytest.approx(expected.std(), rel=0.05)
 
 
-def test_kernel_influence_from_some_pictures_stands_for_that_from_all(
+def test_kernel_influence_from_some_images_stands_for_that_from_all(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     a, b = _features(900, 8, 12), _features(900, 8, 13, shift=0.3)
@@ -122,7 +122,7 @@ def test_kernel_influence_from_some_pictures_stands_for_that_from_all(
 
 
 def test_drawing_subsets_widens_the_interval_of_kid() -> None:
-    """1,500 pictures, subsets of 1,000: the value is a mean over random subsets."""
+    """1,500 images, subsets of 1,000: the value is a mean over random subsets."""
     a, b = _features(1500, 8, 14), _features(1500, 8, 15, shift=0.2)
     found = kernel_estimate(a, b)
     assert found.distance.std is not None

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
-from metric_case import CARD, context_for, pictures
+from metric_case import CARD, context_for
+from metric_case import images as drawn
 from numpy.typing import NDArray
 
 from bench.core.errors import UsageError
@@ -23,8 +24,8 @@ from bench.scoring.one_pass import score
 
 SIZE = 32
 ALL = [
-    "ssim", "psnr", "l1", "pixel_acc@5", "pixel_acc@10", "lab_l", "lab_a", "lab_b", "hf_ratio", "fid", "kid",
-    "fd_scorer", "fcn_pixel_acc", "fcn_class_acc", "fcn_class_iou",
+    "ssim", "psnr", "mae", "pixel_acc@5", "pixel_acc@10", "lab_l", "lab_a", "lab_b", "hf_ratio", "fid", "kid",
+    "fd_lite0", "fcn_pixel_acc", "fcn_class_acc", "fcn_class_iou",
 ]  # fmt: skip
 PALETTE = tuple(ClassInfo(name, (60 * i, 0, 90), i) for i, name in enumerate(("road", "sky", "tree", "car")))
 
@@ -41,7 +42,7 @@ class _Judge:
     """Stands in for a segmentation network: the class is the brightness of the red channel, in quarters."""
 
     name, hash, num_classes, feature_dim = "quarters", "0", 4, 1
-    protocol: ClassVar[dict[str, Any]] = {"scorer": "quarters", "scorer_hash": "0"}
+    protocol: ClassVar[dict[str, Any]] = {"judge": "quarters", "judge_hash": "0"}
 
     def segment(self, images: torch.Tensor) -> torch.Tensor:
         return images[:, 0].long() // 64
@@ -91,46 +92,46 @@ def test_floats_are_refused_whatever_they_hold(
     predictions[1, 0, :2, 0] = 1.0, value
     predictions[0] = predictions[1]
     with pytest.raises(UsageError, match=f"found {words} for p0: convert them to uint8"):
-        scored(predictions, context(pictures(3, SIZE)))
+        scored(predictions, context(drawn(3, SIZE)))
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.bool_, np.uint32, np.float64])
 def test_other_sample_types_are_refused(context: Callable[..., ScoringContext], dtype: type) -> None:
     with pytest.raises(UsageError, match=f"found {np.dtype(dtype)}"):
-        scored(np.ones((2, SIZE, SIZE, 3), dtype), context(pictures(2, SIZE)), "ssim")
+        scored(np.ones((2, SIZE, SIZE, 3), dtype), context(drawn(2, SIZE)), "ssim")
 
 
 @pytest.mark.parametrize("shape", [(SIZE, SIZE + 1, 3), (16, 16, 3), (SIZE, SIZE, 4), (SIZE, SIZE)])
 def test_other_shapes_are_refused(context: Callable[..., ScoringContext], shape: tuple[int, ...]) -> None:
     found = "x".join(map(str, shape))
     with pytest.raises(UsageError, match=f"of 32x32 with 1 or 3 channels, found {found} for p0"):
-        scored(np.ones((2, *shape), np.uint8), context(pictures(2, SIZE)), "ssim")
+        scored(np.ones((2, *shape), np.uint8), context(drawn(2, SIZE)), "ssim")
 
 
-def test_one_picture(context: Callable[..., ScoringContext]) -> None:
+def test_one_image(context: Callable[..., ScoringContext]) -> None:
     labels = np.zeros((1, SIZE, SIZE), np.uint8)
-    found = scored(pictures(1, SIZE, seed=1), context(pictures(1, SIZE), labels, scorer=_Judge()))
+    found = scored(drawn(1, SIZE, seed=1), context(drawn(1, SIZE), labels, judge=_Judge()))
     assert set(found) == set(ALL)
-    for key in ("fid", "kid", "fd_scorer"):
+    for key in ("fid", "kid", "fd_lite0"):
         assert (found[key].value, found[key].n) == (None, 1)
-        assert "at least 2 pictures" in str(found[key].reason)
-    rest = [result for key, result in found.items() if key not in ("fid", "kid", "fd_scorer")]
+        assert "at least 2 images" in str(found[key].reason)
+    rest = [result for key, result in found.items() if key not in ("fid", "kid", "fd_lite0")]
     assert all(result.value is not None and result.interval is None for result in rest)
 
 
 def test_identical_sets(context: Callable[..., ScoringContext]) -> None:
-    target = pictures(20, SIZE)
+    target = drawn(20, SIZE)
     found = scored(target, context(target))
     features = _Features()(torch.from_numpy(target).permute(0, 3, 1, 2)).double().numpy()
     assert found["fid"].value == pytest.approx(0, abs=1e-6 * np.cov(features.T).trace())
-    assert found["fd_scorer"].value == pytest.approx(0, abs=1e-4)
+    assert found["fd_lite0"].value == pytest.approx(0, abs=1e-4)
     assert found["kid"].value <= 0  # type: ignore[operator]  # unbiased: between equal sets at most 0
-    exact = {"ssim": 1, "psnr": 100, "l1": 0, "pixel_acc@5": 1, "lab_l": 1, "lab_a": 1, "hf_ratio": 1}
+    exact = {"ssim": 1, "psnr": 100, "mae": 0, "pixel_acc@5": 1, "lab_l": 1, "lab_a": 1, "hf_ratio": 1}
     for key, value in exact.items():
         assert found[key].value == pytest.approx(value, abs=1e-12), key
 
 
-def test_constant_pictures(context: Callable[..., ScoringContext]) -> None:
+def test_constant_images(context: Callable[..., ScoringContext]) -> None:
     gray, black = (np.full((4, SIZE, SIZE, 3), level, np.uint8) for level in (128, 0))
     found = scored(gray, context(gray))
     assert found["ssim"].value == pytest.approx(1)
@@ -140,7 +141,7 @@ def test_constant_pictures(context: Callable[..., ScoringContext]) -> None:
     found = scored(gray, context(black))
     c1 = (0.01 * 255) ** 2
     assert found["ssim"].value == pytest.approx(c1 / (128**2 + c1), rel=1e-6)
-    assert found["l1"].value == 128
+    assert found["mae"].value == 128
     assert found["lab_l"].value == 0
     assert found["pixel_acc@10"].value == 0
     features = [_Features()(torch.from_numpy(p).permute(0, 3, 1, 2)).double().numpy() for p in (gray, black)]
@@ -148,8 +149,8 @@ def test_constant_pictures(context: Callable[..., ScoringContext]) -> None:
     assert found["fid"].value == pytest.approx(gap @ gap, rel=1e-5)  # no spread: the means alone
 
 
-def test_pictures_smaller_than_the_window(context: Callable[..., ScoringContext]) -> None:
-    found = scored(pictures(3, 8, seed=1), context(pictures(3, 8)), "ssim", "psnr")
+def test_images_smaller_than_the_window(context: Callable[..., ScoringContext]) -> None:
+    found = scored(drawn(3, 8, seed=1), context(drawn(3, 8)), "ssim", "psnr")
     assert "smaller than the window" in str(found["ssim"].reason)
     assert found["psnr"].value is not None
 
@@ -167,7 +168,7 @@ def test_classes_that_never_occur(
     guess = np.zeros((2, SIZE, SIZE, 3), np.uint8)
     guess[:, 12:20] = 64
     keys = ("fcn_pixel_acc", "fcn_class_acc", "fcn_class_iou")
-    found = scored(guess, context(pictures(2, SIZE), labels, scorer=_Judge(), policy=policy), *keys)
+    found = scored(guess, context(drawn(2, SIZE), labels, judge=_Judge(), policy=policy), *keys)
     assert found["fcn_pixel_acc"].value == pytest.approx(16 / 20)
     assert found["fcn_class_acc"].value == pytest.approx(class_acc)
     assert found["fcn_class_iou"].value == pytest.approx(class_iou)
@@ -176,17 +177,17 @@ def test_classes_that_never_occur(
 
 def test_labels_that_are_void_throughout(context: Callable[..., ScoringContext]) -> None:
     labels = np.full((2, SIZE, SIZE), VOID, np.uint8)
-    target = pictures(2, SIZE)
-    found = scored(target, context(target, labels, scorer=_Judge()), "fcn_class_iou")
-    assert "no test picture has a labelled pixel" in str(found["fcn_class_iou"].reason)
+    target = drawn(2, SIZE)
+    found = scored(target, context(target, labels, judge=_Judge()), "fcn_class_iou")
+    assert "no test image has a labelled pixel" in str(found["fcn_class_iou"].reason)
 
 
-def test_a_picture_without_labelled_pixels_does_not_count(context: Callable[..., ScoringContext]) -> None:
+def test_a_image_without_labelled_pixels_does_not_count(context: Callable[..., ScoringContext]) -> None:
     labels = np.full((3, SIZE, SIZE), VOID, np.uint8)
     labels[0] = 0
     guess = np.zeros((3, SIZE, SIZE, 3), np.uint8)
     guess[1:] = 255
-    found = scored(guess, context(pictures(3, SIZE), labels, scorer=_Judge()), "fcn_pixel_acc")
+    found = scored(guess, context(drawn(3, SIZE), labels, judge=_Judge()), "fcn_pixel_acc")
     assert found["fcn_pixel_acc"].value == 1
 
 
@@ -195,19 +196,19 @@ def test_an_empty_confusion_matrix_has_no_score(policy: str) -> None:
     assert np.isnan(scores_from_confusion(np.zeros((4, 4)), policy)).all()
 
 
-def test_no_pictures_at_all(context: Callable[..., ScoringContext]) -> None:
+def test_no_images_at_all(context: Callable[..., ScoringContext]) -> None:
     nothing = np.empty((0, SIZE, SIZE, 3), np.uint8)
     labels = np.empty((0, SIZE, SIZE), np.uint8)
-    found = scored(nothing, context(nothing, labels, scorer=_Judge()))
+    found = scored(nothing, context(nothing, labels, judge=_Judge()))
     assert set(found) == set(ALL)
     assert all(result.value is None and result.reason for result in found.values())
 
 
-def test_the_pass_gives_up_no_order_and_reads_every_picture_once(
+def test_the_pass_gives_up_no_order_and_reads_every_image_once(
     context: Callable[..., ScoringContext],
 ) -> None:
     """Decoding ahead in threads changes nothing: names, values and order are those of one after the other."""
-    target, guess = pictures(70, SIZE), pictures(70, SIZE, seed=1)
+    target, guess = drawn(70, SIZE), drawn(70, SIZE, seed=1)
     read: list[int] = []
 
     def prediction(index: int) -> NDArray[np.uint8]:
@@ -220,9 +221,9 @@ def test_the_pass_gives_up_no_order_and_reads_every_picture_once(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoring, "_BATCH_PIXELS", 8 * SIZE**2)
-        _, table = score(prediction, context(target), ["l1"], advance)
+        _, table = score(prediction, context(target), ["mae"], advance)
     assert sorted(read) == list(range(70))
     assert seen == [*range(8, 70, 8), 70]
     expected = np.abs(guess.astype(float) - target).mean((1, 2, 3))
-    assert table["l1"].to_numpy() == pytest.approx(expected)
+    assert table["mae"].to_numpy() == pytest.approx(expected)
     assert list(table["name"]) == [f"p{index}" for index in range(70)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from metric_case import by_name, context_for, pictures, run, value
+from metric_case import by_name, context_for, images, run, value
 from torchmetrics.functional.image import learned_perceptual_image_patch_similarity
 
 from bench.core.errors import UsageError
@@ -47,7 +47,7 @@ def hub(weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("size", [31, 83])
 def test_equals_torchmetrics(named: Path, hub: Path, tmp_path: Path, size: int) -> None:
     """torchmetrics finds the same file by itself, as torchvision's download."""
-    predictions, targets = pictures(5, size, 1), pictures(5, size, 2)
+    predictions, targets = images(5, size, 1), images(5, size, 2)
     sides = [
         torch.from_numpy(side.transpose(0, 3, 1, 2).copy()) / 127.5 - 1 for side in (predictions, targets)
     ]
@@ -59,7 +59,7 @@ def test_equals_torchmetrics(named: Path, hub: Path, tmp_path: Path, size: int) 
 
 
 def test_an_exact_copy_is_0_and_noise_moves_away(named: Path, tmp_path: Path) -> None:
-    targets = pictures(4, 48)
+    targets = images(4, 48)
     rng = np.random.default_rng(0)
 
     def with_noise(level: float) -> float:
@@ -71,7 +71,7 @@ def test_an_exact_copy_is_0_and_noise_moves_away(named: Path, tmp_path: Path) ->
 
 
 def test_any_batch_size_gives_the_same(named: Path, tmp_path: Path) -> None:
-    predictions, targets = pictures(19, 40, 1), pictures(19, 40, 2)
+    predictions, targets = images(19, 40, 1), images(19, 40, 2)
     one, all_at_once = (
         run(LpipsMetric(context_for(targets, tmp_path)), predictions, targets, batch=batch)
         for batch in (1, 19)
@@ -80,7 +80,7 @@ def test_any_batch_size_gives_the_same(named: Path, tmp_path: Path) -> None:
 
 
 def test_the_protocol_names_the_weights(named: Path, tmp_path: Path) -> None:
-    targets = pictures(3, 32)
+    targets = images(3, 32)
     result = by_name(run(LpipsMetric(context_for(targets, tmp_path)), targets, targets))["lpips"]
     assert result.protocol["weights"] == sha256_file(named)[:16]
     assert "not the released ones" in result.protocol["network"]
@@ -98,7 +98,7 @@ def test_building_the_network_leaves_the_random_state_alone(named: Path) -> None
 def test_without_weights_the_reason_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(ALEXNET_VARIABLE, raising=False)
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
-    targets = pictures(3, 32)
+    targets = images(3, 32)
     result = by_name(run(LpipsMetric(context_for(targets, tmp_path)), targets, targets))["lpips"]
     assert result.value is None
     assert ALEXNET_URL in str(result.reason)
@@ -133,8 +133,8 @@ def test_weights_of_another_network_are_named(tmp_path: Path, content: object) -
     assert "\n" not in str(caught.value)
 
 
-def test_small_pictures_and_the_real_row_have_no_value(named: Path, tmp_path: Path) -> None:
-    small, large = pictures(3, 30), pictures(3, 32)
+def test_small_images_and_the_real_row_have_no_value(named: Path, tmp_path: Path) -> None:
+    small, large = images(3, 30), images(3, 32)
     cases = [(small, "run", "31 px"), (large, "real", "with themselves")]
     for targets, row, said in cases:
         metric = LpipsMetric(context_for(targets, tmp_path, row=row))

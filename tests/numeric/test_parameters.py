@@ -83,19 +83,19 @@ def test_pixelgan_by_hand() -> None:
 
 @pytest.mark.parametrize("receptive_field", RECEPTIVE_FIELDS)
 def test_receptive_field_by_gradient(receptive_field: int) -> None:
-    """The picture's pixels that move the map's central logit: a square of the named side."""
+    """The image's pixels that move the map's central logit: a square of the named side."""
     size_px = 64 if receptive_field <= 34 else 512
     torch.manual_seed(0)
     network = Discriminator(1, receptive_field, base_filters=2, norm="none").double()
     for parameter in network.parameters():
         nn.init.uniform_(parameter, 0.5, 1.0)  # positive: nothing cancels, nothing underflows to 0
-    picture = torch.rand(1, 1, size_px, size_px, dtype=torch.float64, requires_grad=True)
-    logits = network(None, picture)
+    image = torch.rand(1, 1, size_px, size_px, dtype=torch.float64, requires_grad=True)
+    logits = network(None, image)
     side = output_side(receptive_field, size_px)
     assert logits.shape[-1] == side
     logits[0, 0, side // 2, side // 2].backward()
-    assert picture.grad is not None
-    seen = picture.grad[0, 0] != 0
+    assert image.grad is not None
+    seen = image.grad[0, 0] != 0
     rows, columns = seen.any(dim=1).nonzero(), seen.any(dim=0).nonzero()
     assert (rows.max() - rows.min() + 1, columns.max() - columns.min() + 1) == (receptive_field,) * 2
     assert int(seen.sum()) == receptive_field**2

@@ -1,4 +1,4 @@
-"""Pixel accuracy within a tolerance, on pictures whose answer is known."""
+"""Pixel accuracy within a tolerance, on images whose answer is known."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from metric_case import by_name, context_for, pictures, run, value
+from metric_case import by_name, context_for, images, run, value
 
 from bench.scoring.metrics.pixels import PixelsMetric, pixel_accuracy
 
@@ -29,7 +29,7 @@ def test_differences_do_not_wrap_around() -> None:
 
 
 def test_against_a_plain_computation_in_wider_integers() -> None:
-    target, guess = pictures(3, 24), pictures(3, 24, seed=1)
+    target, guess = images(3, 24), images(3, 24, seed=1)
     gap = np.abs(target.astype(int) - guess.astype(int))
     expected = (gap <= 40).all(-1).mean((1, 2))
     assert 0 < expected.min() < expected.max() < 1
@@ -38,7 +38,7 @@ def test_against_a_plain_computation_in_wider_integers() -> None:
 
 def test_metric(cache: Path) -> None:
     rng = np.random.default_rng(0)
-    target = pictures(5, 32)
+    target = images(5, 32)
     guess = np.clip(target.astype(int) + rng.integers(-9, 10, target.shape), 0, 255).astype(np.uint8)
     context = context_for(target, cache)
     output = run(PixelsMetric(context), guess, target, batch=2)
@@ -50,4 +50,4 @@ def test_metric(cache: Path) -> None:
     assert results["pixel_acc@5"].protocol["tolerance"] == 5
     assert results["pixel_acc@10"].protocol["tolerance"] == 10
     real = run(PixelsMetric(context_for(target, cache, row="real")), target, target)
-    assert {r.reason for r in real.results} == {"compares the pictures with themselves"}
+    assert {r.reason for r in real.results} == {"compares the images with themselves"}

@@ -26,7 +26,7 @@ def _experiment(
     rng: np.random.Generator, known: Components, delta: float, seeds: int, n: int
 ) -> list[Floats]:
     """(S, N) values of two variants whose true means lie `delta` apart."""
-    hard = rng.normal(size=n) * 0.3  # a picture is as hard for both
+    hard = rng.normal(size=n) * 0.3  # an image is as hard for both
     sides = []
     for shift in (delta, 0.0):
         own = rng.normal(size=n) * math.sqrt(known.images / 2)

@@ -1,4 +1,4 @@
-"""The curve over test pictures: its sizes and values against plain arithmetic, and a known bias."""
+"""The curve over test images: its sizes and values against plain arithmetic, and a known bias."""
 
 from __future__ import annotations
 
@@ -55,6 +55,6 @@ def test_what_cannot_be_measured_leaves_no_curve() -> None:
 
 def test_metrics_scored_later_join_those_before() -> None:
     one, two = mean_curve(np.arange(16.0), 7.5), mean_curve(np.arange(32.0), 15.5)
-    before = {"scorer": {"hash": "a"}, **detail(l1=one, ssim=one)}
-    assert joined(before, detail(l1=two)) == {"scorer": {"hash": "a"}, **detail(l1=two, ssim=one)}
+    before = {"judge": {"hash": "a"}, **detail(l1=one, ssim=one)}
+    assert joined(before, detail(l1=two)) == {"judge": {"hash": "a"}, **detail(l1=two, ssim=one)}
     assert joined({}, {"a": 1}) == {"a": 1}

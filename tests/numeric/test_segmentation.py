@@ -34,11 +34,11 @@ def make_card(policy: str = ABSENT_LEFT_OUT, classes: int = 3) -> DatasetCard:
     )
 
 
-class RedScorer:
-    """Predicts the class that a picture's red channel names: the tests decide what it sees."""
+class RedJudge:
+    """Predicts the class that an image's red channel names: the tests decide what it sees."""
 
     name, hash, num_classes, feature_dim = "red", "abc123", 3, 1
-    protocol: ClassVar[dict[str, Any]] = {"scorer": "red", "scorer_hash": "abc123"}
+    protocol: ClassVar[dict[str, Any]] = {"judge": "red", "judge_hash": "abc123"}
     meta: ClassVar[dict[str, Any]] = {"network": "red", "held_out": {"pixel_acc": 0.9}}
 
     def segment(self, images: torch.Tensor) -> torch.Tensor:
@@ -52,9 +52,9 @@ def score(
     batch: int = 2,
     role: str = "photo",
     row: str = "run",
-    scorer: Any = "red",
+    judge: Any = "red",
     card: DatasetCard | None = None,
-    scorer_reason: str | None = None,
+    judge_reason: str | None = None,
 ) -> MetricOutput:
     split = SplitArrays(tuple("abcdefgh"[: len(prediction)]), prediction, prediction, labels, None, "k")
     context = ScoringContext(
@@ -65,8 +65,8 @@ def score(
         device="cpu",
         cache=Path("unused"),
         test=split,
-        scorer=RedScorer() if scorer == "red" else scorer,
-        scorer_reason=scorer_reason,
+        judge=RedJudge() if judge == "red" else judge,
+        judge_reason=judge_reason,
     )
     metric = SegmentationMetric(context)
     for start in range(0, len(prediction), batch):
@@ -84,7 +84,7 @@ def score(
 
 
 def red(ids: np.ndarray) -> np.ndarray:
-    """Photos in which `RedScorer` sees `ids`."""
+    """Photos in which `RedJudge` sees `ids`."""
     return np.stack([ids, ids * 0, ids * 0], axis=-1).astype(np.uint8)
 
 
@@ -185,17 +185,17 @@ def test_fcn_score_of_a_split() -> None:
     assert results["fcn_class_acc"].value == pytest.approx((2 / 3 + 3 / 4) / 2)
     assert results["fcn_class_iou"].value == pytest.approx((2 / 3 + 3 / 5) / 2)
     assert results["fcn_pixel_acc"].n == 2
-    assert results["fcn_pixel_acc"].protocol["scorer_hash"] == "abc123"
+    assert results["fcn_pixel_acc"].protocol["judge_hash"] == "abc123"
     assert results["fcn_pixel_acc"].protocol["class_policy"] == ABSENT_LEFT_OUT
     low, high = results["fcn_pixel_acc"].interval
-    assert (low, high) == pytest.approx((2 / 3, 3 / 4))  # two pictures: all draws lie between them
+    assert (low, high) == pytest.approx((2 / 3, 3 / 4))  # two images: all draws lie between them
     assert output.details["per_class_iou"] == {
         "road": pytest.approx(2 / 3),
         "sky": pytest.approx(3 / 5),
         "car": None,
     }
     assert output.details["per_class_acc"]["sky"] == pytest.approx(3 / 4)
-    assert output.details["scorer"]["held_out"] == {"pixel_acc": 0.9}
+    assert output.details["judge"]["held_out"] == {"pixel_acc": 0.9}
     np.testing.assert_allclose(output.per_image["fcn_pixel_acc"], [2 / 3, 3 / 4])
     np.testing.assert_array_equal(output.per_image["fcn_conf"][0], [1, 1, 0, 0, 1, 0, 0, 0, 0])
     assert [results[key].value for key in SegmentationMetric.keys[3:]] == [None] * 3
@@ -219,11 +219,11 @@ def test_batch_size_does_not_matter(batch: int) -> None:
 def test_label_scores_take_the_nearest_colour() -> None:
     labels = np.array([[[0, 1], [2, 255]]], np.uint8)
     near = np.array([[[[130, 60, 120], [60, 140, 190]], [[75, 125, 170], [9, 9, 9]]]], np.uint8)
-    output = score(labels, near, role="labels", scorer=None)
+    output = score(labels, near, role="labels", judge=None)
     results = by_key(output)
     assert results["label_pixel_acc"].value == pytest.approx(2 / 3)
     assert results["label_class_iou"].value == pytest.approx((1 + 1 / 2 + 0) / 3)
-    assert "scorer" not in output.details
+    assert "judge" not in output.details
     np.testing.assert_allclose(output.per_image["label_pixel_acc"], [2 / 3])
     assert results["fcn_pixel_acc"].reason == "the predictions are label maps, not photos"
 
@@ -231,12 +231,12 @@ def test_label_scores_take_the_nearest_colour() -> None:
 @pytest.mark.parametrize(
     ("given", "key", "reason"),
     [
-        ({"role": "labels", "row": "real"}, "label_pixel_acc", "compares the pictures with themselves"),
+        ({"role": "labels", "row": "real"}, "label_pixel_acc", "compares the images with themselves"),
         ({"role": "photo"}, "label_pixel_acc", "the predictions are not label maps"),
-        ({"scorer": None}, "fcn_pixel_acc", "no scorer was given"),
-        ({"scorer": None, "scorer_reason": "none was trained"}, "fcn_pixel_acc", "none was trained"),
+        ({"judge": None}, "fcn_pixel_acc", "no judge was given"),
+        ({"judge": None, "judge_reason": "none was trained"}, "fcn_pixel_acc", "none was trained"),
         ({"card": make_card(classes=0)}, "fcn_pixel_acc", "data set tiny has no classes to compare"),
-        ({"card": make_card(classes=2)}, "fcn_pixel_acc", "the scorer knows 3 classes, the data set 2"),
+        ({"card": make_card(classes=2)}, "fcn_pixel_acc", "the judge knows 3 classes, the data set 2"),
         ({"role": "image"}, "fcn_pixel_acc", "the predictions are images of another kind, not photos"),
     ],
 )
@@ -254,12 +254,12 @@ def test_a_split_without_labels_has_no_score() -> None:
 
 def test_a_split_of_void_has_no_score() -> None:
     output = score(np.full((1, 2, 2), 255, np.uint8), np.zeros((1, 2, 2, 3), np.uint8))
-    assert by_key(output)["fcn_class_iou"].reason == "no test picture has a labelled pixel"
+    assert by_key(output)["fcn_class_iou"].reason == "no test image has a labelled pixel"
 
 
-def test_a_scorer_without_training_notes_still_says_what_it_is() -> None:
+def test_a_judge_without_training_notes_still_says_what_it_is() -> None:
     labels = np.array([[[0, 1], [2, 255]]], np.uint8)
     plain = SimpleNamespace(
-        num_classes=3, protocol={"scorer": "plain"}, segment=lambda images: images[:, 0].long()
+        num_classes=3, protocol={"judge": "plain"}, segment=lambda images: images[:, 0].long()
     )
-    assert score(labels, red(labels), scorer=plain).details["scorer"] == {"scorer": "plain"}
+    assert score(labels, red(labels), judge=plain).details["judge"] == {"judge": "plain"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from metric_case import by_name, context_for, pictures, run
+from metric_case import by_name, context_for, images, run
 from numpy.typing import NDArray
 from test_diversity import saved, split
 
@@ -20,30 +20,30 @@ from bench.scoring.metrics.base import ScoringContext
 from bench.scoring.metrics.diversity import DiversityMetric
 from bench.scoring.metrics.source_response import change, pairs
 
-Pictures = NDArray[np.uint8]
+Images = NDArray[np.uint8]
 
 
 def swaps_of(files: RunFiles, test: TestSettings | None = None) -> SwappedSources:
     return SwappedSources(files, split(), test or TestSettings(), 0, "cpu")
 
 
-def response(context: ScoringContext, targets: Pictures) -> MetricResult:
+def response(context: ScoringContext, targets: Images) -> MetricResult:
     return by_name(run(DiversityMetric(context), targets, targets))["source_response"]
 
 
-def outputs_of(made: Pictures) -> object:
-    """The swaps of a generator that answers picture p's source with made[p]."""
+def outputs_of(made: Images) -> object:
+    """The swaps of a generator that answers image p's source with made[p]."""
     return lambda chosen: np.array([change(made[a], made[b]) for a, b in chosen])
 
 
 def test_change_is_the_mean_absolute_difference() -> None:
-    a, b = pictures(2, 16)
+    a, b = images(2, 16)
     assert change(a, b) == pytest.approx(np.abs(a.astype(float) - b.astype(float)).mean(), rel=1e-12)
     assert change(a, a) == 0
 
 
 @pytest.mark.parametrize("total", [0, 1, 2, 7, 39, 40, 500])
-def test_pairs_have_no_picture_in_common(total: int) -> None:
+def test_pairs_have_no_image_in_common(total: int) -> None:
     chosen = pairs(total)
     assert len(chosen) == min(20, total // 2)
     places = [place for pair in chosen for place in pair]
@@ -56,7 +56,7 @@ def test_pairs_have_no_picture_in_common(total: int) -> None:
 def test_identity_is_1_a_constant_0_and_half_the_contrast_a_half(
     tmp_path: Path, contrast: float, expected: float
 ) -> None:
-    targets = pictures(50, 32) // 2 * 2
+    targets = images(50, 32) // 2 * 2
     made = (targets * contrast).astype(np.uint8)
     found = response(context_for(targets, tmp_path, swaps=outputs_of(made)), targets)
     assert found.value == pytest.approx(expected, abs=1e-12)
@@ -65,7 +65,7 @@ def test_identity_is_1_a_constant_0_and_half_the_contrast_a_half(
 
 
 def test_it_is_the_ratio_of_sums_with_pseudo_values(tmp_path: Path) -> None:
-    targets, made = pictures(50, 32), pictures(50, 32, seed=5)
+    targets, made = images(50, 32), images(50, 32, seed=5)
     output = run(DiversityMetric(context_for(targets, tmp_path, swaps=outputs_of(made))), targets, targets)
     sums = [sum(change(side[a], side[b]) for a, b in pairs(50)) for side in (made, targets)]
     result = by_name(output)["source_response"]
@@ -82,19 +82,19 @@ def test_it_is_the_ratio_of_sums_with_pseudo_values(tmp_path: Path) -> None:
     [
         (4, None, "generator that made"),
         (4, lambda chosen: None, "checkpoint is gone"),
-        (1, lambda chosen: pytest.fail("asked"), "two test pictures"),
+        (1, lambda chosen: pytest.fail("asked"), "two test images"),
     ],
 )
 def test_without_an_answer_there_is_no_value(tmp_path: Path, count: int, swaps: object, said: str) -> None:
-    targets = pictures(count, 32)
+    targets = images(count, 32)
     found = response(context_for(targets, tmp_path, swaps=swaps), targets)
     assert found.value is None
     assert said in str(found.reason)
 
 
 def test_equal_targets_have_no_ratio(tmp_path: Path) -> None:
-    targets = np.repeat(pictures(1, 32), 4, axis=0)
-    found = response(context_for(targets, tmp_path, swaps=outputs_of(pictures(4, 32))), targets)
+    targets = np.repeat(images(1, 32), 4, axis=0)
+    found = response(context_for(targets, tmp_path, swaps=outputs_of(images(4, 32))), targets)
     assert found.reason == "the targets of all pairs are equal"
 
 
@@ -129,6 +129,6 @@ def test_pairs_are_asked_of_the_generator(tmp_path: Path) -> None:
         asked.append(chosen)
         return np.ones(len(chosen))
 
-    targets = pictures(12, 32)
+    targets = images(12, 32)
     response(context_for(targets, tmp_path, swaps=swaps), targets)
     assert asked == [[(place, place + 6) for place in range(6)]]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from metric_case import by_name, context_for, pictures, run, value
+from metric_case import by_name, context_for, images, run, value
 from scipy import ndimage
 
 from bench.scoring.metrics.spectrum import SpectrumMetric, coefficients, hf_ratio, luminance, power
@@ -90,8 +90,8 @@ def test_a_wave_counts_only_inside_the_band() -> None:
     assert hf_ratio(noise + wave(24), noise) > 50
 
 
-def test_blur_below_and_noise_above_1_on_pictures(cache: Path) -> None:
-    target = pictures(8, 32)
+def test_blur_below_and_noise_above_1_on_images(cache: Path) -> None:
+    target = images(8, 32)
     soft = ndimage.gaussian_filter(target, (0, 1, 1, 0))
     rng = np.random.default_rng(4)
     rough = np.clip(target + rng.normal(0, 15, target.shape), 0, 255).astype(np.uint8)
@@ -102,7 +102,7 @@ def test_blur_below_and_noise_above_1_on_pictures(cache: Path) -> None:
 
 
 def test_metric_curve_interval_and_batch_size(cache: Path) -> None:
-    target, guess = pictures(9, 32), pictures(9, 32, seed=4) // 2
+    target, guess = images(9, 32), images(9, 32, seed=4) // 2
     context = context_for(target, cache)
     whole = run(SpectrumMetric(context), guess, target, batch=9)
     single = run(SpectrumMetric(context), guess, target, batch=1)
@@ -121,7 +121,7 @@ def test_metric_curve_interval_and_batch_size(cache: Path) -> None:
 
 
 def test_constant_targets_have_no_ratio_and_constant_predictions_zero(cache: Path) -> None:
-    flat, busy = np.full((3, 32, 32, 3), 77, np.uint8), pictures(3, 32)
+    flat, busy = np.full((3, 32, 32, 3), 77, np.uint8), images(3, 32)
     undefined = by_name(run(SpectrumMetric(context_for(flat, cache)), busy, flat))["hf_ratio"]
     assert undefined.value is None
     assert undefined.reason == "the targets have no power in the upper half of the spectrum"
@@ -132,7 +132,7 @@ def test_constant_targets_have_no_ratio_and_constant_predictions_zero(cache: Pat
 
 
 def test_the_real_row_compares_training_targets(cache: Path) -> None:
-    target, train = pictures(4, 32), pictures(4, 32, seed=9)
+    target, train = images(4, 32), images(4, 32, seed=9)
     real = run(SpectrumMetric(context_for(target, cache, row="real", train_targets=train)), target, target)
     expected = run(SpectrumMetric(context_for(target, cache)), train, target)
     assert value(real, "hf_ratio") == value(expected, "hf_ratio") != 1.0
@@ -141,8 +141,8 @@ def test_the_real_row_compares_training_targets(cache: Path) -> None:
     assert "no training targets" in str(without.reason)
 
 
-def test_one_picture(cache: Path) -> None:
-    target = pictures(1, 32)
+def test_one_image(cache: Path) -> None:
+    target = images(1, 32)
     result = by_name(run(SpectrumMetric(context_for(target, cache)), target, target))["hf_ratio"]
     assert result.value == 1.0
     assert result.interval is None

@@ -3,7 +3,7 @@
     python tests/performance/against_released.py CHECKOUT --size 256 --threads 2 --rounds 15
 
 CHECKOUT is https://github.com/junyanz/pytorch-CycleGAN-and-pix2pix. Ours is a whole step of `l1+cgan`
-(pictures are cut out, mirrored and converted, networks updated, losses summed); of the released code only
+(images are cut out, mirrored and converted, networks updated, losses summed); of the released code only
 `optimize_parameters` is timed, on a pair that is there already. Both have the same networks, batch size 1 and
 float32. The ratio is taken within a round, where both meet the same machine; seconds of CPU are the fairer
 figure on one that others use.

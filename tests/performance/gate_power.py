@@ -30,7 +30,7 @@ from bench.gate.noise import evidence
 from bench.gate.outcome import Outcome
 from bench.gate.rows import GateRow, Spread, rows_of
 from bench.gate.tolerances import DEFAULT_TOLERANCES, Settings
-from bench.gate.verdicts import judge_rows
+from bench.gate.verdicts import row_verdicts
 from bench.records.record import read_records
 from bench.scoring.metrics.catalogue import PSEUDO
 from bench.scoring.metrics.confusion import ABSENT_IS_ZERO, ABSENT_LEFT_OUT, scores_from_confusion
@@ -71,7 +71,7 @@ def choices(count: int, case: tuple[int, int]) -> list[tuple[list[int], list[int
 
 
 def judged(before: GateRow, after: GateRow, metrics: tuple[str, ...] = ()) -> Outcome:
-    return judge_rows(
+    return row_verdicts(
         {"row": after}, {}, Baseline({"row": before}, DEFAULT_TOLERANCES), Settings(metrics=metrics)
     )
 
@@ -160,7 +160,7 @@ def smallest_caught(
 
 PLANTS: dict[str, tuple[Callable[[GateRow, str, float], GateRow], float, str]] = {
     "fcn_class_iou": (iou_lowered, 0.8, "{:.3f}"),  # of the value
-    "fd_scorer": (distance_grown, 2.0, "{:.0%}"),
+    "fd_lite0": (distance_grown, 2.0, "{:.0%}"),
 }
 
 
@@ -211,7 +211,7 @@ def main() -> None:
         entry = row.metrics[name]
         print(f"{name}: mean {entry.value:.4g}, sd over seeds {np.std(entry.values, ddof=1):.3g}")
     print(
-        "\n| seeds, baseline + checked | metrics | false alarms | IoU drop caught | fd_scorer growth caught |"
+        "\n| seeds, baseline + checked | metrics | false alarms | IoU drop caught | fd_lite0 growth caught |"
     )
     print("|---|---|--:|--:|--:|")
     for case in (tuple(map(int, said.split("+"))) for said in given.cases.split(",")):

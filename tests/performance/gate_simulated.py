@@ -156,14 +156,14 @@ def main() -> None:
             f"{name}: mean {whole.means[at]:.4g}, sd over seeds {math.sqrt(whole.covariance[at, at]):.3g}, "
             f"error over images of 1 + 1: {whole.image_error[at]:.3g}"
         )
-    print("\n| seeds (simulated) | metrics | false alarms | class IoU | fd_scorer |")
+    print("\n| seeds (simulated) | metrics | false alarms | class IoU | fd_lite0 |")
     print("|---|---|--:|--:|--:|")
     for case in (tuple(map(int, said.split("+"))) for said in given.cases.split(",")):
         for of in (whole, whole.only(tuple(PLANTS))):
             draws = draw(of, case, given.stored, given.trials)
             bare = Draws(draws.worse, draws.seed_error, draws.freedom, draws.image_error, _strict(of))
             false, strict = (held.alarms().any(1).mean() for held in (draws, bare))
-            at = of.means[of.names.index("fd_scorer")]
+            at = of.means[of.names.index("fd_lite0")]
             iou, distance = ([caught_at(held, name) for held in (draws, bare)] for name in PLANTS)
             print(
                 f"| {case[0]} + {case[1]} | {len(of.names)} | {false:.1%} / {strict:.1%} | "

@@ -29,15 +29,15 @@ from bench.spec.data_spec import data_spec
 from bench.spec.grid import data_roots
 from bench.spec.scoring_choice import ScoringChoice
 
-KEYS = ("fcn_pixel_acc", "fcn_class_acc", "fcn_class_iou", "fd_scorer", "hf_ratio", "ssim")
+KEYS = ("fcn_pixel_acc", "fcn_class_acc", "fcn_class_iou", "fd_lite0", "hf_ratio", "ssim")
 
 
 def blurred(test: SplitArrays, sigma: float, index: int) -> NDArray[np.uint8]:
     """The target under a Gaussian of `sigma` pixels, (H, W, 3) uint8."""
-    picture = test.target[index]
+    image = test.target[index]
     if sigma == 0:
-        return np.asarray(picture)
-    smooth = gaussian(picture.astype(np.float64), sigma, channel_axis=2, preserve_range=True)
+        return np.asarray(image)
+    smooth = gaussian(image.astype(np.float64), sigma, channel_axis=2, preserve_range=True)
     return np.clip(np.rint(smooth), 0, 255).astype(np.uint8)
 
 
@@ -46,8 +46,8 @@ def main() -> None:
     parser.add_argument("--data-root", type=Path)
     parser.add_argument("--dataset", default="cityscapes")
     parser.add_argument("--size", type=int, default=128)
-    parser.add_argument("--scorer", default="auto")
-    parser.add_argument("--sigmas", default="0,0.5,1,1.5,2,3,4", help="in pixels of the picture")
+    parser.add_argument("--judge", default="auto")
+    parser.add_argument("--sigmas", default="0,0.5,1,1.5,2,3,4", help="in pixels of the image")
     asked = parser.parse_args()
     roots = data_roots([str(asked.data_root)] if asked.data_root else [], [asked.dataset])
     dataset = open_dataset(asked.dataset, root=roots.get(asked.dataset))
@@ -55,7 +55,7 @@ def main() -> None:
     for head in ("sigma (px)", *KEYS):
         table.add_column(head, justify="right")
     with Reporter() as reporter:
-        choice = ScoringChoice(KEYS, asked.scorer)
+        choice = ScoringChoice(KEYS, asked.judge)
         bench = Workbench(dataset, data_spec(dataset, None, None), cache_dir(), "cpu", choice, reporter)
         context = bench.context(asked.size, "blurred")
         for sigma in map(float, asked.sigmas.split(",")):

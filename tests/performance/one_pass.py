@@ -7,7 +7,7 @@ Ours is `one_pass.score` for fid, kid and ssim. The others are pytorch-fid, torc
 scikit-image's SSIM in a loop, each as its documentation has it. All read the same PNG files (made here),
 load the same random Inception in the released format, and start without any cache. Rounds are interleaved,
 each measurement in a process of its own; imports are not counted. Seconds of CPU are the fairer figure on a
-machine that others use. `--pictures DIR` takes real pairs: two folders
+machine that others use. `--images DIR` takes real pairs: two folders
 `target/` and `prediction/` of files with equal names.
 """
 
@@ -31,7 +31,7 @@ OURS, ORIGINALS = "one pass", ("pytorch-fid", "torch-fidelity", "scikit-image")
 BATCH = 16
 
 
-def make_pictures(folder: Path, n: int, size: int) -> None:
+def make_images(folder: Path, n: int, size: int) -> None:
     """`target/` and `prediction/` with n PNG files each: soft blobs with noise, predictions blurrier."""
     for part in ("target", "prediction"):
         (folder / part).mkdir(parents=True, exist_ok=True)
@@ -70,13 +70,13 @@ def one_pass(folder: Path, weights: Path, metrics: str) -> dict[str, float]:
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         cache = Path(name)
         request = ForeignRequest((folder / "prediction",), target=folder / "target")
-        pictures = gather(request, FileHashes(cache / "hashes.json"))
+        images = gather(request, FileHashes(cache / "hashes.json"))
         context = ScoringContext(
-            pictures.card, pictures.size_px, "photo", "run", "cpu", cache, pictures.test(cache),
+            images.card, images.size_px, "photo", "run", "cpu", cache, images.test(cache),
             inception_weights=weights,
         )  # fmt: skip
         keys = metrics.split(",")
-        output, _ = score(pictures.prediction(0), context, keys, lambda done, remark: None)
+        output, _ = score(images.prediction(0), context, keys, lambda done, remark: None)
     return {result.name: float(result.value) for result in output.results if result.value is not None}
 
 
@@ -182,12 +182,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--n", type=int, default=60, help="pictures of each side")
+    parser.add_argument("--n", type=int, default=60, help="images of each side")
     parser.add_argument("--size", type=int, default=256, help="side in pixels")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--pictures", type=Path, help="folder with target/ and prediction/")
-    parser.add_argument("--memory", help="numbers of pictures: only the peak memory of one pass at each")
+    parser.add_argument("--images", type=Path, help="folder with target/ and prediction/")
+    parser.add_argument("--memory", help="numbers of images: only the peak memory of one pass at each")
     parser.add_argument("--metrics", default="fid,kid,ssim", help="of the one pass, with --memory")
     parser.add_argument("--tool", choices=TOOLS, help=argparse.SUPPRESS)
     parser.add_argument("--work", type=Path, nargs=2, help=argparse.SUPPRESS)
@@ -201,13 +201,13 @@ def main() -> None:
         if options.memory:
             for n in map(int, options.memory.split(",")):
                 folder = Path(name) / f"n{n}"
-                make_pictures(folder, n, options.size)
+                make_images(folder, n, options.size)
                 last = measure(OURS, folder, weights, options.threads, options.metrics)
                 print(f"N = {n}: {last['peak_mb']:.0f} MB at most, {last['seconds']:.0f} s", flush=True)
             return
-        folder = options.pictures or Path(name) / "pictures"
-        if not options.pictures:
-            make_pictures(folder, options.n, options.size)
+        folder = options.images or Path(name) / "images"
+        if not options.images:
+            make_images(folder, options.n, options.size)
         compare(folder, weights, options.threads, options.rounds)
 
 

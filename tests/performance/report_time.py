@@ -3,7 +3,7 @@
     python tests/performance/report_time.py [--shapes 5x200,50x20,250x4,1000x1]
 
 A shape is variants x seeds. Records are copies of real ones (by default the reference results of this
-project: 500 test pictures, 16 metrics), with another learning rate for each variant, another seed, and values
+project: 500 test images, 16 metrics), with another learning rate for each variant, another seed, and values
 a little apart; written to a temporary folder. Each report is made in a process of its own, imports included.
 """
 

@@ -74,10 +74,10 @@ def truncate(path: Path) -> None:
         (lambda path: save(path, mode="RGBA"), "flatten"),
         (lambda path: save(path, mode="I;16"), "(16-bit)"),
     ],
-    ids=["truncated", "empty", "no-picture", "square", "odd", "gray", "palette", "rgba", "16-bit"],
+    ids=["truncated", "empty", "no-image", "square", "odd", "gray", "palette", "rgba", "16-bit"],
 )
 @pytest.mark.parametrize("where", ["train/0", "train/1", "val/1"])
-def test_a_picture_that_is_not_as_expected_is_named(
+def test_a_image_that_is_not_as_expected_is_named(
     maps: Path, cache: Path, spoil: Callable[[Path], object], said: str, where: str
 ) -> None:
     path = maps / f"{where}.png"
@@ -90,7 +90,7 @@ def test_truncated_jpeg(facades: Path, cache: Path) -> None:
     refused("facades", facades, cache, str(facades / "3.jpg"), "truncated")
 
 
-def test_another_mode_than_the_first_picture_of_an_own_folder(tmp_path: Path, cache: Path) -> None:
+def test_another_mode_than_the_first_image_of_an_own_folder(tmp_path: Path, cache: Path) -> None:
     for name, mode in (("a", "L"), ("b", "RGB")):
         save(tmp_path / "train" / f"{name}.png", mode=mode)
         save(tmp_path / "test" / f"{name}.png", mode="L")
@@ -158,7 +158,7 @@ def test_a_split_that_does_not_exist(maps: Path, cache: Path) -> None:
         open_dataset("maps", root=maps).load("dev", size_px=8, cache=cache)
 
 
-def test_two_pictures_of_one_name(maps: Path, cache: Path) -> None:
+def test_two_images_of_one_name(maps: Path, cache: Path) -> None:
     save(maps / "train" / "1.jpg")
     refused("maps", maps, cache, "'1'", "1.jpg", "1.png")
 

@@ -132,10 +132,10 @@ def test_memory_stays_flat_while_decoding_and_after_release(tmp_path: Path) -> N
     def resident() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
-    picture = np.full((512, 512, 3), 7, np.uint8)
+    image = np.full((512, 512, 3), 7, np.uint8)
     names = tuple(str(i) for i in range(120))  # 189 MB in all
     start = resident()
-    pairs = load_split(tmp_path, "k", names, lambda i: Sample(picture, picture, None))
+    pairs = load_split(tmp_path, "k", names, lambda i: Sample(image, image, None))
     assert resident() - start < 60e6
     assert int(pairs.source[..., 0].sum()) == 7 * 512 * 512 * 120
     touched = resident()
@@ -201,8 +201,8 @@ def decode_and_report(cache: Path, barrier: Any, answers: Any) -> None:
     def read(index: int) -> Sample:
         decoded.append(index)
         time.sleep(0.1)
-        picture = np.full((4, 4, 3), index, np.uint8)
-        return Sample(picture, picture, None)
+        image = np.full((4, 4, 3), index, np.uint8)
+        return Sample(image, image, None)
 
     barrier.wait(20)
     pairs = load_split(cache, "same", ("a", "b", "c"), read)

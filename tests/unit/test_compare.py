@@ -1,4 +1,4 @@
-"""Two records side by side: differences over the same pictures, and what is refused."""
+"""Two records side by side: differences over the same images, and what is refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bench.scoring.metrics.confusion import ABSENT_LEFT_OUT, scores_from_confusi
 
 N = 40
 RNG = np.random.default_rng(3)
-HARD = RNG.normal(size=N)  # some pictures are harder for everybody
+HARD = RNG.normal(size=N)  # some images are harder for everybody
 DATA = {
     "name": "streets", "direction": "labels2photo", "source": "paired", "train_n": 9, "test_n": N,
     "train_fingerprint": "aa", "test_fingerprint": "bb",
@@ -34,7 +34,7 @@ def write(out: Path, label: str, *, shift: float = 0.0, seed: int = 0, **changes
     protocols = {
         "ssim": {"version": 1, "size_px": 64},
         "fid": {"version": 1, "resize": "tf1"},
-        "fcn_class_iou": {"scorer_hash": "ab", "class_policy": ABSENT_LEFT_OUT},
+        "fcn_class_iou": {"judge_hash": "ab", "class_policy": ABSENT_LEFT_OUT},
     }
     for key, more in changes.get("protocols", {}).items():
         protocols[key] = {**protocols[key], **more}
@@ -62,7 +62,7 @@ def test_differences_are_paired(tmp_path: Path) -> None:
     assert ssim.difference == pytest.approx(0.02, abs=0.01)
     assert ssim.interval is not None
     assert ssim.interval[0] < ssim.difference < ssim.interval[1]
-    assert ssim.interval[1] - ssim.interval[0] < 0.02  # each alone: 0.06, since pictures differ in hardness
+    assert ssim.interval[1] - ssim.interval[0] < 0.02  # each alone: 0.06, since images differ in hardness
     assert ssim.distinguishable
     assert ssim.basis == "images"
     assert found["fcn_class_iou"].interval is not None
@@ -109,7 +109,7 @@ def terminal(capfd: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
 def test_where_seeds_decide_the_table_says_so_and_shows_their_interval(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The pictures tell the two apart (p), but seeds differ among themselves by more than the two."""
+    """The images tell the two apart (p), but seeds differ among themselves by more than the two."""
     for out, shifts in (("a", (0.0, 0.3)), ("b", (0.1, 0.5))):
         for seed, shift in enumerate(shifts):
             write(tmp_path / out, "l1", shift=shift, seed=seed)
@@ -167,17 +167,17 @@ def test_what_one_row_alone_lacks_is_said_of_that_row(tmp_path: Path) -> None:
 
 
 def test_other_protocols_are_refused_by_field(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    changed = {"ssim": {"window": "uniform 7", "size_px": 128}, "fcn_class_iou": {"scorer_hash": "cd"}}
+    changed = {"ssim": {"window": "uniform 7", "size_px": 128}, "fcn_class_iou": {"judge_hash": "cd"}}
     one, other = write(tmp_path, "l1"), write(tmp_path, "cgan", protocols=changed)
     with pytest.raises(NotComparableError) as error:
         compare(load(one), load(other))
-    for said in ("ssim", "size_px 64 against 128", "window – against uniform 7", "scorer_hash ab against cd"):
+    for said in ("ssim", "size_px 64 against 128", "window – against uniform 7", "judge_hash ab against cd"):
         assert said in str(error.value)
     assert "fid" not in str(error.value)
     assert [line.metric for line in compare(load(one), load(other), ["fid"]).lines] == ["fid"]
     capfd.readouterr()
     assert invoke(["compare", str(one), str(other)]) == 3
-    assert "scorer_hash" in capfd.readouterr().err
+    assert "judge_hash" in capfd.readouterr().err
     assert invoke(["compare", str(one), str(other), "--metrics", "fid"]) == 0
 
 
@@ -195,7 +195,7 @@ def test_distances_need_one_n(tmp_path: Path) -> None:
         ({"name": "facades"}, "data.name streets against facades"),
     ],
 )
-def test_other_test_pictures_are_refused(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
+def test_other_test_images_are_refused(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
     one, other = write(tmp_path / "a", "l1"), write(tmp_path / "b", "l1", data=changed)
     for pair in ((one, other), (tmp_path / "a", tmp_path / "b")):
         with pytest.raises(NotComparableError, match=said):

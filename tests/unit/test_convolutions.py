@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from baselines.convolutions import FEW_POSITIONS, Conv, ConvTranspose
 
 LAYERS = [
-    # the layer, torch's own, its arguments, the largest side at which one picture has FEW_POSITIONS positions
+    # the layer, torch's own, its arguments, the largest side at which one image has FEW_POSITIONS positions
     (Conv, nn.Conv2d, {"kernel_size": 4, "stride": 2, "padding": 1}, 16),
     (Conv, nn.Conv2d, {"kernel_size": 4, "stride": 1, "padding": 1}, 9),
     (Conv, nn.Conv2d, {"kernel_size": 1}, 8),
@@ -26,17 +26,17 @@ def gradients(layer: nn.Module, features: Tensor) -> list[Tensor]:
     return [out.detach(), features.grad, *(weight.grad for weight in layer.parameters())]
 
 
-@pytest.mark.parametrize("pictures", [1, 3])
+@pytest.mark.parametrize("images", [1, 3])
 @pytest.mark.parametrize("side", [2, 4, 9, 16, 20])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(("ours", "torchs", "how", "largest"), LAYERS)
-def test_outputs_and_gradients_are_those_of_torch(ours, torchs, how, largest, bias, side, pictures):
+def test_outputs_and_gradients_are_those_of_torch(ours, torchs, how, largest, bias, side, images):
     torch.manual_seed(0)
     quick, plain = ours(3, 5, **how, bias=bias).double(), torchs(3, 5, **how, bias=bias).double()
     if side + 2 * how.get("padding", 0) < how["kernel_size"]:
         pytest.skip("the kernel does not fit")
     plain.load_state_dict(quick.state_dict())
-    features = torch.randn(pictures, 3, side, side, dtype=torch.float64)
+    features = torch.randn(images, 3, side, side, dtype=torch.float64)
     for found, expected in zip(gradients(quick, features), gradients(plain, features), strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 

@@ -127,7 +127,7 @@ def test_runs_elsewhere_have_no_lanes_here() -> None:
     assert lanes_of({**options, "launcher": "local"}, "cpu", 3)[:2] == (3, 3)
 
 
-def test_a_bigger_batch_takes_its_pictures_together(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bigger_batch_takes_its_images_together(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from bench.launch.cost.estimate import step_time
 
     made = plan()

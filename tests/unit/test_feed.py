@@ -1,4 +1,4 @@
-"""Every way of bringing pictures to the device gives the same ones, bit for bit; the engines' choice."""
+"""Every way of bringing images to the device gives the same ones, bit for bit; the engines' choice."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def pairs(dtype: type = np.uint8, count: int = 130, side: int = 36) -> Pairs:
 @pytest.mark.parametrize("kind", [ResidentFeed, StreamedFeed])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize(("batch_size", "places"), [(1, range(1)), (3, range(3)), (4, range(2, 4))])
-def test_every_feed_gives_the_same_pictures(
+def test_every_feed_gives_the_same_images(
     kind: type[ResidentFeed], dtype: type, batch_size: int, places: range
 ) -> None:
     """For more steps than are prepared ahead, and over the end of an epoch."""
@@ -50,7 +50,7 @@ def test_every_feed_gives_the_same_pictures(
     for step in (0, 1, 2, 3, 4, 5, 31, 32, 43, 129, 130):
         one.fetch(step)
         other.fetch(step)
-        for expected, found in zip(one.pictures(), other.pictures(), strict=True):
+        for expected, found in zip(one.images(), other.images(), strict=True):
             assert found.dtype == torch.float32
             assert torch.equal(expected, found), step
     assert other.waited > 0
@@ -68,10 +68,10 @@ def test_the_jitter_can_be_left_out() -> None:
     settings, data = replace(SETTINGS, jitter=False, mirror=False), pairs(side=32)
     feed = ResidentFeed(data, settings, 0, range(1), CPU)
     feed.fetch(0)
-    assert torch.equal(feed.pictures()[1], to_tensor(batch_at(0, data, settings, 0)[1], CPU))
+    assert torch.equal(feed.images()[1], to_tensor(batch_at(0, data, settings, 0)[1], CPU))
 
 
-def test_pictures_are_scaled_by_their_own_range() -> None:
+def test_images_are_scaled_by_their_own_range() -> None:
     for dtype in (np.uint8, np.uint16):
         top = np.iinfo(dtype).max
         levels = np.array([0, 1, top // 2 + 1, top - 1, top], dtype).reshape(1, 1, 5, 1)
@@ -87,7 +87,7 @@ def test_read_only_memory_maps_feed_too(tmp_path: Path) -> None:
     feeds: list[Feed] = [ResidentFeed(held, SETTINGS, 0, range(1), CPU) for held in (data, mapped)]
     for feed in feeds:
         feed.fetch(1)
-    assert torch.equal(feeds[0].pictures()[0], feeds[1].pictures()[0])
+    assert torch.equal(feeds[0].images()[0], feeds[1].images()[0])
 
 
 def test_a_processor_has_its_own_feed() -> None:

@@ -70,8 +70,8 @@ def test_a_file_is_on_disk_before_it_is_seen_and_its_folder_after(
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
-    folder = tmp_path / "pictures"
-    partial = tmp_path / ".partial-pictures"
+    folder = tmp_path / "images"
+    partial = tmp_path / ".partial-images"
 
     def fill(names: list[str], error: BaseException | None = None) -> None:
         with files.whole_folder(folder) as fresh:
@@ -93,7 +93,7 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="full"):
         fill(["d"], OSError("full"))
     assert sorted(os.listdir(folder)) == ["b", "c"]
-    assert os.listdir(tmp_path) == ["pictures"]
+    assert os.listdir(tmp_path) == ["images"]
 
 
 def test_damaged_files_are_set_aside_by_name(tmp_path: Path) -> None:

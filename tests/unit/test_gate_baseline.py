@@ -12,7 +12,6 @@ from gate_records import (
     EXACT,
     PROTOCOL,
     ROW,
-    edit,
     judge,
     judge_by,
     reference,
@@ -57,7 +56,7 @@ def update(path: Path, records: list[RunRecord], **options: Any) -> None:
 
 def test_writing_anew_keeps_what_was_edited(tmp_path: Path) -> None:
     path = tmp_path / "baseline.json"
-    write_baseline([run(result("ssim", 0.5), result("psnr", 20.0))], path, ignore=["scorer"])
+    write_baseline([run(result("ssim", 0.5), result("psnr", 20.0))], path, ignore=["judge"])
     content = json.loads(path.read_text())
     content["tolerances"]["ssim"] = {"absolute": 0.2}
     content["rows"][ROW]["metrics"]["psnr"]["tolerance"] = {"absolute": 7}
@@ -66,7 +65,7 @@ def test_writing_anew_keeps_what_was_edited(tmp_path: Path) -> None:
     anew = read_baseline(path)
     assert anew.tolerances["ssim"] == Tolerance(absolute=0.2)
     assert anew.rows[ROW].metrics["psnr"].tolerance == Tolerance(absolute=7)
-    assert (anew.rows[ROW].metrics["ssim"].value, anew.ignore_protocol) == (0.6, ("scorer",))
+    assert (anew.rows[ROW].metrics["ssim"].value, anew.ignore_protocol) == (0.6, ("judge",))
     given = {"ssim": Tolerance(0.3)}
     update(path, [run(result("ssim", 0.6))], tolerances=given, ignore=["version"])
     anew = read_baseline(path)
@@ -78,7 +77,7 @@ def test_default_tolerances_are_for_known_metrics() -> None:
 
 
 def test_the_file_is_the_same_whatever_the_order_of_the_records(tmp_path: Path) -> None:
-    records = [run(result("ssim", 0.5 + seed), result("l1", 3.0, "min"), seed=seed) for seed in (0, 1)]
+    records = [run(result("ssim", 0.5 + seed), result("mae", 3.0, "min"), seed=seed) for seed in (0, 1)]
     records.append(reference(result("ssim", 1.0)))
     one, other = tmp_path / "one.json", tmp_path / "other.json"
     write_baseline(records, one)
@@ -166,7 +165,7 @@ def damaged(change: Any) -> Any:
         (damaged(lambda c: c.pop("rows")), "malformed"),
         (damaged(lambda c: c.update(rows=[])), "malformed"),
         (damaged(lambda c: c.update(protocols={})), "malformed"),
-        (damaged(lambda c: c.update(ignore_protocol="scorer.hash")), "ignore_protocol"),
+        (damaged(lambda c: c.update(ignore_protocol="judge.hash")), "ignore_protocol"),
         (damaged(lambda c: c["tolerances"].update(ssim={"absolut": 1})), "absolut"),
         (damaged(lambda c: c["tolerances"].update(ssim={"absolute": -1})), "0 or more"),
         (damaged(lambda c: c["tolerances"].update(ssim={"relative": "5%"})), "number"),
@@ -289,25 +288,6 @@ def test_an_update_names_the_rows_that_it_drops_and_refuses_what_it_cannot_read(
     path.write_text("<<<<<<< HEAD\n" + path.read_text())
     assert invoke(["baseline", str(out), str(path), "--update"]) == 2
     assert path.read_text().startswith("<<<<<<<")
-
-
-OLD = Path(__file__).resolve().parents[1] / "golden" / "baseline-1.json"
-
-
-def test_a_baseline_of_schema_1_is_migrated(tmp_path: Path) -> None:
-    assert json.loads(OLD.read_text())["schema_version"] == 1
-    old = read_baseline(OLD)
-    row = old.rows["toycity/labels2photo/32px/100 steps/l1"]
-    assert row.metrics["ssim"].values == (0.10751774712105985, 0.1084892802788254)
-    assert (row.tables, old.ignore_protocol) == ((), ("scorer_hash",))
-    assert old.tolerances["hf_ratio"] == Tolerance(0.02, 0.1)
-    assert "no values by image" in old.notes[0]
-    path = tmp_path / "new.json"
-    save_baseline(old, path)
-    assert json.loads(path.read_text())["schema_version"] == 2
-    assert read_baseline(path) == old
-    edit(path, lambda c: c.update(schema_version=1, tolerances={"diversity": {"absolute": 1}}))
-    assert read_baseline(path).tolerances == {"diversity": Tolerance(1, both_sides=True)}
 
 
 def test_a_baseline_that_is_too_large_or_no_file_is_refused(tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ from bench.gate.outcome import Verdict
 from bench.gate.tolerances import Tolerance
 
 N = 50
-HARD = np.random.default_rng(0).normal(0, 0.1, N)  # some pictures are harder for everybody
+HARD = np.random.default_rng(0).normal(0, 0.1, N)  # some images are harder for everybody
 
 
 def seeds(number: int, mean: float, *, between: float = 0.01, within: float = 0.01, first: int = 0) -> dict:
-    """Columns of `number` seeds: picture + seed + noise."""
+    """Columns of `number` seeds: image + seed + noise."""
     found = {}
     for seed in range(first, first + number):
         rng = np.random.default_rng([seed, 7])
@@ -64,7 +64,7 @@ def test_seeds_are_judged_by_students_test_of_pooled_variance(tmp_path: Path) ->
 
 
 def test_images_can_be_what_hinders_a_verdict(tmp_path: Path) -> None:
-    """Seeds that agree to the last digit, on pictures of which half lose and half win."""
+    """Seeds that agree to the last digit, on images of which half lose and half win."""
     swing = np.where(np.arange(N) % 2 == 0, 0.3, -0.29)
     before = {s: {"ssim": 0.5 + HARD + 1e-6 * s} for s in range(3)}
     after = {s: {"ssim": 0.5 + HARD - swing + 1e-6 * s} for s in range(3)}
@@ -167,7 +167,7 @@ def test_a_change_of_seeds_alone_alarms_in_at_most_two_of_a_hundred(count: int) 
     from bench.gate.baseline import Baseline
     from bench.gate.rows import GateRow, MetricMean
     from bench.gate.tolerances import Settings
-    from bench.gate.verdicts import judge_rows
+    from bench.gate.verdicts import row_verdicts
 
     rng = np.random.default_rng(count)
 
@@ -181,7 +181,7 @@ def test_a_change_of_seeds_alone_alarms_in_at_most_two_of_a_hundred(count: int) 
     for _ in range(trials):
         shared = rng.normal(size=(2, 1, count))
         values = 0.5 + 0.01 * (shared + rng.normal(size=(2, 8, count)))
-        outcome = judge_rows({"r": row(values[1])}, {}, Baseline({"r": row(values[0])}, {}), Settings())
+        outcome = row_verdicts({"r": row(values[1])}, {}, Baseline({"r": row(values[0])}, {}), Settings())
         alarms += outcome.exit_code == 1
     assert alarms / trials <= 0.02 + 3 * np.sqrt(0.02 * 0.98 / trials)
     assert alarms  # it can alarm at all

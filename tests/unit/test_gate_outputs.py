@@ -1,4 +1,4 @@
-"""What the gate says: the table, JSON, JUnit, Markdown, and the worst pictures."""
+"""What the gate says: the table, JSON, JUnit, Markdown, and the worst images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.console import Console
 
 from bench.cli.main import invoke
 from bench.core.images import write_png
-from bench.gate.images import WorstPictures
+from bench.gate.images import WorstImages
 from bench.gate.outcome import Verdict
 from bench.gate.outputs import to_junit, to_markdown, verdict_table
 
@@ -38,7 +38,7 @@ def test_the_table_shows_every_verdict_worst_first(tmp_path: Path) -> None:
 
 
 def test_a_table_without_notes_fits_a_narrow_terminal(tmp_path: Path) -> None:
-    before = [run(result("pixel_acc@10", 0.123456789)), reference(result("fd_scorer", 1234.5678, "min"))]
+    before = [run(result("pixel_acc@10", 0.123456789)), reference(result("fd_lite0", 1234.5678, "min"))]
     lines = shown(judge(tmp_path, before, before), 80)
     assert len(lines) == 4
     assert "note" not in lines[1]
@@ -54,7 +54,7 @@ STATES = [
     Verdict("ssim", f"d/s/1px/{EVIL}", 0.5, 0.1, -0.4, 0.01, "regressed", p_value=0.001, basis="seeds"),
     Verdict("psnr", "d/s/1px/l1", 20.0, None, None, None, "missing", "no weights"),
     Verdict("fid", "d/s/1px/l1", 5.0, 4.0, None, None, "incomparable", "scored in another way: resize"),
-    Verdict("l1", "d/s/1px/l1", 5.0, 4.0, -1.0, 0.1, "improved"),
+    Verdict("mae", "d/s/1px/l1", 5.0, 4.0, -1.0, 0.1, "improved"),
     Verdict("kid", "d/s/1px/l1", 0.1, 0.1, 0.0, 0.1, "pass"),
 ]
 
@@ -70,7 +70,9 @@ def test_junit_counts_what_failed_and_what_is_undecided() -> None:
     failure = cases["ssim"].find("failure")
     assert failure is not None
     assert "a change of -0.4, 0.01 allowed; p = 0.001 by seeds" in str(failure.get("message"))
-    assert [cases[name][0].tag for name in ("psnr", "fid", "l1", "kid")] == ["error"] * 2 + ["system-out"] * 2
+    assert [cases[name][0].tag for name in ("psnr", "fid", "mae", "kid")] == ["error"] * 2 + [
+        "system-out"
+    ] * 2
     allowed = replace(outcome(STATES), allowed=frozenset({"missing"}))
     suite = ElementTree.fromstring(to_junit(allowed)).find("testsuite")
     assert suite is not None
@@ -78,18 +80,18 @@ def test_junit_counts_what_failed_and_what_is_undecided() -> None:
 
 
 def test_markdown_says_first_what_matters_and_escapes_names() -> None:
-    text = to_markdown(outcome(STATES), WorstPictures())
+    text = to_markdown(outcome(STATES), WorstImages())
     assert text.startswith("## Gate failed: a metric regressed\n\n1 regressed, 1 incomparable, 1 missing")
     assert "<script>" not in text
     assert "l1\\|&lt;script&gt;" in text
     assert text.index("improved") < text.index("<details>") < text.index("kid")
-    assert "passed" in to_markdown(outcome(STATES[3:]), WorstPictures()).splitlines()[0]
-    assert "undecided" in to_markdown(outcome(STATES[1:]), WorstPictures()).splitlines()[0]
+    assert "passed" in to_markdown(outcome(STATES[3:]), WorstImages()).splitlines()[0]
+    assert "undecided" in to_markdown(outcome(STATES[1:]), WorstImages()).splitlines()[0]
 
 
 @pytest.fixture
 def outs(tmp_path: Path) -> tuple[Path, Path]:
-    """Two outputs with pictures; in the second, picture 007 lost most, then 003."""
+    """Two outputs with images; in the second, image 007 lost most, then 003."""
     made = []
     for side, losses in (("before", {}), ("after", {3: 0.2, 7: 0.4, 9: 0.3})):
         out = tmp_path / side
@@ -112,7 +114,7 @@ def outs(tmp_path: Path) -> tuple[Path, Path]:
     return made[0], made[1]
 
 
-def test_all_outputs_of_a_regression_with_its_worst_pictures(
+def test_all_outputs_of_a_regression_with_its_worst_images(
     outs: tuple[Path, Path],
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
@@ -120,8 +122,8 @@ def test_all_outputs_of_a_regression_with_its_worst_pictures(
 ) -> None:
     before, after = outs
     gate, ci = tmp_path / "gate.json", tmp_path / "ci"
-    assert invoke(["baseline", str(before), str(gate), "--pictures"]) == 0
-    assert len(list((tmp_path / "gate-pictures").rglob("*.png"))) == 8
+    assert invoke(["baseline", str(before), str(gate), "--images"]) == 0
+    assert len(list((tmp_path / "gate-images").rglob("*.png"))) == 8
     summary = tmp_path / "summary.md"
     summary.write_text("before\n")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
@@ -129,30 +131,30 @@ def test_all_outputs_of_a_regression_with_its_worst_pictures(
     assert invoke(["check", str(after), "--baseline", str(gate), *files]) == 1
     content = json.loads((ci / "g.json").read_text())
     assert (content["exit_code"], content["verdicts"][0]["state"]) == (1, "regressed")
-    assert [pair["name"] for pair in content["pictures"]][:2] == ["007", "003"]  # 009 is not kept
-    assert Path(content["pictures"][0]["measured"]) == after / "predictions" / "007.png"
+    assert [pair["name"] for pair in content["images"]][:2] == ["007", "003"]  # 009 is not kept
+    assert Path(content["images"][0]["measured"]) == after / "predictions" / "007.png"
     text = (ci / "g.md").read_text()
-    note = "Chosen from the gallery pictures that the baseline keeps (at most 8 a row, of its first seed)"
-    assert content["pictures_note"].startswith(note)
+    note = "Chosen from the gallery images that the baseline keeps (at most 8 a row, of its first seed)"
+    assert content["images_note"].startswith(note)
     assert note in text
-    assert content["pictures_not_shown"] == 8 - len(content["pictures"])  # all eight got worse
-    assert "](../gate-pictures/" in text
+    assert content["images_not_shown"] == 8 - len(content["images"])  # all eight got worse
+    assert "](../gate-images/" in text
     assert "](../after/predictions/007.png)" in text
     assert summary.read_text().startswith("before\n## Gate failed")
     assert "![" not in summary.read_text()  # a job summary shows no local file: paths are named
     capfd.readouterr()
     assert invoke(["check", str(after), "--baseline", str(gate), "--json", "-"]) == 1
     assert json.loads(capfd.readouterr().out) == content
-    assert invoke(["baseline", str(after), str(gate), "--update"]) == 0  # pictures stay pictures
-    assert len(list((tmp_path / "gate-pictures").rglob("*.png"))) == 8
+    assert invoke(["baseline", str(after), str(gate), "--update"]) == 0  # images stay images
+    assert len(list((tmp_path / "gate-images").rglob("*.png"))) == 8
     assert invoke(["check", str(after), "--baseline", str(gate)]) == 0
 
 
-def test_the_worst_pictures_are_of_every_row_and_metric_and_none_comes_twice(
+def test_the_worst_images_are_of_every_row_and_metric_and_none_comes_twice(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Five rows of four metrics: in one, picture 000 is worst in all; elsewhere each metric has its own."""
-    metrics = ("l1", "pixel_acc@5", "psnr", "ssim")
+    """Five rows of four metrics: in one, image 000 is worst in all; elsewhere each metric has its own."""
+    metrics = ("mae", "pixel_acc@5", "psnr", "ssim")
     labels = ("cgan", "encdec", "gan", "l1", "l1+cgan")
     for side in ("before", "after"):
         out = tmp_path / side
@@ -166,8 +168,8 @@ def test_the_worst_pictures_are_of_every_row_and_metric_and_none_comes_twice(
                         losses = 0.2 + 0.001 * np.arange(10)
                         losses[0 if row == 0 else place] += 0.3
                         values = values - losses
-                    columns[seed][name] = -values if name == "l1" else values
-            write_seeds(out, columns, {n: "min" if n == "l1" else "max" for n in metrics}, label)
+                    columns[seed][name] = -values if name == "mae" else values
+            write_seeds(out, columns, {n: "min" if n == "mae" else "max" for n in metrics}, label)
         (out / "predictions").mkdir()
         for place in range(10):
             write_png(out / "predictions" / f"{place:03}.png", np.full((4, 4, 3), place, np.uint8))
@@ -176,57 +178,57 @@ def test_the_worst_pictures_are_of_every_row_and_metric_and_none_comes_twice(
         for record in (out / "records").glob("*.json"):
             edit(record, lambda c, g=gallery: c.update(gallery=g))
     gate = tmp_path / "gate.json"
-    assert invoke(["baseline", str(tmp_path / "before"), str(gate), "--pictures"]) == 0
+    assert invoke(["baseline", str(tmp_path / "before"), str(gate), "--images"]) == 0
     edit(gate, lambda c: c.update(tolerances={"*": {"absolute": 0.01}}))
     capfd.readouterr()
     assert invoke(["check", str(tmp_path / "after"), "--baseline", str(gate), "--json", "-"]) == 1
     content = json.loads(capfd.readouterr().out)
     assert [one["state"] for one in content["verdicts"]] == ["regressed"] * 20
-    shown = [(pair["row"].rsplit("/")[-1], pair["metric"], pair["name"]) for pair in content["pictures"]]
+    shown = [(pair["row"].rsplit("/")[-1], pair["metric"], pair["name"]) for pair in content["images"]]
     assert len(shown) == len({(label, name) for label, _, name in shown}) == 12
     assert [label for label, _, _ in shown[:5]] == list(labels)  # rows take turns
-    assert [pair for pair in shown if pair[0] == "l1"] == [("l1", "l1", "000"), ("l1", "pixel_acc@5", "001")]
+    assert [pair for pair in shown if pair[0] == "l1"] == [("l1", "mae", "000"), ("l1", "pixel_acc@5", "001")]
     assert [pair[2] for pair in shown if pair[0] == "cgan"] == ["000", "007", "006"]
-    assert content["pictures_not_shown"] == 5 * 8 - 12
-    assert f"{5 * 8 - 12} more that got worse not shown" in content["pictures_note"]
+    assert content["images_not_shown"] == 5 * 8 - 12
+    assert f"{5 * 8 - 12} more that got worse not shown" in content["images_note"]
 
 
 def test_a_folder_that_no_baseline_has_written_is_left_alone(
     outs: tuple[Path, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    gate, holiday = tmp_path / "gate.json", tmp_path / "gate-pictures" / "holiday" / "beach.png"
+    gate, holiday = tmp_path / "gate.json", tmp_path / "gate-images" / "holiday" / "beach.png"
     holiday.parent.mkdir(parents=True)
     holiday.write_bytes(b"mine")
-    assert invoke(["baseline", str(outs[0]), str(gate), "--pictures"]) == 2
+    assert invoke(["baseline", str(outs[0]), str(gate), "--images"]) == 2
     said = capfd.readouterr().err
-    assert (said.count("\n"), "gate-pictures" in said) == (1, True)
+    assert (said.count("\n"), "gate-images" in said) == (1, True)
     assert not gate.exists()
     assert not gate.with_suffix(".parquet").exists()
     assert invoke(["baseline", str(outs[0]), str(gate)]) == 0
     before = gate.read_bytes()
-    assert invoke(["baseline", str(outs[0]), str(gate), "--update", "--pictures"]) == 2
+    assert invoke(["baseline", str(outs[0]), str(gate), "--update", "--images"]) == 2
     assert (gate.read_bytes(), holiday.read_bytes()) == (before, b"mine")
     holiday.parent.rename(tmp_path / "holiday")
     holiday.parent.parent.rmdir()
-    assert invoke(["baseline", str(outs[0]), str(gate), "--update", "--pictures"]) == 0
-    ours = tmp_path / "gate-pictures"
+    assert invoke(["baseline", str(outs[0]), str(gate), "--update", "--images"]) == 0
+    ours = tmp_path / "gate-images"
     (tmp_path / "holiday").rename(ours / "holiday")
     (ours / "note.txt").write_text("mine too")
-    for record in (outs[1] / "records").glob("*.json"):  # fewer pictures: the older ones go, and those alone
+    for record in (outs[1] / "records").glob("*.json"):  # fewer images: the older ones go, and those alone
         edit(record, lambda c: c["gallery"].update(names=["001"]))
     assert invoke(["baseline", str(outs[1]), str(gate), "--update"]) == 0
     left = sorted(path.name for path in ours.rglob("*") if path.is_file())
     assert left == ["001.png", "beach.png", "note.txt"]
 
 
-def test_a_baseline_that_cannot_be_written_leaves_the_pictures_of_the_older_one(
+def test_a_baseline_that_cannot_be_written_leaves_the_images_of_the_older_one(
     outs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from bench.gate import baseline
 
     gate = tmp_path / "gate.json"
-    assert invoke(["baseline", str(outs[0]), str(gate), "--pictures"]) == 0
-    kept = {path: path.read_bytes() for path in (tmp_path / "gate-pictures").rglob("*.png")}
+    assert invoke(["baseline", str(outs[0]), str(gate), "--images"]) == 0
+    kept = {path: path.read_bytes() for path in (tmp_path / "gate-images").rglob("*.png")}
 
     def full(path: Path, text: str) -> None:
         raise OSError(28, "No space left on device")
@@ -235,7 +237,7 @@ def test_a_baseline_that_cannot_be_written_leaves_the_pictures_of_the_older_one(
     for record in (outs[1] / "records").glob("*.json"):
         edit(record, lambda c: c["gallery"].update(names=["009"]))
     assert invoke(["baseline", str(outs[1]), str(gate), "--update"]) == 2
-    assert {path: path.read_bytes() for path in (tmp_path / "gate-pictures").rglob("*.png")} == kept
+    assert {path: path.read_bytes() for path in (tmp_path / "gate-images").rglob("*.png")} == kept
 
 
 def test_an_output_that_cannot_be_written_is_named(

@@ -212,22 +212,22 @@ def test_a_run_that_did_not_finish_is_missing_with_its_error(tmp_path: Path, sta
 
 
 def test_a_differing_protocol_is_incomparable_and_names_the_field(tmp_path: Path) -> None:
-    other = {"version": 1, "scorer": {"name": "fcn-small", "hash": "bbbb"}}
+    other = {"version": 1, "judge": {"name": "fcn-small", "hash": "bbbb"}}
     before, after = result("ssim", 0.5), result("ssim", 0.1, protocol=other)
     verdict = only(tmp_path, before, after)
     assert verdict.state == "incomparable"
-    assert "scorer.hash (aaaa in the baseline, bbbb here)" in verdict.note
-    assert "scorer.name" not in verdict.note
+    assert "judge.hash (aaaa in the baseline, bbbb here)" in verdict.note
+    assert "judge.name" not in verdict.note
     assert (verdict.tolerance, outcome([verdict]).exit_code) == (None, 3)
     extra = only(tmp_path, before, result("ssim", 0.5, protocol={**PROTOCOL, "resize": "area"}))
     assert "resize (none in the baseline, area here)" in extra.note
 
 
-@pytest.mark.parametrize("pattern", ["scorer.hash", "scorer", "*.hash"])
+@pytest.mark.parametrize("pattern", ["judge.hash", "judge", "*.hash"])
 def test_ignored_protocol_fields_may_differ_and_are_named(tmp_path: Path, pattern: str) -> None:
-    other = {"version": 1, "scorer": {"name": "fcn-small", "hash": "bbbb"}}
+    other = {"version": 1, "judge": {"name": "fcn-small", "hash": "bbbb"}}
     verdict = only(tmp_path, result("ssim", 0.5), result("ssim", 0.5, protocol=other), ignore=[pattern])
-    assert (verdict.state, verdict.note) == ("pass", "ignored: scorer.hash")
+    assert (verdict.state, verdict.note) == ("pass", "ignored: judge.hash")
     assert read_baseline(tmp_path / "baseline.json").ignore_protocol == (pattern,)
     newer = {**other, "version": 2}
     verdict = only(tmp_path, result("ssim", 0.5), result("ssim", 0.5, protocol=newer), ignore=[pattern])
@@ -240,21 +240,21 @@ def test_a_protocol_with_tuples_survives_the_file(tmp_path: Path) -> None:
     assert only(tmp_path, value, value).state == "pass"
 
 
-@pytest.mark.parametrize("metric", ["fid", "kid", "fd_scorer"])
+@pytest.mark.parametrize("metric", ["fid", "kid", "fd_lite0"])
 def test_distances_of_another_n_are_incomparable(tmp_path: Path, metric: str) -> None:
     verdict = only(tmp_path, result(metric, 5.0, "min", n=100), result(metric, 5.0, "min", n=50))
     assert verdict.state == "incomparable"
     assert "n (100 in the baseline, 50 here)" in verdict.note
 
 
-def test_means_of_another_n_compare_but_not_on_other_pictures(tmp_path: Path) -> None:
+def test_means_of_another_n_compare_but_not_on_other_images(tmp_path: Path) -> None:
     before, after = result("ssim", 0.5, n=100), result("ssim", 0.5, n=50)
     assert only(tmp_path, before, after).state == "pass"
     record = run(after)
     spec = {**record.spec, "data": {**record.spec["data"], "test_fingerprint": "beef"}}
     (verdict,) = judge(tmp_path, [run(before)], [replace(record, spec=spec)])
     assert verdict.state == "incomparable"
-    assert "test pictures (f00d in the baseline, beef here)" in verdict.note
+    assert "test images (f00d in the baseline, beef here)" in verdict.note
 
 
 def test_a_metric_whose_goal_changed_is_incomparable(tmp_path: Path) -> None:

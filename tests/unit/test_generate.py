@@ -1,4 +1,4 @@
-"""Pictures written by threads: the same files, and a failure is the stage's own."""
+"""Images written by threads: the same files, and a failure is the stage's own."""
 
 from __future__ import annotations
 
@@ -65,23 +65,23 @@ def test_files_are_the_same_whoever_writes_them(
     assert len(alone) == COUNT
     images = tmp_path / "images"
     images.mkdir()
-    for name, picture in zip(Split.names, SOURCES, strict=True):
-        Image.fromarray(picture).save(images / f"{name}.png")
+    for name, image in zip(Split.names, SOURCES, strict=True):
+        Image.fromarray(image).save(images / f"{name}.png")
     translate_folder(checkpoint, images, tmp_path / "to", TestSettings(), 0, lambda *_: None)
     assert {path.name: path.read_bytes() for path in (tmp_path / "to").iterdir()} == alone
     assert of_the_writer() == []
 
 
 @pytest.mark.parametrize("failing", [0, 17, COUNT - 1])
-def test_a_picture_that_cannot_be_written_fails_the_stage(
+def test_a_image_that_cannot_be_written_fails_the_stage(
     failing: int, checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save = writing.save_png
 
-    def full(path: Path, picture: NDArray[Any]) -> None:
+    def full(path: Path, image: NDArray[Any]) -> None:
         if path.stem == f"street-{failing}":
             raise OSError(28, "No space left on device")
-        save(path, picture)
+        save(path, image)
 
     monkeypatch.setattr(writing, "save_png", full)
     monkeypatch.setattr(generate, "writing_threads", lambda device: 3)
@@ -97,7 +97,7 @@ def test_whoever_leaves_early_leaves_no_thread_that_writes(
 ) -> None:
     release, begun = threading.Event(), threading.Event()
 
-    def slow(path: Path, picture: NDArray[Any]) -> None:
+    def slow(path: Path, image: NDArray[Any]) -> None:
         begun.set()
         release.wait(20)
         path.touch()
@@ -125,7 +125,7 @@ def test_not_everything_waits_in_memory(tmp_path: Path, monkeypatch: pytest.Monk
     np.testing.assert_array_equal(read_png(tmp_path / "7.png"), SOURCES[7])
 
 
-def test_threads_write_where_a_gpu_makes_the_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_write_where_a_gpu_makes_the_images(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: 16)
     assert writing_threads(torch.device("cuda", 0)) == 8
     assert writing_threads(torch.device("cpu")) == 0

@@ -39,7 +39,7 @@ def test_receptive_fields_follow_from_the_layers(receptive_field: int) -> None:
     if receptive_field == 1:
         return
     seen = 1
-    for stride in [1, 1] + [2] * STRIDED_LAYERS[receptive_field]:  # from the output back to the picture
+    for stride in [1, 1] + [2] * STRIDED_LAYERS[receptive_field]:  # from the output back to the image
         seen = (seen - 1) * stride + 4
     assert seen == receptive_field
 

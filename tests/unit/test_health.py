@@ -80,7 +80,7 @@ def test_constant_output_ends_a_training_once_it_has_lasted() -> None:
     with pytest.raises(DivergedError, match="output was constant for 60 steps by step 110"):
         health.check(110, 20, means(spread_prediction=0.001), NETWORK)
     blank = Health()
-    for step in range(100, 1000, 100):  # constant pictures are to be learnt: nothing is wrong
+    for step in range(100, 1000, 100):  # constant images are to be learnt: nothing is wrong
         blank.check(step, 100, means(spread_prediction=0.001, spread_target=0.0), NETWORK)
 
 

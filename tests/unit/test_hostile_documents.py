@@ -20,7 +20,8 @@ from bench.core.errors import UsageError
 from bench.data.cards import make_card, read_card
 from bench.records import record as records
 from bench.records.record import GalleryFiles, RunRecord, read_record, write_record
-from bench.spec import run_spec as specs
+from bench.spec.run_spec import DataSpec, RunSpec
+from bench.spec.variants import read_variants
 
 CARD: dict[str, Any] = {
     "name": "mine", "title": "Mine", "version": "1", "licence": "none", "homepage": "", "size_px": 64,
@@ -46,7 +47,7 @@ def test_toml_that_costs_too_much(tmp_path: Path, text: str, said: str) -> None:
     began = time.process_time()
     with pytest.raises(DocumentError, match=said):
         read_toml(tmp_path / "x.toml")
-    for read in (read_card, specs.read_variants):
+    for read in (read_card, read_variants):
         with pytest.raises(UsageError) as caught:
             read(tmp_path / "x.toml")
         assert str(caught.value).isprintable()
@@ -114,7 +115,7 @@ def test_cards_that_lead_elsewhere_or_lie(change: dict[str, Any]) -> None:
 def test_variants_that_cannot_be(tmp_path: Path, table: str) -> None:
     (tmp_path / "v.toml").write_text(f"[variants.mine]\n{table}\n")
     with pytest.raises(UsageError) as caught:
-        specs.read_variants(tmp_path / "v.toml")
+        read_variants(tmp_path / "v.toml")
     assert str(caught.value).isprintable()
 
 
@@ -124,21 +125,21 @@ def test_variants_that_cannot_be(tmp_path: Path, table: str) -> None:
 def test_names_that_a_variant_cannot_have(tmp_path: Path, name: str) -> None:
     (tmp_path / "v.toml").write_text(f"[variants.{json.dumps(name)}]\nlambda_l1 = 5\n")
     with pytest.raises(UsageError, match=r"built-in|names of 1 to 80"):
-        specs.read_variants(tmp_path / "v.toml")
+        read_variants(tmp_path / "v.toml")
 
 
 @pytest.mark.parametrize("place", [("data", "name"), ("data", "train_n"), ("training", "size_px"), ("seed",)])
 @pytest.mark.parametrize("value", [{}, [], None, {"a": []}], ids=str)
 def test_run_specs_with_fields_of_another_kind(place: tuple[str, ...], value: Any) -> None:
-    data = specs.DataSpec("d", "a2b", "paired", 5, 5, "x", "y")
+    data = DataSpec("d", "a2b", "paired", 5, 5, "x", "y")
     settings = TrainingSettings(steps=1, size_px=32)
-    content: Any = specs.RunSpec(data, parse_variant("l1"), 0, settings, TestSettings()).to_dict()
-    assert specs.RunSpec.from_dict(content).to_dict() == content
+    content: Any = RunSpec(data, parse_variant("l1"), 0, settings, TestSettings()).to_dict()
+    assert RunSpec.from_dict(content).to_dict() == content
     inner = content if len(place) == 1 else content[place[0]]
     inner[place[-1]] = value
     if value is not None or place != ("data", "train_n"):  # null is a number's absence there
         with pytest.raises(ValueError, match=r"no run spec|expected"):
-            specs.RunSpec.from_dict(content)
+            RunSpec.from_dict(content)
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "/etc/x", "..", ".x", "", "a\\b", "a\nb", "x" * 300, 5])

@@ -54,7 +54,7 @@ def plan(seeds: tuple[int, ...] = (0, 1, 2), size_px: int = 256, base_filters: i
 
 
 def test_memory_is_counted_by_what_training_keeps() -> None:
-    """Against what autograd keeps on the CPU, and exactly: a part for weights, a part a picture."""
+    """Against what autograd keeps on the CPU, and exactly: a part for weights, a part an image."""
     made = plan(size_px=32, base_filters=4)
     l1, adversarial = (next(s for s in made.runs if s.variant.name == name) for name in ("l1", "l1+cgan"))
     state = 16 * parameters(l1, made.dataset).generator
@@ -74,7 +74,7 @@ def test_memory_is_counted_by_what_training_keeps() -> None:
 
     with torch.autograd.graph.saved_tensors_hooks(see, lambda tensor: tensor):
         network(torch.zeros(1, 3, 32, 32))
-    assert besides(1) == pytest.approx(seen, rel=0.35)  # the CPU's products keep patches instead of pictures
+    assert besides(1) == pytest.approx(seen, rel=0.35)  # the CPU's products keep patches instead of images
     assert besides(1) > 4 * parameter_count(network)
     discriminator = parameters(adversarial, made.dataset).discriminator
     both = gpu_bytes(adversarial, made.dataset, 400)

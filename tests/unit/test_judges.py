@@ -30,7 +30,7 @@ from bench.scoring.judges.external import check_adapter, open_adapter
 from bench.scoring.metrics.base import Batch, ScoringContext
 from bench.scoring.metrics.segmentation import SegmentationMetric
 from bench.spec.data_spec import data_spec
-from bench.spec.scoring_choice import ScoringChoice, check_judge
+from bench.spec.scoring_choice import ScoringChoice, check_judge_choice
 
 CARD = example_card(
     classes=tuple(ClassInfo(name, (i, 0, 0), i) for i, name in enumerate(("road", "sky", "car"))),
@@ -48,8 +48,8 @@ class Brightest(nn.Module):
             self.scores.weight.copy_(torch.eye(4, 3)[..., None, None])
             self.scores.bias.copy_(torch.tensor([0, 0, 0, 0.3]))
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        scores: Tensor = self.scores(pictures)
+    def forward(self, images: Tensor) -> Tensor:
+        scores: Tensor = self.scores(images)
         return scores
 
 
@@ -69,9 +69,9 @@ def class_map(tmp_path: Path) -> Path:
 
 def colours() -> Tensor:
     """(1, 3, 16, 16): quarters in red, green, blue and black."""
-    picture = torch.zeros(1, 3, 16, 16, dtype=torch.uint8)
-    picture[:, 0, :8, :8] = picture[:, 1, :8, 8:] = picture[:, 2, 8:, :8] = 200
-    return picture
+    image = torch.zeros(1, 3, 16, 16, dtype=torch.uint8)
+    image[:, 0, :8, :8] = image[:, 1, :8, 8:] = image[:, 2, 8:, :8] = 200
+    return image
 
 
 def noise(count: int = 3, size: int = 24) -> Tensor:
@@ -155,15 +155,15 @@ def test_torchscript_with_a_class_map(script: Path, class_map: Path) -> None:
     np.testing.assert_allclose(means.numpy(), [expected], rtol=1e-6)
 
 
-def test_pictures_of_no_class_are_wrong_pixels_in_the_scores(script: Path, class_map: Path) -> None:
+def test_images_of_no_class_are_wrong_pixels_in_the_scores(script: Path, class_map: Path) -> None:
     judge = open_adapter(f"torchscript:{script},classes={class_map}", CARD, "cpu")
-    picture = colours().permute(0, 2, 3, 1).numpy()
+    image = colours().permute(0, 2, 3, 1).numpy()
     labels = np.zeros((1, 16, 16), np.uint8)  # road, but sky at the left: 128 pixels each
     labels[:, :, :8] = 1
-    test = SplitArrays(("a",), picture, picture, labels, 0.0, "key")
-    context = ScoringContext(CARD, 16, "photo", "run", "cpu", Path("unused"), test, scorer=judge)
+    test = SplitArrays(("a",), image, image, labels, 0.0, "key")
+    context = ScoringContext(CARD, 16, "photo", "run", "cpu", Path("unused"), test, judge=judge)
     metric = SegmentationMetric(context)
-    metric.update(Batch(("a",), picture, picture, labels))
+    metric.update(Batch(("a",), image, image, labels))
     values = {result.name: result.value for result in metric.compute().results}
     # sky (left): 64 right, 64 taken for car; road (right): 64 right, 64 no class
     assert values["fcn_pixel_acc"] == pytest.approx(0.5)
@@ -179,7 +179,7 @@ def test_the_judges_own_input_size_and_normalisation(script: Path, class_map: Pa
     )
     expected = expected_ids(Brightest(), (small / 255 - 0.5) / 0.5, 24)
     assert torch.equal(judge.segment(images), torch.tensor([1, 0, 2, NO_CLASS])[expected])
-    assert judge.protocol["scorer_input"].startswith("16x16, bilinear, antialias")
+    assert judge.protocol["judge_input"].startswith("16x16, bilinear, antialias")
 
 
 def test_any_batch_gives_the_same(script: Path, class_map: Path) -> None:
@@ -193,7 +193,7 @@ def test_any_batch_gives_the_same(script: Path, class_map: Path) -> None:
 def test_the_hash_follows_weights_classes_and_input(script: Path, class_map: Path, tmp_path: Path) -> None:
     def digest(spec: str) -> str:
         judge = open_adapter(f"torchscript:{spec}", CARD, "cpu")
-        assert judge.protocol["scorer_hash"] == judge.hash
+        assert judge.protocol["judge_hash"] == judge.hash
         assert str(tmp_path) not in json.dumps(judge.protocol)
         return judge.hash
 
@@ -217,15 +217,15 @@ def test_the_hash_follows_weights_classes_and_input(script: Path, class_map: Pat
 class Pair(nn.Module):
     """Returns a tuple, as exported networks may."""
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        return pictures, pictures[:, :1]
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        return images, images[:, :1]
 
 
 class Labels(nn.Module):
     """Returns classes, not scores."""
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        return pictures.argmax(1)
+    def forward(self, images: Tensor) -> Tensor:
+        return images.argmax(1)
 
 
 def test_the_first_of_several_outputs_counts_and_labels_are_refused(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_the_first_of_several_outputs_counts_and_labels_are_refused(tmp_path: Pa
 
 def test_a_network_that_fails_is_named_on_one_line(tmp_path: Path) -> None:
     torch.jit.trace(nn.Conv2d(3, 3, 32), torch.zeros(1, 3, 64, 64)).save(str(tmp_path / "large.pt"))
-    with pytest.raises(UsageError, match=r"fails on a picture of 16 px.*size=PX") as caught:
+    with pytest.raises(UsageError, match=r"fails on an image of 16 px.*size=PX") as caught:
         open_adapter(f"torchscript:{tmp_path}/large.pt", CARD, "cpu")
     assert "\n" not in str(caught.value)
     assert open_adapter(f"torchscript:{tmp_path}/large.pt,size=64", CARD, "cpu").segment(colours()).shape
@@ -279,14 +279,14 @@ def test_a_file_that_is_no_torchscript(tmp_path: Path) -> None:
 
 def test_a_workbench_opens_the_judge_for_its_size(script: Path, class_map: Path, tmp_path: Path) -> None:
     dataset = open_dataset("toycity")
-    choice = ScoringChoice(scorer=f"torchscript:{script},classes={class_map}")
-    check_judge(choice)
+    choice = ScoringChoice(judge=f"torchscript:{script},classes={class_map}")
+    check_judge_choice(choice)
     with Reporter() as reporter:
         bench = Workbench(dataset, data_spec(dataset, 4, 3), tmp_path, "cpu", choice, reporter)
         context = bench.context(32, "run")
-    assert context.scorer.protocol["scorer"] == "torchscript"
-    assert context.scorer.num_classes == len(dataset.card.train_classes)
-    assert context.scorer.segment(noise()).shape == (3, 24, 24)
+    assert context.judge.protocol["judge"] == "torchscript"
+    assert context.judge.num_classes == len(dataset.card.train_classes)
+    assert context.judge.segment(noise()).shape == (3, 24, 24)
 
 
 @pytest.mark.slow
@@ -296,11 +296,11 @@ def test_a_whole_run_judged_by_a_torchscript_file(tmp_path: Path) -> None:
     mapped.write_text('2 = "sky"\n1 = "vegetation"\n')
     limits = ["--train-limit", "6", "--test-limit", "4", "--steps", "2", "--base-filters", "4"]
     command = ["run", "--variants", "l1", "--dataset", "toycity", "--size", "32", "--device", "cpu", *limits]
-    chosen = ["--scorer", f"torchscript:{path},classes={mapped}", "--metrics", "fcn_pixel_acc,fcn_class_iou"]
+    chosen = ["--judge", f"torchscript:{path},classes={mapped}", "--metrics", "fcn_pixel_acc,fcn_class_iou"]
     assert invoke([*command, *chosen, "--out", str(out)]) == 0
     for record in read_records(out):
         result = record.results["fcn_pixel_acc"]
-        assert result.protocol["scorer"] == "torchscript"
+        assert result.protocol["judge"] == "torchscript"
         assert 0 <= (-1 if result.value is None else result.value) < 1
     real = next(record for record in read_records(out) if record.label == "real")
     assert (real.results["fcn_class_iou"].value or 0) > 0
@@ -317,7 +317,7 @@ def lraspp(tmp_path_factory: pytest.TempPathFactory) -> tuple[nn.Module, Path]:
     torch.manual_seed(0)
     network = get_model("lraspp_mobilenet_v3_large", weights=None, weights_backbone=None, num_classes=3)
     network.eval()
-    balance(network.classifier.low_classifier.bias, lambda pictures: network(pictures)["out"])
+    balance(network.classifier.low_classifier.bias, lambda images: network(images)["out"])
     path = tmp_path_factory.mktemp("torchvision") / "weights.pth"
     torch.save(network.state_dict(), path)
     return network, path
@@ -327,10 +327,10 @@ def test_torchvision_with_a_local_state_dict(lraspp: tuple[nn.Module, Path]) -> 
     network, path = lraspp
     judge = open_adapter(f"torchvision:lraspp_mobilenet_v3_large={path},size=64", CARD, "cpu")
     images = noise(2, 64)
-    expected = expected_ids(lambda pictures: network(pictures)["out"], imagenet(images), 64)
+    expected = expected_ids(lambda images: network(images)["out"], imagenet(images), 64)
     assert torch.equal(judge.segment(images), expected)
     assert len(expected.unique()) > 1
-    assert judge.protocol["scorer"] == "torchvision:lraspp_mobilenet_v3_large"
+    assert judge.protocol["judge"] == "torchvision:lraspp_mobilenet_v3_large"
 
 
 def test_torchvision_wants_its_preset_size(lraspp: tuple[nn.Module, Path]) -> None:
@@ -418,7 +418,7 @@ def segformer(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
         label2id={"asphalt": 0, "tree": 1, "car": 2, "air": 3},
     )
     network = transformers.SegformerForSemanticSegmentation(config).eval()
-    balance(network.decode_head.classifier.bias, lambda pictures: network(pictures).logits)
+    balance(network.decode_head.classifier.bias, lambda images: network(images).logits)
     folder = tmp_path_factory.mktemp("hf") / "segformer"
     network.save_pretrained(folder)
     settings = {
@@ -441,11 +441,11 @@ def test_a_segformer_from_a_folder(segformer: tuple[Any, Path], tmp_path: Path) 
         images.float(), (32, 32), mode="bilinear", align_corners=False, antialias=True
     )
     mean, std = (torch.tensor(values).reshape(1, 3, 1, 1) for values in ((0.5, 0.4, 0.3), (0.2, 0.3, 0.4)))
-    expected = expected_ids(lambda pictures: network(pictures).logits, (small / 255 - mean) / std, 48)
+    expected = expected_ids(lambda images: network(images).logits, (small / 255 - mean) / std, 48)
     assert torch.equal(judge.segment(images), torch.tensor([0, NO_CLASS, 2, 1])[expected])
     assert len(expected.unique()) > 1
-    assert judge.protocol["scorer"] == "hf:segformer"
-    assert judge.protocol["scorer_input"] == (
+    assert judge.protocol["judge"] == "hf:segformer"
+    assert judge.protocol["judge_input"] == (
         "32x32, bilinear, antialias; (x * 0.003922 - [0.5 0.4 0.3]) / [0.2 0.3 0.4]"
     )
 
@@ -499,10 +499,10 @@ def onnx_file(path: Path, shape: list[int | str], inputs: int = 1) -> Path:
         numpy_helper.from_array(network.scores.weight.detach().numpy(), "weight"),
         numpy_helper.from_array(network.scores.bias.detach().numpy(), "bias"),
     ]
-    pictures = [helper.make_tensor_value_info(f"x{i}", TensorProto.FLOAT, shape) for i in range(inputs)]
+    images = [helper.make_tensor_value_info(f"x{i}", TensorProto.FLOAT, shape) for i in range(inputs)]
     scores = helper.make_tensor_value_info("y", TensorProto.FLOAT, [shape[0], 4, *shape[2:]])
     node = helper.make_node("Conv", ["x0", "weight", "bias"], ["y"])
-    graph = helper.make_graph([node], "brightest", pictures, [scores], constants)
+    graph = helper.make_graph([node], "brightest", images, [scores], constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     onnx.save(model, str(path))
     return path
@@ -526,7 +526,7 @@ def test_a_fixed_onnx_size_is_resized_to(tmp_path: Path, class_map: Path) -> Non
 
 
 @pytest.mark.parametrize(("shape", "inputs"), [(["n", 1, "h", "w"], 1), (["n", 3, "h", "w"], 2)])
-def test_onnx_inputs_that_are_no_pictures(tmp_path: Path, shape: list[int | str], inputs: int) -> None:
+def test_onnx_inputs_that_are_no_images(tmp_path: Path, shape: list[int | str], inputs: int) -> None:
     path = onnx_file(tmp_path / "judge.onnx", [shape[0], 3, *shape[2:]], inputs)
     if shape[1] == 1:
         import onnx

@@ -9,21 +9,21 @@ from torch import nn
 
 from baselines.discriminators import Discriminator
 from baselines.generators import Generator
-from baselines.pairs import to_picture, to_tensor
+from baselines.pairs import to_image, to_tensor
 
 CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("size_px", [32, 64, 128, 256, 512])
 @pytest.mark.parametrize("skips", [True, False])
-def test_a_picture_of_the_same_size_in_range(size_px: int, skips: bool) -> None:
+def test_a_image_of_the_same_size_in_range(size_px: int, skips: bool) -> None:
     torch.manual_seed(0)
     generator = Generator(3, 3, size_px, base_filters=2, skips=skips)
     nn.init.normal_(generator.up[-1][1].weight, std=10.0)  # loud: Tanh alone keeps the range
     with torch.no_grad():
-        picture = generator(torch.rand(1, 3, size_px, size_px) * 2 - 1)
-    assert picture.shape == (1, 3, size_px, size_px)
-    assert 0.5 < picture.abs().max() <= 1
+        image = generator(torch.rand(1, 3, size_px, size_px) * 2 - 1)
+    assert image.shape == (1, 3, size_px, size_px)
+    assert 0.5 < image.abs().max() <= 1
 
 
 @pytest.mark.parametrize("source_channels", [1, 3])
@@ -128,11 +128,11 @@ def test_weights_start_as_the_paper_says() -> None:
     assert not any(norm.bias.any() for norm in norms)
 
 
-def test_the_discriminator_sees_source_and_picture() -> None:
+def test_the_discriminator_sees_source_and_image() -> None:
     torch.manual_seed(0)
     network = Discriminator(4, 16, base_filters=2)
-    source, picture = torch.rand(1, 1, 32, 32), torch.rand(1, 3, 32, 32)
-    assert torch.equal(network(source, picture), network(None, torch.cat([source, picture], dim=1)))
+    source, image = torch.rand(1, 1, 32, 32), torch.rand(1, 3, 32, 32)
+    assert torch.equal(network(source, image), network(None, torch.cat([source, image], dim=1)))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -143,12 +143,12 @@ def test_every_sample_value_survives_the_way_there_and_back(dtype: type) -> None
     tensor = to_tensor(values, CPU)
     assert tensor.dtype == torch.float32
     assert (tensor.min(), tensor.max(), tensor.shape) == (-1, 1, (1, 1, side, side))
-    back = to_picture(tensor, np.dtype(dtype))
+    back = to_image(tensor, np.dtype(dtype))
     assert back.dtype == dtype
     np.testing.assert_array_equal(back, values)
 
 
-def test_pictures_are_rounded_and_clamped() -> None:
+def test_images_are_rounded_and_clamped() -> None:
     grey = torch.tensor([-1.5, -1.0, (2 * 99.6 / 255) - 1, (2 * 99.4 / 255) - 1, 1.0, 1.5])
-    picture = to_picture(grey.reshape(1, 1, 2, 3), np.dtype(np.uint8))
-    np.testing.assert_array_equal(picture.ravel(), [0, 0, 100, 99, 255, 255])
+    image = to_image(grey.reshape(1, 1, 2, 3), np.dtype(np.uint8))
+    np.testing.assert_array_equal(image.ravel(), [0, 0, 100, 99, 255, 255])

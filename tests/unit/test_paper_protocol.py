@@ -23,11 +23,11 @@ from bench.records.record import MetricResult
 from bench.scoring.judges import external as adapters
 from bench.scoring.judges import paper_fcn as paper
 from bench.scoring.judges.base import NO_CLASS
-from bench.scoring.judges.check import constant_scores, judge_results
+from bench.scoring.judges.check import constant_scores, judge_scores
 from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext
 from bench.scoring.metrics.confusion import confusion_matrix
 from bench.scoring.metrics.segmentation import SegmentationMetric
-from bench.spec.scoring_choice import ScoringChoice, check_judge
+from bench.spec.scoring_choice import ScoringChoice, check_judge_choice
 
 CITYSCAPES = load_card("cityscapes")
 Ids = NDArray[np.uint8]
@@ -40,11 +40,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def open_small(model: Path, *options: str) -> paper.PaperScorer:
+def open_small(model: Path, *options: str) -> paper.PaperJudge:
     spec = ",".join([f"caffe:{model}", "label_size=48x96", *options])
-    scorer = adapters.open_adapter(spec, CITYSCAPES, "cpu")
-    assert isinstance(scorer, paper.PaperScorer)
-    return scorer
+    judge = adapters.open_adapter(spec, CITYSCAPES, "cpu")
+    assert isinstance(judge, paper.PaperJudge)
+    return judge
 
 
 def released_fast_hist(truth: Ids, predicted: Ids, n: int) -> object:
@@ -66,7 +66,7 @@ def test_a_twentieth_output_falls_into_the_next_row() -> None:
     assert counts.sum() == 3  # void is not counted
 
 
-def test_a_picture_where_it_meets_the_last_class_is_dropped_whole() -> None:
+def test_a_image_where_it_meets_the_last_class_is_dropped_whole() -> None:
     truth = np.array([[0, 1, 2, 18]], np.uint8)
     assert paper.released_confusion(truth, np.array([[0, 1, 2, 18]], np.uint8), 19).sum() == 4
     assert paper.released_confusion(truth, np.array([[0, 1, 2, 19]], np.uint8), 19).sum() == 0
@@ -109,32 +109,32 @@ def test_input_is_what_the_released_script_makes() -> None:
 
 
 def test_labels_of_another_size_take_the_nearest_pixel(model: Path) -> None:
-    scorer = open_small(model, "policy=guarded")
+    judge = open_small(model, "policy=guarded")
     photos = torch.from_numpy(np.random.default_rng(2).integers(0, 256, (1, 3, 24, 24), dtype=np.uint8))
     labels = np.random.default_rng(3).integers(0, 19, (24, 24)).astype(np.uint8)
     large = labels.repeat(2, axis=0).repeat(4, axis=1)
-    assert np.array_equal(scorer.confusions(photos, [labels]), scorer.confusions(photos, [large]))
+    assert np.array_equal(judge.confusions(photos, [labels]), judge.confusions(photos, [large]))
 
 
-def test_segments_at_the_pictures_own_size(model: Path) -> None:
+def test_segments_at_the_images_own_size(model: Path) -> None:
     photos = torch.from_numpy(np.random.default_rng(2).integers(0, 256, (2, 3, 24, 24), dtype=np.uint8))
-    scorer = open_small(model)
-    ids = scorer.segment(photos)
+    judge = open_small(model)
+    ids = judge.segment(photos)
     assert ids.shape == (2, 24, 24)
     assert set(ids.unique().tolist()) <= {*range(19), NO_CLASS}
-    assert torch.equal(ids[1:], scorer.segment(photos[1:]))
-    assert scorer.features(photos).shape == (2, SMALL[4])
+    assert torch.equal(ids[1:], judge.segment(photos[1:]))
+    assert judge.features(photos).shape == (2, SMALL[4])
 
 
 # --- the door ----------------------------------------------------------------------------------------
 
 
 def test_protocol_names_the_file_by_hash(model: Path) -> None:
-    scorer, guarded = open_small(model), open_small(model, "policy=guarded")
-    assert scorer.protocol["scorer_file_sha256"] == sha256_file(model)[:16]
-    assert scorer.protocol["histogram"] == "released-unguarded"
-    assert scorer.protocol["label_size"] == "48x96"
-    assert scorer.hash != guarded.hash
+    judge, guarded = open_small(model), open_small(model, "policy=guarded")
+    assert judge.protocol["judge_file_sha256"] == sha256_file(model)[:16]
+    assert judge.protocol["histogram"] == "released-unguarded"
+    assert judge.protocol["label_size"] == "48x96"
+    assert judge.hash != guarded.hash
     assert (
         adapters.identity(f"caffe:{model},policy=guarded")
         == f"caffe:{sha256_file(model)[:16]},policy=guarded"
@@ -144,7 +144,7 @@ def test_protocol_names_the_file_by_hash(model: Path) -> None:
 def test_expected_time_grows_with_the_label_size(model: Path) -> None:
     small = open_small(model)
     large = replace(small, options=paper.PaperOptions(label_size=(480, 960)))
-    assert 0 < small.seconds_per_picture() < large.seconds_per_picture()
+    assert 0 < small.seconds_per_image() < large.seconds_per_image()
 
 
 @pytest.mark.parametrize(
@@ -153,22 +153,22 @@ def test_expected_time_grows_with_the_label_size(model: Path) -> None:
         ("policy=strict", "expected policy=released-unguarded or policy=guarded"),
         ("label_size=0x5", "expected label_size=HEIGHTxWIDTH"),
         ("label_size=99999x5", "expected label_size=HEIGHTxWIDTH"),
-        ("mean=0", "expected each scorer option once, of: label_size, policy"),
-        ("policy=guarded,policy=guarded", "expected each scorer option once"),
+        ("mean=0", "expected each judge option once, of: label_size, policy"),
+        ("policy=guarded,policy=guarded", "expected each judge option once"),
     ],
 )
 def test_options_are_checked_before_training(model: Path, options: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        check_judge(ScoringChoice(scorer=f"caffe:{model},{options}"))
+        check_judge_choice(ScoringChoice(judge=f"caffe:{model},{options}"))
 
 
 def test_kind_and_file_are_checked_before_training(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="unknown kind of scorer 'coffee:': expected one of caffe:"):
-        check_judge(ScoringChoice(scorer="coffee:weights"))
+    with pytest.raises(UsageError, match="unknown kind of judge 'coffee:': expected one of caffe:"):
+        check_judge_choice(ScoringChoice(judge="coffee:weights"))
     with pytest.raises(UsageError, match="found no such file"):
-        check_judge(ScoringChoice(scorer=f"caffe:{tmp_path / 'none.caffemodel'}"))
+        check_judge_choice(ScoringChoice(judge=f"caffe:{tmp_path / 'none.caffemodel'}"))
     with pytest.raises(UsageError, match="found nothing"):
-        check_judge(ScoringChoice(scorer="caffe:"))
+        check_judge_choice(ScoringChoice(judge="caffe:"))
 
 
 def test_other_classes_are_refused(model: Path) -> None:
@@ -199,7 +199,7 @@ def context_of(
         device="cpu",
         cache=model.parent,
         test=SplitArrays(names, photos, photos, labels, 0.0, "key"),
-        scorer=open_small(model, *options),
+        judge=open_small(model, *options),
     )
 
 
@@ -217,7 +217,7 @@ def test_metric_sums_the_judges_own_matrices(model: Path, policy: str) -> None:
     results = {result.name: result for result in metric.compute().results}
 
     images = torch.from_numpy(photos).permute(0, 3, 1, 2)
-    total = context.scorer.confusions(images, large).sum(0)
+    total = context.judge.confusions(images, large).sum(0)
     hits, rows, columns = np.diag(total), total.sum(1), total.sum(0)[:19]
     assert results["fcn_pixel_acc"].value == pytest.approx(hits.sum() / total.sum())
     assert results["fcn_class_acc"].value == pytest.approx((hits / np.maximum(rows, 1)).sum() / 19)
@@ -229,7 +229,7 @@ def test_metric_sums_the_judges_own_matrices(model: Path, policy: str) -> None:
     assert protocol["labels_found"] == "48x96"
 
 
-def test_a_dropped_picture_counts_nothing(model: Path) -> None:
+def test_a_dropped_image_counts_nothing(model: Path) -> None:
     photos = np.random.default_rng(5).integers(0, 256, (2, 24, 24, 3), dtype=np.uint8)
     labels = np.zeros((2, 24, 24), np.uint8)
     labels[1] = 18  # the random network answers 19 somewhere
@@ -275,7 +275,7 @@ NAMES = [info.name for info in CITYSCAPES.train_classes]
 
 
 def fit(values: tuple[float, float, float], published: tuple[float, float, float] | None = None) -> bool:
-    return judge_results(results_of(*values), TOTAL, NAMES, published, MetricOutput([])).fit
+    return judge_scores(results_of(*values), TOTAL, NAMES, published, MetricOutput([])).fit
 
 
 def test_constant_answer_by_hand() -> None:
@@ -298,16 +298,16 @@ def test_published_scores_must_be_near() -> None:
 
 
 def test_published_scores_are_those_of_cityscapes_through_256_px(model: Path) -> None:
-    scorer = replace(open_small(model), options=paper.PaperOptions())
-    assert scorer.published(CITYSCAPES, 256) == (0.80, 0.26, 0.21)
-    assert scorer.published(CITYSCAPES, 128) is None
-    assert scorer.published(load_card("toycity"), 256) is None
+    judge = replace(open_small(model), options=paper.PaperOptions())
+    assert judge.published(CITYSCAPES, 256) == (0.80, 0.26, 0.21)
+    assert judge.published(CITYSCAPES, 128) is None
+    assert judge.published(load_card("toycity"), 256) is None
     assert open_small(model).published(CITYSCAPES, 256) is None  # another label size
 
 
 def test_random_weights_are_not_fit(model: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = [
-        "scorer",
+        "judge",
         "check",
         "--dataset",
         "toycity",
@@ -318,15 +318,15 @@ def test_random_weights_are_not_fit(model: Path, cache: Path, capsys: pytest.Cap
         "--threads",
         "1",
     ]
-    code = invoke([*command, "--device", "cpu", "--scorer", f"caffe:{model},label_size=32x64"])
+    code = invoke([*command, "--device", "cpu", "--judge", f"caffe:{model},label_size=32x64"])
     told = capsys.readouterr()
     assert code == 1
-    assert "s a picture, " in told.err  # before it starts
+    assert "s an image, " in told.err  # before it starts
     assert "4 real test photos of toycity at 32 px" in told.out
     assert told.out.rstrip().splitlines()[-1].startswith("not fit to judge: pixel accuracy")
 
 
 def test_help_of_the_check() -> None:
-    said = CliRunner().invoke(cli, ["scorer", "check", "--help"]).output
+    said = CliRunner().invoke(cli, ["judge", "check", "--help"]).output
     assert "--test-limit" in said
     assert "exit code 0 where it is fit" in said

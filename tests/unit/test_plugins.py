@@ -16,7 +16,7 @@ from bench.core import installed as distribution
 from bench.core import plugins
 from bench.core.environment import environment
 from bench.core.errors import UsageError
-from bench.spec import run_spec as specs
+from bench.spec.variants import get_variant
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,7 +30,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_built_in_names_are_found_without_importing_them() -> None:
     code = (
         "import sys; from bench.core import plugins; "
-        "print(*plugins.names('metrics'), *plugins.names('scorers'));"
+        "print(*plugins.names('metrics'), *plugins.names('judges'));"
         "sys.exit('torch' in sys.modules or "
         "any(m.startswith('bench.scoring.judges.fcn') for m in sys.modules))"
     )
@@ -39,9 +39,9 @@ def test_built_in_names_are_found_without_importing_them() -> None:
     assert {"colour", "fid", "segmentation", "fcn8s", "fcn-small"} <= set(done.stdout.split())
 
 
-def test_a_checkout_that_is_not_installed_has_its_own_metrics_and_scorers() -> None:
+def test_a_checkout_that_is_not_installed_has_its_own_metrics_and_judges() -> None:
     """`-S`: no installed package is seen, ours included."""
-    code = "from bench.core import plugins; print(*plugins.names('metrics'), *plugins.names('scorers'))"
+    code = "from bench.core import plugins; print(*plugins.names('metrics'), *plugins.names('judges'))"
     done = subprocess.run(
         [sys.executable, "-S", "-P", "-c", code],
         capture_output=True,
@@ -51,7 +51,7 @@ def test_a_checkout_that_is_not_installed_has_its_own_metrics_and_scorers() -> N
     )
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     points = project["entry-points"]
-    expected = [*points["pix2pix_bench.metrics"], *points["pix2pix_bench.scorers"]]
+    expected = [*points["pix2pix_bench.metrics"], *points["pix2pix_bench.judges"]]
     assert sorted(done.stdout.split()) == sorted(expected)
 
 
@@ -72,7 +72,7 @@ def test_a_registered_plugin_is_listed_and_loaded() -> None:
     plugins.register("metrics", "mine", marker)
     plugins.register("metrics", "mine", marker)  # the same again is no conflict
     assert "mine" in plugins.names("metrics")
-    assert "mine" not in plugins.names("scorers")
+    assert "mine" not in plugins.names("judges")
     assert plugins.load("metrics", "mine") is marker
     with pytest.raises(UsageError, match="registered twice"):
         plugins.register("metrics", "mine", object())
@@ -104,14 +104,14 @@ def test_a_plugin_file_brings_a_variant(tmp_path: Path) -> None:
         "register('variants', 'soft', replace(parse_variant('pix2pix'), name='soft', lambda_l1=1.0))\n"
     )
     plugins.load_file(path)
-    assert specs.get_variant("soft").lambda_l1 == 1.0
-    assert specs.get_variant("pix2pix") == parse_variant("pix2pix")
+    assert get_variant("soft").lambda_l1 == 1.0
+    assert get_variant("pix2pix") == parse_variant("pix2pix")
 
 
 def test_a_variant_plugin_must_be_a_variant() -> None:
     plugins.register("variants", "odd", {"lambda_l1": 1})
     with pytest.raises(UsageError, match="to be a Variant, found dict"):
-        specs.get_variant("odd")
+        get_variant("odd")
 
 
 @pytest.mark.parametrize(

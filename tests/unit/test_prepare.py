@@ -207,7 +207,7 @@ def test_info_says_what_is_there(tree: Path, tmp_path: Path) -> None:
     assert "prepared" in rows["found"]
     assert rows["pairs"] == "train 5, test 2"
     assert rows["direction"] == "labels2photo (3 to 3 channels, uint8)"
-    assert rows["first picture"].startswith("32x32 px")
+    assert rows["first image"].startswith("32x32 px")
     assert rows["prepared"] == "32 px, 14 files with hashes"
     assert rows["classes"].startswith("19: road, sidewalk")
     ids = np.concatenate([np.asarray(Image.open(p)).ravel() for p in out.glob("test/labels/*.png")])

@@ -24,9 +24,9 @@ def noise(seed: int, shape: tuple[int, ...] = (SIZE, SIZE, 3), top: int = 256) -
     return np.random.default_rng(seed).integers(0, top, shape).astype(np.uint8)
 
 
-def save(picture: NDArray[np.generic] | Image.Image, path: Path) -> Path:
+def save(image: NDArray[np.generic] | Image.Image, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    image = image if isinstance(image, Image.Image) else Image.fromarray(image)
     image.save(path)
     return path
 

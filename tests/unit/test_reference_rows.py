@@ -26,7 +26,7 @@ def test_nearest_is_the_smallest_distance_of_area_means() -> None:
     assert nearest_sources(train.source, test.source).tolist() == expected
 
 
-def test_nearest_finds_the_same_picture_and_the_first_of_equals() -> None:
+def test_nearest_finds_the_same_image_and_the_first_of_equals() -> None:
     train = split(5, 0, channels=1, dtype=np.uint16)
     again = np.concatenate([train.source, train.source])
     assert nearest_sources(again, train.source[[3, 0]]).tolist() == [3, 0]
@@ -56,8 +56,8 @@ def test_random_gives_training_targets_and_looks_at_no_source() -> None:
     made = [predictions(index) for index in range(4)]
     test.source[:] = train.source[:4]
     again = reference_predictions("random", lambda: train, test)
-    assert all(np.array_equal(picture, again(index)) for index, picture in enumerate(made))
-    assert all(any(np.array_equal(picture, target) for target in train.target) for picture in made)
+    assert all(np.array_equal(image, again(index)) for index, image in enumerate(made))
+    assert all(any(np.array_equal(image, target) for target in train.target) for image in made)
 
 
 @pytest.mark.parametrize(("train_n", "test_n"), [(2975, 500), (5, 17), (1, 3)])

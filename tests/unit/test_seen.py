@@ -32,7 +32,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
     recipe = store.default_recipe
     monkeypatch.setattr(store, "default_recipe", lambda *a: replace(recipe(*a), steps=2))
     dataset = open_dataset("toycity")
-    choice = ScoringChoice(scorer="fcn-small", metrics=("fcn_pixel_acc",))
+    choice = ScoringChoice(judge="fcn-small", metrics=("fcn_pixel_acc",))
     spec = data_spec(dataset, TRAIN_N, TEST_N)
     return Workbench(dataset, spec, tmp_path, "cpu", choice, Reporter())
 
@@ -94,20 +94,20 @@ def test_a_judge_is_trained_without_opening_the_test_split(
 def test_the_record_says_that_no_test_photo_was_seen(bench: Workbench) -> None:
     context = bench.context(SIZE, "run")
     output, _ = score(lambda i: context.test.target[i], context, ("fcn_pixel_acc",), lambda done, text: None)
-    assert output.details["scorer"]["seen"] == {
+    assert output.details["judge"]["seen"] == {
         "training_photos": TRAIN_N,
         "test_photos": TEST_N,
         "in_common": 0,
         "compared": f"sha256 of the decoded pictures at {SIZE} px",
     }
-    assert output.details["scorer"]["hash"] == bench.judge(SIZE)[0].hash
+    assert output.details["judge"]["hash"] == bench.judge(SIZE)[0].hash
     assert "seen" not in str(output.results[0].protocol)
 
 
 def test_a_test_photo_planted_in_the_training_split_is_counted(bench: Workbench) -> None:
     key = ("train", SIZE)
     bench._splits[key] = plant(bench.train(SIZE), 7, bench.test(SIZE).target[2])
-    seen = bench.context(SIZE, "run").scorer.meta["seen"]
+    seen = bench.context(SIZE, "run").judge.meta["seen"]
     assert (seen["in_common"], seen["training_photos"], seen["test_photos"]) == (1, TRAIN_N, TEST_N)
 
 
@@ -119,8 +119,8 @@ def test_each_test_set_is_compared_once(bench: Workbench, monkeypatch: pytest.Mo
         return seen_photos(*arrays)
 
     monkeypatch.setattr("bench.scoring.judges.train_test_overlap.seen_photos", counted)
-    first = bench.context(SIZE, "run").scorer
-    assert bench.context(SIZE, "copy").scorer is first
+    first = bench.context(SIZE, "run").judge
+    assert bench.context(SIZE, "copy").judge is first
     foreign = plant(bench.test(SIZE), 0, bench.train(SIZE).target[0])
     assert bench.judge_of(foreign, SIZE)[0].meta["seen"]["in_common"] == 1
     assert (calls, first.meta["seen"]["in_common"]) == ([TEST_N, TEST_N], 0)

@@ -83,7 +83,7 @@ class Judge:
     """A judge; a picky one counts for itself, against label maps as large as in their files."""
 
     name, hash, num_classes = "judge", "abc", len(COLOURS)
-    protocol: ClassVar[dict[str, Any]] = {"scorer": "judge"}
+    protocol: ClassVar[dict[str, Any]] = {"judge": "judge"}
 
     def __init__(self) -> None:
         self.segment = Network(len(COLOURS)).segment
@@ -143,7 +143,7 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScoringContext:
         device="cpu",
         cache=tmp_path,
         test=SplitArrays(tuple(f"p{place:02}" for place in range(N)), target, target, labels, 0.0, "key"),
-        scorer=Judge(),
+        judge=Judge(),
         inception_weights=tmp_path / "weights",
         repeats=lambda places, count: np.sqrt(np.array(places) + count),
         swaps=lambda pairs: np.array([a / (b + 1) for a, b in pairs]),
@@ -158,7 +158,7 @@ def prediction(place: int) -> NDArray[np.uint8]:
 def scored(
     world: int, context: ScoringContext, predictions: Callable[[int], NDArray[np.uint8]] = prediction
 ) -> tuple[MetricOutput, pd.DataFrame]:
-    """By so many ranks, each of which may look at its own pictures only."""
+    """By so many ranks, each of which may look at its own images only."""
     looked: list[set[int]] = [set() for _ in range(world)]
 
     def looking(rank: Ranks) -> Callable[[int], NDArray[np.uint8]]:
@@ -196,9 +196,9 @@ def test_parts_are_the_whole_for_every_family(world: int, kind: str, context: Sc
     if kind == "labels":
         context = replace(context, target_role="labels")
     elif kind == "own protocol":
-        context = replace(context, scorer=Picky())
+        context = replace(context, judge=Picky())
     elif kind == "nothing at hand":
-        nothing: dict[str, Any] = {"scorer": None, "inception_weights": None, "repeats": None, "swaps": None}
+        nothing: dict[str, Any] = {"judge": None, "inception_weights": None, "repeats": None, "swaps": None}
         context = replace(context, **nothing)
     alone, shared = scored(1, context), scored(world, context)
     same(alone, shared)
@@ -216,7 +216,7 @@ def test_every_built_in_family_can_be_joined(context: ScoringContext) -> None:
     assert not isinstance(WholeMetric(context), Joinable)
 
 
-def test_a_metric_without_parts_sees_all_pictures(
+def test_a_metric_without_parts_sees_all_images(
     context: ScoringContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(plugins._registered["metrics"], "whole", WholeMetric)
@@ -260,7 +260,7 @@ def test_a_part_that_fails_is_heard_of_by_all(context: ScoringContext) -> None:
 
 @pytest.mark.parametrize("total", [0, 1, 16, 17, 37, 500])
 @pytest.mark.parametrize("world", [1, 2, 3, 8])
-def test_shares_are_all_pictures_once_in_whole_chunks(total: int, world: int) -> None:
+def test_shares_are_all_images_once_in_whole_chunks(total: int, world: int) -> None:
     parts = [share(total, Ranks(rank, world)) for rank in range(world)]
     assert [place for part in parts for place in part] == list(range(total))
     assert all(part.stop % 16 == 0 or part.stop == total for part in parts)

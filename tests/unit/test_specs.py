@@ -18,10 +18,10 @@ import pytest
 from baselines.settings import TestSettings, TrainingSettings
 from baselines.variants import parse_variant
 from bench.core.errors import UsageError
-from bench.spec import run_spec as specs
-from bench.spec.expand import parse_sets, resolve_grid
-from bench.spec.run_spec import DataSpec, RunSpec
-from bench.spec.variants import read_variants
+from bench.spec.expand import TRAINING_FIELDS, parse_sets, resolve_grid
+from bench.spec.run_spec import DataSpec, RunSpec, slug
+from bench.spec.suites import get_suite
+from bench.spec.variants import get_variant, read_variants
 
 DATA = DataSpec("toycity", "labels2photo", "paired", 400, 100, "aaaa", "bbbb")
 TRAINING: dict[str, Any] = {"steps": 100, "size_px": 64, "batch_size": 1}
@@ -39,7 +39,7 @@ def grid(
     epochs = fields.pop("epochs", None)
     if epochs is not None:
         del fields["steps"]
-    variants = [specs.get_variant(name) for name in names]
+    variants = [get_variant(name) for name in names]
     return resolve_grid(DATA, variants, seeds, fields, TestSettings(), parse_sets(sets), epochs)
 
 
@@ -81,9 +81,9 @@ def test_a_spec_is_plain_json_with_what_records_read() -> None:
 def test_ids_are_safe_file_names() -> None:
     (run,) = grid(["encdec:l1+cgan/16"], sets=["lambda_l1=10"])
     assert re.fullmatch(r"[A-Za-z0-9+_.-]+", run.id)
-    assert specs.slug("../a b/c") == "a-b-c"
-    assert specs.slug("...") == "x"
-    assert len(specs.slug("x" * 500)) == 60
+    assert slug("../a b/c") == "a-b-c"
+    assert slug("...") == "x"
+    assert len(slug("x" * 500)) == 60
 
 
 def test_a_grid_is_sweeps_by_variants_by_seeds_each_once() -> None:
@@ -117,7 +117,7 @@ def test_every_training_field_can_be_swept_and_is_said(assignment: str, values: 
 
 def test_all_training_fields_are_covered_above() -> None:
     swept = test_every_training_field_can_be_swept_and_is_said.pytestmark[0].args[1]
-    assert {entry[0].partition("=")[0] for entry in swept} == set(specs.TRAINING_FIELDS)
+    assert {entry[0].partition("=")[0] for entry in swept} == set(TRAINING_FIELDS)
 
 
 @pytest.mark.parametrize(
@@ -161,13 +161,13 @@ def test_epochs_that_are_no_duration_are_refused(epochs: float) -> None:
 
 def test_unknown_names_come_with_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"did you mean 'pix2pix'.*bench list variants"):
-        specs.get_variant("pix2pixx")
+        get_variant("pix2pixx")
     with pytest.raises(UsageError, match="did you mean 'losses'"):
-        specs.get_suite("loses")
+        get_suite("loses")
     with pytest.raises(UsageError, match="did you mean 'lambda_l1'"):
         parse_sets(["lamda_l1=1"])
     with pytest.raises(UsageError, match="no discriminator"):
-        specs.get_variant("l1/70")
+        get_variant("l1/70")
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_unknown_names_come_with_the_nearest() -> None:
 def test_suites_are_the_tables_of_the_paper(
     suite: str, labels: list[str], batch_size: int, direction: str
 ) -> None:
-    found = specs.get_suite(suite)
+    found = get_suite(suite)
     assert (found.dataset, found.direction, found.batch_size) == ("cityscapes", direction, batch_size)
     assert [run.label for run in grid(found.variants, size_px=256)] == labels
     assert re.fullmatch(r"Isola et al. 2017, table [1236]", found.source)
@@ -204,7 +204,7 @@ def test_a_new_variant_is_a_few_lines_of_toml(tmp_path: Path) -> None:
     assert (declared["softer"].lambda_l1, declared["softer"].generator) == (10.0, "encdec")
     assert (declared["softer"].receptive_field, declared["softer"].name) == (16, "softer")
     assert declared["softer"].source == "declared in mine.toml"
-    assert specs.get_variant("soft", declared) is declared["soft"]
+    assert get_variant("soft", declared) is declared["soft"]
     assert replace(declared["plain"], name="l1+cgan", source="") == replace(
         parse_variant("l1+cgan"), source=""
     )
@@ -240,5 +240,5 @@ def test_entry_points_of_the_project_can_be_found() -> None:
     declared = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     from bench.core import plugins
 
-    for group in ("metrics", "scorers"):
+    for group in ("metrics", "judges"):
         assert set(declared["entry-points"][f"pix2pix_bench.{group}"]) <= set(plugins.names(group))

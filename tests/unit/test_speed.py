@@ -79,7 +79,7 @@ def test_operations_are_those_of_the_layers(name: str, channels: int) -> None:
     expected = 3 * generator - first
     if channels:
         patch, seen = patch_flops(64, 8, channels)
-        expected += 2 * (3 * patch - seen)  # real and generated; the pictures need no gradient
+        expected += 2 * (3 * patch - seen)  # real and generated; the images need no gradient
         expected += 2 * patch  # G's update: through D, whose weights need none
     settings = TrainingSettings(steps=1, size_px=64, base_filters=8)
     assert step_flops(step_trainer(name, settings)) == expected

@@ -88,7 +88,7 @@ class Operations(TorchDispatchMode):
 
 @pytest.mark.usefixtures("fake_gpu")
 def test_small_operations_are_done_once_for_all() -> None:
-    """Batches that norms have seen; the least and largest value of a picture; windows of both sides; sums."""
+    """Batches that norms have seen; the least and largest value of an image; windows of both sides; sums."""
     settings = TrainingSettings(steps=4, size_px=64, base_filters=4)
     variant = parse_variant("l1+cgan")
     generator = build_generator(variant, settings, 3, 3)

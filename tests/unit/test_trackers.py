@@ -62,8 +62,8 @@ def test_tensorboard_reads_back_what_was_logged(tmp_path: Path) -> None:
     assert [event.step for event in events.Scalars("train/loss_l1")] == [5, 10, 20], "step 10 stands twice"
     assert [(event.step, event.value) for event in events.Scalars("score/ssim")] == [(20, 0.25)]
     assert "score/fid" not in events.Tags()["scalars"]
-    (picture,) = events.Images("samples")
-    assert (picture.step, picture.width, picture.height) == (20, 16, 8)
+    (image,) = events.Images("samples")
+    assert (image.step, image.width, image.height) == (20, 16, 8)
 
 
 def test_wandb_works_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -321,7 +321,7 @@ def test_jitter_and_mirror_are_the_same_for_both_halves_and_cover_all_windows() 
     assert (tops, lefts, flips) == ({0, 1, 2, 3, 4}, {0, 1, 2, 3, 4}, {False, True})
 
 
-def test_without_jitter_and_mirror_pictures_come_as_they_are() -> None:
+def test_without_jitter_and_mirror_images_come_as_they_are() -> None:
     settings = replace(SETTINGS, jitter=False, mirror=False)
     data = pairs(count=1, side=32)
     for step in range(4):

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from baselines.checked import load_checked, save_checked
 from baselines.engine import arithmetic
-from baselines.pairs import to_picture, to_tensor
+from baselines.pairs import to_image, to_tensor
 from baselines.settings import TestSettings, TrainingSettings
 from baselines.trainer import build_generator
 from baselines.translate import Checkpoint, load_checkpoint, save_checkpoint, translate, translations
@@ -41,26 +41,26 @@ def make(
     return Checkpoint(generator, variant, settings, channels[0], dtype, "bicubic", dtype, "run-1")
 
 
-def picture(seed: int = 0, channels: int = 3, dtype: type = np.uint8) -> NDArray[Any]:
+def image(seed: int = 0, channels: int = 3, dtype: type = np.uint8) -> NDArray[Any]:
     top = np.iinfo(dtype).max
     return np.random.default_rng(seed).integers(0, top, (32, 32, channels), dtype, endpoint=True)
 
 
 def test_the_seed_decides_the_dropout() -> None:
-    checkpoint, source = make(), picture()
+    checkpoint, source = make(), image()
     one = translate(checkpoint, source, PAPER, 1)
     assert (one.shape, one.dtype) == ((32, 32, 3), np.uint8)
     np.testing.assert_array_equal(one, translate(checkpoint, source, PAPER, 1))
     assert not np.array_equal(one, translate(checkpoint, source, PAPER, 2))
 
 
-def test_a_picture_does_not_depend_on_those_before_it() -> None:
+def test_a_image_does_not_depend_on_those_before_it() -> None:
     checkpoint = make()
-    alone = translate(checkpoint, picture(0), PAPER, 5)
+    alone = translate(checkpoint, image(0), PAPER, 5)
     for seed in range(1, 4):
-        translate(checkpoint, picture(seed), PAPER, seed)
+        translate(checkpoint, image(seed), PAPER, seed)
     torch.manual_seed(99)
-    np.testing.assert_array_equal(alone, translate(checkpoint, picture(0), PAPER, 5))
+    np.testing.assert_array_equal(alone, translate(checkpoint, image(0), PAPER, 5))
 
 
 @pytest.mark.parametrize("test", [PAPER, TestSettings(dropout=False), RUNNING])
@@ -70,7 +70,7 @@ def test_translating_leaves_the_generator_and_the_random_state_alone(test: TestS
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
-    translate(checkpoint, picture(), test, 1)
+    translate(checkpoint, image(), test, 1)
     assert torch.equal(torch.rand(1), expected)
     after = checkpoint.generator.state_dict()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
@@ -80,42 +80,42 @@ def test_translating_leaves_the_generator_and_the_random_state_alone(test: TestS
 def test_without_dropout_the_seed_does_not_matter() -> None:
     checkpoint, off = make(), TestSettings(dropout=False)
     np.testing.assert_array_equal(
-        translate(checkpoint, picture(), off, 1), translate(checkpoint, picture(), off, 2)
+        translate(checkpoint, image(), off, 1), translate(checkpoint, image(), off, 2)
     )
     assert not np.array_equal(
-        translate(checkpoint, picture(), off, 1), translate(checkpoint, picture(), PAPER, 1)
+        translate(checkpoint, image(), off, 1), translate(checkpoint, image(), PAPER, 1)
     )
     none = make("no-dropout")
-    np.testing.assert_array_equal(translate(none, picture(), PAPER, 1), translate(none, picture(), PAPER, 2))
+    np.testing.assert_array_equal(translate(none, image(), PAPER, 1), translate(none, image(), PAPER, 2))
 
 
-def expected_picture(checkpoint: Checkpoint, source: NDArray[Any]) -> NDArray[np.uint8]:
+def expected_image(checkpoint: Checkpoint, source: NDArray[Any]) -> NDArray[np.uint8]:
     with torch.no_grad():
         made = checkpoint.generator(to_tensor(source[None], CPU))
-    return to_picture(made, np.dtype(np.uint8))[0]
+    return to_image(made, np.dtype(np.uint8))[0]
 
 
 def test_running_statistics_are_pytorchs_eval() -> None:
     checkpoint = make()
-    running = translate(checkpoint, picture(), RUNNING, 1)
-    own = translate(checkpoint, picture(), TestSettings(dropout=False), 1)
+    running = translate(checkpoint, image(), RUNNING, 1)
+    own = translate(checkpoint, image(), TestSettings(dropout=False), 1)
     checkpoint.generator.eval()
-    np.testing.assert_array_equal(running, expected_picture(checkpoint, picture()))
+    np.testing.assert_array_equal(running, expected_image(checkpoint, image()))
     assert not np.array_equal(running, own)
 
 
 def test_own_statistics_are_train_mode_on_a_batch_of_one() -> None:
     checkpoint = make("no-dropout")
-    own = translate(checkpoint, picture(), PAPER, 1)
-    np.testing.assert_array_equal(own, expected_picture(checkpoint, picture()))
+    own = translate(checkpoint, image(), PAPER, 1)
+    np.testing.assert_array_equal(own, expected_image(checkpoint, image()))
 
 
 @pytest.mark.parametrize("test", [PAPER, TestSettings(dropout=False), RUNNING, TestSettings(norm="running")])
 @pytest.mark.parametrize("norm", ["batch", "instance", "none"])
 @pytest.mark.parametrize("name", ["l1", "encdec:l1"])
-def test_a_batch_holds_what_each_picture_is_alone(name: str, norm: str, test: TestSettings) -> None:
+def test_a_batch_holds_what_each_image_is_alone(name: str, norm: str, test: TestSettings) -> None:
     checkpoint = make(name, norm=norm)
-    sources = [(picture(seed), seed) for seed in range(7)]
+    sources = [(image(seed), seed) for seed in range(7)]
     alone = np.stack([translate(checkpoint, source, test, seed) for source, seed in sources])
     if name == "l1" or (norm, test.norm) == ("batch", "batch"):  # untrained, the others all but ignore them
         assert np.ptp(alone.astype(int), axis=0).any()
@@ -131,18 +131,18 @@ def test_batches_leave_the_random_state_and_the_statistics_alone() -> None:
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
-    list(translations(checkpoint, [(picture(seed), seed) for seed in range(5)], PAPER, 4))
+    list(translations(checkpoint, [(image(seed), seed) for seed in range(5)], PAPER, 4))
     assert torch.equal(torch.rand(1), expected)
     assert all(torch.equal(value, before[name]) for name, value in checkpoint.generator.state_dict().items())
 
 
 @pytest.mark.parametrize(("channels", "dtype"), [((1, 3), "uint8"), ((3, 1), "uint16"), ((1, 1), "uint8")])
 def test_channels_and_sample_types(channels: tuple[int, int], dtype: str) -> None:
-    made = translate(make(channels=channels, dtype=dtype), picture(channels=channels[0]), PAPER, 0)
+    made = translate(make(channels=channels, dtype=dtype), image(channels=channels[0]), PAPER, 0)
     assert (made.shape, made.dtype) == ((32, 32, channels[1]), np.dtype(dtype))
     if dtype == "uint16":
         assert np.unique(made % 257).size > 1  # more than 8 bits are in use
-    wide = translate(make(channels=channels, dtype=dtype), picture(0, channels[0], np.uint16), PAPER, 0)
+    wide = translate(make(channels=channels, dtype=dtype), image(0, channels[0], np.uint16), PAPER, 0)
     assert wide.dtype == np.dtype(dtype)
 
 
@@ -155,7 +155,7 @@ def test_a_checkpoint_comes_back_as_it_was(name: str, tmp_path: Path) -> None:
     assert (loaded.variant, loaded.settings, loaded.identity) == (saved.variant, saved.settings, "run-1")
     assert (loaded.source_channels, loaded.target_dtype) == (1, "uint8")
     assert loaded.generator.training
-    source = picture(channels=1)
+    source = image(channels=1)
     for test in (PAPER, RUNNING):
         np.testing.assert_array_equal(translate(saved, source, test, 4), translate(loaded, source, test, 4))
 
@@ -208,6 +208,6 @@ def test_a_translation_has_the_precision_of_its_training() -> None:
     for precision, expected in (("fp32", False), ("tf32", True), ("default", True)):
         asked = replace(checkpoint, settings=replace(checkpoint.settings, precision=precision))
         with arithmetic("fp32" if expected else "tf32"):
-            translate(asked, picture(), PAPER, 1)
+            translate(asked, image(), PAPER, 1)
             assert seen.pop() is expected
             assert torch.backends.cudnn.allow_tf32 is not expected

@@ -56,7 +56,7 @@ def test_every_listed_name_parses_and_cites_its_source(name: str) -> None:
 
 
 @pytest.mark.parametrize(("size_px", "resolved"), [(32, 34), (64, 70), (128, 142), (256, 286), (512, 286)])
-def test_imagegan_is_the_smallest_field_that_covers_the_picture(size_px: int, resolved: int) -> None:
+def test_imagegan_is_the_smallest_field_that_covers_the_image(size_px: int, resolved: int) -> None:
     variant = parse_variant("imagegan").at_size(size_px)
     assert variant.receptive_field == resolved
     assert variant.name == ("l1+cgan" if resolved == 70 else f"l1+cgan/{resolved}")

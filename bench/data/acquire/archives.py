@@ -16,7 +16,7 @@ from bench.core.errors import UsageError
 
 MAX_BYTES = 200 * 10**9
 MAX_MEMBERS = 1_000_000
-MAX_RATIO = 100  # bytes out for a byte in; pictures hardly shrink, label maps by less than 20
+MAX_RATIO = 100  # bytes out for a byte in; images hardly shrink, label maps by less than 20
 _RATIO_FLOOR = 100 * 10**6  # below this much in all, the ratio does not matter
 _MAX_NAME = 1 << 16  # bytes of a tar member's name or further headers
 _NAME_TYPES = (

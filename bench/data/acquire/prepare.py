@@ -131,11 +131,11 @@ class _Copier:
         hashes: dict[str, str] = {}
         sizes = []
         for file, domain, role in zip(pair.files, self.card.domains, self.card.roles, strict=True):
-            picture = self._read(file, role)
-            sizes.append(picture.size)
+            image = self._read(file, role)
+            sizes.append(image.size)
             resample = Image.Resampling.NEAREST if role == "labels" else Image.Resampling.BICUBIC
             name = f"{split}/{domain}/{pair.stem}.png"
-            picture.resize((self.size_px, self.size_px), resample).save(out / name, compress_level=6)
+            image.resize((self.size_px, self.size_px), resample).save(out / name, compress_level=6)
             hashes[name] = sha256_file(out / name)
         if sizes[0] != sizes[1]:
             raise UsageError(
@@ -147,23 +147,23 @@ class _Copier:
     def _read(self, file: Path, role: str) -> Image.Image:
         wanted = ("L",) if role == "labels" else ("RGB",)
         try:
-            with opened(file) as picture:
-                picture.load()
+            with opened(file) as image:
+                image.load()
         except Exception as error:  # Pillow raises nearly anything on damaged files
             said = " ".join(str(error).split()) or type(error).__name__
             raise UsageError(
-                f"expected a whole picture in {file}, found one that cannot be read ({said})"
+                f"expected a whole image in {file}, found one that cannot be read ({said})"
             ) from None
-        if picture.mode not in wanted:
+        if image.mode not in wanted:
             raise UsageError(
-                f"expected mode {wanted[0]} in {file}, found {picture.mode}: get the official file"
+                f"expected mode {wanted[0]} in {file}, found {image.mode}: get the official file"
             )
         if role == "labels":
             known = {entry.id for entry in self.card.classes}
-            values = [value for value, count in enumerate(picture.histogram()) if count]
+            values = [value for value, count in enumerate(image.histogram()) if count]
             if strange := [value for value in values if value not in known]:
                 raise UsageError(f"expected ids of {self.card.name}'s card in {file}, found {strange[0]}")
-        return picture
+        return image
 
 
 def _in_order(pending: list[Future[dict[str, str]]]) -> Iterator[dict[str, str]]:
@@ -183,7 +183,7 @@ def info(dataset: Dataset) -> list[tuple[str, str]]:
         ("found", f"{dataset.root or 'comes with the package'} (layout {dataset.layout})"),
         ("pairs", ", ".join(f"{split} {count:,}" for split, count in dataset.splits.items())),
         ("direction", f"{dataset.direction} ({channels} channels, {dataset.sample_type})"),
-        ("first picture", _first_picture(dataset)),
+        ("first image", _first_image(dataset)),
     ]
     if dataset.root and (dataset.root / MANIFEST).is_file():
         manifest = read_manifest(dataset.root)
@@ -191,7 +191,7 @@ def info(dataset: Dataset) -> list[tuple[str, str]]:
             ("prepared", f"{manifest.get('size_px')} px, {len(manifest['files']):,} files with hashes")
         )
     if (share := _void_share(dataset)) is not None:
-        rows.append(("void", f"{share:.1%} of the label pixels (first pictures of the test split)"))
+        rows.append(("void", f"{share:.1%} of the label pixels (first images of the test split)"))
     return rows
 
 
@@ -210,7 +210,7 @@ def card_rows(card: DatasetCard) -> list[tuple[str, str]]:
     ]
 
 
-def _first_picture(dataset: Dataset) -> str:
+def _first_image(dataset: Dataset) -> str:
     root = dataset.root
     if root is None:
         return f"{dataset.card.size_px}x{dataset.card.size_px} px, any of 32 to 512 px on demand"
@@ -222,14 +222,14 @@ def _first_picture(dataset: Dataset) -> str:
     return f"{width}x{height} px, {mode}: {file.relative_to(root)}"
 
 
-def _void_share(dataset: Dataset, pictures: int = 8) -> float | None:
-    """Share of void among the labels of a few test pictures; None where there are no label maps."""
+def _void_share(dataset: Dataset, images: int = 8) -> float | None:
+    """Share of void among the labels of a few test images; None where there are no label maps."""
     if not dataset.card.classes:
         return None
     split = "test" if "test" in dataset.splits else next(iter(dataset.splits))
     void = total = 0
-    for index in range(min(pictures, dataset.splits[split])):
-        for side in dataset.pictures.read(split, index, dataset.card.size_px):
+    for index in range(min(images, dataset.splits[split])):
+        for side in dataset.images.read(split, index, dataset.card.size_px):
             if side.labels is not None:
                 void, total = void + int((side.labels == 255).sum()), total + side.labels.size
     return void / total if total else None

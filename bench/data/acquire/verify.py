@@ -1,4 +1,4 @@
-"""`bench data verify`: a folder against its manifest, or every picture decoded."""
+"""`bench data verify`: a folder against its manifest, or every image decoded."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class VerifyReport:
 
 
 def verify(name: str, root: Path | None, *, progress: Progress | None = None) -> VerifyReport:
-    """Check a data set: against its manifest where its folder has one, else by decoding every picture.
+    """Check a data set: against its manifest where its folder has one, else by decoding every image.
 
     Args:
         name: a card's name, or any name for the user's own folder.
@@ -92,7 +92,7 @@ def decode_all(dataset: Dataset, *, progress: Progress | None = None) -> VerifyR
     for split, count in dataset.splits.items():
         for index in range(count):
             try:
-                dataset.pictures.read(split, index, 16 if dataset.root else dataset.card.size_px)
+                dataset.images.read(split, index, 16 if dataset.root else dataset.card.size_px)
             except UsageError as error:
                 broken.append(str(error))
             done += 1

@@ -34,7 +34,7 @@ def _tiles() -> tuple[Array, Array, Array]:
 
 
 class Canvas:
-    """The picture being painted: photo (S, S, 3) float32 in [0, 1], train ids, depth in metres."""
+    """The image being painted: photo (S, S, 3) float32 in [0, 1], train ids, depth in metres."""
 
     def __init__(self, scene: Scene, size_px: int, rng: np.random.Generator) -> None:
         self.scene, self.size, self.rng = scene, size_px, rng

@@ -1,6 +1,6 @@
 """toycity, the embedded data set: procedural street scenes with exact label maps.
 
-A scene is drawn from (split, index) alone and does not depend on the picture's size. Its looks (paint,
+A scene is drawn from (split, index) alone and does not depend on the image's size. Its looks (paint,
 facades, lit windows, leaves, clouds, light, weather) come from a stream of their own, so that one label map
 has many valid photos: what an L1 loss can only average. Train ids are those of Cityscapes, 255 is void.
 """

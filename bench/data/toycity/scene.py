@@ -1,4 +1,4 @@
-"""Geometry of a toycity scene: what stands where, in metres, independent of the picture size.
+"""Geometry of a toycity scene: what stands where, in metres, independent of the image size.
 
 A pinhole camera looks along +z down a street. A point (x, y, z) in metres (x right, y up from the ground) is
 seen at `u = cx + fx * x / z`, `v = horizon + fy * (cam - y) / z`, both in [0, 1] from the top left corner.

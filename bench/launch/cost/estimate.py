@@ -48,7 +48,7 @@ def gpu_bytes(spec: RunSpec, dataset: Dataset, train_n: int) -> int:
     """Bytes of a GPU that one training takes at most, by counting.
 
     Weights with gradients and moments; what forward passes keep for backward ones (in float32; D sees real
-    and generated pictures); pairs as they are stored.
+    and generated images); pairs as they are stored.
     """
     settings, channels = spec.training, (dataset.source_channels, dataset.target_channels)
     with torch.device("meta"):
@@ -158,7 +158,7 @@ class Room(NamedTuple):
 
     Attributes:
         checkpoints: generators that stay.
-        predictions: test pictures, as if PNG could not compress them.
+        predictions: test images, as if PNG could not compress them.
         states: training states under way: two kept and one being written, of each run that trains.
     """
 
@@ -180,7 +180,7 @@ class Room(NamedTuple):
 def room_needed(
     runs: Sequence[tuple[RunSpec, Dataset, int]], keep: Keep, sample_points: int, at_once: int
 ) -> Room:
-    """Room for runs that are not there yet: each with its data set and number of test pictures."""
+    """Room for runs that are not there yet: each with its data set and number of test images."""
     checkpoints = predictions = 0
     states = [0]
     for spec, dataset, test_n in runs:

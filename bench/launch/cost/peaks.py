@@ -64,11 +64,11 @@ def measure_peaks(device: torch.device, precision: str) -> Peaks:
 def _convolved_flops_per_second(dtype: torch.dtype) -> float:
     """Of a convolution of 3 x 3 over many channels, on the CPU."""
     channels, side, kernel = 256, 64, 3
-    picture = torch.randn(1, channels, side, side).to(dtype)
+    image = torch.randn(1, channels, side, side).to(dtype)
     weight = torch.randn(channels, channels, kernel, kernel).to(dtype)
     with torch.no_grad():
         seconds = _best_seconds(
-            lambda: torch.nn.functional.conv2d(picture, weight, padding=1), torch.device("cpu")
+            lambda: torch.nn.functional.conv2d(image, weight, padding=1), torch.device("cpu")
         )
     return 2 * (channels * kernel * side) ** 2 / seconds
 

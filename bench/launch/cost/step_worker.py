@@ -31,7 +31,7 @@ _PAIRS = 32  # different ones, so that no cache holds what training would have t
 
 @dataclass(frozen=True)
 class RandomPairs:
-    """Pictures of noise, in memory."""
+    """Images of noise, in memory."""
 
     source: NDArray[np.uint8]
     target: NDArray[np.uint8]

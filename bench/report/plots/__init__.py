@@ -11,7 +11,7 @@ from bench.report.plots.classes import class_heat_map
 from bench.report.plots.colours import Looks, looks
 from bench.report.plots.samples import sample_curves
 from bench.report.plots.spectra import colour_histograms, spectra
-from bench.report.plots.style import ALL_PICTURES, Drawing, Plot, finish, style
+from bench.report.plots.style import ALL_IMAGES, Drawing, Plot, finish, style
 from bench.report.plots.sweeps import length_curve, sweep_figure
 from bench.report.plots.tradeoff import trade_off
 from bench.report.plots.training import training_curves
@@ -31,12 +31,12 @@ def draw(
     section: Section,
     colours: Mapping[str, str],
     sweeps: Sequence[Sweep] = (),
-    pictures: frozenset[str] = ALL_PICTURES,
+    images: frozenset[str] = ALL_IMAGES,
 ) -> list[Plot]:
-    """All figures that the section's records have data for, the swept fields first, written as `pictures`."""
+    """All figures that the section's records have data for, the swept fields first, written as `images`."""
     known = looks(colours)
     with style():
         drawn = [sweep_figure(section, sweep, known) for sweep in sweeps]
         drawn += metric_bars(section, known)
         drawn += [maker(section, known) for maker in _MAKERS]
-        return [finish(drawing, pictures) for drawing in drawn if drawing is not None]
+        return [finish(drawing, images) for drawing in drawn if drawing is not None]

@@ -20,7 +20,7 @@ MAX_INCHES = 8.2  # of the panels of a figure: with its caption it stands on a p
 
 
 def metric_bars(section: Section, looks: Looks) -> list[Drawing]:
-    """Small multiples: a bar a variant, its interval, a dot a seed, and the real pictures as a line.
+    """Small multiples: a bar a variant, its interval, a dot a seed, and the real images as a line.
 
     As many figures as it takes for each to stand on a printed page.
     """

@@ -1,4 +1,4 @@
-"""Metrics against the number of test pictures they were measured on."""
+"""Metrics against the number of test images they were measured on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bench.report.plots.style import (
 )
 from bench.scoring.metrics.sample_curve import KEY
 
-METRICS = ("fid", "kid", "fd_scorer", "fcn_class_iou", "label_class_iou", "ssim", "lpips", "l1")
+METRICS = ("fid", "kid", "fd_lite0", "fcn_class_iou", "label_class_iou", "ssim", "lpips", "mae")
 _MOST = 6
 _BANDS = 6  # of more rows they cover one another
 _BAND_WORDS = "Bands: lowest to highest of the disjoint subsets of a size, averaged over seeds. "
@@ -61,14 +61,14 @@ def sample_curves(section: Section, looks: Looks) -> Drawing | None:
         _log_sizes(ax, column)
     legend(figure, drawn, looks, [REAL_SIGN] if real else [])
     caption = (
-        "Each metric over an eighth, a quarter, half and all of the test pictures. "
-        f"{_BAND_WORDS if bands else ''}Fréchet distances fall as N grows, for real pictures too: only "
+        "Each metric over an eighth, a quarter, half and all of the test images. "
+        f"{_BAND_WORDS if bands else ''}Fréchet distances fall as N grows, for real images too: only "
         "values at one N compare. Lines that keep their order at all sizes tell more than lines that cross."
         f"{far_off(far)}{rows_cut(section, MAX_LINES)}"
     )
     said = ", ".join(column.title for column in columns)
-    alt = f"Line charts of {said} against the number of test pictures, for {', '.join(drawn)}."
-    return Drawing(figure, f"{section.id}-samples", "How many test pictures it takes", caption, alt)
+    alt = f"Line charts of {said} against the number of test images, for {', '.join(drawn)}."
+    return Drawing(figure, f"{section.id}-samples", "How many test images it takes", caption, alt)
 
 
 def _order(column: Column) -> int:
@@ -82,7 +82,7 @@ def _log_sizes(ax: Any, column: Column) -> None:
     ax.set_xscale("log")
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xticks(sizes, [str(size) for size in sizes])
-    ax.set(xlabel="test pictures", title=f"{column.title} {column.arrow}")
+    ax.set(xlabel="test images", title=f"{column.title} {column.arrow}")
     ax.grid(axis="y", linewidth=0.6)
 
 

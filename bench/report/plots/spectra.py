@@ -44,7 +44,7 @@ def spectra(section: Section, looks: Looks) -> Drawing | None:
     ax.set(xlabel="radial frequency (cycles per picture)", ylabel="power, output over target")
     legend(figure, curves, looks)
     caption = (
-        "1 (dashed): as much detail as the real pictures. Below 1: blurry; above 1: noise or artefacts "
+        "1 (dashed): as much detail as the real images. Below 1: blurry; above 1: noise or artefacts "
         "such as checkerboards. Fine detail is to the right. HF ratio sums up the right half."
         f"{rows_cut(section, MAX_LINES)}"
     )
@@ -88,7 +88,7 @@ def colour_histograms(section: Section, looks: Looks) -> Drawing | None:
     axes[0].set_ylabel("log probability")
     legend(figure, held, looks, [TARGET_SIGN])
     caption = (
-        "How often each colour value occurs in the outputs and in the real pictures (thick line), pooled "
+        "How often each colour value occurs in the outputs and in the real images (thick line), pooled "
         "over the test set, first seed. Outputs that average over "
         f"possibilities are too narrow: too few strong colours.{rows_cut(section, MAX_LINES)}"
     )

@@ -138,7 +138,7 @@ def panels(
 
 def far_off(real: list[str]) -> str:
     """What a caption says of values of the real row that are not `near`."""
-    return f" Real pictures, far off: {', '.join(real)}." if real else ""
+    return f" Real images, far off: {', '.join(real)}." if real else ""
 
 
 def rows_cut(section: Section, most: int) -> str:
@@ -220,29 +220,29 @@ def short_ticks(ax: Axes) -> None:
     ax.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
-ALL_PICTURES = frozenset(("svg", "png", "pdf"))
+ALL_IMAGES = frozenset(("svg", "png", "pdf"))
 
 
-def finish(drawing: Drawing, pictures: frozenset[str] = ALL_PICTURES) -> Plot:
+def finish(drawing: Drawing, images: frozenset[str] = ALL_IMAGES) -> Plot:
     """Write a drawing as SVG, PNG and PDF, or as some of them: each takes its time."""
     figure, key = drawing.figure, drawing.key
     if layout := figure.get_layout_engine():  # once: saving would find it anew, and draw once more to do so
         figure.set_dpi(72)  # the SVG's
         layout.execute(figure)
         figure.set_layout_engine(None)
-    picture, vector, printed = io.BytesIO(), io.StringIO(), io.BytesIO()
+    image, vector, printed = io.BytesIO(), io.StringIO(), io.BytesIO()
     writers: dict[str, tuple[Any, dict[str, Any]]] = {
         "svg": (vector, {"transparent": True, "metadata": {"Date": None}}),
-        "png": (picture, {"dpi": 150, "facecolor": "white", "metadata": {"Software": None}}),
+        "png": (image, {"dpi": 150, "facecolor": "white", "metadata": {"Software": None}}),
         "pdf": (printed, {"metadata": {"CreationDate": None}}),
     }
-    for kind in (kind for kind in writers if kind in pictures):
+    for kind in (kind for kind in writers if kind in images):
         to, options = writers[kind]
         figure.savefig(to, format=kind, **options)
-    svg = _inline(vector.getvalue(), key) if "svg" in pictures else ""
+    svg = _inline(vector.getvalue(), key) if "svg" in images else ""
     width = round(figure.get_figwidth() * 96)
     return Plot(
-        key, drawing.title, drawing.caption, drawing.alt, svg, picture.getvalue(), printed.getvalue(), width
+        key, drawing.title, drawing.caption, drawing.alt, svg, image.getvalue(), printed.getvalue(), width
     )
 
 

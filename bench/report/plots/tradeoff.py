@@ -24,12 +24,12 @@ from bench.report.plots.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-DISTORTION, REALISM = ("l1", "ssim", "lpips"), ("fid", "fd_scorer", "fcn_class_iou")
+DISTORTION, REALISM = ("mae", "ssim", "lpips"), ("fid", "fd_lite0", "fcn_class_iou")
 _MARKS = {"copy": "X", "nearest": "P", "random": "*"}
 
 
 def trade_off(section: Section, looks: Looks) -> Drawing | None:
-    """A point a variant: its distance from the one target across, its distance from real pictures up."""
+    """A point a variant: its distance from the one target across, its distance from real images up."""
     rows = section.rows[:MAX_ROWS]
     x, y = _axis(section, rows, DISTORTION), _axis(section, rows, REALISM)
     if x is None or y is None:
@@ -52,7 +52,7 @@ def trade_off(section: Section, looks: Looks) -> Drawing | None:
     legend(figure, [row.label for row in shown], looks, signs, lines=False)
     seeds = any(len(row.cells[x.id].values) > 1 for row in shown)
     caption = (
-        f"Across: closeness to the one target ({x.title}); up: likeness to real pictures ({y.title}). "
+        f"Across: closeness to the one target ({x.title}); up: likeness to real images ({y.title}). "
         f"{corner} is better in both; blur buys the first at the cost of the second. "
         f"{'Large marks: means; small dots: single seeds. ' if seeds else ''}"
         f"Thin crosses: 95 % intervals over test images.{outside}{rows_cut(section, MAX_ROWS)}"

@@ -1,4 +1,4 @@
-"""Pictures that this project did not make: matched by name, checked by their headers.
+"""Images that this project did not make: matched by name, checked by their headers.
 
 Nothing is resized unless `--size` says so: predictions and targets then have one size and are scored pixel
 by pixel. Labels may be larger; they are resized as those of data sets are (nearest).
@@ -14,8 +14,8 @@ from bench.core.errors import UsageError
 from bench.data import readers
 from bench.data.cache import FileHashes, digest
 from bench.data.types import DatasetCard, Role
-from bench.run.imported.images import ForeignPictures, roles_of
-from bench.run.imported.match import Files, Matched, Part, label_of, marked, match, pictures_of
+from bench.run.imported.images import ForeignImages, roles_of
+from bench.run.imported.match import Files, Matched, Part, images_of, label_of, marked, match
 from bench.spec.data_spec import even_indices
 from bench.spec.run_spec import DataSpec
 
@@ -33,7 +33,7 @@ class ForeignRequest:
         target: folder of targets; None: those beside the first folder's predictions.
         labels, source: folders, or None: sources beside the predictions, labels from a label-map side.
         train_target: folder of real training targets for the `real` row, or None.
-        card: palette, classes and roles; None: pictures without classes.
+        card: palette, classes and roles; None: images without classes.
         direction: of the card's domains, or None: its default.
         size_px: side to which everything is resized; None: as it is.
         allow_missing: go on with the stems that all folders have.
@@ -51,7 +51,7 @@ class ForeignRequest:
     allow_missing: bool = False
 
 
-def gather(request: ForeignRequest, hashes: FileHashes) -> ForeignPictures:
+def gather(request: ForeignRequest, hashes: FileHashes) -> ForeignImages:
     """Match what was asked for, and check names, modes and sizes by the files' headers.
 
     Raises:
@@ -82,7 +82,7 @@ def gather(request: ForeignRequest, hashes: FileHashes) -> ForeignPictures:
         test_fingerprint=_test_fingerprint(matched, roles, hashes),
     )
     modes = _modes(files, headers, roles)
-    return ForeignPictures(card, data, rows, size_px, matched, modes, resized_from, train, hashes)
+    return ForeignImages(card, data, rows, size_px, matched, modes, resized_from, train, hashes)
 
 
 def _plain_card(target: Path | None) -> DatasetCard:
@@ -104,21 +104,21 @@ def _rows(request: ForeignRequest) -> tuple[tuple[str, Path], ...]:
 
 
 def _matched(request: ForeignRequest, hashes: FileHashes) -> Matched:
-    predictions = {folder: pictures_of(folder, "prediction", "") for folder in request.folders}
+    predictions = {folder: images_of(folder, "prediction", "") for folder in request.folders}
     if len(predictions) < len(request.folders):
         raise UsageError("expected each folder of predictions once")
     first = request.folders[0]
     parts: dict[Part, Files] = {}
     if request.target is not None:
-        parts["target"] = pictures_of(request.target, "target", "--target")
+        parts["target"] = images_of(request.target, "target", "--target")
     else:
         parts["target"] = _own_targets(request.folders, hashes)
     if request.source is not None:
-        parts["source"] = pictures_of(request.source, "source", "--source")
+        parts["source"] = images_of(request.source, "source", "--source")
     elif beside := marked(first, "source"):
         parts["source"] = beside
     if request.labels is not None:
-        parts["labels"] = pictures_of(request.labels, "labels", "--labels")
+        parts["labels"] = images_of(request.labels, "labels", "--labels")
     return match(predictions, parts, allow_missing=request.allow_missing)
 
 
@@ -141,8 +141,8 @@ def _own_targets(folders: Sequence[Path], hashes: FileHashes) -> Files:
 
 
 def _train_targets(folder: Path, wanted: int) -> tuple[Path, ...]:
-    """As many training targets as there are test pictures, evenly spaced, where there are enough."""
-    files = tuple(pictures_of(folder, "target", "--train-target").values())
+    """As many training targets as there are test images, evenly spaced, where there are enough."""
+    files = tuple(images_of(folder, "target", "--train-target").values())
     return tuple(files[i] for i in even_indices(len(files), min(wanted, len(files))))
 
 
@@ -158,7 +158,7 @@ def _modes(
         if others := [(file, mode) for file, mode in zip(paths, found, strict=True) if mode != found[0]]:
             listed = ", ".join(f"{file} ({mode})" for file, mode in others[:_SHOWN])
             raise UsageError(
-                f"expected {part} pictures of one mode, found {paths[0]} ({found[0]}) but {len(others)} of "
+                f"expected {part} images of one mode, found {paths[0]} ({found[0]}) but {len(others)} of "
                 f"another: {listed}: convert them"
             )
     if roles[1] != "labels" and modes["prediction"] != modes["target"]:
@@ -172,7 +172,7 @@ def _modes(
 def _size(
     wanted: int | None, files: dict[Part, list[Path]], headers: dict[Path, Header]
 ) -> tuple[int, str | None]:
-    """Side of the pictures, and the predictions' own sizes where `wanted` changes them."""
+    """Side of the images, and the predictions' own sizes where `wanted` changes them."""
     sizes = {file: headers[file][1] for part, paths in files.items() if part != "labels" for file in paths}
     first = files["prediction"][0]
     width, height = sizes[first]
@@ -183,12 +183,12 @@ def _size(
     if others := [file for file, size in sizes.items() if size != (width, height)]:
         listed = ", ".join(f"{file} ({sizes[file][0]}x{sizes[file][1]})" for file in others[:_SHOWN])
         raise UsageError(
-            f"expected pictures of one size, found {first} ({width}x{height}) but {len(others)} of another: "
+            f"expected images of one size, found {first} ({width}x{height}) but {len(others)} of another: "
             f"{listed}: resize them, or all of them by --size PX"
         )
     if width != height:
         raise UsageError(
-            f"expected square pictures, found {width}x{height} in {first}: --size PX squeezes all of them"
+            f"expected square images, found {width}x{height} in {first}: --size PX squeezes all of them"
         )
     return width, None
 

@@ -1,4 +1,4 @@
-"""A test split out of foreign pictures: matched and checked before (`gather`), read here."""
+"""A test split out of foreign images: matched and checked before (`gather`), read here."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _NO_SOURCE = np.zeros((1, 1, 1), np.uint8)
 
 
 @dataclass(frozen=True)
-class ForeignPictures:
-    """Matched and checked pictures, ready to be read.
+class ForeignImages:
+    """Matched and checked images, ready to be read.
 
     Attributes:
         card: palette, classes and roles.
-        data: what records say about the test pictures.
+        data: what records say about the test images.
         rows: (name, folder) of the predictions.
-        size_px: side of the square pictures.
+        size_px: side of the square images.
         matched: files by stem.
         modes: expected mode of each part ("prediction" first).
         resized_from: size of the predictions where `--size` changes it, such as "512x256"; else None.
@@ -65,7 +65,7 @@ class ForeignPictures:
             labels = self._read("labels", parts["labels"][index]).labels if "labels" in parts else None
             if labels is None:
                 labels = target.labels if source is None or target.labels is not None else source.labels
-            return Sample(_NO_SOURCE if source is None else source.picture, target.picture, labels)
+            return Sample(_NO_SOURCE if source is None else source.image, target.image, labels)
 
         return load_split(cache, key, self.matched.names, read, progress)
 
@@ -77,7 +77,7 @@ class ForeignPictures:
         key = digest([readers.READER_VERSION, "train", self.hashes.hashes(files), self._reading])
 
         def read(index: int) -> Sample:
-            return Sample(_NO_SOURCE, self._read("target", files[index]).picture, None)
+            return Sample(_NO_SOURCE, self._read("target", files[index]).image, None)
 
         names = tuple(file.stem for file in files)
         return load_split(cache, key, names, read, progress).target
@@ -98,9 +98,9 @@ class ForeignPictures:
         return read
 
     def prediction(self, row: int) -> Callable[[int], NDArray[Any]]:
-        """Index in the test split -> (S, S, C) picture of one folder."""
+        """Index in the test split -> (S, S, C) image of one folder."""
         files = self.matched.predictions[row]
-        return lambda index: self._read("prediction", files[index]).picture
+        return lambda index: self._read("prediction", files[index]).image
 
     def fingerprint(self, row: int) -> str:
         """Content hash of one folder's predictions."""
@@ -118,7 +118,7 @@ class ForeignPictures:
         source_role, target_role = roles_of(self.card, self.data.direction)
         as_role: dict[Part, Role] = {"source": source_role, "labels": "labels"}
         role = as_role.get(part, target_role)
-        reader = readers.PairReader(self.card, False, (), f"the other {part} pictures")
+        reader = readers.PairReader(self.card, False, (), f"the other {part} images")
         return reader.side(readers.decode(file), file, role, self.modes[part], size_px)
 
 

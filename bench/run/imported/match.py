@@ -1,4 +1,4 @@
-"""Which picture belongs to which, in folders that other tools have written: by stem, endings understood.
+"""Which image belongs to which, in folders that other tools have written: by stem, endings understood.
 
 `road_leftImg8bit_fake_B.png` and `road_leftImg8bit_real_B.png` of the released PyTorch code are the
 prediction and the target of `road`; they may lie in one folder. Only file names are looked at here.
@@ -36,7 +36,7 @@ Files = dict[str, Path]
 
 @dataclass(frozen=True)
 class Matched:
-    """The pictures that belong together, in natural order of their names.
+    """The images that belong together, in natural order of their names.
 
     Attributes:
         names: stems without endings.
@@ -52,7 +52,7 @@ class Matched:
 
 
 def stem_of(file: Path) -> str:
-    """The stem without the endings that say what a picture is ("a_leftImg8bit_fake_B.png" -> "a")."""
+    """The stem without the endings that say what an image is ("a_leftImg8bit_fake_B.png" -> "a")."""
     stem = file.stem
     while ending := next((end for end in _ALL_ENDINGS if stem.endswith(end) and stem != end), None):
         stem = stem.removesuffix(ending)
@@ -67,17 +67,17 @@ def part_of(file: Path) -> Part | Literal["other"] | None:
     return "other" if file.stem.endswith(OTHER_ENDINGS) else None
 
 
-def pictures_of(folder: Path, part: Part, option: str) -> Files:
-    """The pictures of `folder` (or, where it has none itself, of its subfolders) that play `part`, by stem.
+def images_of(folder: Path, part: Part, option: str) -> Files:
+    """The images of `folder` (or, where it has none itself, of its subfolders) that play `part`, by stem.
 
     Those whose ending says so (predictions: and those whose ending says nothing); with none of them, those
     whose ending says nothing; or, where all say the same other thing, all: the folder was named for it.
 
     Raises:
-        UsageError: if there is no such folder or picture, or two files have one stem.
+        UsageError: if there is no such folder or image, or two files have one stem.
     """
     if not folder.is_dir():
-        raise UsageError(f"expected a folder of pictures at {option} {folder}, found none: check the path")
+        raise UsageError(f"expected a folder of images at {option} {folder}, found none: check the path")
     files = _images(folder)
     chosen = [file for file in files if part_of(file) == part]
     if part == "labels":
@@ -89,12 +89,12 @@ def pictures_of(folder: Path, part: Part, option: str) -> Files:
     if not chosen:
         found = f"{len(files)} others such as {files[0].name}" if files else "none"
         kinds = ", ".join(SUFFIXES)
-        raise UsageError(f"expected {part} pictures ({kinds}) in {option} {folder}, found {found}")
+        raise UsageError(f"expected {part} images ({kinds}) in {option} {folder}, found {found}")
     return _by_stem(chosen)
 
 
 def marked(folder: Path, part: Part) -> Files:
-    """The pictures of `folder` whose ending says that they play `part`, by stem; none is no error."""
+    """The images of `folder` whose ending says that they play `part`, by stem; none is no error."""
     return _by_stem(file for file in _images(folder) if part_of(file) == part)
 
 
@@ -102,7 +102,7 @@ def match(predictions: Mapping[Path, Files], parts: Mapping[Part, Files], *, all
     """Join folders of predictions with targets, sources and labels.
 
     Args:
-        predictions: folder -> its pictures by stem.
+        predictions: folder -> its images by stem.
         parts: "target" and what else is at hand, by stem.
         allow_missing: go on with the stems that all of them have.
 
@@ -110,15 +110,15 @@ def match(predictions: Mapping[Path, Files], parts: Mapping[Part, Files], *, all
         UsageError: naming the first few stems that one has and another lacks, or if they share none.
     """
     sides: dict[str, Files] = {f"predictions in {folder}": files for folder, files in predictions.items()}
-    sides |= {f"{part} pictures" if part != "labels" else "labels": files for part, files in parts.items()}
+    sides |= {f"{part} images" if part != "labels" else "labels": files for part, files in parts.items()}
     shared = set.intersection(*(set(files) for files in sides.values()))
     if not shared:
-        raise UsageError(f"expected pictures of the same names, found none in common: {_examples(sides)}")
+        raise UsageError(f"expected images of the same names, found none in common: {_examples(sides)}")
     every = set().union(*sides.values())
     gaps = [_gap(side, every - set(files)) for side, files in sides.items() if every - set(files)]
     if gaps and not allow_missing:
         raise UsageError(
-            f"expected the same stems everywhere, found {'; '.join(gaps)}: add or remove pictures, or go on "
+            f"expected the same stems everywhere, found {'; '.join(gaps)}: add or remove images, or go on "
             f"with the {len(shared)} in common by --allow-missing"
         )
     names = tuple(sorted(shared, key=natural))
@@ -140,7 +140,7 @@ def label_of(folder: Path) -> str:
 
 
 def _images(folder: Path) -> list[Path]:
-    """The pictures of a folder in natural order; of its subfolders, where it has none itself."""
+    """The images of a folder in natural order; of its subfolders, where it has none itself."""
     if found := images(folder):
         return found
     inner = (path for path in sorted(folder.rglob("*")) if path.is_dir() and not path.name.startswith("."))
@@ -166,7 +166,7 @@ def _by_stem(files: Iterable[Path]) -> Files:
     if doubled:
         folder = next(iter(found.values())).parent
         said = _some(list(doubled.values()))
-        raise UsageError(f"expected one picture a stem in {folder}, found {said}: rename or remove one")
+        raise UsageError(f"expected one image a stem in {folder}, found {said}: rename or remove one")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Random crops, mirroring and lighting for the training of scorers; labels move with their photos."""
+"""Random crops, mirroring and lighting for the training of judges; labels move with their photos."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def augment(
         photos: (B, H, W, 3) uint8.
         labels: (B, H, W) uint8.
         max_zoom: the batch is enlarged by 1 to `max_zoom` (photos bilinear, labels nearest neighbour),
-            then each picture is cropped back to (H, W) at a place of its own.
+            then each image is cropped back to (H, W) at a place of its own.
         brightness: each photo is multiplied by 1 - b to 1 + b, and its contrast likewise.
         generator: of all randomness; on the CPU.
 

@@ -9,7 +9,7 @@ from torch import Tensor
 NO_CLASS = 254  # a prediction that is none of the data set's classes
 
 
-class Scorer(Protocol):
+class Judge(Protocol):
     """A network ready to judge, on its device, in eval mode.
 
     Attributes:
@@ -36,8 +36,8 @@ class Scorer(Protocol):
         """Pooled features (N, D) float32 for images (N, 3, H, W) uint8 RGB."""
 
 
-class ScorerNetwork(Protocol):
-    """What a `pix2pix_bench.scorers` entry point is: a trainable `torch.nn.Module` class.
+class JudgeNetwork(Protocol):
+    """What a `pix2pix_bench.judges` entry point is: a trainable `torch.nn.Module` class.
 
     The class is called with the number of classes; `forward` takes (N, 3, H, W) float32 in [0, 1] and
     returns logits (N, K, H, W) at the same size; `embed` returns pooled features (N, feature_dim).

@@ -109,7 +109,7 @@ class CaffeFCN8s:
         return _crop(self._enlarge("upscore8", upscore_pool4 + skip3, 8), CROPS["score"], pixels)
 
     def flops(self, height: int, width: int) -> int:
-        """Floating point operations (a multiplication and an addition are two) for one picture."""
+        """Floating point operations (a multiplication and an addition are two) for one image."""
         from torch.utils.flop_counter import FlopCounterMode
 
         with FlopCounterMode(display=False) as counter:

@@ -1,6 +1,6 @@
 """Is a judge fit to judge? Real test photos through it, held against the simplest answer there is.
 
-A scorer is fit when the lower ends of its 95 % intervals on real photos go far enough beyond the *constant
+A judge is fit when the lower ends of its 95 % intervals on real photos go far enough beyond the *constant
 answer* (the most frequent class everywhere): pixel accuracy a quarter of the way from there to 1, class IoU
 a tenth. A network that sees nothing but road scores 0.4 / 0.05 / 0.02 on Cityscapes, and fails both. Where
 scores of the same judge on the same photos are published, each must lie within 0.05 of its own as well.
@@ -65,10 +65,10 @@ class Check:
         return not any(finding.faults for finding in self.findings)
 
 
-def check_scorer(
+def check_on_real_photos(
     context: ScoringContext, advance: Advance, published: Sequence[float] | None = None
 ) -> Check | str:
-    """Run the real test photos through a context's scorer.
+    """Run the real test photos through a context's judge.
 
     Args:
         context: whose test targets are photos; predictions are those photos themselves.
@@ -85,10 +85,10 @@ def check_scorer(
         return reason
     names = [info.name for info in context.card.train_classes]
     total = np.sum(np.stack(table["fcn_conf"].to_list()), axis=0).reshape(len(names), -1)
-    return judge_results(results, total, names, published, output)
+    return judge_scores(results, total, names, published, output)
 
 
-def judge_results(
+def judge_scores(
     results: Mapping[str, MetricResult],
     total: NDArray[np.int64],
     names: Sequence[str],
@@ -101,7 +101,7 @@ def judge_results(
         results: the `fcn_*` results of real photos, all with a value.
         total: (K, K) or (K, K + 1) their summed confusion matrix, rows = truth.
         names: K class names.
-        published: see `check_scorer`.
+        published: see `check_on_real_photos`.
         output: for the IoU of each class.
     """
     frequent = int(total.sum(1).argmax())
@@ -116,7 +116,7 @@ def judge_results(
 
 
 def constant_scores(total: NDArray[np.int64], answer: int, policy: str) -> tuple[float, float, float]:
-    """The three scores of answering class `answer` everywhere, on pictures with that summed matrix."""
+    """The three scores of answering class `answer` everywhere, on images with that summed matrix."""
     constant = np.zeros((len(total), len(total)), np.int64)
     constant[:, answer] = total.sum(1)
     pixel, class_acc, class_iou = scores_from_confusion(constant, policy)

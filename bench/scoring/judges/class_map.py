@@ -1,4 +1,4 @@
-"""From a foreign judge's classes to the data set's: `--scorer KIND:REST,classes=FILE`.
+"""From a foreign judge's classes to the data set's: `--judge KIND:REST,classes=FILE`.
 
 The file is TOML, one line a foreign class; what is left out is no class of the data set, and wrong wherever
 the judge sees it:
@@ -64,7 +64,7 @@ def class_table(
         if outputs != len(classes):
             raise UsageError(
                 f"expected a judge of {len(classes)} classes for {card.name}, found {outputs}: "
-                "say what they mean with `,classes=FILE` behind its name (docs/scorers.md)"
+                "say what they mean with `,classes=FILE` behind its name (docs/judges.md)"
             )
         return np.arange(outputs)
     table = np.full(outputs, NO_CLASS, dtype=np.int64)

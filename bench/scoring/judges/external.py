@@ -1,7 +1,7 @@
-"""Judges that the project did not train, by name: `--scorer KIND:REST`, such as `caffe:weights.caffemodel`.
+"""Judges that the project did not train, by name: `--judge KIND:REST`, such as `caffe:weights.caffemodel`.
 
 Each kind is a module with two functions: `check(rest)`, cheap, run before anything is trained, and
-`open_scorer(rest, card, device)`, which returns a `base.Scorer`. One that judges the classes of
+`open_judge(rest, card, device)`, which returns a `base.Judge`. One that judges the classes of
 one data set only has `check_card(card)` too. Modules are imported when they are named. REST may end in
 options, `caffe:FILE,policy=guarded`: see `split_options`.
 """
@@ -18,7 +18,7 @@ from bench.core.files import named_path, sha256_file
 
 if TYPE_CHECKING:
     from bench.data.types import DatasetCard
-    from bench.scoring.judges.base import Scorer
+    from bench.scoring.judges.base import Judge
 
 KINDS: dict[str, str] = {
     "caffe": "bench.scoring.judges.paper_fcn",
@@ -30,18 +30,18 @@ KINDS: dict[str, str] = {
 
 
 def is_adapter(spec: str) -> bool:
-    """Whether a scorer's name means a foreign judge: it has a colon."""
+    """Whether a judge's name means a foreign judge: it has a colon."""
     return ":" in spec
 
 
-def open_adapter(spec: str, card: DatasetCard, device: str) -> Scorer:
+def open_adapter(spec: str, card: DatasetCard, device: str) -> Judge:
     """The judge named by `spec`, ready on `device` (a torch device string).
 
     Raises:
         UsageError: for an unknown kind, an unknown option, or a file that is no such judge.
     """
     module, rest = _module(spec)
-    judge: Scorer = module.open_scorer(rest, card, device)
+    judge: Judge = module.open_judge(rest, card, device)
     return judge
 
 
@@ -94,11 +94,11 @@ def split_options(rest: str, known: Collection[str]) -> tuple[str, dict[str, str
         key, _, value = parts.pop().partition("=")
         if key not in known or key in options:
             named = ", ".join(sorted(known)) or "none"
-            raise UsageError(f"expected each scorer option once, of: {named}; found '{key}={value}'")
+            raise UsageError(f"expected each judge option once, of: {named}; found '{key}={value}'")
         options[key] = value
     name = ",".join(parts)
     if not name:
-        raise UsageError("expected a file or name after the colon of --scorer KIND:FILE, found nothing")
+        raise UsageError("expected a file or name after the colon of --judge KIND:FILE, found nothing")
     return name, options
 
 
@@ -106,5 +106,5 @@ def _module(spec: str) -> tuple[Any, str]:
     kind, _, rest = spec.partition(":")
     if kind not in KINDS:
         known = ", ".join(f"{name}:" for name in sorted(KINDS))
-        raise UsageError(f"unknown kind of scorer '{kind}:': expected one of {known}")
+        raise UsageError(f"unknown kind of judge '{kind}:': expected one of {known}")
     return import_module(KINDS[kind]), rest

@@ -1,4 +1,4 @@
-"""A judge that others trained: pictures prepared as it wants them, its classes translated into ours."""
+"""A judge that others trained: images prepared as it wants them, its classes translated into ours."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from bench.scoring.judges.base import NO_CLASS
 from bench.scoring.judges.class_map import class_table
 
 OPTIONS = ("classes", "input", "size")
-_PIXELS_AT_ONCE, _PICTURES_AT_ONCE = 1 << 18, 16
+_PIXELS_AT_ONCE, _IMAGES_AT_ONCE = 1 << 18, 16
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-# What the network is given, of a picture's bytes: (x * scale - mean) / std.
+# What the network is given, of an image's bytes: (x * scale - mean) / std.
 _INPUTS = {
     "bytes": (1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
     "unit": (1 / 255, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
@@ -34,7 +34,7 @@ Logits = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Preparation:
-    """What happens to a picture before a judge sees it.
+    """What happens to an image before a judge sees it.
 
     Attributes:
         scale: factor on the bytes.
@@ -73,11 +73,11 @@ def preparation(options: Mapping[str, str], default: Preparation) -> Preparation
     chosen = default
     if (name := options.get("input")) is not None:
         if name not in _INPUTS:
-            raise UsageError(f"expected input={'|'.join(_INPUTS)} for the scorer, found input={name}")
+            raise UsageError(f"expected input={'|'.join(_INPUTS)} for the judge, found input={name}")
         chosen = Preparation(*_INPUTS[name], chosen.size)
     if (size := options.get("size")) is not None:
         if size != "own" and not (size.isascii() and size.isdigit() and 8 <= int(size) <= 8192):
-            raise UsageError(f"expected size=own or 8 to 8192 pixels for the scorer, found size={size}")
+            raise UsageError(f"expected size=own or 8 to 8192 pixels for the judge, found size={size}")
         side = None if size == "own" else (int(size), int(size))
         chosen = Preparation(chosen.scale, chosen.mean, chosen.std, side)
     return chosen
@@ -90,15 +90,15 @@ def standard(name: str, size: tuple[int, int] | None = None) -> Preparation:
 
 @dataclass(frozen=True)
 class ForeignJudge:
-    """A foreign segmentation network; implements `bench.scoring.judges.base.Scorer`.
+    """A foreign segmentation network; implements `bench.scoring.judges.base.Judge`.
 
     Attributes:
-        name, hash, num_classes, feature_dim, protocol: see `Scorer`.
+        name, hash, num_classes, feature_dim, protocol: see `Judge`.
         meta: for the record's details.
         no_class: whether some of its classes are none of the data set's.
         prepare: what it is given.
         table: (C,) int64: train id of each of its outputs, or `NO_CLASS`.
-        logits: maps prepared pictures to (N, C, h, w), on any device.
+        logits: maps prepared images to (N, C, h, w), on any device.
         device: torch device string of its input.
     """
 
@@ -117,7 +117,7 @@ class ForeignJudge:
     def segment(self, images: Tensor) -> Tensor:
         """Train ids or `NO_CLASS` (N, H, W) int64 on the CPU for (N, 3, H, W) uint8 RGB.
 
-        The logits are enlarged to the pictures' own size (bilinear) before the best class is taken, and
+        The logits are enlarged to the images' own size (bilinear) before the best class is taken, and
         the class is translated after that.
         """
         size = images.shape[-2:]
@@ -128,7 +128,7 @@ class ForeignJudge:
         return torch.cat(parts)
 
     def features(self, images: Tensor) -> Tensor:
-        """Its logits, each averaged over the picture: (N, C) float32 on the CPU."""
+        """Its logits, each averaged over the image: (N, C) float32 on the CPU."""
         rows = [torch.empty(0, self.feature_dim)]
         rows += [found.mean((2, 3)).cpu() for found in self._run(images)]
         return torch.cat(rows)
@@ -136,7 +136,7 @@ class ForeignJudge:
     @torch.inference_mode()
     def _run(self, images: Tensor) -> list[Tensor]:
         height, width = self.prepare.size or images.shape[-2:]
-        step = min(max(1, _PIXELS_AT_ONCE // (height * width)), _PICTURES_AT_ONCE)
+        step = min(max(1, _PIXELS_AT_ONCE // (height * width)), _IMAGES_AT_ONCE)
         starts = range(0, len(images), step)
         return [
             self.logits(self.prepare(images[start : start + step].to(self.device))).float()
@@ -144,7 +144,7 @@ class ForeignJudge:
         ]
 
 
-def judge(
+def make_judge(
     name: str,
     weights: str,
     logits: Logits,
@@ -155,7 +155,7 @@ def judge(
     device: str,
     names: Sequence[str] | None = None,
 ) -> ForeignJudge:
-    """Try a network on one black picture and make it a judge of the data set's classes.
+    """Try a network on one black image and make it a judge of the data set's classes.
 
     Args:
         name: what the protocol calls it; no path.
@@ -168,7 +168,7 @@ def judge(
         names: its classes in the order of its outputs, where it tells them.
 
     Raises:
-        UsageError: if it fails on the picture, gives no logits, or its classes are not the data set's.
+        UsageError: if it fails on the image, gives no logits, or its classes are not the data set's.
     """
     outputs = _outputs(name, logits, prepare, card.size_px, device)
     path = Path(options["classes"]) if "classes" in options else None
@@ -178,14 +178,12 @@ def judge(
     identity = {"weights": weights, "prepare": asdict(prepare), "table": table.tolist()}
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     protocol = {
-        "scorer": name,
-        "scorer_hash": digest,
-        "scorer_weights": weights[:16],
-        "scorer_input": prepare.describe(),
-        "scorer_output": "logits enlarged to the picture (bilinear), argmax",
-        "scorer_classes": f"{outputs} outputs as train ids"
-        if path is None
-        else f"{outputs} mapped, {mapped}",
+        "judge": name,
+        "judge_hash": digest,
+        "judge_weights": weights[:16],
+        "judge_input": prepare.describe(),
+        "judge_output": "logits enlarged to the picture (bilinear), argmax",
+        "judge_classes": f"{outputs} outputs as train ids" if path is None else f"{outputs} mapped, {mapped}",
     }
     return ForeignJudge(
         name=name,
@@ -203,7 +201,7 @@ def judge(
 
 
 def _outputs(name: str, logits: Logits, prepare: Preparation, size_px: int, device: str) -> int:
-    """How many classes a network knows: it is tried on a black picture."""
+    """How many classes a network knows: it is tried on a black image."""
     black = torch.zeros(1, 3, size_px, size_px, dtype=torch.uint8, device=device)
     try:
         with torch.inference_mode():
@@ -213,13 +211,13 @@ def _outputs(name: str, logits: Logits, prepare: Preparation, size_px: int, devi
     except Exception as error:  # a foreign network may raise anything
         said = " ".join(str(error).split())[:200]
         raise UsageError(
-            f"scorer {name} fails on a picture of {size_px} px ({type(error).__name__}: {said}): "
+            f"judge {name} fails on an image of {size_px} px ({type(error).__name__}: {said}): "
             "try `,size=PX`, or another network"
         ) from None
     if not isinstance(found, Tensor) or found.ndim != 4 or len(found) != 1 or not found.is_floating_point():
         shape = f"{found.dtype} {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
         raise UsageError(
-            f"expected float scores (N, classes, h, w) from scorer {name}, found {shape}: "
+            f"expected float scores (N, classes, h, w) from judge {name}, found {shape}: "
             "export the network without its argmax"
         )
     return int(found.shape[1])
@@ -233,7 +231,7 @@ def existing_file(text: str, what: str) -> Path:
     """
     path = named_path(text)
     if not path.is_file():
-        raise UsageError(f"expected {what} at {path}, found no file: correct the name after --scorer")
+        raise UsageError(f"expected {what} at {path}, found no file: correct the name after --judge")
     return path
 
 
@@ -260,6 +258,6 @@ def needed_package(package: str, extra: str, kind: str) -> None:
 
     if find_spec(package) is None:
         raise UsageError(
-            f"expected the package {package} for --scorer {kind}:, found none: "
+            f"expected the package {package} for --judge {kind}:, found none: "
             f"pip install 'pix2pix-bench[{extra}]'"
         )

@@ -1,4 +1,4 @@
-"""`--scorer hf:DIR_OR_ID`: semantic segmentation by transformers, SegFormer and the like (the extra `hf`).
+"""`--judge hf:DIR_OR_ID`: semantic segmentation by transformers, SegFormer and the like (the extra `hf`).
 
 Weights are read from safetensors only, and code that comes with a model is never run.
 """
@@ -23,7 +23,7 @@ from bench.scoring.judges.external_base import (
     ForeignJudge,
     Preparation,
     check_options,
-    judge,
+    make_judge,
     needed_package,
     preparation,
     standard,
@@ -47,10 +47,10 @@ def check(rest: str) -> None:
     needed_package("transformers", "hf", "hf")
 
 
-def open_scorer(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
+def open_judge(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
     """The model of `DIR_OR_ID[,classes=MAP][,input=...][,size=...]` as a judge.
 
-    Input size and normalisation are those of its `preprocessor_config.json`; without one, the picture's own
+    Input size and normalisation are those of its `preprocessor_config.json`; without one, the image's own
     size and ImageNet's normalisation.
 
     Raises:
@@ -63,11 +63,11 @@ def open_scorer(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
     network = _network(where, local).to(device).eval()
     labels: dict[int, str] = network.config.id2label
 
-    def logits(pictures: Tensor) -> Tensor:
-        found: Tensor = network(pixel_values=pictures).logits
+    def logits(images: Tensor) -> Tensor:
+        found: Tensor = network(pixel_values=images).logits
         return found
 
-    return judge(
+    return make_judge(
         f"hf:{network.config.model_type}",
         weights_hash(network.state_dict(), {"config": network.config.model_type}),
         logits,

@@ -1,4 +1,4 @@
-"""`--scorer onnx:FILE`: a network in ONNX, run by onnxruntime (the extra `onnx`)."""
+"""`--judge onnx:FILE`: a network in ONNX, run by onnxruntime (the extra `onnx`)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bench.scoring.judges.external_base import (
     ForeignJudge,
     check_options,
     existing_file,
-    judge,
+    make_judge,
     needed_package,
     preparation,
     standard,
@@ -38,7 +38,7 @@ def check(rest: str) -> None:
     needed_package("onnxruntime", "onnx", "onnx")
 
 
-def open_scorer(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
+def open_judge(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
     """The network of `FILE[,classes=MAP][,input=unit][,size=own]` as a judge.
 
     Its one input is (N, 3, H, W) float32, its first output scores (N, C, h, w). A fixed H and W, or a
@@ -57,8 +57,10 @@ def open_scorer(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
         raise UsageError(
             f"expected size={fixed[0]} for {path}, which takes nothing else: leave the option out"
         )
-    # What runs is on onnxruntime's own device: pictures come and go through the CPU.
-    return judge("onnx", sha256_file(path), _Network(session), prepare, card, options=options, device="cpu")
+    # What runs is on onnxruntime's own device: images come and go through the CPU.
+    return make_judge(
+        "onnx", sha256_file(path), _Network(session), prepare, card, options=options, device="cpu"
+    )
 
 
 class _Network:
@@ -70,8 +72,8 @@ class _Network:
         self._input: str = first.name
         self._one_by_one = isinstance(first.shape[0], int)
 
-    def __call__(self, pictures: Tensor) -> Tensor:
-        parts = torch.split(pictures, 1) if self._one_by_one else [pictures]
+    def __call__(self, images: Tensor) -> Tensor:
+        parts = torch.split(images, 1) if self._one_by_one else [images]
         found = [self._session.run(None, {self._input: part.numpy()})[0] for part in parts]
         return torch.from_numpy(np.concatenate(found))
 
@@ -91,7 +93,7 @@ def _session(path: Path, device: str) -> Any:
 
 
 def _fixed_size(session: Any, path: Path) -> tuple[int, int] | None:
-    """The input size that the file fixes, or None; refuses inputs that are no RGB pictures."""
+    """The input size that the file fixes, or None; refuses inputs that are no RGB images."""
     inputs = session.get_inputs()
     shape = list(inputs[0].shape) if len(inputs) == 1 else []
     fits = len(shape) == 4 and (shape[0] in (1, None) or isinstance(shape[0], str))
@@ -101,6 +103,6 @@ def _fixed_size(session: Any, path: Path) -> tuple[int, int] | None:
     height, width = shape[2:]
     if isinstance(height, int) and isinstance(width, int):
         if not (8 <= height <= 8192 and 8 <= width <= 8192):
-            raise UsageError(f"expected pictures of 8 to 8192 px in {path}, found {height}x{width}")
+            raise UsageError(f"expected images of 8 to 8192 px in {path}, found {height}x{width}")
         return height, width
     return None

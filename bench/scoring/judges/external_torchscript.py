@@ -1,4 +1,4 @@
-"""`--scorer torchscript:FILE`: a network saved with `torch.jit.save`.
+"""`--judge torchscript:FILE`: a network saved with `torch.jit.save`.
 
 Such a file is a program in TorchScript, and is run: it has no access to Python, but tensor operations that
 read or write files exist. One that names them, or operations of other libraries, is refused unread. A program
@@ -25,7 +25,7 @@ from bench.scoring.judges.external_base import (
     ForeignJudge,
     check_options,
     existing_file,
-    judge,
+    make_judge,
     preparation,
     standard,
 )
@@ -46,7 +46,7 @@ def check(rest: str) -> None:
     check_options(options)
 
 
-def open_scorer(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
+def open_judge(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
     """The network of `FILE[,classes=MAP][,input=unit][,size=own]` as a judge.
 
     It takes (N, 3, H, W) float32 and returns scores (N, C, h, w), alone, first of a tuple, or under "out".
@@ -65,10 +65,10 @@ def open_scorer(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
         said = str(error).strip().partition("\n")[0][:200]
         raise UsageError(f"expected a TorchScript file at {path}: {said}") from None
     prepare = preparation(options, standard("unit"))
-    return judge(
+    return make_judge(
         "torchscript",
         sha256_file(path),
-        lambda pictures: scores_of(network(pictures)),
+        lambda images: scores_of(network(images)),
         prepare,
         card,
         options=options,

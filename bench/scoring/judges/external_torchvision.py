@@ -1,4 +1,4 @@
-"""`--scorer torchvision:NAME` or `torchvision:NAME=FILE`: a segmentation model of torchvision."""
+"""`--judge torchvision:NAME` or `torchvision:NAME=FILE`: a segmentation model of torchvision."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bench.scoring.judges.external_base import (
     ForeignJudge,
     check_options,
     existing_file,
-    judge,
+    make_judge,
     preparation,
     standard,
 )
@@ -38,13 +38,13 @@ def check(rest: str) -> None:
     name, file, options = _parts(rest)
     known = list_models(module=segmentation)
     if name not in known:
-        raise unknown_name("segmentation model of torchvision", name, known, "docs/scorers.md")
+        raise unknown_name("segmentation model of torchvision", name, known, "docs/judges.md")
     if file is not None:
         existing_file(file, "a state dict")
     check_options(options)
 
 
-def open_scorer(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
+def open_judge(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
     """The model of `NAME[=FILE][,classes=MAP][,input=imagenet][,size=520]` as a judge.
 
     Raises:
@@ -59,10 +59,10 @@ def open_scorer(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
         weights = _read(existing_file(file, "a state dict"))
     weights = {key: value for key, value in weights.items() if not key.startswith("aux_classifier.")}
     network = _network(name, weights, file).to(device).eval()
-    return judge(
+    return make_judge(
         f"torchvision:{name}",
         weights_hash(network.state_dict(), {}),
-        lambda pictures: network(pictures)["out"],
+        lambda images: network(images)["out"],
         preparation(options, standard("imagenet", _SIZE)),
         card,
         options=options,

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-_PAD = 100  # of conv1_1, so that a picture of any size reaches fc6's 7x7 window
+_PAD = 100  # of conv1_1, so that an image of any size reaches fc6's 7x7 window
 _BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 
 

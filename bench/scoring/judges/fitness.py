@@ -1,4 +1,4 @@
-"""Can the judge judge? Plain statements on whether a scorer tells real photos from generated ones."""
+"""Can the judge judge? Plain statements on whether a judge tells real photos from generated ones."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ KEYS = ("fcn_pixel_acc", "fcn_class_acc", "fcn_class_iou")
 def fitness(real: RunRecord, others: Sequence[RunRecord]) -> list[str]:
     """What may be read out of FCN scores: one statement a finding.
 
-    A scorer tells real photos from a variant's by a score when the real photos' 95 % interval lies above
+    A judge tells real photos from a variant's by a score when the real photos' 95 % interval lies above
     the intervals of all of the variant's runs.
 
     Args:
         real: the `real` row.
-        others: runs on the same data, scored by the same scorer; several seeds of a variant count together.
+        others: runs on the same data, scored by the same judge; several seeds of a variant count together.
 
     Returns:
         sentences; none where the data has no FCN score at all.
@@ -62,7 +62,7 @@ def _scores(keys: Sequence[str]) -> str:
 
 def describe(real: RunRecord) -> str:
     """ "The judge fcn-small at 64 px (held-out pixel accuracy 0.84, class IoU 0.25)", as far as known."""
-    meta = real.details.get("scorer", {})
+    meta = real.details.get("judge", {})
     name = meta.get("network", "of unknown name")
     size = f" at {meta['size_px']} px" if "size_px" in meta else ""
     held = meta.get("held_out") or {}

@@ -1,7 +1,7 @@
-"""The paper's own FCN score, as the released script takes it: `--scorer caffe:FILE[,policy=...]`.
+"""The paper's own FCN score, as the released script takes it: `--judge caffe:FILE[,policy=...]`.
 
 Photos are enlarged to the label's size (Pillow bilinear on uint8, which scipy.misc.imresize was), turned to
-BGR, the mean is subtracted, and the argmax over 20 outputs is counted against 19 classes: docs/scorers.md.
+BGR, the mean is subtracted, and the argmax over 20 outputs is counted against 19 classes: docs/judges.md.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ NATIVE = (1024, 2048)
 RELEASED, GUARDED = "released-unguarded", "guarded"
 _OPTIONS = ("label_size", "policy")
 _SIDE_LIMIT = 8192
-_TRIAL_PX = 128  # side of the picture that times the device; with smaller ones fc6 weighs too much
+_TRIAL_PX = 128  # side of the image that times the device; with smaller ones fc6 weighs too much
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,11 @@ def check_card(card: DatasetCard) -> None:
     if found != CLASSES:
         raise UsageError(
             f"expected the {len(CLASSES)} classes of Cityscapes for the paper's FCN-8s, found those of "
-            f"{card.name} ({', '.join(found[:3])}, ...): use a scorer that is trained on them (--scorer auto)"
+            f"{card.name} ({', '.join(found[:3])}, ...): use a judge that is trained on them (--judge auto)"
         )
 
 
-def open_scorer(rest: str, card: DatasetCard, device: str) -> PaperScorer:
+def open_judge(rest: str, card: DatasetCard, device: str) -> PaperJudge:
     """The judge of "FILE[,policy=...][,label_size=HxW]" on `device`.
 
     Raises:
@@ -94,7 +94,7 @@ def open_scorer(rest: str, card: DatasetCard, device: str) -> PaperScorer:
             f"expected {OUTPUTS} outputs of layer score_fr in {path}, found {network.num_outputs}: "
             "take the released fcn-8s-cityscapes.caffemodel"
         )
-    return PaperScorer(network.to(device), sha256_file(path), options, device)
+    return PaperJudge(network.to(device), sha256_file(path), options, device)
 
 
 def _parse(rest: str) -> tuple[Path, PaperOptions]:
@@ -102,9 +102,9 @@ def _parse(rest: str) -> tuple[Path, PaperOptions]:
     path = named_path(name)
     policy = given.get("policy", RELEASED)
     if policy not in (RELEASED, GUARDED):
-        raise UsageError(f"expected policy={RELEASED} or policy={GUARDED} after --scorer, found '{policy}'")
+        raise UsageError(f"expected policy={RELEASED} or policy={GUARDED} after --judge, found '{policy}'")
     if not path.is_file():
-        raise UsageError(f"expected a .caffemodel at {path}, found no such file: check --scorer caffe:FILE")
+        raise UsageError(f"expected a .caffemodel at {path}, found no such file: check --judge caffe:FILE")
     try:
         with path.open("rb") as handle:
             handle.read(1)
@@ -122,8 +122,8 @@ def _size(text: str) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class PaperScorer:
-    """FCN-8s under the paper's protocol; implements `base.Scorer`, and counts for itself.
+class PaperJudge:
+    """FCN-8s under the paper's protocol; implements `base.Judge`, and counts for itself.
 
     Attributes:
         network: on `device`.
@@ -145,7 +145,7 @@ class PaperScorer:
 
     @property
     def hash(self) -> str:
-        """Over the file and everything that happens to a picture before and after the network."""
+        """Over the file and everything that happens to an image before and after the network."""
         text = json.dumps([self.file_sha256, self._steps], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -153,7 +153,7 @@ class PaperScorer:
     def _steps(self) -> dict[str, Any]:
         height, width = self.options.label_size
         return {
-            "scorer_protocol": "paper",
+            "judge_protocol": "paper",
             "label_size": f"{height}x{width}",
             "enlarged": "photos bilinear (Pillow, uint8), labels nearest",
             "input": f"BGR, mean {MEAN_BGR} subtracted",
@@ -164,7 +164,7 @@ class PaperScorer:
     @property
     def protocol(self) -> dict[str, Any]:
         """What must agree before two scores may be compared."""
-        file = {"scorer": self.name, "scorer_hash": self.hash, "scorer_file_sha256": self.file_sha256[:16]}
+        file = {"judge": self.name, "judge_hash": self.hash, "judge_file_sha256": self.file_sha256[:16]}
         return {**file, **self._steps}
 
     @property
@@ -182,8 +182,8 @@ class PaperScorer:
         """Channels of pool5."""
         return self.network.feature_dim
 
-    def seconds_per_picture(self) -> float:
-        """Expected time of one picture on this device, from a timed small one."""
+    def seconds_per_image(self) -> float:
+        """Expected time of one image on this device, from a timed small one."""
         trial = torch.zeros(1, 3, _TRIAL_PX, _TRIAL_PX, device=self.device)
         seconds = []
         for _ in range(2):  # the first one warms up
@@ -196,7 +196,7 @@ class PaperScorer:
         return min(seconds) * flops / trial_flops
 
     def segment(self, images: Tensor) -> Tensor:
-        """Train ids (N, H, W) int64 on the CPU for (N, 3, H, W) uint8 RGB, at the pictures' own size.
+        """Train ids (N, H, W) int64 on the CPU for (N, 3, H, W) uint8 RGB, at the images' own size.
 
         Labelled at `label_size`, then picked at the nearest pixels; the 20th output is `NO_CLASS`.
         """
@@ -206,7 +206,7 @@ class PaperScorer:
         return torch.from_numpy(ids.astype(np.int64))
 
     def confusions(self, images: Tensor, labels: Sequence[NDArray[np.uint8]]) -> NDArray[np.int64]:
-        """One matrix a picture, rows = truth, counted at `label_size` under the histogram policy.
+        """One matrix an image, rows = truth, counted at `label_size` under the histogram policy.
 
         Args:
             images: (N, 3, H, W) uint8 RGB.
@@ -271,7 +271,7 @@ def released_confusion(
     """What the released script counts; it does not expect a prediction of `num_classes`.
 
     Such a pixel falls into the first column of the next row. Where it meets the last class there is no next
-    row: then the script drops the whole picture.
+    row: then the script drops the whole image.
 
     Args:
         truth: (H, W) train ids; ids of `num_classes` and above (void) are not counted.
@@ -279,7 +279,7 @@ def released_confusion(
         num_classes: K.
 
     Returns:
-        (K, K) int64, rows = truth; zeros for a dropped picture.
+        (K, K) int64, rows = truth; zeros for a dropped image.
     """
     counted = truth < num_classes
     places = num_classes * truth[counted].astype(np.int64) + predicted[counted]

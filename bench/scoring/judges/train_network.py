@@ -35,14 +35,14 @@ HELD_OUT_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a scorer is trained: AdamW, one cosine cycle with warm-up, weighted cross-entropy.
+    """How a judge is trained: AdamW, one cosine cycle with warm-up, weighted cross-entropy.
 
     Attributes:
         steps: optimiser steps.
-        batch_size: pictures a step.
+        batch_size: images a step.
         lr: peak learning rate; weight decay is 0.01.
-        max_zoom: pictures are enlarged by 1 to `max_zoom` and cropped back to their size.
-        brightness: pictures are multiplied by 1 - b to 1 + b, the same again for contrast.
+        max_zoom: images are enlarged by 1 to `max_zoom` and cropped back to their size.
+        brightness: images are multiplied by 1 - b to 1 + b, the same again for contrast.
         balance: class weights are frequency ** -balance, mean 1 over pixels: 0 is none, 1 full balance.
     """
 
@@ -57,7 +57,7 @@ class Recipe:
 def default_recipe(network_name: str, size_px: int, n: int) -> Recipe:
     """The recipe of a built-in network for n photos of a size; a plugged-in one gets the small network's.
 
-    Ten passes, within limits that keep training on two CPU cores to minutes (docs/scorers.md has them).
+    Ten passes, within limits that keep training on two CPU cores to minutes (docs/judges.md has them).
     """
     passes = 10 * n // Recipe.batch_size
     if network_name == "fcn8s":  # a random start needs more, and a GPU
@@ -76,25 +76,25 @@ class TrainedNetwork:
 
 
 def held_out_indices(n: int, share: float = HELD_OUT_SHARE) -> NDArray[np.int64]:
-    """Evenly spaced indices of about `share` of n pictures; at least one is held out and one is left."""
+    """Evenly spaced indices of about `share` of n images; at least one is held out and one is left."""
     count = min(max(1, round(n * share)), n - 1)
     return ((np.arange(count) + 0.5) * n / count).astype(np.int64)
 
 
 def build_network(network_name: str, num_classes: int, seed: int) -> nn.Module:
-    """A scorer network by name, with seeded initial weights.
+    """A judge network by name, with seeded initial weights.
 
     Raises:
         UsageError: for an unknown name.
     """
-    network_class = plugins.load("scorers", network_name)
+    network_class = plugins.load("judges", network_name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network: nn.Module = network_class(num_classes)
     return network
 
 
-def train_scorer(
+def train_judge(
     network_name: str,
     photos: NDArray[np.uint8],
     labels: NDArray[np.uint8],
@@ -108,7 +108,7 @@ def train_scorer(
     """Train a network to label real photos.
 
     Args:
-        network_name: entry point or plug-in of the group "scorers".
+        network_name: entry point or plug-in of the group "judges".
         photos: (N, H, W, 3) uint8 RGB of the training split.
         labels: (N, H, W) uint8 train ids, 255 = void.
         class_names: K names in the order of the train ids.
@@ -127,7 +127,7 @@ def train_scorer(
     counts = _class_counts(labels, kept, len(class_names))
     if not counts.any() or not len(held):
         raise UsageError(
-            f"expected at least two photos with labelled pixels to train scorer {network_name}, found "
+            f"expected at least two photos with labelled pixels to train judge {network_name}, found "
             f"{len(photos)} photos with {int(counts.sum())} labelled pixels: check the labels, or take more"
         )
     recipe = replace(recipe, batch_size=min(recipe.batch_size, len(kept)))
@@ -190,7 +190,7 @@ def to_images(photos: NDArray[np.uint8]) -> Tensor:
 
 @torch.no_grad()
 def segment(network: nn.Module, images: Tensor, device: str) -> Tensor:
-    """Most likely class (N, H, W) int64 for (N, 3, H, W) uint8 pictures; the network is in eval mode."""
+    """Most likely class (N, H, W) int64 for (N, 3, H, W) uint8 images; the network is in eval mode."""
     pixels = (images.to(device).float() / 255.0).contiguous(memory_format=torch.channels_last)
     predicted: Tensor = network(pixels).argmax(dim=1)
     return predicted
@@ -264,5 +264,5 @@ def _fit(
             progress(step + 1, recipe.steps)
     if not all(bool(torch.isfinite(p).all()) for p in network.parameters()):
         raise RunFailedError(
-            f"training of a scorer diverged (lr {recipe.lr}): give it another seed or a smaller budget"
+            f"training of a judge diverged (lr {recipe.lr}): give it another seed or a smaller budget"
         )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bench.core.images import to_rgb8
 from bench.data.cache import release_array
 
-_AT_ONCE = 64  # pictures whose pages stay resident: 12 MB at 256 px
+_AT_ONCE = 64  # images whose pages stay resident: 12 MB at 256 px
 
 
 def seen_photos(training: NDArray[Any], test: NDArray[Any], size_px: int) -> dict[str, Any]:

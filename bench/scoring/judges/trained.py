@@ -1,4 +1,4 @@
-"""Trained scorers on disk: found by what they were trained on, trained when missing, loaded once."""
+"""Trained judges on disk: found by what they were trained on, trained when missing, loaded once."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from bench.scoring.judges.train_network import (
     build_network,
     default_recipe,
     segment,
-    train_scorer,
+    train_judge,
 )
 from bench.scoring.metrics.lite0_features import weights_hash
 
 TRAINING_VERSION = 1  # raise it when the same recipe would give another network
 _PREPROCESSING = {"input": "uint8 RGB / 255 at the picture's own size", "output": "argmax at that size"}
-_PIXELS_AT_ONCE, _PICTURES_AT_ONCE = 1 << 18, 16  # 16 pictures of 128 px
+_PIXELS_AT_ONCE, _IMAGES_AT_ONCE = 1 << 18, 16  # 16 images of 128 px
 
 
 @dataclass(frozen=True)
-class TrainedScorer:
-    """A trained network that judges; implements `bench.scoring.judges.base.Scorer`.
+class TrainedJudge:
+    """A trained network that judges; implements `bench.scoring.judges.base.Judge`.
 
     Attributes:
-        name, hash, num_classes, feature_dim, protocol: see `Scorer`.
+        name, hash, num_classes, feature_dim, protocol: see `Judge`.
         meta: how it was trained and how well it labels the held-out photos.
         network: in eval mode on `device`.
     """
@@ -56,7 +56,7 @@ class TrainedScorer:
     device: str = "cpu"
 
     def segment(self, images: Tensor) -> Tensor:
-        """Train ids (N, H, W) int64 on the CPU for (N, 3, H, W) uint8 RGB, at the pictures' own size."""
+        """Train ids (N, H, W) int64 on the CPU for (N, 3, H, W) uint8 RGB, at the images' own size."""
         parts = [torch.empty(0, *images.shape[-2:], dtype=torch.int64)]
         parts += [segment(self.network, batch, self.device).cpu() for batch in _batches(images)]
         return torch.cat(parts)
@@ -72,16 +72,16 @@ class TrainedScorer:
 
 def _batches(images: Tensor) -> list[Tensor]:
     size = _PIXELS_AT_ONCE // (images.shape[-1] * images.shape[-2])
-    size = min(max(1, size), _PICTURES_AT_ONCE)
+    size = min(max(1, size), _IMAGES_AT_ONCE)
     return [images[start : start + size] for start in range(0, len(images), size)]
 
 
-def default_scorer_name(size_px: int, device: str) -> str:
-    """The network that judges best for what it costs: see docs/scorers.md."""
+def default_judge_name(size_px: int, device: str) -> str:
+    """The network that judges best for what it costs: see docs/judges.md."""
     return "fcn-lite0" if size_px >= 128 or device != "cpu" else "fcn-small"
 
 
-def scorer_dir(
+def judge_dir(
     cache: Path,
     network_name: str,
     *,
@@ -91,7 +91,7 @@ def scorer_dir(
     seed: int,
     recipe: Recipe,
 ) -> Path:
-    """Where the scorer trained like that is kept."""
+    """Where the judge trained like that is kept."""
     identity = {
         "network": network_name,
         "classes": list(classes),
@@ -102,10 +102,10 @@ def scorer_dir(
         "version": TRAINING_VERSION,
     }
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
-    return cache / "scorers" / f"{network_name}-{digest}"
+    return cache / "judges" / f"{network_name}-{digest}"
 
 
-def get_scorer(
+def get_judge(
     network_name: str,
     photos: NDArray[np.uint8],
     labels: NDArray[np.uint8],
@@ -118,17 +118,17 @@ def get_scorer(
     seed: int = 0,
     budget: int | None = None,
     progress: Progress | None = None,
-) -> TrainedScorer:
-    """The scorer for a training split: from the cache, else trained now and kept there.
+) -> TrainedJudge:
+    """The judge for a training split: from the cache, else trained now and kept there.
 
     Args:
-        network_name: entry point or plug-in of the group "scorers".
+        network_name: entry point or plug-in of the group "judges".
         photos: (N, H, W, 3) uint8 real photos of the training split (see `photo_side`).
         labels: (N, H, W) uint8 train ids, 255 = void.
         card: for the classes.
         data_key: content key of that split (`SplitArrays.key`).
         size_px: side length of the photos.
-        cache: `cache/scorers/<name>-<hash>/` holds `weights.safetensors` and `meta.json`.
+        cache: `cache/judges/<name>-<hash>/` holds `weights.safetensors` and `meta.json`.
         device: torch device string.
         seed: of the training.
         budget: optimiser steps, by default the recipe's.
@@ -140,11 +140,11 @@ def get_scorer(
     classes = [info.name for info in card.train_classes]
     if not classes:
         raise UsageError(
-            f"expected classes in the card of {card.name} to train a scorer, found none: add some"
+            f"expected classes in the card of {card.name} to train a judge, found none: add some"
         )
     recipe = default_recipe(network_name, size_px, len(photos))
     recipe = replace(recipe, steps=budget) if budget is not None else recipe
-    folder = scorer_dir(
+    folder = judge_dir(
         cache, network_name, classes=classes, data_key=data_key, size_px=size_px, seed=seed, recipe=recipe
     )
     cached = _load(folder, network_name, len(classes), device)
@@ -154,11 +154,11 @@ def get_scorer(
         cached = _load(folder, network_name, len(classes), device)
         if cached is not None:
             return cached
-        trained = train_scorer(
+        trained = train_judge(
             network_name, photos, labels, classes, device=device, seed=seed, recipe=recipe, progress=progress
         )
         meta = _keep(folder, trained, data_key)
-    return _scorer(trained.network, meta, device)
+    return _judge(trained.network, meta, device)
 
 
 def _keep(folder: Path, trained: TrainedNetwork, data_key: str) -> dict[str, Any]:
@@ -175,8 +175,8 @@ def _keep(folder: Path, trained: TrainedNetwork, data_key: str) -> dict[str, Any
     return meta
 
 
-def _load(folder: Path, network_name: str, num_classes: int, device: str) -> TrainedScorer | None:
-    """The scorer kept in `folder`; None where there is none, or it is damaged (then it is trained anew)."""
+def _load(folder: Path, network_name: str, num_classes: int, device: str) -> TrainedJudge | None:
+    """The judge kept in `folder`; None where there is none, or it is damaged (then it is trained anew)."""
     try:
         meta = read_json(folder / "meta.json")
         weights = load_file(folder / "weights.safetensors")
@@ -185,21 +185,21 @@ def _load(folder: Path, network_name: str, num_classes: int, device: str) -> Tra
         network = build_network(network_name, num_classes, seed=0)
         network.load_state_dict(weights)
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return _scorer(network.eval(), meta, device)
-    except Exception:  # safetensors raises its own kinds; whatever it is, the files are no scorer
+        return _judge(network.eval(), meta, device)
+    except Exception:  # safetensors raises its own kinds; whatever it is, the files are no judge
         return None
 
 
-def _scorer(network: nn.Module, meta: dict[str, Any], device: str) -> TrainedScorer:
+def _judge(network: nn.Module, meta: dict[str, Any], device: str) -> TrainedJudge:
     feature_dim: Any = network.feature_dim
     protocol = {
-        "scorer": meta["network"],
-        "scorer_hash": meta["hash"],
-        "scorer_size_px": meta["size_px"],
-        "scorer_trained_on": meta["data_key"],
-        "scorer_steps": meta["recipe"]["steps"],
-        "scorer_seed": meta["seed"],
+        "judge": meta["network"],
+        "judge_hash": meta["hash"],
+        "judge_size_px": meta["size_px"],
+        "judge_trained_on": meta["data_key"],
+        "judge_steps": meta["recipe"]["steps"],
+        "judge_seed": meta["seed"],
     }
-    return TrainedScorer(
+    return TrainedJudge(
         meta["network"], meta["hash"], len(meta["classes"]), int(feature_dim), protocol, meta, network, device
     )

@@ -22,7 +22,7 @@ State = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Batch:
-    """Test pictures of one update, in test order.
+    """Test images of one update, in test order.
 
     Attributes:
         names: N stems.
@@ -45,8 +45,8 @@ class ScoringContext:
 
     Attributes:
         card: the data set's card (classes, palette, class policy).
-        size_px: side length of the pictures.
-        target_role: "photo", "labels" or "image": what the predictions are pictures of.
+        size_px: side length of the images.
+        target_role: "photo", "labels" or "image": what the predictions are images of.
         row: "run" for predictions of a model, else the reference row ("real", "copy", "nearest", "random").
             In the `real` row, predictions are the targets themselves (Fréchet and kernel
             distances: `train_targets` against the test targets).
@@ -55,15 +55,15 @@ class ScoringContext:
         test: the test split (for reference statistics: cache them under `test.key`).
         train_targets: (M, H, W, C) uint8 targets of the training split at `size_px`, M >= N where the
             split allows it; None when there are none at hand.
-        scorer: the segmentation network (`bench.scoring.judges.base.Scorer`), or None with `scorer_reason`.
+        judge: the segmentation network (`bench.scoring.judges.base.Judge`), or None with `judge_reason`.
         inception_weights: path of the released Inception state dict, or None with `inception_reason`.
-        repeats: (test pictures, K) -> their spread over K dropout samples of the run's generator, or None
-            where it is gone (`bench.run.probes`); None where no generator of ours made the pictures.
-        swaps: pairs of test pictures -> how far the generator's output moves when the first is given the
+        repeats: (test images, K) -> their spread over K dropout samples of the run's generator, or None
+            where it is gone (`bench.run.probes`); None where no generator of ours made the images.
+        swaps: pairs of test images -> how far the generator's output moves when the first is given the
             source of the second; None as with `repeats`.
         file_labels: index in the test split -> (h, w) uint8 train ids as large as in their file, for judges
             that compare at a size of their own; None where there are but those of `test`.
-        fid_protocol: how pictures are made ready for Inception, a name of `inception_input`.
+        fid_protocol: how images are made ready for Inception, a name of `inception_input`.
     """
 
     card: DatasetCard
@@ -74,8 +74,8 @@ class ScoringContext:
     cache: Path
     test: SplitArrays
     train_targets: NDArray[np.uint8] | None = None
-    scorer: Any = None
-    scorer_reason: str | None = None
+    judge: Any = None
+    judge_reason: str | None = None
     inception_weights: Path | None = None
     inception_reason: str | None = None
     repeats: Callable[[Sequence[int], int], NDArray[np.float64] | None] | None = None
@@ -104,7 +104,7 @@ class Metric(Protocol):
     """A metric family. Built once a scoring pass with its context.
 
     `keys` names what it answers for. Where a metric does not apply (no labels, no weights, a `real`
-    row that would compare pictures with themselves) `compute` gives None with that reason.
+    row that would compare images with themselves) `compute` gives None with that reason.
     """
 
     keys: ClassVar[tuple[str, ...]]
@@ -120,17 +120,17 @@ class Metric(Protocol):
 
 @runtime_checkable
 class Joinable(Protocol):
-    """A metric whose work several processes can share, each with a part of the test pictures.
+    """A metric whose work several processes can share, each with a part of the test images.
 
-    One that absorbs the states of others, in test order, gives the very results of one that saw all pictures.
-    A metric without these two is shown all pictures by the first process.
+    One that absorbs the states of others, in test order, gives the very results of one that saw all images.
+    A metric without these two is shown all images by the first process.
     """
 
     def state(self) -> State:
         """What was gathered so far, by name."""
 
     def absorb(self, state: State) -> None:
-        """Take in the state of one that was shown the pictures that follow."""
+        """Take in the state of one that was shown the images that follow."""
 
 
 def missing(keys: Sequence[str], reason: str, protocol: dict[str, Any], n: int) -> list[MetricResult]:

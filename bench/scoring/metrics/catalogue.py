@@ -44,10 +44,10 @@ _ALL = [
     MetricInfo("label_class_iou", "segmentation", "max", "Label class IoU", "intersection over union of those classes, averaged over classes"),
     MetricInfo("fid", "fid", "min", "FID", "Fréchet distance of Inception features, generated test set against real test set", 1),
     MetricInfo("kid", "fid", "min", "KID", "unbiased kernel distance of the same features", 4),
-    MetricInfo("fd_scorer", "fd_scorer", "min", "FD (scorer)", "Fréchet distance in the features of a network that needs no download; not an FID", 2),
+    MetricInfo("fd_lite0", "fd_lite0", "min", "FD (Lite0)", "Fréchet distance in the features of a network that needs no download; not an FID", 2),
     MetricInfo("ssim", "structural", "max", "SSIM", "structural similarity to the target, mean over images; favours blur"),
     MetricInfo("psnr", "structural", "max", "PSNR (dB)", "peak signal-to-noise ratio against the target, mean over images", 2),
-    MetricInfo("l1", "structural", "min", "L1", "mean absolute error against the target, in grey levels of 0-255", 2),
+    MetricInfo("mae", "structural", "min", "MAE", "mean absolute error against the target, in grey levels of 0-255", 2),
     MetricInfo("lpips", "lpips", "min", "LPIPS", "perceptual distance to the target in AlexNet features, mean over images"),
     MetricInfo("pixel_acc@5", "pixels", "max", "Pixel acc. @5", "share of pixels with all three channels within 5 grey levels of the target"),
     MetricInfo("pixel_acc@10", "pixels", "max", "Pixel acc. @10", "share of pixels with all three channels within 10 grey levels of the target"),
@@ -62,7 +62,7 @@ _ALL = [
 # fmt: on
 CATALOGUE: dict[str, MetricInfo] = {info.key: info for info in _ALL}
 PSEUDO = "_pseudo"  # ends the per-image columns of set distances whose mean is the metric's value
-FID_PROTOCOLS = ("torch-fidelity", "pytorch-fid", "clean")  # how pictures are made ready, `preparation.py`
+FID_PROTOCOLS = ("torch-fidelity", "pytorch-fid", "clean")  # how images are made ready, `preparation.py`
 
 
 def goal_of(key: str) -> Goal:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bench.core.bootstrap import bootstrap_sum, pseudo_values
 from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.scoring.metrics.catalogue import PSEUDO
-from bench.scoring.metrics.common import NO_PICTURES, PredictionSource, by_threads, measured
+from bench.scoring.metrics.common import NO_IMAGES, PredictionSource, by_threads, measured
 from bench.scoring.metrics.kept_rows import KeepsRows
 
 BINS = 100
@@ -22,25 +22,25 @@ RANGES = {"l": (0.0, 100.0), "a": (-110.0, 110.0), "b": (-110.0, 110.0)}
 Floats = NDArray[np.float64]
 
 
-def lab_histograms(pictures: NDArray[np.uint8]) -> Floats:
-    """Histograms of the L, a and b channels of each picture.
+def lab_histograms(images: NDArray[np.uint8]) -> Floats:
+    """Histograms of the L, a and b channels of each image.
 
     Args:
-        pictures: (N, H, W, 3) uint8 sRGB, taken as D65.
+        images: (N, H, W, 3) uint8 sRGB, taken as D65.
 
     Returns:
         (N, 3, 100) float64 counts; each histogram sums to H * W. Values outside a range count in its
         outermost bin (sRGB stays inside).
     """
-    found = by_threads(_histograms_of_one, pictures)
+    found = by_threads(_histograms_of_one, images)
     return np.stack(found) if found else np.zeros((0, len(RANGES), BINS))
 
 
-def _histograms_of_one(picture: NDArray[np.uint8]) -> Floats:
+def _histograms_of_one(image: NDArray[np.uint8]) -> Floats:
     """(H, W, 3) -> (3, 100)."""
     from skimage.color import rgb2lab
 
-    counts, lab = np.zeros((len(RANGES), BINS)), rgb2lab(picture)
+    counts, lab = np.zeros((len(RANGES), BINS)), rgb2lab(image)
     for channel, (low, high) in enumerate(RANGES.values()):
         place = np.floor((lab[..., channel] - low) * (BINS / (high - low))).astype(np.int64)
         counts[channel] = np.bincount(np.clip(place, 0, BINS - 1).ravel(), minlength=BINS)
@@ -85,13 +85,13 @@ class ColourMetric(KeepsRows):
         rows = {}
         if self._source.reason is None:
             sides = {"prediction": self._source.take(batch), "target": batch.target}
-            rows = {side: lab_histograms(pictures) for side, pictures in sides.items()}
+            rows = {side: lab_histograms(images) for side, images in sides.items()}
         self._rows.add(len(batch.names), rows)
 
     def compute(self) -> MetricOutput:
         """Intersections with intervals and pseudo-values, and the pooled histograms as `lab_histograms`."""
         n = self._rows.n
-        reason = self._source.reason or (None if n else NO_PICTURES)
+        reason = self._source.reason or (None if n else NO_IMAGES)
         if reason is not None:
             return MetricOutput(missing(self.keys, reason, self._protocol, n))
         prediction, target = self._rows["prediction"], self._rows["target"]

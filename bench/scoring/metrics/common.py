@@ -18,10 +18,10 @@ from bench.scoring.metrics.base import Batch, ScoringContext
 from bench.scoring.metrics.catalogue import goal_of
 
 T = TypeVar("T")
-NO_GENERATOR = "needs the generator that made the pictures: they are no run's"
+NO_GENERATOR = "needs the generator that made the images: they are no run's"
 NOTHING_KEPT = "the run's checkpoint is gone, and no answers of its generator were kept when it was there"
-NO_PICTURES = "no pictures were scored"
-WITH_THEMSELVES = "compares the pictures with themselves"
+NO_IMAGES = "no images were scored"
+WITH_THEMSELVES = "compares the images with themselves"
 
 
 def measured(
@@ -31,7 +31,7 @@ def measured(
     protocol: dict[str, Any],
     *,
     interval: Interval | None = None,
-    undefined: str = "not defined on these pictures",
+    undefined: str = "not defined on these images",
 ) -> MetricResult:
     """A result; where `value` is not finite, one without value for the reason `undefined`."""
     if not math.isfinite(value):
@@ -40,7 +40,7 @@ def measured(
 
 
 def stand_ins(context: ScoringContext) -> tuple[NDArray[np.int64] | None, str | None]:
-    """Who takes the predictions' place in the `real` row: as many training targets as test pictures.
+    """Who takes the predictions' place in the `real` row: as many training targets as test images.
 
     Returns:
         (N,) evenly spaced places in `context.train_targets`, or None and why there are none.
@@ -51,13 +51,13 @@ def stand_ins(context: ScoringContext) -> tuple[NDArray[np.int64] | None, str | 
     if len(train) < wanted:
         return (
             None,
-            f"the training split has {len(train)} pictures, fewer than the {wanted} of the test split",
+            f"the training split has {len(train)} images, fewer than the {wanted} of the test split",
         )
     return np.arange(wanted) * len(train) // max(wanted, 1), None
 
 
 class PredictionSource:
-    """The pictures on the prediction side of a set-to-set metric, batch by batch.
+    """The images on the prediction side of a set-to-set metric, batch by batch.
 
     Those of the batch; in the `real` row, where they would be the targets themselves, training targets.
 
@@ -73,16 +73,16 @@ class PredictionSource:
             self._places, self.reason = stand_ins(context)
 
     def take(self, batch: Batch) -> NDArray[np.uint8]:
-        """(N, H, W, 3) uint8 pictures for this batch."""
+        """(N, H, W, 3) uint8 images for this batch."""
         if self._places is None or self._train is None:
             return batch.prediction
         return to_rgb8(self._train[self._places[batch.start : batch.start + len(batch.names)]])
 
 
 def by_threads(work: Callable[..., T], *sides: Iterable[Any]) -> list[T]:
-    """`work` on each picture, or pair of them, by as many threads as torch may use; in order.
+    """`work` on each image, or pair of them, by as many threads as torch may use; in order.
 
     For work that is mostly in C without the interpreter's lock. Results do not depend on the threads.
     """
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        return list(pool.map(lambda pictures: work(*pictures), zip(*sides, strict=True)))
+        return list(pool.map(lambda images: work(*images), zip(*sides, strict=True)))

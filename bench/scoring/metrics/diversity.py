@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from bench.core.bootstrap import bootstrap_mean
 from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, missing
-from bench.scoring.metrics.common import NO_GENERATOR, NO_PICTURES, NOTHING_KEPT, measured
+from bench.scoring.metrics.common import NO_GENERATOR, NO_IMAGES, NOTHING_KEPT, measured
 from bench.scoring.metrics.kept_rows import KeepsRows
 from bench.scoring.metrics.source_response import source_response
 
-PICTURES, SAMPLES = 20, 5
+IMAGES, SAMPLES = 20, 5
 
 
 def spread(samples: NDArray[np.uint8]) -> float:
@@ -30,13 +30,13 @@ def spread(samples: NDArray[np.uint8]) -> float:
 
 
 def places(total: int) -> list[int]:
-    """The evenly spaced test pictures that are sampled: at most 20 of `total`, the first included."""
-    wanted = min(PICTURES, total)
+    """The evenly spaced test images that are sampled: at most 20 of `total`, the first included."""
+    wanted = min(IMAGES, total)
     return [index * total // wanted for index in range(wanted)]
 
 
 class DiversityMetric(KeepsRows):
-    """`diversity`: mean spread over repeated test-time dropout samples of a fixed subset of pictures; and
+    """`diversity`: mean spread over repeated test-time dropout samples of a fixed subset of images; and
     `source_response`.
 
     Both need the trained generator, through `ScoringContext.repeats` and `swaps`.
@@ -51,16 +51,16 @@ class DiversityMetric(KeepsRows):
             "version": 1,
             "size_px": context.size_px,
             "samples": SAMPLES,
-            "pictures": min(PICTURES, len(context.test)),
+            "images": min(IMAGES, len(context.test)),
             "spread": "standard deviation (n - 1) of each value over samples, grey levels, mean",
         }
 
     def update(self, batch: Batch) -> None:
-        """Nothing but the count: the pictures are sampled anew."""
+        """Nothing but the count: the images are sampled anew."""
         self._rows.add(len(batch.names))
 
     def compute(self) -> MetricOutput:
-        """Both; the per-image columns are NaN for pictures that were not asked for."""
+        """Both; the per-image columns are NaN for images that were not asked for."""
         spreads, response = self._spreads(), source_response(self._context, self._rows.n)
         per_image = {**spreads.per_image, **response.per_image}
         return MetricOutput(spreads.results + response.results, per_image)
@@ -68,7 +68,7 @@ class DiversityMetric(KeepsRows):
     def _spreads(self) -> MetricOutput:
         repeats, seen, reason = self._context.repeats, self._rows.n, None
         if not seen:
-            reason = NO_PICTURES
+            reason = NO_IMAGES
         elif repeats is None:
             reason = NO_GENERATOR
         found = repeats(places(seen), SAMPLES) if repeats is not None and reason is None else None

@@ -9,13 +9,13 @@ from bench.scoring.metrics.catalogue import PSEUDO
 from bench.scoring.metrics.common import measured
 from bench.scoring.metrics.influence import frechet_estimate
 from bench.scoring.metrics.sample_curve import detail
-from bench.scoring.metrics.set_features import FeatureComparison, few_pictures, frechet_curve
+from bench.scoring.metrics.set_features import FeatureComparison, few_images, frechet_curve
 
 
-class FdScorerMetric:
-    """`fd_scorer`: against the real test split, in features of the ImageNet-trained EfficientNet-Lite0."""
+class FdLite0Metric:
+    """`fd_lite0`: against the real test split, in features of the ImageNet-trained EfficientNet-Lite0."""
 
-    keys: ClassVar[tuple[str, ...]] = ("fd_scorer",)
+    keys: ClassVar[tuple[str, ...]] = ("fd_lite0",)
 
     def __init__(self, context: ScoringContext) -> None:
         from bench.scoring.metrics.lite0_features import default_feature_network
@@ -41,23 +41,23 @@ class FdScorerMetric:
         return self._comparison.state()
 
     def absorb(self, state: State) -> None:
-        """Take in those of the pictures that follow."""
+        """Take in those of the images that follow."""
         self._comparison.absorb(state)
 
     def compute(self) -> MetricOutput:
-        """The distance with its interval and pseudo-values by picture, or why there is none."""
+        """The distance with its interval and pseudo-values by image, or why there is none."""
         n = self._comparison.n
         protocol = {**self._protocol, "n": n}
         if self._comparison.reason is not None:
             return MetricOutput(missing(self.keys, self._comparison.reason, protocol, n))
         prediction, reference = self._comparison.pair()
         found = frechet_estimate(prediction, reference)
-        pseudo = {} if found.pseudo is None else {f"fd_scorer{PSEUDO}": found.pseudo}
+        pseudo = {} if found.pseudo is None else {f"fd_lite0{PSEUDO}": found.pseudo}
         return MetricOutput(
-            [measured("fd_scorer", found.value, n, protocol, interval=found.interval)],
+            [measured("fd_lite0", found.value, n, protocol, interval=found.interval)],
             pseudo,
             {
-                "fd_scorer": {"caution": few_pictures(n, prediction.shape[1])},
-                **detail(fd_scorer=frechet_curve(prediction, reference, found.value)),
+                "fd_lite0": {"caution": few_images(n, prediction.shape[1])},
+                **detail(fd_lite0=frechet_curve(prediction, reference, found.value)),
             },
         )

@@ -1,6 +1,6 @@
-"""FID and KID: distances of generated test pictures from real ones in Inception-v3 features.
+"""FID and KID: distances of generated test images from real ones in Inception-v3 features.
 
-One network (`bench.scoring.metrics.inception`), and a choice of how pictures are made ready for it: as
+One network (`bench.scoring.metrics.inception`), and a choice of how images are made ready for it: as
 torch-fidelity, pytorch-fid or clean-fid do (`inception_input`). Without the weights both are None,
 with that reason.
 """
@@ -19,7 +19,7 @@ from bench.scoring.metrics.frechet import KID_SEED, KID_SUBSET_SIZE, KID_SUBSETS
 from bench.scoring.metrics.inception_input import preparation
 from bench.scoring.metrics.influence import frechet_estimate, kernel_estimate
 from bench.scoring.metrics.sample_curve import detail
-from bench.scoring.metrics.set_features import FeatureComparison, few_pictures, frechet_curve, kernel_curve
+from bench.scoring.metrics.set_features import FeatureComparison, few_images, frechet_curve, kernel_curve
 
 
 class FidMetric:
@@ -68,7 +68,7 @@ class FidMetric:
         return {"seen": np.array(self._seen), **(self._comparison.state() if self._comparison else {})}
 
     def absorb(self, state: State) -> None:
-        """Take in those of the pictures that follow."""
+        """Take in those of the images that follow."""
         self._seen += int(state["seen"])
         if self._comparison is not None:
             self._comparison.absorb(state)
@@ -95,7 +95,7 @@ class FidMetric:
             measured("kid", distance.value, self._seen, {**protocol, **kernel}, interval=kid.interval),
         ]
         details = {
-            "fid": {"caution": few_pictures(self._seen, prediction.shape[1])},
+            "fid": {"caution": few_images(self._seen, prediction.shape[1])},
             "kid": {"std": distance.std, "subsets": distance.subsets, "subset_size": distance.subset_size},
             **detail(
                 fid=frechet_curve(prediction, reference, fid.value),

@@ -1,9 +1,9 @@
 """Grid artefacts: power that stands out at the periods of an up-sampling generator, 2, 4 and 8 px.
 
-A decoder that doubles its picture step by step can leave a pattern that repeats every 2, 4 or 8 px (a
+A decoder that doubles its image step by step can leave a pattern that repeats every 2, 4 or 8 px (a
 checkerboard; Odena et al. 2016, "Deconvolution and Checkerboard Artifacts"). In a spectrum that is power in
 single coefficients, at multiples of size/8 cycles per picture, above that of the frequencies around them; the
-content of pictures, smooth in frequency, makes no such peaks.
+content of images, smooth in frequency, makes no such peaks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 PERIODS = (2, 4, 8)
 MIN_SIZE = 32
-UNFIT = f"needs pictures whose side is a multiple of {max(PERIODS)}, {MIN_SIZE} px or more"
+UNFIT = f"needs images whose side is a multiple of {max(PERIODS)}, {MIN_SIZE} px or more"
 Floats = NDArray[np.float64]
 
 
@@ -47,7 +47,7 @@ def lattice(size: int) -> Lattice:
 
     Each is compared with those 2 and 3 coefficients away along both axes: beyond the one coefficient that the
     Hann window spreads a peak by, and short of the next frequency of the lattice (at 32 px: 2 away alone). A
-    frequency on an axis is compared along that axis, where pictures have more power than beside it.
+    frequency on an axis is compared along that axis, where images have more power than beside it.
     """
     step, half = size // max(PERIODS), size // 2
     steps = (2, 3) if step > MIN_SIZE // max(PERIODS) else (2,)
@@ -101,14 +101,14 @@ def peaks(energy: Floats) -> Floats:
 
 
 def excess_of(size: int, periods: tuple[int, ...] = PERIODS) -> Callable[[Floats], Floats]:
-    """The score as a function of sums over pictures.
+    """The score as a function of sums over images.
 
     How far power at the lattice stands out of what is around it, in units of what the targets have around it,
     averaged over the lattice's frequencies: that of predictions minus that of targets. Measured by the
-    targets' power, a pattern counts as much as it shows, not as it stands out of a blurred picture's silence.
+    targets' power, a pattern counts as much as it shows, not as it stands out of a blurred image's silence.
 
     Args:
-        size: side of the pictures.
+        size: side of the images.
         periods: count the frequencies of these alone.
 
     Returns:

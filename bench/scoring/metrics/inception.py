@@ -189,7 +189,7 @@ def load_inception(weights: Path, device: str, protocol: str = "torch-fidelity")
     Args:
         weights: state dict as released by torch-fidelity or pytorch-fid.
         device: torch device string.
-        protocol: how pictures are made ready, a name of `bench.scoring.metrics.inception_input`.
+        protocol: how images are made ready, a name of `bench.scoring.metrics.inception_input`.
 
     Raises:
         UsageError: if the file is no state dict, or not one of this network.

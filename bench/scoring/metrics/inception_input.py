@@ -1,4 +1,4 @@
-"""How pictures are made ready for Inception: what tells published FID implementations apart.
+"""How images are made ready for Inception: what tells published FID implementations apart.
 
 Network, weights and formula are the same in all of them; the resize to 299 and the normalisation are not,
 and that alone moves an FID by 0.6 to 0.9 %. So each is a protocol with a name. `torch-fidelity` and

@@ -1,14 +1,14 @@
-"""How much each test picture pulls at a distance between sets: pseudo-values, whose mean is the distance.
+"""How much each test image pulls at a distance between sets: pseudo-values, whose mean is the distance.
 
 A Fréchet distance of resampled sets is biased upwards, because resampled sets hold duplicates: a naive
-bootstrap is off centre and too wide. The infinitesimal jackknife needs no resampled distance. Picture i's
+bootstrap is off centre and too wide. The infinitesimal jackknife needs no resampled distance. Image i's
 influence is the derivative of the distance by its weight; distance + influence is its pseudo-value. Their
 mean is the distance and their spread over sqrt(N) its standard error, so intervals and paired differences of
 distances are those of a mean.
 
 The estimand is *the distance at this N*: the expectation over test sets of this size, its bias included.
 
-Prediction i and target i belong to the same test picture and count as one. All sums are float64, and pictures
+Prediction i and target i belong to the same test image and count as one. All sums are float64, and images
 are taken in blocks, so that memory does not grow with N beyond the features themselves.
 
 Sources: Jaeckel, "The infinitesimal jackknife", 1972; Efron and Tibshirani, "An Introduction to the
@@ -35,7 +35,7 @@ from bench.scoring.metrics.frechet import (
 )
 
 _ROWS = 512
-_ANCHORS = 2000  # pictures that stand for all in the kernel's means; all of them up to that many
+_ANCHORS = 2000  # images that stand for all in the kernel's means; all of them up to that many
 _RANK = 1e-10  # eigenvalues below this share of the largest are rounding
 
 
@@ -53,7 +53,7 @@ class Estimate:
 
     @property
     def interval(self) -> Interval | None:
-        """95 % interval over test pictures of a distance that is never negative, at this N."""
+        """95 % interval over test images of a distance that is never negative, at this N."""
         found = None if self.pseudo is None else bootstrap_mean(self.pseudo)
         return None if found is None else (max(0.0, found[0]), max(0.0, found[1]))
 
@@ -118,7 +118,7 @@ class KernelEstimate:
 
     @property
     def interval(self) -> Interval | None:
-        """95 % interval over test pictures; may reach below zero, as the distance itself may."""
+        """95 % interval over test images; may reach below zero, as the distance itself may."""
         return None if self.pseudo is None else bootstrap_mean(self.pseudo)
 
 

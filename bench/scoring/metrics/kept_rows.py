@@ -1,4 +1,4 @@
-"""What a metric keeps of each test picture: rows in test order, so that parts of the split can be joined.
+"""What a metric keeps of each test image: rows in test order, so that parts of the split can be joined.
 
 The results are computed from all rows at once: a split that was scored in parts gives the very numbers of one
 that was scored in one go.
@@ -18,10 +18,10 @@ _COUNT = "count"
 
 
 class Rows:
-    """Arrays by name, one row a picture.
+    """Arrays by name, one row an image.
 
     Attributes:
-        n: pictures seen, whether or not anything is kept of them.
+        n: images seen, whether or not anything is kept of them.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Rows:
         self._parts: dict[str, list[NDArray[Any]]] = {}
 
     def add(self, count: int, rows: Mapping[str, NDArray[Any]] | None = None) -> None:
-        """Take in the next `count` pictures, with arrays of that many rows."""
+        """Take in the next `count` images, with arrays of that many rows."""
         self.n += count
         for name, values in (rows or {}).items():
             self._parts.setdefault(name, []).append(values)
@@ -38,7 +38,7 @@ class Rows:
         return name in self._parts
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        """The rows of that name, of all pictures."""
+        """The rows of that name, of all images."""
         parts = self._parts[name]
         if len(parts) > 1:
             parts[:] = [np.concatenate(parts)]
@@ -49,7 +49,7 @@ class Rows:
         return {_COUNT: np.array(self.n), **{name: self[name] for name in self._parts}}
 
     def absorb(self, state: State) -> None:
-        """Take in the rows of the pictures that follow."""
+        """Take in the rows of the images that follow."""
         rows = {name: values for name, values in state.items() if name != _COUNT}
         self.add(int(state[_COUNT]), rows)
 
@@ -61,9 +61,9 @@ class KeepsRows:
         self._rows = Rows()
 
     def state(self) -> State:
-        """What was kept of the pictures so far."""
+        """What was kept of the images so far."""
         return self._rows.state()
 
     def absorb(self, state: State) -> None:
-        """Take in what another one kept of the pictures that follow."""
+        """Take in what another one kept of the images that follow."""
         self._rows.absorb(state)

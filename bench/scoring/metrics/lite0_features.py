@@ -1,4 +1,4 @@
-"""Features of pictures from a network that needs no download, for Fréchet distances offline."""
+"""Features of images from a network that needs no download, for Fréchet distances offline."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _INPUT_PX = 224
 
 
 def weights_hash(weights: Mapping[str, Tensor], preprocessing: Mapping[str, Any]) -> str:
-    """Hexadecimal digest (16 characters) over named tensors and what happens to a picture before them."""
+    """Hexadecimal digest (16 characters) over named tensors and what happens to an image before them."""
     digest = hashlib.sha256(json.dumps(dict(preprocessing), sort_keys=True).encode())
     for name in sorted(weights):
         tensor = weights[name].detach().cpu().contiguous()
@@ -30,7 +30,7 @@ def weights_hash(weights: Mapping[str, Tensor], preprocessing: Mapping[str, Any]
 
 @dataclass(frozen=True)
 class FeatureNetwork:
-    """A fixed network that turns pictures into feature vectors.
+    """A fixed network that turns images into feature vectors.
 
     Attributes:
         name: what the protocol calls it.
@@ -50,7 +50,7 @@ class FeatureNetwork:
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
-        """Pooled features (N, D) float32 on the CPU for (N, 3, H, W) uint8 RGB pictures of any size."""
+        """Pooled features (N, D) float32 on the CPU for (N, 3, H, W) uint8 RGB images of any size."""
         rows = [torch.empty(0, self.feature_dim)]
         for start in range(0, len(images), _BATCH):
             pixels = images[start : start + _BATCH].to(self.device).float() / 255.0

@@ -24,7 +24,7 @@ from bench.core.files import named_path
 from bench.core.state_dict import read_state_dict
 from bench.data.acquire.fetch import inception_hash as file_hash
 from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, missing
-from bench.scoring.metrics.common import NO_PICTURES, WITH_THEMSELVES, measured
+from bench.scoring.metrics.common import NO_IMAGES, WITH_THEMSELVES, measured
 from bench.scoring.metrics.kept_rows import KeepsRows
 from bench.scoring.metrics.sample_curve import detail, mean_curve
 
@@ -115,14 +115,14 @@ def lpips(
     return np.concatenate([np.empty(0), *rows])
 
 
-def _tensor(pictures: NDArray[np.uint8], device: str) -> Tensor:
+def _tensor(images: NDArray[np.uint8], device: str) -> Tensor:
     """(N, H, W, 3) uint8 -> (N, 3, H, W) float32 in [-1, 1]."""
-    tensor = torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
+    tensor = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
     return tensor.to(device).float() / 127.5 - 1
 
 
 class LpipsMetric(KeepsRows):
-    """`lpips`: mean over pictures with a bootstrap interval, and each picture's value."""
+    """`lpips`: mean over pictures with a bootstrap interval, and each image's value."""
 
     keys: ClassVar[tuple[str, ...]] = ("lpips",)
 
@@ -146,7 +146,7 @@ class LpipsMetric(KeepsRows):
         if context.row == "real":
             return WITH_THEMSELVES
         if context.size_px < SMALLEST_PX:
-            return f"AlexNet needs pictures of {SMALLEST_PX} px, these have {context.size_px}"
+            return f"AlexNet needs images of {SMALLEST_PX} px, these have {context.size_px}"
         path, reason = find_alexnet()
         if path is None:
             return reason
@@ -167,7 +167,7 @@ class LpipsMetric(KeepsRows):
     def compute(self) -> MetricOutput:
         """The mean, its interval and the per-image column."""
         n = self._rows.n
-        reason = self._reason or (None if n else NO_PICTURES)
+        reason = self._reason or (None if n else NO_IMAGES)
         if reason is not None:
             return MetricOutput(missing(self.keys, reason, self._protocol, n))
         values = self._rows["lpips"]

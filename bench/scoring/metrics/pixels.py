@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bench.core.bootstrap import bootstrap_mean
 from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, missing
-from bench.scoring.metrics.common import NO_PICTURES, WITH_THEMSELVES, measured
+from bench.scoring.metrics.common import NO_IMAGES, WITH_THEMSELVES, measured
 from bench.scoring.metrics.kept_rows import KeepsRows
 
 TOLERANCES = {"pixel_acc@5": 5, "pixel_acc@10": 10}
@@ -43,7 +43,7 @@ def _share_within(worst: NDArray[np.uint8], tolerance: int) -> NDArray[np.float6
 
 
 class PixelsMetric(KeepsRows):
-    """`pixel_acc@5` and `pixel_acc@10`: means over pictures with bootstrap intervals."""
+    """`pixel_acc@5` and `pixel_acc@10`: means over images with bootstrap intervals."""
 
     keys: ClassVar[tuple[str, ...]] = tuple(TOLERANCES)
 
@@ -73,7 +73,7 @@ class PixelsMetric(KeepsRows):
         """Means, intervals and per-image columns."""
         n = self._rows.n
         if self._real or not n:
-            reason = WITH_THEMSELVES if self._real else NO_PICTURES
+            reason = WITH_THEMSELVES if self._real else NO_IMAGES
             return MetricOutput(
                 [result for key in self.keys for result in missing([key], reason, self._protocol[key], n)]
             )

@@ -1,7 +1,7 @@
-"""A metric's value at an eighth, a quarter and half of the test pictures: how much it owes to their number.
+"""A metric's value at an eighth, a quarter and half of the test images: how much it owes to their number.
 
 Distances between sets of features shrink as N grows; means do not, they only get steadier. Each size is
-measured on disjoint, evenly interleaved subsets (every 8th picture from the 1st, from the 2nd, ...), so that
+measured on disjoint, evenly interleaved subsets (every 8th image from the 1st, from the 2nd, ...), so that
 nothing is drawn at random and a prediction keeps its own target.
 
 A curve is {"n": [...], "value": [...], "low": [...], "high": [...]}: sizes, growing to N; mean over the
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 KEY = "sample_curve"
 STRIDES = (8, 4, 2)
-SMALLEST = 4  # pictures in a subset: fewer say nothing of a spread
+SMALLEST = 4  # images in a subset: fewer say nothing of a spread
 Curve = dict[str, list[Any]]
 
 
@@ -30,8 +30,8 @@ def sample_curve(
     """The curve of one metric.
 
     Args:
-        n: N, test pictures.
-        measure: places in the test split (K,) -> the metric over those pictures alone.
+        n: N, test images.
+        measure: places in the test split (K,) -> the metric over those images alone.
         value: the metric over all of them; None: there is none, and no curve.
         subsets: at most so many of each size, for what is dear to measure.
 

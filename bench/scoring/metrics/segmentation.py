@@ -1,7 +1,7 @@
 """Segmentation scores: the paper's FCN score for photos, nearest-colour scores for label maps.
 
 Both come from one confusion matrix over the whole test split (Isola et al. 2017, section 4.1 and
-table 6; formulas of the released evaluation script). See docs/scorers.md.
+table 6; formulas of the released evaluation script). See docs/judges.md.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _statistic(score: int, shape: tuple[int, ...], policy: str) -> Callable[[Flo
 
 
 class SegmentationMetric(KeepsRows):
-    """`fcn_*` where predictions are photos and a scorer is at hand, `label_*` where they are label maps."""
+    """`fcn_*` where predictions are photos and a judge is at hand, `label_*` where they are label maps."""
 
     keys: ClassVar[tuple[str, ...]] = _FCN + _LABEL
 
@@ -67,21 +67,21 @@ class SegmentationMetric(KeepsRows):
             return f"the predictions are {kind}, not photos"
         if (reason := self._why_no_labels()) is not None:
             return reason
-        if context.scorer is None:
-            return context.scorer_reason or "no scorer was given"
-        if context.scorer.num_classes != len(self._classes):
-            return f"the scorer knows {context.scorer.num_classes} classes, the data set {len(self._classes)}"
+        if context.judge is None:
+            return context.judge_reason or "no judge was given"
+        if context.judge.num_classes != len(self._classes):
+            return f"the judge knows {context.judge.num_classes} classes, the data set {len(self._classes)}"
         return None
 
     def _why_not_label(self) -> str | None:
         if self._context.target_role != "labels":
             return "the predictions are not label maps"
         if self._context.row == "real":
-            return "compares the pictures with themselves"
+            return "compares the images with themselves"
         return self._why_no_labels()
 
     def update(self, batch: Batch) -> None:
-        """One confusion matrix a picture."""
+        """One confusion matrix an image."""
         rows: dict[str, NDArray[np.int64]] = {}
         if self._family is not None:
             if batch.labels is None:
@@ -90,17 +90,17 @@ class SegmentationMetric(KeepsRows):
         self._rows.add(len(batch.names), rows)
 
     def _count(self, batch: Batch, labels: NDArray[np.uint8]) -> dict[str, NDArray[np.int64]]:
-        """One matrix a picture; a judge with a protocol of its own (`confusions`) counts for itself."""
-        scorer, no_class = self._context.scorer, False
-        pictures = torch.from_numpy(np.array(batch.prediction)).permute(0, 3, 1, 2)
+        """One matrix an image; a judge with a protocol of its own (`confusions`) counts for itself."""
+        judge, no_class = self._context.judge, False
+        images = torch.from_numpy(np.array(batch.prediction)).permute(0, 3, 1, 2)
         if self._family == "label":
             guesses: NDArray[Any] = nearest_class(batch.prediction, self._context.card)
-        elif hasattr(scorer, "confusions"):
+        elif hasattr(judge, "confusions"):
             maps = self._whole_labels(batch, labels)
             sizes = np.array([ids.shape for ids in maps], np.int64)
-            return {_MATRICES: np.asarray(scorer.confusions(pictures, maps)), _SIZES: sizes}
+            return {_MATRICES: np.asarray(judge.confusions(images, maps)), _SIZES: sizes}
         else:
-            guesses, no_class = scorer.segment(pictures).cpu().numpy(), getattr(scorer, "no_class", False)
+            guesses, no_class = judge.segment(images).cpu().numpy(), getattr(judge, "no_class", False)
         matrices = [
             confusion_matrix(truth, guess, len(self._classes), no_class=no_class)
             for truth, guess in zip(labels, guesses, strict=True)
@@ -114,17 +114,17 @@ class SegmentationMetric(KeepsRows):
 
     def _policy(self, family: str) -> str:
         """The data set's class policy, or that of a judge whose protocol fixes it."""
-        fixed = getattr(self._context.scorer, "class_policy", None) if family == "fcn" else None
+        fixed = getattr(self._context.judge, "class_policy", None) if family == "fcn" else None
         return fixed or self._context.card.class_policy
 
     def compute(self) -> MetricOutput:
-        """Scores of the summed matrix, with bootstrap intervals over pictures."""
+        """Scores of the summed matrix, with bootstrap intervals over images."""
         family = self._family
         results: list[MetricResult] = []
         for name, keys in (("fcn", _FCN), ("label", _LABEL)):
             reason = self._reasons[name]
             if reason is None and not (_MATRICES in self._rows and self._rows[_MATRICES].any()):
-                reason = "no test picture has a labelled pixel"
+                reason = "no test image has a labelled pixel"
             if reason is not None:
                 results += missing(keys, reason, self._protocol(name), self._rows.n)
                 family = None if family == name else family
@@ -135,7 +135,7 @@ class SegmentationMetric(KeepsRows):
         return MetricOutput(results, self._per_image(family), self._details(family))
 
     def _protocol(self, family: str) -> dict[str, Any]:
-        scorer = self._context.scorer
+        judge = self._context.judge
         protocol: dict[str, Any] = {
             "metric": "segmentation",
             "version": 1,
@@ -148,7 +148,7 @@ class SegmentationMetric(KeepsRows):
         if _SIZES in self._rows:
             sizes = {f"{height}x{width}" for height, width in self._rows[_SIZES].tolist()}
             protocol["labels_found"] = " ".join(sorted(sizes))
-        return {**protocol, **(scorer.protocol if scorer is not None else {})}
+        return {**protocol, **(judge.protocol if judge is not None else {})}
 
     def _results(self, family: str, keys: tuple[str, ...]) -> list[MetricResult]:
         policy = self._policy(family)
@@ -183,11 +183,11 @@ class SegmentationMetric(KeepsRows):
             }
         details |= self._sample_curve(family)
         if family == "fcn":
-            details["scorer"] = dict(getattr(self._context.scorer, "meta", self._context.scorer.protocol))
+            details["judge"] = dict(getattr(self._context.judge, "meta", self._context.judge.protocol))
         return details
 
     def _sample_curve(self, family: str) -> dict[str, Any]:
-        """Class IoU over fewer pictures: it is of summed matrices, and rare classes need many pictures."""
+        """Class IoU over fewer images: it is of summed matrices, and rare classes need many images."""
         stack, policy = self._rows[_MATRICES], self._policy(family)
 
         def class_iou(places: NDArray[np.int64]) -> float:

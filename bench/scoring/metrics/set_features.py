@@ -1,8 +1,8 @@
 """Features of predictions and of their reference: what every distance between sets of features needs.
 
 The network always sees chunks of the same size, whatever the batches of the scoring pass are, and the
-features of the reference are kept on disk under the content they were made from. Memory: 4 D bytes a picture
-and side (0.8 GB for both sides of 50,000 pictures with D = 2048), and one chunk of pictures.
+features of the reference are kept on disk under the content they were made from. Memory: 4 D bytes an image
+and side (0.8 GB for both sides of 50,000 images with D = 2048), and one chunk of images.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from bench.core.images import to_rgb8
 from bench.core.lock import locked
 from bench.data.cache import release_array
 from bench.scoring.metrics.base import Batch, ScoringContext, State
-from bench.scoring.metrics.common import NO_PICTURES, stand_ins
+from bench.scoring.metrics.common import NO_IMAGES, stand_ins
 from bench.scoring.metrics.frechet import frechet_distance, gaussian, kernel_distance
 from bench.scoring.metrics.sample_curve import Curve, sample_curve
 
 Extract = Callable[[Tensor], Tensor]
 Features = NDArray[np.float32]
 CHUNK = 16
-_CURVE_SUBSETS = 5  # of a kernel distance over more than a thousand pictures; a subset costs 0.2 s
+_CURVE_SUBSETS = 5  # of a kernel distance over more than a thousand images; a subset costs 0.2 s
 
 
 class FeatureComparison:
@@ -43,7 +43,7 @@ class FeatureComparison:
     Args:
         context: of the scoring pass.
         extract: images (N, 3, H, W) uint8 RGB on the device -> features (N, D).
-        identity: JSON-able; names network, weights and preprocessing: with the pictures' own key it names
+        identity: JSON-able; names network, weights and preprocessing: with the images' own key it names
             the file that keeps the reference features.
     """
 
@@ -62,7 +62,7 @@ class FeatureComparison:
         """Take in the predictions of a batch.
 
         Raises:
-            UsageError: if they are not 8-bit: a network would take other ranges for the same pictures.
+            UsageError: if they are not 8-bit: a network would take other ranges for the same images.
         """
         if batch.prediction.dtype != np.uint8:
             raise UsageError(
@@ -82,9 +82,9 @@ class FeatureComparison:
         if self._reason is not None:
             return self._reason
         if not self.n:
-            return NO_PICTURES
+            return NO_IMAGES
         if min(self.n, len(self._context.test)) < 2:
-            return "a covariance needs at least 2 pictures, found 1"
+            return "a covariance needs at least 2 images, found 1"
         return None
 
     def pair(self) -> tuple[Features, Features]:
@@ -104,7 +104,7 @@ class FeatureComparison:
         }
 
     def absorb(self, state: State) -> None:
-        """Take in those of the pictures that follow."""
+        """Take in those of the images that follow."""
         self.n += int(state["count"])
         if "features" in state:
             self._all()
@@ -129,17 +129,17 @@ class FeatureComparison:
         self._features[self._done : self._done + len(found)] = found
         self._done += len(found)
 
-    def _extracted(self, pictures: NDArray[np.uint8]) -> Features:
+    def _extracted(self, images: NDArray[np.uint8]) -> Features:
         """Features (N, D) of one chunk (N, H, W, 3)."""
-        images = torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
+        batch = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
         with torch.inference_mode():
-            features = self._extract(images.to(self._context.device))
+            features = self._extract(batch.to(self._context.device))
         found: Features = features.float().cpu().numpy()
         return found
 
-    def _kept(self, pictures: NDArray[Any], places: NDArray[np.int64], content: str) -> Features:
-        """Features of the pictures at `places`, read from the cache or made and put there."""
-        size = [len(places), *pictures.shape[1:3], 3]
+    def _kept(self, images: NDArray[Any], places: NDArray[np.int64], content: str) -> Features:
+        """Features of the images at `places`, read from the cache or made and put there."""
+        size = [len(places), *images.shape[1:3], 3]
         name = json.dumps([content, size, CHUNK, self._identity], sort_keys=True)
         path = self._context.cache / "stats" / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.npz"
         kept = _read(path, len(places))
@@ -147,14 +147,14 @@ class FeatureComparison:
             return kept
         with locked(self._context.cache / "locks" / f"{path.stem}.lock"):
             kept = _read(path, len(places))  # another process may have made them meanwhile
-            return self._made(pictures, places, path) if kept is None else kept
+            return self._made(images, places, path) if kept is None else kept
 
-    def _made(self, pictures: NDArray[Any], places: NDArray[np.int64], path: Path) -> Features:
+    def _made(self, images: NDArray[Any], places: NDArray[np.int64], path: Path) -> Features:
         """The features, extracted now and kept at `path`."""
         parts = []
         for start in range(0, len(places), CHUNK):
-            parts.append(self._extracted(to_rgb8(pictures[places[start : start + CHUNK]])))
-            release_array(pictures)
+            parts.append(self._extracted(to_rgb8(images[places[start : start + CHUNK]])))
+            release_array(images)
         made = np.concatenate(parts)
         with atomic_path(path) as temporary:
             np.savez(temporary, features=made)
@@ -162,7 +162,7 @@ class FeatureComparison:
 
 
 def frechet_curve(a: Features, b: Features, value: float) -> Curve | None:
-    """The Fréchet distance of (N, D) and (M, D) features at fewer pictures; None where they are no pairs."""
+    """The Fréchet distance of (N, D) and (M, D) features at fewer images; None where they are no pairs."""
     if len(a) != len(b):
         return None
     dear = len(a) > a.shape[1]  # from there on a distance costs as much as D^3, whatever the subset
@@ -175,7 +175,7 @@ def frechet_curve(a: Features, b: Features, value: float) -> Curve | None:
 
 
 def kernel_curve(a: Features, b: Features, value: float) -> Curve | None:
-    """The kernel distance at fewer pictures, as `frechet_curve`."""
+    """The kernel distance at fewer images, as `frechet_curve`."""
     if len(a) != len(b):
         return None
     return sample_curve(
@@ -183,8 +183,8 @@ def kernel_curve(a: Features, b: Features, value: float) -> Curve | None:
     )
 
 
-def few_pictures(n: int, dim: int) -> str | None:
-    """What to say beside a Fréchet distance of fewer pictures than features; None where there are enough."""
+def few_images(n: int, dim: int) -> str | None:
+    """What to say beside a Fréchet distance of fewer images than features; None where there are enough."""
     if n >= dim:
         return None
     return (
@@ -193,11 +193,11 @@ def few_pictures(n: int, dim: int) -> str | None:
     )
 
 
-def _content(pictures: NDArray[Any], places: NDArray[np.int64]) -> str:
-    """sha256 over the pictures at `places`, read one at a time."""
+def _content(images: NDArray[Any], places: NDArray[np.int64]) -> str:
+    """sha256 over the images at `places`, read one at a time."""
     digest = hashlib.sha256()
     for place in places:
-        digest.update(to_rgb8(pictures[place]).tobytes())
+        digest.update(to_rgb8(images[place]).tobytes())
     return digest.hexdigest()
 
 

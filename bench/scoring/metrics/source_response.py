@@ -11,19 +11,19 @@ from bench.core.bootstrap import bootstrap_sum, pseudo_values
 from bench.core.images import to_rgb8
 from bench.scoring.metrics.base import MetricOutput, ScoringContext, missing
 from bench.scoring.metrics.catalogue import PSEUDO
-from bench.scoring.metrics.common import NO_GENERATOR, NO_PICTURES, NOTHING_KEPT, measured
+from bench.scoring.metrics.common import NO_GENERATOR, NO_IMAGES, NOTHING_KEPT, measured
 
 KEY, PAIRS = "source_response", 20
 Floats = NDArray[np.float64]
 
 
 def change(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
-    """Mean absolute difference of two (H, W, C) uint8 pictures, in grey levels."""
+    """Mean absolute difference of two (H, W, C) uint8 images, in grey levels."""
     return float(np.abs(a.astype(np.int16) - b).mean())
 
 
 def pairs(total: int) -> list[tuple[int, int]]:
-    """Which test pictures are given which other's source: at most 20 pairs without a picture in common.
+    """Which test images are given which other's source: at most 20 pairs without an image in common.
 
     Evenly spaced over the first half of the split, each with its counterpart in the second half: neighbours
     may be frames of one drive.
@@ -34,9 +34,9 @@ def pairs(total: int) -> list[tuple[int, int]]:
 
 
 def source_response(context: ScoringContext, seen: int) -> MetricOutput:
-    """The result over all pairs of `seen` test pictures, from the generator behind `ScoringContext.swaps`.
+    """The result over all pairs of `seen` test images, from the generator behind `ScoringContext.swaps`.
 
-    The column of pseudo-values is NaN but for the first picture of each pair.
+    The column of pseudo-values is NaN but for the first image of each pair.
     """
     chosen = pairs(seen)
     protocol = {
@@ -47,7 +47,7 @@ def source_response(context: ScoringContext, seen: int) -> MetricOutput:
     }
     reason = None
     if not chosen:
-        reason = "needs two test pictures or more" if seen else NO_PICTURES
+        reason = "needs two test images or more" if seen else NO_IMAGES
     elif context.swaps is None:
         reason = NO_GENERATOR
     found = context.swaps(chosen) if context.swaps is not None and reason is None else None

@@ -2,7 +2,7 @@
 
 `hf_ratio` is the power of the predictions over the power of the targets at radial frequencies in
 (size/4, size/2] cycles per picture, luminance in [0, 1] under a 2-D Hann window, summed over all test
-pictures: 1 is as sharp as the targets, below 1 blurry, above 1 noisy or ringing. `grid_artefact` is what
+images: 1 is as sharp as the targets, below 1 blurry, above 1 noisy or ringing. `grid_artefact` is what
 stands out at the periods of an up-sampling generator (`bench.scoring.metrics.grid_artefact`).
 """
 
@@ -20,7 +20,7 @@ from bench.records.record import MetricResult
 from bench.scoring.metrics import grid_artefact as grid
 from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.scoring.metrics.catalogue import PSEUDO
-from bench.scoring.metrics.common import NO_PICTURES, PredictionSource, measured
+from bench.scoring.metrics.common import NO_IMAGES, PredictionSource, measured
 from bench.scoring.metrics.kept_rows import KeepsRows
 
 REC601 = (0.299, 0.587, 0.114)
@@ -29,16 +29,16 @@ _NOTHING = 1e-18  # share of the total power below which a band holds rounding o
 Floats = NDArray[np.float64]
 
 
-def luminance(pictures: NDArray[np.uint8]) -> Floats:
+def luminance(images: NDArray[np.uint8]) -> Floats:
     """(N, H, W, 3) uint8 RGB -> (N, H, W) float64 in [0, 1] by the Rec. 601 weights (no linearisation)."""
-    return np.asarray(pictures @ (np.array(REC601) / 255.0))
+    return np.asarray(images @ (np.array(REC601) / 255.0))
 
 
 @lru_cache(maxsize=4)
 def _geometry(size: int) -> tuple[Floats, NDArray[np.int64], Floats, NDArray[np.bool_]]:
     """Window (S, S); and on the half plane of a real transform: radial bin, weight, and the upper band.
 
-    The window is the periodic Hann window: a constant picture then leaks into no frequency above 1.
+    The window is the periodic Hann window: a constant image then leaks into no frequency above 1.
     """
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
     radius = np.hypot(fft.fftfreq(size, 1 / size)[:, None], fft.rfftfreq(size, 1 / size)[None, :])
@@ -54,10 +54,10 @@ def energy(plane: Floats) -> Floats:
     """(S, S) float64 luminance -> (S, S//2 + 1) |FFT|^2 under the window, of the half plane.
 
     Raises:
-        ValueError: if the picture is not square.
+        ValueError: if the image is not square.
     """
     if plane.shape[0] != plane.shape[1]:
-        raise ValueError(f"expected square pictures, found {plane.shape[0]} x {plane.shape[1]}")
+        raise ValueError(f"expected square images, found {plane.shape[0]} x {plane.shape[1]}")
     transform = fft.rfft2(plane * _geometry(len(plane))[0])
     return np.asarray(transform.real**2 + transform.imag**2)
 
@@ -79,7 +79,7 @@ def power(planes: Floats) -> tuple[Floats, Floats]:
 
 
 def coefficients(size: int) -> Floats:
-    """(S//2 + 1,) number of Fourier coefficients in each radial bin of an S x S picture."""
+    """(S//2 + 1,) number of Fourier coefficients in each radial bin of an S x S image."""
     _, radial, weight, _ = _geometry(size)
     return np.asarray(np.bincount(radial.ravel(), weight.ravel())[: size // 2 + 1])
 
@@ -115,13 +115,13 @@ class SpectrumMetric(KeepsRows):
         """Add the spectra of the batch."""
         rows: dict[str, Floats] = {}
         if self._source.reason is None:
-            for side, pictures in zip(_SIDES, (self._source.take(batch), batch.target), strict=True):
-                rows |= self._powers(side, pictures)
+            for side, images in zip(_SIDES, (self._source.take(batch), batch.target), strict=True):
+                rows |= self._powers(side, images)
         self._rows.add(len(batch.names), rows)
 
-    def _powers(self, side: str, pictures: NDArray[np.uint8]) -> dict[str, Floats]:
+    def _powers(self, side: str, images: NDArray[np.uint8]) -> dict[str, Floats]:
         radial, peaks = [], []
-        for plane in luminance(pictures):  # one at a time: only sums are kept of an energy
+        for plane in luminance(images):  # one at a time: only sums are kept of an energy
             found = energy(plane)
             radial.append(radial_power(found))
             if grid.fits(self._size):
@@ -131,7 +131,7 @@ class SpectrumMetric(KeepsRows):
     def compute(self) -> MetricOutput:
         """Both with intervals and pseudo-values, and the details `spectrum` (bins 1 to size/2) and `grid`."""
         n = self._rows.n
-        reason = self._source.reason or (None if n else NO_PICTURES)
+        reason = self._source.reason or (None if n else NO_IMAGES)
         if reason is not None:
             results = missing(self.keys[:1], reason, self._protocol, n)
             return MetricOutput(results + missing(self.keys[1:], reason, self._grid_protocol, n))

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from bench.core.bootstrap import bootstrap_mean
 from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, missing
-from bench.scoring.metrics.common import NO_PICTURES, WITH_THEMSELVES, by_threads, measured
+from bench.scoring.metrics.common import NO_IMAGES, WITH_THEMSELVES, by_threads, measured
 from bench.scoring.metrics.kept_rows import KeepsRows
 from bench.scoring.metrics.sample_curve import detail, mean_curve
 
@@ -33,7 +33,7 @@ def ssim(prediction: NDArray[np.uint8], target: NDArray[np.uint8]) -> Floats:
         target: (N, H, W, C) uint8.
 
     Returns:
-        (N,) float64 in [-1, 1]; NaN for pictures narrower than the window of 11 pixels.
+        (N,) float64 in [-1, 1]; NaN for images narrower than the window of 11 pixels.
     """
     return np.array(by_threads(_ssim_of_pair, prediction, target), dtype=np.float64)
 
@@ -46,7 +46,7 @@ def psnr(prediction: NDArray[np.uint8], target: NDArray[np.uint8]) -> Floats:
         return np.asarray(np.minimum(10 * np.log10(255.0**2 / error), PSNR_CAP))
 
 
-def l1(prediction: NDArray[np.uint8], target: NDArray[np.uint8]) -> Floats:
+def mae(prediction: NDArray[np.uint8], target: NDArray[np.uint8]) -> Floats:
     """Mean absolute error (N,) in grey levels, 0 to 255, of (N, H, W, C) uint8 pairs."""
     return np.asarray(np.mean(np.abs(_gap(prediction, target)), axis=(1, 2, 3)))
 
@@ -62,7 +62,7 @@ def _window() -> Floats:
 
 
 def _smooth(planes: Floats) -> Floats:
-    """(..., H, W) -> (..., H-10, W-10): weighted means over 11x11 windows that lie inside the picture."""
+    """(..., H, W) -> (..., H-10, W-10): weighted means over 11x11 windows that lie inside the image."""
     inner = slice(_RADIUS, -_RADIUS)
     rows = ndimage.correlate1d(planes, _window(), axis=-2)[..., inner, :]
     return np.asarray(ndimage.correlate1d(rows, _window(), axis=-1)[..., inner])
@@ -82,9 +82,9 @@ def _ssim_of_pair(prediction: NDArray[np.uint8], target: NDArray[np.uint8]) -> f
 
 
 class StructuralMetric(KeepsRows):
-    """`ssim`, `psnr` and `l1`: means over pictures with bootstrap intervals, and each picture's value."""
+    """`ssim`, `psnr` and `mae`: means over images with bootstrap intervals, and each image's value."""
 
-    keys: ClassVar[tuple[str, ...]] = ("ssim", "psnr", "l1")
+    keys: ClassVar[tuple[str, ...]] = ("ssim", "psnr", "mae")
 
     def __init__(self, context: ScoringContext) -> None:
         super().__init__()
@@ -99,14 +99,14 @@ class StructuralMetric(KeepsRows):
         self._protocol: dict[str, dict[str, Any]] = {
             "ssim": {**common, "window": window, "k1": 0.01, "k2": 0.03},
             "psnr": {**common, "cap_db": PSNR_CAP},
-            "l1": {**common, "unit": "grey levels"},
+            "mae": {**common, "unit": "grey levels"},
         }
 
     def update(self, batch: Batch) -> None:
         """Score every pair of the batch."""
         rows = {}
         if not self._real:
-            scores = {"ssim": ssim, "psnr": psnr, "l1": l1}
+            scores = {"ssim": ssim, "psnr": psnr, "mae": mae}
             rows = {key: score(batch.prediction, batch.target) for key, score in scores.items()}
         self._rows.add(len(batch.names), rows)
 
@@ -114,7 +114,7 @@ class StructuralMetric(KeepsRows):
         """Means, intervals and per-image columns."""
         n = self._rows.n
         if self._real or not n:
-            reason = WITH_THEMSELVES if self._real else NO_PICTURES
+            reason = WITH_THEMSELVES if self._real else NO_IMAGES
             return MetricOutput(
                 [result for key in self.keys for result in missing([key], reason, self._protocol[key], n)]
             )
@@ -126,7 +126,7 @@ class StructuralMetric(KeepsRows):
                 n,
                 self._protocol[key],
                 interval=bootstrap_mean(values),
-                undefined="the pictures are smaller than the window of 11 pixels",
+                undefined="the images are smaller than the window of 11 pixels",
             )
             for key, values in columns.items()
         ]

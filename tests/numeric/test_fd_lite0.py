@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from metric_case import by_name, context_for, pictures, run, value
+from metric_case import by_name, context_for, images, run, value
 from scipy import ndimage
 
-from bench.scoring.metrics.fd_lite0 import FdScorerMetric
+from bench.scoring.metrics.fd_lite0 import FdLite0Metric
 from bench.scoring.metrics.lite0_features import default_feature_network
 
 
 def test_equals_the_textbook_formula_on_the_networks_features(cache: Path) -> None:
-    target, guess = pictures(6, 32), pictures(6, 32, seed=3)
-    output = run(FdScorerMetric(context_for(target, cache)), guess, target)
+    target, guess = images(6, 32), images(6, 32, seed=3)
+    output = run(FdLite0Metric(context_for(target, cache)), guess, target)
     network = default_feature_network("cpu")
     a, b = (
         network.features(torch.from_numpy(p).permute(0, 3, 1, 2)).double().numpy() for p in (guess, target)
@@ -27,17 +27,17 @@ def test_equals_the_textbook_formula_on_the_networks_features(cache: Path) -> No
     gram = x @ y.T @ y @ x.T / 25
     cross = np.sqrt(np.maximum(np.linalg.eigvals(gram).real, 0)).sum()
     expected = gap @ gap + ((x**2).sum() + (y**2).sum()) / 5 - 2 * cross
-    assert value(output, "fd_scorer") == pytest.approx(expected, rel=1e-4)
+    assert value(output, "fd_lite0") == pytest.approx(expected, rel=1e-4)
 
 
 def test_protocol_and_order(cache: Path) -> None:
-    target = pictures(8, 32)
+    target = images(8, 32)
     context = context_for(target, cache)
-    soft = run(FdScorerMetric(context), ndimage.gaussian_filter(target, (0, 2, 2, 0)), target)
-    copy = run(FdScorerMetric(context), target, target, batch=3)
-    assert value(copy, "fd_scorer") == pytest.approx(0.0, abs=1e-6)
-    assert value(soft, "fd_scorer") > 0.1
-    result = by_name(soft)["fd_scorer"]
+    soft = run(FdLite0Metric(context), ndimage.gaussian_filter(target, (0, 2, 2, 0)), target)
+    copy = run(FdLite0Metric(context), target, target, batch=3)
+    assert value(copy, "fd_lite0") == pytest.approx(0.0, abs=1e-6)
+    assert value(soft, "fd_lite0") > 0.1
+    result = by_name(soft)["fd_lite0"]
     network = default_feature_network("cpu")
     assert result.protocol["network"] == network.name
     assert result.protocol["network_hash"] == network.hash
@@ -47,8 +47,8 @@ def test_protocol_and_order(cache: Path) -> None:
     assert len(list((cache / "stats").glob("*.npz"))) == 1
 
 
-def test_one_picture_has_no_covariance(cache: Path) -> None:
-    target = pictures(1, 32)
-    output = run(FdScorerMetric(context_for(target, cache)), target, target)
-    assert by_name(output)["fd_scorer"].value is None
-    assert "at least 2 pictures" in str(by_name(output)["fd_scorer"].reason)
+def test_one_image_has_no_covariance(cache: Path) -> None:
+    target = images(1, 32)
+    output = run(FdLite0Metric(context_for(target, cache)), target, target)
+    assert by_name(output)["fd_lite0"].value is None
+    assert "at least 2 images" in str(by_name(output)["fd_lite0"].reason)

@@ -1,4 +1,4 @@
-"""Pictures in the page: picks, what the judge sees, values by picture, downloads, budget and escaping."""
+"""Images in the page: picks, what the judge sees, values by image, downloads, budget and escaping."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import synthetic
 from PIL import Image
 
 from bench.analysis.from_records import load_entries, sections
-from bench.analysis.image_values import picture_values, script_json
+from bench.analysis.image_values import image_values, script_json
 from bench.analysis.picks import pick_metrics, picked_names, picks
 from bench.core.errors import UsageError
 from bench.core.images import read_png, write_palette_png, write_png
@@ -38,7 +38,7 @@ def section_of(out: Path):  # type: ignore[no-untyped-def]
 
 
 def write_values(out: Path, label: str, **columns: list[float]) -> RunRecord:
-    """A run with these values by picture (and their means), pictures "p0", "p1", ..."""
+    """A run with these values by image (and their means), images "p0", "p1", ..."""
     record = synthetic.write_run(out, label, 0, details={}, history=[])
     results = {
         key: replace(record.results[key], value=float(np.nanmean(values)), interval=None)
@@ -52,13 +52,13 @@ def write_values(out: Path, label: str, **columns: list[float]) -> RunRecord:
 
 def test_best_median_and_worst_follow_the_goal(tmp_path: Path) -> None:
     write_values(
-        tmp_path, "l1", l1=[5.0, 1.0, 4.0, 2.0, 3.0, 6.0], fcn_pixel_acc=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+        tmp_path, "l1", mae=[5.0, 1.0, 4.0, 2.0, 3.0, 6.0], fcn_pixel_acc=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
     )
     write_values(
-        tmp_path, "cgan", l1=[5.0, 1.5, 4.0, 2.0, 9.0, 6.0], fcn_pixel_acc=[0.6, 0.2, 0.3, 0.4, 0.5, 0.1]
+        tmp_path, "cgan", mae=[5.0, 1.5, 4.0, 2.0, 9.0, 6.0], fcn_pixel_acc=[0.6, 0.2, 0.3, 0.4, 0.5, 0.1]
     )
     by_judge, by_pixels = picks(section_of(tmp_path))
-    assert (by_judge.column.info.key, by_pixels.column.info.key) == ("fcn_pixel_acc", "l1")
+    assert (by_judge.column.info.key, by_pixels.column.info.key) == ("fcn_pixel_acc", "mae")
     ranked = {
         label: {pick.words: (pick.name, pick.value) for pick in found} for label, found in by_pixels.ranked
     }
@@ -105,7 +105,7 @@ def test_the_reader_names_the_metrics_to_pick_by(tmp_path: Path) -> None:
     ("key", "said"),
     [
         ("ssmi", "unknown metric 'ssmi': did you mean 'ssim'"),
-        ("fid", r"expected --picks among the metrics with values by picture \(ssim, psnr, l1\), found fid"),
+        ("fid", r"expected --picks among the metrics with values by image \(ssim, psnr, mae\), found fid"),
     ],
 )
 def test_what_cannot_be_picked_by_is_refused(tmp_path: Path, key: str, said: str) -> None:
@@ -115,32 +115,32 @@ def test_what_cannot_be_picked_by_is_refused(tmp_path: Path, key: str, said: str
     assert not (tmp_path / "report").exists()
 
 
-def test_few_pictures_are_not_picked_from(tmp_path: Path) -> None:
+def test_few_images_are_not_picked_from(tmp_path: Path) -> None:
     write_values(tmp_path, "l1", ssim=[0.1, 0.2, 0.3, 0.4])
     assert picks(section_of(tmp_path)) == []
 
 
-def test_values_by_picture_are_those_of_the_first_seed(tmp_path: Path) -> None:
+def test_values_by_image_are_those_of_the_first_seed(tmp_path: Path) -> None:
     synthetic.write_output(tmp_path)
-    held = picture_values(section_of(tmp_path))
+    held = image_values(section_of(tmp_path))
     assert held is not None
     assert held.labels == ("l1", "cgan", "l1+cgan")
-    assert [column.id for column in held.columns] == ["ssim", "psnr", "l1"]
+    assert [column.id for column in held.columns] == ["ssim", "psnr", "mae"]
     first = pd.read_parquet(tmp_path / "records" / "toycity-cgan-s0-800.parquet")
     assert held.values["ssim"][1] == pytest.approx(first["ssim"].to_numpy())
     told = json.loads(held.json(64))
     assert told["columns"][0]["ranked"][1][0] == int(first["ssim"].argmax())
-    assert told["columns"][2]["ranked"][1][2] == int(first["l1"].argmax())  # L1: the lower the better
+    assert told["columns"][2]["ranked"][1][2] == int(first["mae"].argmax())  # the lower the better
     assert told["columns"][0]["values"][1][0] == pytest.approx(first["ssim"][0], rel=1e-4)
 
 
-def test_too_many_pictures_are_cut_and_it_is_said(tmp_path: Path) -> None:
+def test_too_many_images_are_cut_and_it_is_said(tmp_path: Path) -> None:
     write_values(tmp_path, "l1", ssim=list(np.linspace(0, 1, 2100)))
-    held = picture_values(section_of(tmp_path))
+    held = image_values(section_of(tmp_path))
     assert held is not None
     assert len(held.names) == 2000
     page = write_report([tmp_path], tmp_path / "report").html.read_text(encoding="utf-8")
-    assert "The first 2000 of 2100 test pictures." in page
+    assert "The first 2000 of 2100 test images." in page
 
 
 def test_nothing_ends_the_data_of_a_script() -> None:
@@ -149,8 +149,8 @@ def test_nothing_ends_the_data_of_a_script() -> None:
     assert json.loads(told)["names"] == list(NASTY)
 
 
-def test_hostile_picture_names_show_as_text(tmp_path: Path) -> None:
-    """Stems with quotes and markup, in the gallery, the picks, and the values by picture."""
+def test_hostile_image_names_show_as_text(tmp_path: Path) -> None:
+    """Stems with quotes and markup, in the gallery, the picks, and the values by image."""
     record = synthetic.write_run(tmp_path, "l1", 0, details={}, history=[])
     names = tuple(name for name in NASTY if "/" not in name)
     for name in names:
@@ -205,17 +205,17 @@ def test_what_the_judge_sees_stands_beside_the_true_labels(tmp_path: Path) -> No
     assert gallery.judged is None  # what the judge saw in other outputs is not shown
 
 
-def test_pictures_keep_to_their_budget(tmp_path: Path) -> None:
+def test_images_keep_to_their_budget(tmp_path: Path) -> None:
     synthetic.write_output(tmp_path)
     album = Album()
     assert build(section_of(tmp_path), album) is not None
     tight = Album(budget=album.used // 2)
     assert build(section_of(tmp_path), tight) is not None
     assert tight.used <= tight.budget
-    assert re.match(r"\d+ pictures are left out, so that the page stays below 25 MB", tight.note)
+    assert re.match(r"\d+ images are left out, so that the page stays below 25 MB", tight.note)
 
 
-def test_small_pictures_and_label_maps_stay_exact() -> None:
+def test_small_images_and_label_maps_stay_exact() -> None:
     from PIL import Image
 
     rng = np.random.default_rng(0)
@@ -225,7 +225,7 @@ def test_small_pictures_and_label_maps_stay_exact() -> None:
         assert (np.asarray(Image.open(io.BytesIO(packed)).convert("RGB")) == pixels).all()
 
 
-def test_palette_pictures_come_back_as_colours(tmp_path: Path) -> None:
+def test_palette_images_come_back_as_colours(tmp_path: Path) -> None:
     write_palette_png(
         tmp_path / "x.png", np.array([[0, 1, 255]], np.uint8), np.array([[9, 8, 7], [1, 2, 3]], np.uint8)
     )
@@ -264,16 +264,16 @@ def photo(seed: int, size_px: int = 256) -> np.ndarray:
     """Shapes, shade and grain, about as hard to compress as a street photo."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:size_px, :size_px] / size_px
-    picture = np.stack([90 + 70 * y, 110 + 50 * x, 100 + 40 * np.sin(6 * x + seed)], -1)
+    image = np.stack([90 + 70 * y, 110 + 50 * x, 100 + 40 * np.sin(6 * x + seed)], -1)
     for _ in range(40):
         top, left, high, wide = rng.integers(0, size_px, 2).tolist() + rng.integers(8, 60, 2).tolist()
-        picture[top : top + high, left : left + wide] = rng.integers(20, 235, 3)
-    return np.clip(picture + rng.normal(0, 6, picture.shape), 0, 255).astype(np.uint8)
+        image[top : top + high, left : left + wide] = rng.integers(20, 235, 3)
+    return np.clip(image + rng.normal(0, 6, image.shape), 0, 255).astype(np.uint8)
 
 
 @pytest.mark.slow
-def test_ten_variants_with_24_pictures_stay_below_25_megabytes(tmp_path: Path) -> None:
-    """The gallery, what the judge sees in it, and picks of 100 test pictures by two metrics, at 256 px."""
+def test_ten_variants_with_24_images_stay_below_25_megabytes(tmp_path: Path) -> None:
+    """The gallery, what the judge sees in it, and picks of 100 test images by two metrics, at 256 px."""
     names = tuple(f"{i:04d}" for i in range(0, 96, 4))
     colours = np.random.default_rng(0).integers(0, 256, (19, 3)).astype(np.uint8)
     base = synthetic.write_run(tmp_path, "l1", 0, gallery=None)
@@ -289,8 +289,8 @@ def test_ten_variants_with_24_pictures_stay_below_25_megabytes(tmp_path: Path) -
         )
         results = {**base.results}
         results["ssim"] = replace(results["ssim"], value=float(per_image["ssim"].mean()))
-        scorer = {**results["fcn_pixel_acc"].protocol, "scorer_hash": "a1b2c3d4e5f6"}
-        results["fcn_pixel_acc"] = replace(results["fcn_pixel_acc"], protocol=scorer)
+        judge = {**results["fcn_pixel_acc"].protocol, "judge_hash": "a1b2c3d4e5f6"}
+        results["fcn_pixel_acc"] = replace(results["fcn_pixel_acc"], protocol=judge)
         spec = {**base.spec, "variant": {**base.spec["variant"], "name": f"v{v}"}}
         record = replace(base, id=f"v{v}", label=f"v{v}", spec=spec, gallery=gallery, results=results)
         write_record(tmp_path, record, per_image)
@@ -310,11 +310,11 @@ def test_ten_variants_with_24_pictures_stay_below_25_megabytes(tmp_path: Path) -
     print(f"page of {size / 1e6:.1f} MB")
     assert size < 25e6
     text = html.read_text(encoding="utf-8")
-    gallery_part = text[text.index('id="s1-pictures"') : text.index('id="s1-picks"')]
+    gallery_part = text[text.index('id="s1-images"') : text.index('id="s1-picks"')]
     assert gallery_part.count("<img") == 24 * (12 + 11)  # none of the fixed gallery is left out
 
 
-def test_the_sheet_enlarges_small_pictures_and_names_its_columns() -> None:
+def test_the_sheet_enlarges_small_images_and_names_its_columns() -> None:
     rng = np.random.default_rng(0)
     rows = [[rng.integers(0, 256, (32, 32, 3), np.uint8) for _ in range(3)] for _ in range(2)]
     sheet = np.asarray(Image.open(io.BytesIO(sheet_png(["source", "l1", "source"], [*rows, [None] * 3]))))
@@ -331,11 +331,11 @@ def test_the_sheet_enlarges_small_pictures_and_names_its_columns() -> None:
     assert not np.array_equal(heads[0], heads[1])
 
 
-def test_the_sheet_leaves_large_pictures_as_they_are_and_breaks_long_heads() -> None:
-    picture = np.full((100, 128, 3), 7, np.uint8)
+def test_the_sheet_leaves_large_images_as_they_are_and_breaks_long_heads() -> None:
+    image = np.full((100, 128, 3), 7, np.uint8)
     name = "l1+cgan (steps=800, lambda_l1=100.0) " * 3
     (one, few, many) = (
-        np.asarray(Image.open(io.BytesIO(sheet_png([head], [[picture]])))) for head in ("l1", name[:36], name)
+        np.asarray(Image.open(io.BytesIO(sheet_png([head], [[image]])))) for head in ("l1", name[:36], name)
     )
-    assert all(np.array_equal(sheet[-100:], picture) for sheet in (one, few, many))
+    assert all(np.array_equal(sheet[-100:], image) for sheet in (one, few, many))
     assert len(one) < len(few) < len(many) < 200

@@ -1,4 +1,4 @@
-"""Foreign pictures as a test split: what is read, and what is refused before anything is scored."""
+"""Foreign images as a test split: what is read, and what is refused before anything is scored."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.data.cache import FileHashes
 from bench.data.cards import load_card
 from bench.data.palette import paint
 from bench.run.imported.gather import ForeignRequest, gather
-from bench.run.imported.images import ForeignPictures
+from bench.run.imported.images import ForeignImages
 
 TOYCITY = load_card("toycity")
 
@@ -35,11 +35,11 @@ def folder(root: Path, count: int = 3, end: str = ".png", **how: Any) -> Path:
     return root
 
 
-def gathered(cache: Path, *folders: Path, **request: Any) -> ForeignPictures:
+def gathered(cache: Path, *folders: Path, **request: Any) -> ForeignImages:
     return gather(ForeignRequest(folders, **request), FileHashes(cache / "hashes.json"))
 
 
-def test_pictures_are_read_as_they_are(tmp_path: Path, cache: Path) -> None:
+def test_images_are_read_as_they_are(tmp_path: Path, cache: Path) -> None:
     guess, target = folder(tmp_path / "guess", end="_fake_B.png"), folder(tmp_path / "truth")
     save(guess / "1_fake_B.png", noise(77))
     found = gathered(cache, guess, target=target)
@@ -97,7 +97,7 @@ def test_sizes(tmp_path: Path, cache: Path) -> None:
     wide = folder(tmp_path / "wide", size=(32, 64, 3))
     with pytest.raises(UsageError, match=r"one size, found .*wide/0.png \(64x32\) but 3 of another: .*32x32"):
         gathered(cache, wide, target=target)
-    with pytest.raises(UsageError, match=r"square pictures, found 64x32 in .*: --size PX"):
+    with pytest.raises(UsageError, match=r"square images, found 64x32 in .*: --size PX"):
         gathered(cache, wide, target=wide)
     found = gathered(cache, wide, target=target, size_px=16)
     assert (found.size_px, found.resized_from) == (16, "64x32")
@@ -129,11 +129,11 @@ def test_float_tiffs_are_refused(tmp_path: Path, cache: Path, value: float) -> N
         gathered(cache, guess, target=target)
 
 
-def test_damaged_pictures_are_named(tmp_path: Path, cache: Path) -> None:
+def test_damaged_images_are_named(tmp_path: Path, cache: Path) -> None:
     target, guess = folder(tmp_path / "truth"), folder(tmp_path / "guess")
     (guess / "1.png").write_bytes((guess / "1.png").read_bytes()[:400])
     found = gathered(cache, guess, target=target)  # the header is whole
-    with pytest.raises(UsageError, match=r"whole picture in .*guess/1.png"):
+    with pytest.raises(UsageError, match=r"whole image in .*guess/1.png"):
         found.prediction(0)(1)
     (guess / "2.png").write_bytes(b"")
     with pytest.raises(UsageError, match=r"guess/2.png, found an empty file"):
@@ -164,7 +164,7 @@ def test_names_of_rows_must_differ(tmp_path: Path, cache: Path) -> None:
         gathered(cache, same[0], same[0], target=target, names=("a", "b"))
 
 
-def test_training_targets_are_as_many_as_test_pictures(tmp_path: Path, cache: Path) -> None:
+def test_training_targets_are_as_many_as_test_images(tmp_path: Path, cache: Path) -> None:
     target, guess = folder(tmp_path / "truth"), folder(tmp_path / "guess")
     found = gathered(cache, guess, target=target, train_target=folder(tmp_path / "train", count=9))
     train = found.train(cache)

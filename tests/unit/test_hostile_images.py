@@ -1,4 +1,4 @@
-"""Pictures that mean harm, or are merely odd: each is read right, or refused in one line that names it."""
+"""Images that mean harm, or are merely odd: each is read right, or refused in one line that names it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from bench.core import images as pictures
+from bench.core import images as core_images
 from bench.core.errors import UsageError
+from bench.data import layouts
 from bench.data.datasets import open_dataset
-from bench.data.layouts import images
-from bench.data.plain import list_pictures, read_pictures
+from bench.data.plain import list_images, read_images
 from bench.data.readers import decode, header, is_side_by_side
-from bench.run.imported.match import pictures_of
+from bench.run.imported.match import images_of
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -60,7 +60,7 @@ def exif(orientation: int) -> Image.Exif:
 
 REFUSED: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "0 bytes"),
-    "no picture": (b"<html>", "cannot be read"),
+    "no image": (b"<html>", "cannot be read"),
     "absurd width": (png(2**31 - 1, 1, 8, 2, b""), "cannot be read"),
     "absurd size": (png(60_000, 60_000, 8, 0, b""), "cannot be read"),
     "bomb": (png(7072, 7072, 8, 0, bytes(7073 * 7072)), "7072x7072 px where 50,000,000"),
@@ -99,9 +99,9 @@ def test_refused_in_one_line(tmp_path: Path, case: str) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
 
 
-def test_the_largest_picture_stays_below_a_gigabyte(tmp_path: Path) -> None:
+def test_the_largest_image_stays_below_a_gigabyte(tmp_path: Path) -> None:
     Image.new("L", (7071, 7071)).save(tmp_path / "large.png", compress_level=1)
-    assert 7071**2 <= pictures.MAX_PIXELS < 7072**2
+    assert 7071**2 <= core_images.MAX_PIXELS < 7072**2
     assert decode(tmp_path / "large.png").size == (7071, 7071)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 10**6 * 4
 
@@ -129,7 +129,7 @@ def lab(image: Image.Image) -> Image.Image:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
-def test_pictures_are_read_upright(tmp_path: Path, orientation: int, kind: str) -> None:
+def test_images_are_read_upright(tmp_path: Path, orientation: int, kind: str) -> None:
     file = tmp_path / "turned.png"
     options = {"lossless": True} if kind == "WEBP" else {}
     file.write_bytes(saved(RGB, kind, exif=exif(orientation), **options))
@@ -179,8 +179,8 @@ def test_a_palette_with_alpha_gives_its_indices_and_its_colours(tmp_path: Path, 
     (tmp_path / "x.png").write_bytes(png(2, 1, bits, 3, raw, *palette))
     assert np.asarray(decode(tmp_path / "x.png")).tolist() == [[0, 1]]
     how = {"size_px": 2, "channels": 3, "sample_type": "uint8", "nearest": True}
-    (_, picture), *_ = read_pictures([tmp_path / "x.png"], **how)  # type: ignore[arg-type]
-    assert picture[0].tolist() == [[9, 8, 7], [1, 2, 3]]
+    (_, image), *_ = read_images([tmp_path / "x.png"], **how)  # type: ignore[arg-type]
+    assert image[0].tolist() == [[9, 8, 7], [1, 2, 3]]
 
 
 def test_sixteen_bits_of_gray_keep_their_values(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_sixteen_bits_of_gray_keep_their_values(tmp_path: Path) -> None:
         assert np.asarray(decode(tmp_path / name)).tolist() == [[258, 65535]]
 
 
-def test_the_first_picture_of_a_stereo_jpeg_counts(tmp_path: Path) -> None:
+def test_the_first_image_of_a_stereo_jpeg_counts(tmp_path: Path) -> None:
     content = saved(RGB, "MPO", save_all=True, append_images=[Image.new("RGB", (16, 12))])
     (tmp_path / "x.jpg").write_bytes(content)
     assert np.asarray(decode(tmp_path / "x.jpg")).std() > 10
@@ -211,8 +211,8 @@ def test_the_content_counts_and_not_the_ending(tmp_path: Path) -> None:
 )
 def test_names_with_all_kinds_of_letters_are_read(tmp_path: Path, name: str) -> None:
     (tmp_path / f"{name}.png").write_bytes(saved(RGB, "PNG"))
-    assert list_pictures(tmp_path) == images(tmp_path) == [tmp_path / f"{name}.png"]
-    assert np.array_equal(np.asarray(decode(images(tmp_path)[0])), PIXELS)
+    assert list_images(tmp_path) == layouts.images(tmp_path) == [tmp_path / f"{name}.png"]
+    assert np.array_equal(np.asarray(decode(layouts.images(tmp_path)[0])), PIXELS)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_names_with_all_kinds_of_letters_are_read(tmp_path: Path, name: str) -> 
 )
 def test_names_that_would_break_a_line_or_a_terminal_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / f"{name}.png").write_bytes(saved(RGB, "PNG"))
-    for use in (images, list_pictures, lambda folder: pictures_of(folder, "target", "--target")):
+    for use in (layouts.images, list_images, lambda folder: images_of(folder, "target", "--target")):
         with pytest.raises(UsageError, match="control characters") as caught:
             use(tmp_path)
         assert str(caught.value).isprintable()
@@ -242,7 +242,7 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path
 
     def use() -> None:
         with pytest.raises(UsageError, match=r"2\.png"):
-            images(tmp_path)
+            layouts.images(tmp_path)
         with pytest.raises(UsageError, match=r"2\.png"):
             decode(tmp_path / "2.png")
         ended.set()
@@ -255,4 +255,4 @@ def test_a_loop_of_folders_ends(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.png").write_bytes(saved(RGB, "PNG"))
     (tmp_path / "in" / "again").symlink_to(tmp_path)
-    assert list(pictures_of(tmp_path, "target", "--target")) == ["a"]
+    assert list(images_of(tmp_path, "target", "--target")) == ["a"]

@@ -1,4 +1,4 @@
-"""Scorers: networks, training, store, fitness."""
+"""Judges: networks, training, store, fitness."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from bench.scoring.judges.fcn8s import FCN8s, bilinear_kernel
 from bench.scoring.judges.fcn_lite0 import FCNLite0
 from bench.scoring.judges.fcn_small import FCNSmall
 from bench.scoring.judges.fitness import fitness
-from bench.scoring.judges.train_network import Recipe, held_out_indices, train_scorer
-from bench.scoring.judges.trained import TrainedScorer, default_scorer_name, get_scorer
+from bench.scoring.judges.train_network import Recipe, held_out_indices, train_judge
+from bench.scoring.judges.trained import TrainedJudge, default_judge_name, get_judge
 from bench.scoring.metrics.lite0 import WEIGHTS_FILE, same_pad
 from bench.scoring.metrics.lite0_features import FeatureNetwork, default_feature_network, weights_hash
 
@@ -38,7 +38,7 @@ CARD = example_card(
 
 @pytest.fixture(scope="module")
 def blocks() -> tuple[np.ndarray, np.ndarray]:
-    """30 pictures of 8 px blocks: each class has a colour of its own under noise, 1 % is void."""
+    """30 images of 8 px blocks: each class has a colour of its own under noise, 1 % is void."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, (30, 4, 4)).repeat(8, axis=1).repeat(8, axis=2).astype(np.uint8)
     colours = np.array([[90, 90, 90], [90, 140, 200], [200, 80, 60]])
@@ -52,7 +52,7 @@ def feature_network() -> FeatureNetwork:
     return default_feature_network("cpu")
 
 
-def make_scorer(blocks: tuple[np.ndarray, np.ndarray], cache: Path, **changes: Any) -> TrainedScorer:
+def make_judge(blocks: tuple[np.ndarray, np.ndarray], cache: Path, **changes: Any) -> TrainedJudge:
     given: dict[str, Any] = {
         "data_key": "key",
         "size_px": 32,
@@ -60,7 +60,7 @@ def make_scorer(blocks: tuple[np.ndarray, np.ndarray], cache: Path, **changes: A
         "device": "cpu",
         "budget": 2,
     }
-    return get_scorer("fcn-small", *blocks, CARD, **{**given, **changes})
+    return get_judge("fcn-small", *blocks, CARD, **{**given, **changes})
 
 
 # --- features ----------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ def test_same_padding_is_tensorflows(size: int, pads: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("network_class", [FCNSmall, FCNLite0])
 @pytest.mark.parametrize("size", [(32, 32), (64, 64), (128, 128), (45, 83)])
-def test_logits_have_the_pictures_size(network_class: Any, size: tuple[int, int]) -> None:
+def test_logits_have_the_images_size(network_class: Any, size: tuple[int, int]) -> None:
     network = network_class(5).eval()
     images = torch.rand(2, 3, *size)
     with torch.no_grad():
@@ -160,7 +160,7 @@ def test_fcn8s_paths_look_where_they_write(monkeypatch: pytest.MonkeyPatch) -> N
         (gradient,) = torch.autograd.grad(logits[0, 0, pixel[0], pixel[1]], images)
         seen = gradient[0].sum(0)
         assert float(seen.sum()) > 0, path
-        if path != "score_fr":  # which sees the whole picture and more: nothing to centre
+        if path != "score_fr":  # which sees the whole image and more: nothing to centre
             places = torch.arange(size).float()
             centre = [float((seen.sum(1 - axis) * places).sum() / seen.sum()) for axis in (0, 1)]
             assert centre == pytest.approx(pixel, abs=1.5), path
@@ -203,7 +203,7 @@ def test_held_out_photos_are_evenly_spaced(n: int, expected: list[int]) -> None:
 
 def test_training_learns_and_reports(blocks: tuple[np.ndarray, np.ndarray]) -> None:
     steps: list[tuple[int, int]] = []
-    trained = train_scorer(
+    trained = train_judge(
         "fcn-small",
         *blocks,
         CLASSES,
@@ -219,12 +219,12 @@ def test_training_learns_and_reports(blocks: tuple[np.ndarray, np.ndarray]) -> N
 
 def test_training_repeats_bit_for_bit(blocks: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
     torch.manual_seed(1)
-    first = make_scorer(blocks, tmp_path / "a")
+    first = make_judge(blocks, tmp_path / "a")
     torch.manual_seed(2)  # the caller's randomness is not the training's
     state = torch.get_rng_state()
-    assert make_scorer(blocks, tmp_path / "b").hash == first.hash
+    assert make_judge(blocks, tmp_path / "b").hash == first.hash
     assert torch.equal(torch.get_rng_state(), state)
-    assert make_scorer(blocks, tmp_path / "c", seed=1).hash != first.hash
+    assert make_judge(blocks, tmp_path / "c", seed=1).hash != first.hash
 
 
 def test_held_out_photos_do_not_teach(blocks: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
@@ -232,17 +232,17 @@ def test_held_out_photos_do_not_teach(blocks: tuple[np.ndarray, np.ndarray], tmp
     held = held_out_indices(len(photos))
     spoilt = photos.copy()
     spoilt[held] = 0
-    assert make_scorer((spoilt, labels), tmp_path / "a").hash == make_scorer(blocks, tmp_path / "b").hash
+    assert make_judge((spoilt, labels), tmp_path / "a").hash == make_judge(blocks, tmp_path / "b").hash
     spoilt[held - 1] = 0
-    assert make_scorer((spoilt, labels), tmp_path / "c").hash != make_scorer(blocks, tmp_path / "b").hash
+    assert make_judge((spoilt, labels), tmp_path / "c").hash != make_judge(blocks, tmp_path / "b").hash
 
 
 def test_photos_without_labels_are_refused(blocks: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
     photos, labels = blocks
     with pytest.raises(UsageError, match="0 labelled pixels"):
-        make_scorer((photos, np.full_like(labels, 255)), tmp_path)
+        make_judge((photos, np.full_like(labels, 255)), tmp_path)
     with pytest.raises(UsageError, match="found 1 photos"):
-        make_scorer((photos[:1], labels[:1]), tmp_path)
+        make_judge((photos[:1], labels[:1]), tmp_path)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
@@ -252,19 +252,19 @@ def test_photos_without_labels_are_refused(blocks: tuple[np.ndarray, np.ndarray]
 def test_second_call_does_not_train(
     blocks: tuple[np.ndarray, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = make_scorer(blocks, tmp_path)
+    first = make_judge(blocks, tmp_path)
 
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError("trained twice")
 
-    monkeypatch.setattr(store, "train_scorer", never)
-    second = make_scorer(blocks, tmp_path)
+    monkeypatch.setattr(store, "train_judge", never)
+    second = make_judge(blocks, tmp_path)
     assert (second.hash, second.protocol, second.meta) == (first.hash, first.protocol, first.meta)
     images = torch.from_numpy(blocks[0][:3]).permute(0, 3, 1, 2)
     assert torch.equal(first.segment(images), second.segment(images))
     for change in ({"data_key": "other"}, {"budget": 3}, {"seed": 1}, {"size_px": 64}):
         with pytest.raises(AssertionError, match="trained twice"):
-            make_scorer(blocks, tmp_path, **change)
+            make_judge(blocks, tmp_path, **change)
 
 
 @pytest.mark.parametrize(
@@ -276,40 +276,40 @@ def test_second_call_does_not_train(
         lambda folder: (folder / "meta.json").write_text('{"hash": "0"}'),
     ],
 )
-def test_damaged_scorers_are_trained_anew(
+def test_damaged_judges_are_trained_anew(
     blocks: tuple[np.ndarray, np.ndarray], tmp_path: Path, spoil: Callable[[Path], Any]
 ) -> None:
-    first = make_scorer(blocks, tmp_path)
-    (folder,) = (tmp_path / "scorers").iterdir()
+    first = make_judge(blocks, tmp_path)
+    (folder,) = (tmp_path / "judges").iterdir()
     spoil(folder)
-    assert make_scorer(blocks, tmp_path).hash == first.hash
+    assert make_judge(blocks, tmp_path).hash == first.hash
     assert {path.name for path in folder.iterdir()} == {"weights.safetensors", "meta.json"}
 
 
-def test_scorers_judge_pictures_of_any_number_and_size(
+def test_judges_judge_images_of_any_number_and_size(
     blocks: tuple[np.ndarray, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scorer = make_scorer(blocks, tmp_path)
+    judge = make_judge(blocks, tmp_path)
     images = torch.from_numpy(blocks[0][:7]).permute(0, 3, 1, 2)
-    whole, features = scorer.segment(images), scorer.features(images)
+    whole, features = judge.segment(images), judge.features(images)
     assert (whole.shape, whole.dtype) == ((7, 32, 32), torch.int64)
-    assert 0 <= int(whole.min()) <= int(whole.max()) < scorer.num_classes == 3
-    assert features.shape == (7, scorer.feature_dim)
+    assert 0 <= int(whole.min()) <= int(whole.max()) < judge.num_classes == 3
+    assert features.shape == (7, judge.feature_dim)
     monkeypatch.setattr(store, "_PIXELS_AT_ONCE", 2 * 32 * 32)
-    assert float((scorer.segment(images) == whole).float().mean()) > 0.999
-    torch.testing.assert_close(scorer.features(images), features, rtol=1e-4, atol=1e-4)
-    assert scorer.segment(torch.zeros(1, 3, 48, 96, dtype=torch.uint8)).shape == (1, 48, 96)
+    assert float((judge.segment(images) == whole).float().mean()) > 0.999
+    torch.testing.assert_close(judge.features(images), features, rtol=1e-4, atol=1e-4)
+    assert judge.segment(torch.zeros(1, 3, 48, 96, dtype=torch.uint8)).shape == (1, 48, 96)
 
 
-def test_protocol_names_the_scorer(blocks: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
-    scorer = make_scorer(blocks, tmp_path)
-    assert scorer.protocol == {
-        "scorer": "fcn-small",
-        "scorer_hash": scorer.hash,
-        "scorer_size_px": 32,
-        "scorer_trained_on": "key",
-        "scorer_steps": 2,
-        "scorer_seed": 0,
+def test_protocol_names_the_judge(blocks: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
+    judge = make_judge(blocks, tmp_path)
+    assert judge.protocol == {
+        "judge": "fcn-small",
+        "judge_hash": judge.hash,
+        "judge_size_px": 32,
+        "judge_trained_on": "key",
+        "judge_steps": 2,
+        "judge_seed": 0,
     }
 
 
@@ -329,7 +329,7 @@ def test_plugged_in_networks_are_trained_too(
         def embed(self, images: torch.Tensor) -> torch.Tensor:
             return images.mean(dim=(2, 3))
 
-    monkeypatch.setitem(plugins._registered, "scorers", {"tiny": Tiny})
+    monkeypatch.setitem(plugins._registered, "judges", {"tiny": Tiny})
     arguments: dict[str, Any] = {
         "data_key": "k",
         "size_px": 32,
@@ -337,21 +337,21 @@ def test_plugged_in_networks_are_trained_too(
         "device": "cpu",
         "budget": 5,
     }
-    scorer = get_scorer("tiny", *blocks, CARD, **arguments)
-    assert (scorer.name, scorer.feature_dim, scorer.meta["parameters"]) == ("tiny", 3, 12)
-    assert get_scorer("tiny", *blocks, CARD, **arguments).hash == scorer.hash
+    judge = get_judge("tiny", *blocks, CARD, **arguments)
+    assert (judge.name, judge.feature_dim, judge.meta["parameters"]) == ("tiny", 3, 12)
+    assert get_judge("tiny", *blocks, CARD, **arguments).hash == judge.hash
 
 
 def test_wrong_requests_are_refused(blocks: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
     arguments: dict[str, Any] = {"data_key": "k", "size_px": 32, "cache": tmp_path, "device": "cpu"}
     with pytest.raises(UsageError, match="did you mean 'fcn-small'"):
-        get_scorer("fcn-smal", *blocks, CARD, **arguments)
+        get_judge("fcn-smal", *blocks, CARD, **arguments)
     with pytest.raises(UsageError, match="expected classes in the card of blocks"):
-        get_scorer("fcn-small", *blocks, replace(CARD, classes=()), **arguments)
+        get_judge("fcn-small", *blocks, replace(CARD, classes=()), **arguments)
 
 
-def test_default_scorer_by_size() -> None:
-    assert [default_scorer_name(size, "cpu") for size in (32, 64, 128, 256)] == [
+def test_default_judge_by_size() -> None:
+    assert [default_judge_name(size, "cpu") for size in (32, 64, 128, 256)] == [
         "fcn-small",
         "fcn-small",
         "fcn-lite0",
@@ -369,14 +369,14 @@ def row(
 ) -> RunRecord:
     """A record with (low, value, high) for each key, or None for a missing value."""
     results = {
-        key: MetricResult(key, None, "max", 5, {}, reason="no scorer was given")
+        key: MetricResult(key, None, "max", 5, {}, reason="no judge was given")
         if given is None
         else MetricResult(key, given[1], "max", 5, {}, interval=(given[0], given[2]))
         for key, given in values.items()
     }
-    scorer = {"network": "fcn-small", "size_px": 64, "held_out": {"pixel_acc": 0.842, "class_iou": 0.25}}
+    judge = {"network": "fcn-small", "size_px": 64, "held_out": {"pixel_acc": 0.842, "class_iou": 0.25}}
     return RunRecord(
-        id=label, kind="run", label=label, spec={}, status=status, results=results, details={"scorer": scorer}
+        id=label, kind="run", label=label, spec={}, status=status, results=results, details={"judge": judge}
     )  # type: ignore[arg-type]
 
 
@@ -414,4 +414,4 @@ def test_fitness_counts_all_seeds_and_only_finished_runs() -> None:
 def test_fitness_without_scores() -> None:
     assert fitness(row("real", {}), [row("l1", {})]) == []
     nothing = row("real", dict.fromkeys(KEYS))
-    assert fitness(nothing, []) == ["No FCN score of real photos to compare with: no scorer was given."]
+    assert fitness(nothing, []) == ["No FCN score of real photos to compare with: no judge was given."]
