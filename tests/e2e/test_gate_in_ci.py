@@ -116,7 +116,7 @@ def test_a_projects_suite_fails_with_a_message_that_says_why(
 ) -> None:
     found = suite.runpytest_inprocess(*options(project, worsen(project, tmp_path / "older.json")))
     found.assert_outcomes(failed=1)
-    found.stdout.fnmatch_lines(["*1 regressed*", "*l1 of toycity/*: regressed (*a change of +10*"])
+    found.stdout.fnmatch_lines(["*1 regressed*", "*mae of toycity/*: regressed (*a change of +10*"])
     found = suite.runpytest_inprocess("-p", PLUGIN, "--bench-out", str(project / "out"))
     found.stdout.fnmatch_lines(["*give --bench-baseline FILE*"])
     found = suite.runpytest_inprocess(*options(project, tmp_path / "none.json"))
