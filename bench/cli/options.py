@@ -138,14 +138,14 @@ def policy_options(command: Command) -> Command:
     )
 
 
-def policy_of(options: dict[str, Any]) -> Policy:
-    """The `Policy` that `policy_options` say."""
+def policy_of(options: dict[str, Any], lengths: tuple[int, ...] = ()) -> Policy:
+    """The `Policy` that `policy_options` say; `lengths` are those of `--keep-at`."""
     from bench.run.trackers import check_trackers
     from bench.spec.retention import Policy
 
     log = tuple(dict.fromkeys(options["log"]))
     check_trackers(log)
-    return Policy(options["keep"], options["checkpoint_every"], options["retry"], log)
+    return Policy(options["keep"], options["checkpoint_every"], options["retry"], log, lengths)
 
 
 def engine_option(command: Command) -> Command:

@@ -57,6 +57,11 @@ def grid_options(command: Command) -> Command:
             "--epochs", type=float, help="Passes over the training pairs; the data set's card by default."
         ),
         click.option("--steps", type=click.IntRange(1), help="Optimisation steps, instead of epochs."),
+        click.option(
+            "--keep-at",
+            metavar="LIST",
+            help="Shorter lengths on the way, such as 2,8,25: each is a row, trained once for all.",
+        ),
         click.option("--size", "size_px", type=int, metavar="PX", help="Side: 32, 64, 128, 256 or 512."),
         click.option("--batch-size", type=click.IntRange(1), help="Pairs a step (the paper: 1)."),
         click.option(
@@ -149,7 +154,7 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
     roots = local_data(options["data_roots"])
     request = _request({**options, "data_roots": roots, "engine": engine})
     from bench.records.layout import check_room
-    from bench.spec.grid import resolve
+    from bench.spec.grid import lengths_of, resolve
     from bench.spec.scoring_choice import ScoringChoice, check_judge_choice
 
     choice = ScoringChoice(
@@ -175,7 +180,7 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
         _check_output(out, plans)
         if options["space_check"]:
             check_room(out, room.total)
-        told = {"policy": policy_of(options), "plugins": obj["plugins"]}
+        told = {"policy": policy_of(options, lengths_of(plans, request)), "plugins": obj["plugins"]}
         launch = Launch(out, device, choice, command_line(), until, obj["debug"], **told)
         with Reporter() as reporter:
             if room.total:
@@ -247,13 +252,14 @@ def finish(out: Path, records: list[RunRecord]) -> None:
 
 def _request(options: dict[str, Any]) -> GridRequest:
     from baselines.settings import TestSettings
-    from bench.spec.grid import GridRequest, parse_seeds
+    from bench.spec.grid import GridRequest, parse_lengths, parse_seeds
 
     return GridRequest(
         variants=names(options["variants"]),
         suite=options["suite"],
         datasets=names(options["datasets"]),
         seeds=parse_seeds(options["seeds"]),
+        keep_at=parse_lengths(options["keep_at"]),
         test=TestSettings(options["test_dropout"], options["test_norm"]),
         **{
             key: options[key]

@@ -89,7 +89,7 @@ class Job:
         )
         out, plugins = Path(launch.pop("out")), tuple(map(Path, launch.pop("plugins")))
         policy = dict(launch.pop("policy"))
-        policy["log"] = tuple(policy["log"])
+        policy |= {name: tuple(policy[name]) for name in ("log", "lengths")}
         root = content["root"]
         return Job(
             RunSpec.from_dict(content["spec"]),

@@ -70,7 +70,11 @@ def _of_run(out: Path, run: str, wish: Wish) -> Iterator[tuple[str, Path]]:
     if is_finished:
         yield from (("checkpoints", path) for path in (files.checkpoint, files.checkpoints) if path.exists())
     if is_finished or wish.unfinished:
-        yield from (("training states", p) for p in (files.state, files.state_before) if p.exists())
+        yield from (
+            ("training states", p)
+            for p in (files.state, files.state_before, files.state_at_end)
+            if p.exists()
+        )
     if is_finished and wish.predictions and record is not None and record.gallery is not None:
         shown = {f"{name}.png" for name in record.gallery.names}
         yield from (("predictions", p) for p in files.predictions.glob("*.png") if p.name not in shown)

@@ -46,6 +46,11 @@ class RunFiles:
         return self.folder / "state-before.safetensors"
 
     @property
+    def state_at_end(self) -> Path:
+        """The state at the end of a training that a longer one is to go on from (`--keep-at`)."""
+        return self.folder / "state-at-end.safetensors"
+
+    @property
     def lock(self) -> Path:
         """Held by the process that works on the run, or on the reference row of that id."""
         return self.out / "locks" / f"{self.id}.lock"

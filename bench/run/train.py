@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +110,34 @@ class TrainingStage:
                 return trainer
         if damaged:
             self.say(f"{title}: no whole training state is left: trains from the start")
-        return self._trainer()
+        return self._continued() or self._trainer()
+
+    def _continued(self) -> Trainer | None:
+        """A trainer at the end of the longest shorter run (`--keep-at`); None where none is kept whole."""
+        for shorter in self._shorter():
+            path = RunFiles(self.files.out, shorter.id).state_at_end
+            if not path.is_file():
+                continue
+            trainer = self._trainer()
+            try:
+                trainer.restore(path, shorter.hash)
+            except ValueError as error:
+                self.say(
+                    f"{self.spec.label} seed {self.spec.seed}: {error}; set aside as {set_aside(path).name}"
+                )
+            else:
+                self.say(f"{self.spec.label} seed {self.spec.seed}: goes on from {trainer.steps_done} steps")
+                return trainer
+        return None
+
+    def _shorter(self) -> list[RunSpec]:
+        """The runs of `--keep-at` that this one may go on from, the longest first."""
+        training, lengths = self.spec.training, self.policy.lengths
+        return [
+            replace(self.spec, training=replace(training, steps=steps))
+            for steps in reversed(lengths)
+            if steps < training.steps
+        ]
 
     def _trainer(self) -> Trainer:
         spec = self.spec
@@ -142,10 +169,14 @@ class TrainingStage:
             "engine": {"used": trainer.engine_used, "reason": trainer.engine_reason},
             "environment": self.environment,
         }
+        if any(steps > self.spec.training.steps for steps in self.policy.lengths):
+            with atomic_path(self.files.state_at_end) as temporary:
+                trainer.save(temporary, self.spec.hash)
         write_text(self.files.history, json.dumps(content, allow_nan=False))
         with atomic_path(self.files.checkpoint) as temporary:
             save_checkpoint(temporary, self._checkpoint(trainer))
-        for state in (self.files.state, self.files.state_before):
+        passed = [RunFiles(self.files.out, shorter.id).state_at_end for shorter in self._shorter()]
+        for state in (self.files.state, self.files.state_before, *passed):
             state.unlink(missing_ok=True)
 
     def _save_state(self, trainer: Trainer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ class GridRequest:
         train_limit, test_limit: use only so many pairs, evenly spaced.
         seeds: one run each.
         epochs, steps: the budget; one of them.
+        keep_at: shorter budgets, in the same unit: a row each, on the way to the whole one.
         size_px, batch_size, base_filters, precision, engine: training settings.
         sets: `FIELD=VALUE,...` sweeps.
         variant_file: TOML with more variants.
@@ -52,6 +54,7 @@ class GridRequest:
     seeds: tuple[int, ...] = (0,)
     epochs: float | None = None
     steps: int | None = None
+    keep_at: tuple[float, ...] = ()
     size_px: int | None = None
     batch_size: int | None = None
     base_filters: int | None = None
@@ -100,9 +103,52 @@ def resolve(request: GridRequest) -> list[Plan]:
         training, epochs = _training(request, dataset, suite.batch_size if suite else None)
         if "steps" in sweeps:
             training["steps"] = 1  # each value of the sweep takes its place
-        runs = resolve_grid(data, variants, request.seeds, training, request.test, sweeps, epochs)
+        runs = [
+            run
+            for shorter, whole in _budgets(request, training, epochs)
+            for run in resolve_grid(data, variants, request.seeds, shorter, request.test, sweeps, whole)
+        ]
+        if request.keep_at:
+            _check_lengths(runs, request)
         plans.append(Plan(dataset, data, runs))
     return plans
+
+
+def _budgets(
+    request: GridRequest, training: dict[str, Any], epochs: float | None
+) -> list[tuple[dict[str, Any], float | None]]:
+    """Training fields and epochs of each length, the whole one last.
+
+    Raises:
+        UsageError: for a length of `--keep-at` that is no shorter than the whole.
+    """
+    whole = epochs if epochs is not None else float(training["steps"])
+    if too_long := [length for length in request.keep_at if not length < whole]:
+        unit = "steps" if epochs is None else "epochs"
+        raise UsageError(f"expected --keep-at below the {whole:g} {unit} of the whole, found {too_long[0]:g}")
+    if epochs is None and (part := next((one for one in request.keep_at if one % 1), None)) is not None:
+        raise UsageError(f"expected --keep-at in whole steps, found {part:g}: --epochs makes it epochs")
+    lengths = sorted({*request.keep_at, whole})
+    if epochs is None:
+        return [({**training, "steps": int(length)}, None) for length in lengths]
+    return [(training, length) for length in lengths]
+
+
+def _check_lengths(runs: Sequence[RunSpec], request: GridRequest) -> None:
+    """A longer run can go on from a shorter one only where nothing depends on how long it is."""
+    if swept := [name for name in parse_sets(request.sets) if name in ("steps", "batch_size")]:
+        raise UsageError(f"expected --keep-at without --set {swept[0]}, found both: leave one out")
+    if any(run.training.lr_schedule != "constant" for run in runs):
+        raise UsageError(
+            "expected a constant learning rate with --keep-at, found lr_schedule=linear, which depends on "
+            "the length: train each length by itself"
+        )
+
+
+def lengths_of(plans: Sequence[Plan], request: GridRequest) -> tuple[int, ...]:
+    """Steps of the runs of `--keep-at`, rising; () without it."""
+    steps = {run.training.steps for plan in plans for run in plan.runs}
+    return tuple(sorted(steps)) if request.keep_at else ()
 
 
 def _variants(request: GridRequest, of_suite: Sequence[str]) -> list[Variant]:
@@ -198,6 +244,21 @@ def data_roots(given: Sequence[str], names: Sequence[str]) -> dict[str, Path]:
         else:
             common = path
     return {name: roots.get(name, common) for name in names if roots.get(name, common)}  # type: ignore[misc]
+
+
+def parse_lengths(text: str | None) -> tuple[float, ...]:
+    """ "2,8,25" as lengths of training.
+
+    Raises:
+        UsageError: if it is not a list of numbers above 0, each once.
+    """
+    try:
+        lengths = tuple(float(part) for part in text.split(",")) if text is not None else ()
+    except ValueError:
+        lengths = (math.nan,)
+    if not all(0 < length < math.inf for length in lengths) or len(set(lengths)) != len(lengths):
+        raise UsageError(f"expected --keep-at such as 2,8,25 (numbers above 0, each once), found '{text}'")
+    return lengths
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

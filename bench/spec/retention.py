@@ -18,9 +18,12 @@ class Policy:
         checkpoint_every: seconds between two saved training states: what a crash costs at most.
         retry: train diverged runs again.
         log: trackers that a run is shown to (`TRACKERS`, in `bench.run.trackers`).
+        lengths: steps of the runs that differ in nothing else (`--keep-at`), rising; a longer one goes on
+            from the end of a shorter one.
     """
 
     keep: Keep = "last"
     checkpoint_every: float = 60.0
     retry: bool = False
     log: tuple[str, ...] = ()
+    lengths: tuple[int, ...] = ()
