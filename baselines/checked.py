@@ -45,7 +45,7 @@ def save_checked(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, 
     text = json.dumps({**about, _CHECKSUM: _digest(kept, about)})
     try:
         save_file(kept, path, metadata={_KEY: text})
-    except SafetensorError as error:  # its own name for whatever the disk said
+    except SafetensorError as error:  # its own name for any error of the disk
         raise OSError(f"cannot write {path}: {error}") from error
 
 

@@ -2,7 +2,7 @@
 
 There a layer is nearly all weights: 256 x 256 x 4 x 4 of them for one output pixel. On the CPU oneDNN
 reorders those weights at each pass, forward and backward, which costs several times the arithmetic; a product
-of matrices reads them once, as they lie in memory. docs/performance.md has the times.
+of matrices reads them once, in the order of memory. docs/performance.md has the times.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 def make_current(device: torch.device) -> None:
-    """Have torch take `device`, where it is one of several GPUs, for whatever is not told where to go."""
+    """Have torch take `device`, where it is one of several GPUs, for everything that names no device."""
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
 

@@ -45,12 +45,12 @@ class Captured:
     """The first steps eagerly, then as a CUDA graph; eagerly for good where the capture fails.
 
     The work must do the same to the same tensors in every step, and wait for nothing. Dropout draws from
-    torch's own generator of the device or from `streams`: seeded anew before a step, they give it the same
+    torch's own generator of the device or from `streams`: seeded again before a step, they give it the same
     numbers captured as they give it eagerly.
 
     Args:
         device: a CUDA device.
-        streams: generators that the work draws from, but for torch's own.
+        streams: generators that the work draws from, besides torch's own.
         capturable: a context in which the work is captured.
 
     Attributes: those of `Eager`.
@@ -121,7 +121,7 @@ class Captured:
             try:
                 with self._capturable(), torch.cuda.graph(graph, pool=pool, stream=self._side):
                     noted()
-            except Exception as error:  # whatever a network, a loss or the driver has to say against it
+            except Exception as error:  # a network, a loss or the driver may refuse in its own way
                 said.append(_words(error))
             if not said:
                 return graph

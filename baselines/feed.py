@@ -1,6 +1,6 @@
 """How the images of a step come to the device that trains.
 
-On a CPU they are cut out of the arrays. On a GPU all pairs lie in its memory as they are stored, and a step
+On a CPU they are cut out of the arrays. On a GPU all pairs are in its memory as they are stored, and a step
 needs but to be told which windows of which pairs; pairs that are too many stream through pinned memory.
 `fetch` is the host's part and never waits for the device, but to stay a few steps ahead; `images` is the
 device's part, which a CUDA graph can hold.

@@ -17,7 +17,7 @@ MAX_BASE_FILTERS = 512
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """One training, but for its variant, data and seed.
+    """One training without its variant, data and seed.
 
     Attributes:
         steps: optimisation steps, one of D and one of G each.
@@ -91,7 +91,7 @@ class TestSettings:
             of training, PyTorch's `eval()`, a named departure.
     """
 
-    __test__ = False  # no test class, whatever pytest thinks of its name
+    __test__ = False  # pytest takes it for a test class by its name
 
     dropout: bool = True
     norm: TestNorm = "batch"

@@ -23,7 +23,7 @@ def adam_tensors(network: str, adam: torch.optim.Adam) -> dict[str, Tensor]:
 def load_adam(network: str, adam: torch.optim.Adam, tensors: dict[str, Tensor]) -> None:
     """Take up what `adam_tensors` gave.
 
-    Moments lie as their weights do: a fused Adam walks through memory, whatever strides say.
+    Moments get the memory order of their weights: a fused Adam walks through memory and ignores strides.
     """
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in part(tensors, f"adam.{network}.").items():

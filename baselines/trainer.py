@@ -177,7 +177,7 @@ class Trainer:
         self.steps_done += 1
 
     def _work(self) -> None:
-        """What the device does in a step: the same operations on the same tensors, whatever the step."""
+        """What the device does in a step: the same operations on the same tensors in every step."""
         source, target = self._feed.images()
         prediction, losses = self._updates.step(source, target, self._streams or None)
         self._accumulate(losses | spreads(prediction, target))
@@ -185,7 +185,7 @@ class Trainer:
     def _seed_dropout(self) -> None:
         """This step's random numbers for dropout: a stream a sample, or torch's own for a batch of one.
 
-        Generators that stay and are seeded anew, as a CUDA graph needs them.
+        A CUDA graph needs generators that stay and are seeded again.
         """
         if not self._streams:  # `torch.manual_seed` takes 0.1 ms more, for devices that are not there
             default_generator(self.device).manual_seed(dropout_seed(self.seed, self.steps_done))
@@ -221,7 +221,7 @@ class Trainer:
         }
 
     def _forget_sums(self) -> None:
-        """Begin anew, in place, where a captured step finds them."""
+        """Reset in place, where a captured step finds them."""
         self._summed = 0
         if self._sums is not None:
             self._sums.zero_()

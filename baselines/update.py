@@ -21,7 +21,7 @@ from baselines.variants import Variant
 class Updates:
     """Both networks with their optimisers.
 
-    On a GPU the learning rate lies in its memory, where a captured step finds it.
+    On a GPU the learning rate is in its memory, where a captured step finds it.
     """
 
     def __init__(

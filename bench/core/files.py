@@ -90,7 +90,7 @@ def move_file(finished: Path, path: Path) -> None:
 
 
 def move_folder(finished: Path, path: Path) -> None:
-    """The same for a folder and all that is in it; nothing may be at `path`, but for an empty folder."""
+    """The same for a folder and all that is in it; `path` must not exist, or be an empty folder."""
     for folder, _, names in os.walk(finished):
         for name in names:
             if not (file := Path(folder, name)).is_symlink():

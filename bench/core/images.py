@@ -23,7 +23,7 @@ from PIL import (
 from bench.core.files import atomic_path
 
 MAX_PIXELS = 50_000_000  # of one image; what it costs in memory stays below 1 GB
-# What a file may hold, whatever its name says: Pillow knows dozens more, and runs Ghostscript for one.
+# What a file may hold; its name does not count: Pillow knows dozens more, and runs Ghostscript for one.
 _READERS = (
     PngImagePlugin.PngImageFile, JpegImagePlugin.JpegImageFile,
     BmpImagePlugin.BmpImageFile, TiffImagePlugin.TiffImageFile, WebPImagePlugin.WebPImageFile,

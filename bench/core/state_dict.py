@@ -18,7 +18,7 @@ class WeightsError(ValueError):
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """Name -> tensor of a file written by `torch.save(model.state_dict(), ...)`, on the CPU.
 
-    torch's restricted unpickler builds tensors and plain containers only; whatever else a file names is
+    torch's restricted unpickler builds tensors and plain containers only; anything else that a file names is
     refused, not run.
 
     Raises:

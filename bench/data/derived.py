@@ -23,7 +23,7 @@ def derive(kind: str, image: NDArray[Any]) -> NDArray[Any]:
         image: (H, W, C) uint8 or uint16, at the load size.
 
     Returns:
-        (H, W, 1) uint8, but for the luminance of a uint16 image, which is the image.
+        (H, W, 1) uint8; the luminance of a uint16 image is the image itself.
 
     Raises:
         UsageError: for another kind.

@@ -147,7 +147,7 @@ def _by_stem(files: Iterable[Path], split: str) -> dict[str, Path]:
 
 
 def _has_images(card: DatasetCard, root: Path) -> bool:
-    """Whether a split's folder lies in `root` (side-by-side pairs, or plain photos)."""
+    """Whether a split's folder is in `root` (side-by-side pairs, or plain photos)."""
     return any((root / name).is_dir() for split in card.splits for name in _candidates(card, split))
 
 

@@ -22,7 +22,7 @@ def decode_colours(
         rgb: (..., 3) uint8.
         card: its palette, void colours included.
         max_distance: Euclidean RGB distance above which a pixel is void. JPEG blurs the colours at the
-            borders of regions; on the Cityscapes pairs 9 % of the pixels lie further than 30 away.
+            borders of regions; on the Cityscapes pairs 9 % of the pixels are further than 30 away.
 
     Returns:
         (...) uint8 train ids, 255 = void.

@@ -56,7 +56,7 @@ class Canvas:
         self.smooth: Array = smooth[np.ix_(y, x)]
 
     def span(self, low: float, high: float) -> slice:
-        """The pixels whose centres lie in [low, high)."""
+        """The pixels whose centres are in [low, high)."""
         first, last = (min(max(int(np.ceil(edge * self.size - 0.5)), 0), self.size) for edge in (low, high))
         return slice(first, max(first, last))
 
