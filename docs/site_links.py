@@ -21,8 +21,9 @@ LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#|/)([^)#\s]+)")
 
 def on_files(files: Files, config: Any) -> Files:
     """Add the files of the repository that pages link to."""
-    docs, root = Path(config.docs_dir), Path(config.config_file_path).parent
-    waiting = [Path(file.abs_src_path) for file in files.documentation_pages()]
+    docs = Path(config.docs_dir)
+    root = docs.parent
+    waiting = [Path(str(file.abs_src_path)) for file in files.documentation_pages()]
     while waiting:
         page = waiting.pop()
         for link in LINK.findall(page.read_text(encoding="utf-8")):
@@ -38,7 +39,8 @@ def on_files(files: Files, config: Any) -> Files:
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     """Point each link at the place that its target has on the site."""
-    docs, root = Path(config.docs_dir), Path(config.config_file_path).parent
+    docs = Path(config.docs_dir)
+    root = docs.parent
     source = Path(page.file.abs_src_path)
 
     def placed(link: re.Match[str]) -> str:
