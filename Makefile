@@ -16,7 +16,7 @@ GATE_RUN := --variants l1,l1+cgan --dataset toycity --size 32 --steps 100 --base
 	--train-limit 120 --test-limit 40 --device cpu --threads 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint test-slow fuzz test-real test-gpu reference reference-check gate gate-baseline install clean
+.PHONY: help demo test lint docs test-slow fuzz test-real test-gpu reference reference-check gate gate-baseline install clean
 
 help:  ## show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ lint: .venv/.installed-test  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: .venv/.installed-docs  ## the documents as a site, in out/site; a broken link or reference fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 test-slow: .venv/.installed-test  ## the tests, and the long versions
 	$(PYTEST) -n $(WORKERS) --dist loadfile --run-slow
@@ -79,7 +82,7 @@ gate: .venv/.installed  ## a tiny run, checked against the committed baseline
 	$(BIN)/bench run $(GATE_RUN) --out $(GATE_OUT)
 	$(BIN)/bench check $(GATE_OUT) --baseline $(GATE_BASELINE)
 
-gate-baseline: .venv/.installed  ## write the committed baseline anew (8 seeds): review its diff, then commit it
+gate-baseline: .venv/.installed  ## write the committed baseline again (8 seeds): review its diff, then commit it
 	$(BIN)/bench run $(GATE_RUN) --seeds 0-7 --out $(GATE_OUT)-baseline
 	$(BIN)/bench baseline $(GATE_OUT)-baseline $(GATE_BASELINE) --update --ignore judge_hash
 
@@ -94,6 +97,11 @@ install: .venv/.installed-test  ## .venv with everything for development
 .venv/.installed-test: pyproject.toml .venv/.made
 	@echo "installing into .venv with the test extras: about 6 GB the first time, some minutes"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@ .venv/.installed
+
+.venv/.installed-docs: pyproject.toml .venv/.made
+	@echo "installing into .venv with what the site needs: about 6 GB the first time, some minutes"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	@touch $@ .venv/.installed
 
 .venv/.made:
