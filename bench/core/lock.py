@@ -6,8 +6,8 @@ flock need not reach, the name in the file and its heartbeat decide: an owner wh
 for five minutes is taken for dead. Where there is no flock, the owner's process id and start time decide.
 
 Not `filelock.SoftFileLease` (4.3): there a suspended process loses its lock to another one of its machine, a
-living owner on a second machine of the same name is taken for dead, and one look never takes over from a machine
-that died long ago, since each contender must watch the file for five minutes itself.
+living owner on a second machine of the same name is taken for dead, and one look never takes over from a
+machine that died long ago, since each contender must watch the file for five minutes itself.
 """
 
 from __future__ import annotations
