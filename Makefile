@@ -27,10 +27,11 @@ demo: .venv/.installed  ## install, then train and compare three variants on the
 test: lint  ## install with test extras; lint, type check and run the tests
 	$(PYTEST) -n $(WORKERS) --dist loadfile
 
-lint: .venv/.installed-test  ## ruff and mypy
+lint: .venv/.installed-test  ## ruff, mypy, and which folder may import which (.importlinter)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 test-slow: .venv/.installed-test  ## the tests, and the long versions
 	$(PYTEST) -n $(WORKERS) --dist loadfile --run-slow
@@ -107,5 +108,5 @@ install: .venv/.installed-test  ## .venv with everything for development
 	@touch $@
 
 clean:  ## remove .venv, caches and build products (not out/)
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache *.egg-info
 	find bench baselines tests -name __pycache__ -type d -prune -exec rm -rf {} +
