@@ -37,7 +37,7 @@ test-slow: .venv/.installed-test  ## the tests, and the long versions
 	$(PYTEST) -n $(WORKERS) --dist loadfile --run-slow
 
 fuzz: .venv/.installed-test  ## 10,000 nearly right inputs for every reader: about half an hour
-	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/campaign.py --to out/fuzz
+	$(PYTEST) tests/fuzz -n $(WORKERS) --hypothesis-profile campaign --timeout 7200
 
 test-real: check-data .venv/.installed-test  ## the tests on real data: make test-real DATA=folder
 	BENCH_REAL_DATA="$(abspath $(DATA))" $(PYTEST) -m real --run-real
