@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from waiting import wait_for
 
 from bench.core import lock
 from bench.core.lock import Owner, locked, try_lock
@@ -155,19 +156,12 @@ def test_the_heart_beats_and_a_lost_lock_is_noticed(tmp_path: Path, monkeypatch:
     held = try_lock(path)
     assert held is not None
     os.utime(path, (1, 1))
-    assert wait_for(lambda: path.stat().st_mtime > 1)
+    wait_for(lambda: path.stat().st_mtime > 1)
     assert not held.is_lost
     write_owner(path, me(host="elsewhere", token="other"))
-    assert wait_for(lambda: held.is_lost)
+    wait_for(lambda: held.is_lost)
     held.release()
     assert path.exists()  # it is the other's now
-
-
-def wait_for(condition) -> bool:  # type: ignore[no-untyped-def]
-    end = time.monotonic() + 10
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
-    return bool(condition())
 
 
 def test_a_damaged_file_is_respected_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
