@@ -38,10 +38,13 @@ def me(**changes: object) -> Owner:
     return replace(lock._me(), **changes)
 
 
-@pytest.fixture
-def no_flock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "fcntl", None)
+@pytest.fixture(params=[True, False], ids=["flock", "no flock"])
+def flock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """With the kernel's lock, and on a system without."""
     monkeypatch.setattr(lock, "_SETTLE_S", 0.05)
+    if not request.param:
+        monkeypatch.setattr(lock, "fcntl", None)
+    return bool(request.param)
 
 
 def test_it_has_one_owner_until_it_is_released(tmp_path: Path) -> None:
@@ -58,13 +61,7 @@ def test_it_has_one_owner_until_it_is_released(tmp_path: Path) -> None:
     again.release()
 
 
-@pytest.mark.parametrize("flock", [True, False])
-def test_the_lock_of_a_killed_process_is_taken_over(
-    tmp_path: Path, flock: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lock, "_SETTLE_S", 0.05)
-    if not flock:
-        monkeypatch.setattr(lock, "fcntl", None)
+def test_the_lock_of_a_killed_process_is_taken_over(tmp_path: Path, flock: bool) -> None:
     path = tmp_path / "run.lock"
     code = (
         HOLD if flock else HOLD.replace("assert", "from bench.core import lock; lock.fcntl = None\nassert", 1)
@@ -102,7 +99,8 @@ def test_many_threads_that_wait_have_it_one_after_the_other(tmp_path: Path) -> N
     assert most == [1] * 30
 
 
-@pytest.mark.usefixtures("no_flock")
+@pytest.mark.parametrize("flock", [False], indirect=True)
+@pytest.mark.usefixtures("flock")
 def test_without_flock_the_process_and_its_start_decide(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     write_owner(path, me(token="other"))
@@ -119,13 +117,8 @@ def test_without_flock_the_process_and_its_start_decide(tmp_path: Path) -> None:
     taken.release()
 
 
-@pytest.mark.parametrize("flock", [True, False])
-def test_an_owner_on_another_machine_lives_as_long_as_its_heart_beats(
-    tmp_path: Path, flock: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lock, "_SETTLE_S", 0.05)
-    if not flock:
-        monkeypatch.setattr(lock, "fcntl", None)
+@pytest.mark.usefixtures("flock")
+def test_an_owner_on_another_machine_lives_as_long_as_its_heart_beats(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     elsewhere = me(boot="another", token="other")  # two machines may have one name
     write_owner(path, elsewhere, age=lock.STALE_S - 60)
