@@ -27,10 +27,11 @@ demo: .venv/.installed  ## install, then train and compare three variants on the
 test: lint  ## install with test extras; lint, type check and run the tests
 	$(PYTEST) -n $(WORKERS) --dist loadfile
 
-lint: .venv/.installed-test  ## ruff and mypy
+lint: .venv/.installed-test  ## ruff, mypy, and which folder may import which (.importlinter)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 docs: .venv/.installed-docs  ## the documents as a site, in out/site; a broken link or reference fails
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
@@ -39,7 +40,7 @@ test-slow: .venv/.installed-test  ## the tests, and the long versions
 	$(PYTEST) -n $(WORKERS) --dist loadfile --run-slow
 
 fuzz: .venv/.installed-test  ## 10,000 nearly right inputs for every reader: about half an hour
-	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/campaign.py --to out/fuzz
+	$(PYTEST) tests/fuzz -n $(WORKERS) --hypothesis-profile campaign --timeout 7200
 
 test-real: check-data .venv/.installed-test  ## the tests on real data: make test-real DATA=folder
 	BENCH_REAL_DATA="$(abspath $(DATA))" $(PYTEST) -m real --run-real
@@ -115,5 +116,5 @@ install: .venv/.installed-test  ## .venv with everything for development
 	@touch $@
 
 clean:  ## remove .venv, caches and build products (not out/)
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache *.egg-info
 	find bench baselines tests -name __pycache__ -type d -prune -exec rm -rf {} +

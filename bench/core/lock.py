@@ -4,6 +4,10 @@ A lock is a small file that names its owner. Between processes of one machine th
 (flock) decides: it ends with its process, however that ends. Between machines that share a file system, which
 flock need not reach, the name in the file and its heartbeat decide: an owner whose file has not been touched
 for five minutes is taken for dead. Where there is no flock, the owner's process id and start time decide.
+
+Not `filelock.SoftFileLease` (4.3): there a suspended process loses its lock to another one of its machine, a
+living owner on a second machine of the same name is taken for dead, and one look never takes over from a
+machine that died long ago, since each contender must watch the file for five minutes itself.
 """
 
 from __future__ import annotations
@@ -90,18 +94,22 @@ def try_lock(path: Path) -> Lock | None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        handle, is_new = _open(path)
+        try:  # where this call makes the file, no other machine can have made it
+            handle, is_new = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644), True
+        except FileExistsError:
+            handle, is_new = os.open(path, os.O_RDWR | os.O_CREAT, 0o644), False
+        me = None
         try:
-            lock = _take(path, handle, is_new)
-        except _Replaced:
-            os.close(handle)
-            continue
-        except BaseException:
-            os.close(handle)
-            raise
-        if lock is None:
-            os.close(handle)
-        return lock
+            flocked = _flock(handle)
+            if flocked is False:
+                return None
+            if not _is_at(path, handle):  # its owner has just released it
+                continue
+            me = _take(path, handle, is_new, flocked is not None)
+            return Lock(path, handle, me) if me else None
+        finally:
+            if me is None:
+                os.close(handle)
 
 
 @contextmanager
@@ -125,37 +133,21 @@ def owner_of(path: Path) -> str:
     return str(_owner_at(path) or "another process")
 
 
-class _Replaced(Exception):
-    """The file that was opened is no longer the one at its path."""
-
-
-def _open(path: Path) -> tuple[int, bool]:
-    """The file, and whether this call made it: no other machine can have made it then."""
-    try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644), True
-    except FileExistsError:
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o644), False
-
-
-def _take(path: Path, handle: int, is_new: bool) -> Lock | None:
-    flocked = _flock(handle)
-    if flocked is False:
-        return None
-    if not _is_at(path, handle):
-        raise _Replaced
-    before, me = _read(handle), _me()
-    if before is not None and before.boot == me.boot:
-        if flocked is None and _runs(before):
+def _take(path: Path, handle: int, is_new: bool, flocked: bool) -> Owner | None:
+    """Write this process into the file as its owner, unless another one may still be at work."""
+    before, me = _owner_at(path), _me()
+    here = before is not None and before.boot == me.boot
+    if before is not None and here:
+        if not flocked and _runs(before):
             return None
-    elif _size(handle) and _age(path, handle) < STALE_S:  # an empty file: its maker died before it wrote
+    elif os.fstat(handle).st_size and _age(path, handle) < STALE_S:  # empty: its maker died before it wrote
         return None
     os.pwrite(handle, json.dumps(asdict(me)).ljust(_SIZE).encode(), 0)
     os.fsync(handle)
-    if not is_new and (flocked is None or before is None or before.boot != me.boot):
+    if not (is_new or (flocked and here)):
         time.sleep(_SETTLE_S)  # another machine may have written just now, too: the last one has it
-        if _owner_at(path) != me:
-            return None
-    return Lock(path, handle, me)
+        return me if _owner_at(path) == me else None
+    return me
 
 
 def _flock(handle: int) -> bool | None:
@@ -202,24 +194,9 @@ def _start_of(pid: int) -> int | None:
 
 def _owner_at(path: Path) -> Owner | None:
     try:
-        handle = os.open(path, os.O_RDONLY)
-    except OSError:
-        return None
-    try:
-        return _read(handle)
-    finally:
-        os.close(handle)
-
-
-def _read(handle: int) -> Owner | None:
-    try:
-        return Owner(**json.loads(os.pread(handle, _SIZE, 0)))
+        return Owner(**json.loads(path.read_bytes()[:_SIZE]))
     except (OSError, ValueError, TypeError):
         return None
-
-
-def _size(handle: int) -> int:
-    return os.fstat(handle).st_size
 
 
 def _is_at(path: Path, handle: int) -> bool:

@@ -1,4 +1,8 @@
-"""How text and tables from records get into LaTeX: as text, and nothing else."""
+"""How text and tables from records get into LaTeX: as text, and nothing else.
+
+The tables come from a template, not from pandas' `Styler.to_latex`, which was tried: it has no rule between
+rows, no notes below the table and no place for the font size, and every cell would still be LaTeX of our own.
+"""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ import os
 import random
 import shutil
 import signal
-import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import bench_process
 import pandas as pd
 import pytest
+from waiting import wait_for
 
 from bench.core.files import is_leftover
 from bench.records.record import per_image_path, read_records
@@ -236,10 +236,3 @@ TrainingStage._finish = counted
 """
     )
     return path
-
-
-def wait_for(condition, seconds: float = 60) -> None:  # type: ignore[no-untyped-def]
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)

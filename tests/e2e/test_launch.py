@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import bench_process
 import pandas as pd
 import pytest
+from waiting import wait_for
 
 from bench.cli.main import invoke
 from bench.core.resources import cache_dir
@@ -163,10 +163,7 @@ def test_workers_leave_when_their_driver_is_killed(tmp_path: Path, fault) -> Non
     command = [*fault("l1+cgan", 1, "driver"), *TRAIN, *JOBS, "--out", str(out)]
     assert bench_process.run(command, tmp_path / "said", cache_dir()) == -signal.SIGKILL
     worker = int((tmp_path / "marks" / "l1+cgan-0").read_text())
-    until = time.monotonic() + 20
-    while is_alive(worker) and time.monotonic() < until:
-        time.sleep(0.1)
-    assert not is_alive(worker)
+    wait_for(lambda: not is_alive(worker), seconds=20)
     assert list(out.glob("runs/*l1+cgan*/state*"))
 
 

@@ -37,6 +37,7 @@ from mutations import (
     words,
     zip_of,
 )
+from noise_pairs import noise_pairs
 from PIL import Image
 
 from baselines.checked import load_checked, save_checked
@@ -242,16 +243,10 @@ def _checkpoint(path: Path) -> None:
     save_checkpoint(path, Checkpoint(generator, variant, SMALL_NET, 1, "uint8", "bicubic", "uint8", "id"))
 
 
-@dataclass(frozen=True)
-class _Pairs:
-    source: Any
-    target: Any
-
-
 @functools.cache
 def _trainer() -> Trainer:
-    pairs = np.zeros((2, SMALL_NET.load_size_px, SMALL_NET.load_size_px, 1), np.uint8)
-    return Trainer(parse_variant("l1+cgan"), SMALL_NET, _Pairs(pairs, pairs), 0, torch.device("cpu"))
+    pairs = noise_pairs(2, SMALL_NET.load_size_px, (1, 1))
+    return Trainer(parse_variant("l1+cgan"), SMALL_NET, pairs, 0, torch.device("cpu"))
 
 
 def _state(path: Path) -> None:

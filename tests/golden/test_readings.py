@@ -46,6 +46,16 @@ def section_of(*records: RunRecord) -> Section:
     return section
 
 
+def assert_said_everywhere(said: str, tmp_path: Path, records: list[RunRecord]) -> None:
+    """In page, Markdown and terminal."""
+    for record in records:
+        write_record(tmp_path, record)
+    files = write_report([tmp_path], tmp_path / "report")
+    assert said in files.html.read_text(encoding="utf-8")
+    assert said in files.markdown.read_text(encoding="utf-8")
+    assert said in terminal_notes(records)
+
+
 def all_three(low: float, value: float, high: float) -> Given:
     return dict.fromkeys(FCN, (low, value, high))
 
@@ -112,12 +122,7 @@ def test_trivial_rows_share_a_sentence(tmp_path: Path) -> None:
     section = section_of(*records)
     (said,) = trivial_statements(section)
     assert said == expected
-    for record in records:
-        write_record(tmp_path, record)
-    files = write_report([tmp_path], tmp_path / "report")
-    assert said in files.html.read_text(encoding="utf-8")
-    assert said in files.markdown.read_text(encoding="utf-8")
-    assert said in terminal_notes(records)
+    assert_said_everywhere(said, tmp_path, records)
 
 
 @pytest.mark.parametrize(
@@ -142,12 +147,7 @@ def test_further_names_of_a_row(tmp_path: Path) -> None:
     records.append(make("l1", {"ssim": 0.2}))
     (said,) = name_statements(section_of(*records))
     assert said == "One system under several names: l1+cgan (also asked for as imagegan)."
-    for record in records:
-        write_record(tmp_path, record)
-    files = write_report([tmp_path], tmp_path / "report")
-    assert said in files.html.read_text(encoding="utf-8")
-    assert said in files.markdown.read_text(encoding="utf-8")
-    assert said in terminal_notes(records)
+    assert_said_everywhere(said, tmp_path, records)
     assert name_statements(section_of(records[-1])) == []
 
 

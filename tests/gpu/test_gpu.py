@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
+from noise_pairs import noise_pairs
 
 from baselines.engine import describe_device, resolve_device, set_precision
 from baselines.settings import TestSettings, TrainingSettings
@@ -21,12 +21,6 @@ pytestmark = pytest.mark.gpu
 SETTINGS = TrainingSettings(steps=8, size_px=64, base_filters=16, precision="fp32")
 
 
-@dataclass
-class Pairs:
-    source: NDArray[Any]
-    target: NDArray[Any]
-
-
 @pytest.fixture(autouse=True)
 def _defaults() -> Any:
     """Leave TF32 as the framework has it."""
@@ -35,10 +29,8 @@ def _defaults() -> Any:
 
 
 def trainer(name: str, device: str, settings: TrainingSettings = SETTINGS) -> Trainer:
-    rng = np.random.default_rng(0)
-    side = settings.load_size_px
-    source, target = (rng.integers(0, 256, (6, side, side, 3), np.uint8) for _ in range(2))
-    return Trainer(parse_variant(name), settings, Pairs(source, target), 0, resolve_device(device))
+    data = noise_pairs(6, settings.load_size_px, seed=0)
+    return Trainer(parse_variant(name), settings, data, 0, resolve_device(device))
 
 
 def losses(run: Trainer, log_every: int = 1) -> dict[str, list[float]]:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from example_card import example_card
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -51,21 +50,11 @@ def context_for(targets: NDArray[Any], cache: Path, *, row: str = "run", **more:
     return ScoringContext(**{**values, **more})
 
 
-def write_inception(path: Path) -> Path:
-    """A state dict in the released format: seeded weights that keep activations near unit size."""
-    from bench.scoring.metrics.inception import InceptionFeatures
-
-    generator = torch.Generator().manual_seed(0)
-    state = InceptionFeatures().state_dict()
-    for key, tensor in state.items():
-        if key.endswith("conv.weight"):
-            tensor.normal_(0, (2 / tensor[0].numel()) ** 0.5, generator=generator)
-        elif key.endswith(("bn.weight", "running_var")):
-            tensor.uniform_(0.8, 1.2, generator=generator)
-        elif key.endswith(("bn.bias", "running_mean")):
-            tensor.normal_(0, 0.1, generator=generator)
-    torch.save(state, path)
-    return path
+def pooled_features(n: int, dim: int, seed: int, shift: float = 0.0) -> NDArray[np.float64]:
+    """(N, D): correlated and not negative, as pooled activations are."""
+    rng = np.random.default_rng(seed)
+    mixing = np.random.default_rng(dim).normal(size=(dim, dim)) / np.sqrt(dim)
+    return np.maximum(rng.normal(size=(n, dim)) @ mixing + 0.4 + shift, 0)
 
 
 def run(metric: Metric, predictions: Images, targets: Images, *, batch: int = 4) -> MetricOutput:

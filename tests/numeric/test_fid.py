@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from metric_case import by_name, context_for, run, value, write_inception
+from inception_file import write_inception
+from metric_case import by_name, context_for, run, value
 from metric_case import images as drawn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from metric_case import by_name, context_for, run, value, write_inception
+from inception_file import write_inception
+from metric_case import by_name, context_for, run, value
 from metric_case import images as drawn
 from PIL import Image
 from scipy import linalg

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from metric_case import pooled_features
 from scipy import linalg
 from torch_fidelity import metric_fid, metric_kid
 
@@ -19,10 +20,7 @@ from bench.scoring.metrics.frechet import (
 
 
 def _features(n: int, dim: int, seed: int, shift: float = 0.0) -> np.ndarray:
-    """(N, D) float32, correlated and not negative, as pooled activations are."""
-    rng = np.random.default_rng(seed)
-    mixing = np.random.default_rng(dim).normal(size=(dim, dim)) / np.sqrt(dim)
-    return np.maximum(rng.normal(size=(n, dim)) @ mixing + 0.4 + shift, 0).astype(np.float32)
+    return pooled_features(n, dim, seed, shift).astype(np.float32)
 
 
 def _torch_fidelity_fid(a: np.ndarray, b: np.ndarray) -> float:

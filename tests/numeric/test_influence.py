@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from metric_case import pooled_features as _features
 from numpy.typing import NDArray
 from scipy import linalg
 
@@ -12,12 +13,6 @@ from bench.scoring.metrics.frechet import frechet_distance, gaussian, kernel_dis
 from bench.scoring.metrics.influence import frechet_estimate, kernel_estimate
 
 Floats = NDArray[np.float64]
-
-
-def _features(n: int, dim: int, seed: int, shift: float = 0.0) -> Floats:
-    rng = np.random.default_rng(seed)
-    mixing = np.random.default_rng(dim).normal(size=(dim, dim)) / np.sqrt(dim)
-    return np.maximum(rng.normal(size=(n, dim)) @ mixing + 0.4 + shift, 0)
 
 
 def _weighted(a: Floats, b: Floats, weights: Floats) -> float:

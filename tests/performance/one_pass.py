@@ -27,6 +27,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest does for the tests
+
+from inception_file import write_inception
+
 OURS, ORIGINALS = "one pass", ("pytorch-fid", "torch-fidelity", "scikit-image")
 BATCH = 16
 
@@ -42,22 +46,6 @@ def make_images(folder: Path, n: int, size: int) -> None:
         for part, grain in (("target", 12.0), ("prediction", 5.0)):
             noisy = np.clip(smooth + rng.normal(0, grain, smooth.shape), 0, 255).astype(np.uint8)
             Image.fromarray(noisy).save(folder / part / f"{index:05d}.png", compress_level=1)
-
-
-def write_weights(path: Path) -> None:
-    """A seeded random Inception in the released format whose activations stay near unit size."""
-    from bench.scoring.metrics.inception import InceptionFeatures
-
-    generator = torch.Generator().manual_seed(0)
-    state = InceptionFeatures().state_dict()
-    for key, tensor in state.items():
-        if key.endswith("conv.weight"):
-            tensor.normal_(0, (2 / tensor[0].numel()) ** 0.5, generator=generator)
-        elif key.endswith(("bn.weight", "running_var")):
-            tensor.uniform_(0.8, 1.2, generator=generator)
-        elif key.endswith(("bn.bias", "running_mean")):
-            tensor.normal_(0, 0.1, generator=generator)
-    torch.save(state, path)
 
 
 def one_pass(folder: Path, weights: Path, metrics: str) -> dict[str, float]:
@@ -197,7 +185,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="one-pass-") as name:
         weights = Path(name) / "inception.pth"
-        write_weights(weights)
+        write_inception(weights)
         if options.memory:
             for n in map(int, options.memory.split(",")):
                 folder = Path(name) / f"n{n}"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
+from noise_pairs import Pairs, noise_pairs
 
 from baselines.execution import Captured, Eager, execution
 from baselines.feed import Feed, HostFeed, ResidentFeed, StreamedFeed, feed_for
@@ -24,18 +24,11 @@ CPU = torch.device("cpu")
 SETTINGS = TrainingSettings(steps=6, size_px=32, base_filters=4)
 
 
-@dataclass
-class Pairs:
-    source: NDArray[Any]
-    target: NDArray[Any]
-
-
 def pairs(dtype: type = np.uint8, count: int = 130, side: int = 36) -> Pairs:
     """More than are copied at once; one channel and three."""
-    rng, top = np.random.default_rng(5), np.iinfo(dtype).max
-    source, target = (rng.integers(0, top, (count, side, side, c), dtype, endpoint=True) for c in (1, 3))
-    source[0, :2], source[0, 2:4] = 0, top
-    return Pairs(source, target)
+    made = noise_pairs(count, side, (1, 3), dtype)
+    made.source[0, :2], made.source[0, 2:4] = 0, np.iinfo(dtype).max
+    return made
 
 
 @pytest.mark.parametrize("kind", [ResidentFeed, StreamedFeed])

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-import threading
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+from local_server import serving
 
 from bench.core.errors import UsageError
 from bench.data.acquire import fetch as fetching
@@ -46,40 +46,32 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     state = Server()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            wanted = self.headers.get("Range")
-            state.asked.append(wanted)
-            fault = state.faults.pop(0) if state.faults else None
-            if isinstance(fault, int):
-                self.send_error(fault)
+    def answer(to: BaseHTTPRequestHandler) -> None:
+        wanted = to.headers.get("Range")
+        state.asked.append(wanted)
+        fault = state.faults.pop(0) if state.faults else None
+        if isinstance(fault, int):
+            to.send_error(fault)
+            return
+        first = 0
+        if wanted and state.ranges and to.headers.get("If-Range") == state.etag:
+            first = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            if first >= len(state.body):
+                to.send_error(416)
                 return
-            first = 0
-            if wanted and state.ranges and self.headers.get("If-Range") == state.etag:
-                first = int(wanted.removeprefix("bytes=").removesuffix("-"))
-                if first >= len(state.body):
-                    self.send_error(416)
-                    return
-                self.send_response(206)
-                self.send_header("Content-Range", f"bytes {first}-{len(state.body) - 1}/{len(state.body)}")
-            else:
-                self.send_response(200)
-            self.send_header("ETag", state.etag)
-            self.send_header("Content-Length", str(len(state.body) - first))
-            self.end_headers()
-            end = first + fault[1] if fault else len(state.body)
-            self.wfile.write(state.body[first:end])
+            to.send_response(206)
+            to.send_header("Content-Range", f"bytes {first}-{len(state.body) - 1}/{len(state.body)}")
+        else:
+            to.send_response(200)
+        to.send_header("ETag", state.etag)
+        to.send_header("Content-Length", str(len(state.body) - first))
+        to.end_headers()
+        end = first + fault[1] if fault else len(state.body)
+        to.wfile.write(state.body[first:end])
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        state.url = f"http://127.0.0.1:{http.server_port}/file.bin"
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    with serving(answer) as address:
+        state.url = f"{address}/file.bin"
         yield state
-        http.shutdown()
-        thread.join()
 
 
 def get(server: Server, to: Path, **options: object) -> Path:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from noise_pairs import Pairs, noise_pairs
 
 from baselines.health import DivergedError, Health, spreads
 from baselines.settings import TrainingSettings
@@ -17,18 +17,10 @@ VARIANTS = ["l1", "gan", "cgan", "l1+gan", "l1+cgan"]
 NETWORK = [torch.nn.Linear(2, 2)]
 
 
-class Pairs:
-    """Noise, and its negative as target."""
-
-    def __init__(self, count: int = 8, side: int = 36) -> None:
-        rng = np.random.default_rng(0)
-        self.source = rng.integers(0, 256, (count, side, side, 3), np.uint8)
-        self.target = 255 - self.source
-
-
 def trainer(name: str = "l1+cgan", steps: int = 20) -> Trainer:
     settings = TrainingSettings(steps=steps, size_px=32, base_filters=4)
-    return Trainer(parse_variant(name), settings, Pairs(), 0, torch.device("cpu"))
+    source = noise_pairs(8, seed=0).source
+    return Trainer(parse_variant(name), settings, Pairs(source, 255 - source), 0, torch.device("cpu"))
 
 
 def means(**changes: float) -> dict[str, float]:

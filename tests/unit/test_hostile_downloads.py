@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 from example_card import example_card
+from local_server import serving
 
 from bench.core.errors import UsageError
 from bench.data.acquire import download
@@ -41,28 +42,17 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     state = Server()
 
-    class Answering(Handler):
-        protocol_version = "HTTP/1.1"
+    def answer(to: Handler) -> None:
+        state.ranges.append(to.headers.get("Range"))
+        to.close_connection = True
+        next_one = state.answers.pop(0) if len(state.answers) > 1 else state.answers[0]
+        with suppress(OSError):  # the client has hung up, as it should
+            next_one(to)
 
-        def do_GET(self) -> None:
-            state.ranges.append(self.headers.get("Range"))
-            self.close_connection = True
-            answer = state.answers.pop(0) if len(state.answers) > 1 else state.answers[0]
-            with suppress(OSError):  # the client has hung up, as it should
-                answer(self)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as http:
-        http.daemon_threads = True
-        state.url = f"http://127.0.0.1:{http.server_port}/set.tar.gz"
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    with serving(answer, "HTTP/1.1") as address:
+        state.url = f"{address}/set.tar.gz"
         yield state
         state.closing.set()
-        http.shutdown()
-        thread.join()
 
 
 def headers(to: Handler, status: int = 200, **more: object) -> None:

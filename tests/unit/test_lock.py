@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from waiting import wait_for
 
 from bench.core import lock
 from bench.core.lock import Owner, locked, try_lock
@@ -37,10 +38,13 @@ def me(**changes: object) -> Owner:
     return replace(lock._me(), **changes)
 
 
-@pytest.fixture
-def no_flock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "fcntl", None)
+@pytest.fixture(params=[True, False], ids=["flock", "no flock"])
+def flock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """With the kernel's lock, and on a system without."""
     monkeypatch.setattr(lock, "_SETTLE_S", 0.05)
+    if not request.param:
+        monkeypatch.setattr(lock, "fcntl", None)
+    return bool(request.param)
 
 
 def test_it_has_one_owner_until_it_is_released(tmp_path: Path) -> None:
@@ -57,13 +61,7 @@ def test_it_has_one_owner_until_it_is_released(tmp_path: Path) -> None:
     again.release()
 
 
-@pytest.mark.parametrize("flock", [True, False])
-def test_the_lock_of_a_killed_process_is_taken_over(
-    tmp_path: Path, flock: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lock, "_SETTLE_S", 0.05)
-    if not flock:
-        monkeypatch.setattr(lock, "fcntl", None)
+def test_the_lock_of_a_killed_process_is_taken_over(tmp_path: Path, flock: bool) -> None:
     path = tmp_path / "run.lock"
     code = (
         HOLD if flock else HOLD.replace("assert", "from bench.core import lock; lock.fcntl = None\nassert", 1)
@@ -101,7 +99,8 @@ def test_many_threads_that_wait_have_it_one_after_the_other(tmp_path: Path) -> N
     assert most == [1] * 30
 
 
-@pytest.mark.usefixtures("no_flock")
+@pytest.mark.parametrize("flock", [False], indirect=True)
+@pytest.mark.usefixtures("flock")
 def test_without_flock_the_process_and_its_start_decide(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     write_owner(path, me(token="other"))
@@ -118,15 +117,10 @@ def test_without_flock_the_process_and_its_start_decide(tmp_path: Path) -> None:
     taken.release()
 
 
-@pytest.mark.parametrize("flock", [True, False])
-def test_an_owner_on_another_machine_lives_as_long_as_its_heart_beats(
-    tmp_path: Path, flock: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lock, "_SETTLE_S", 0.05)
-    if not flock:
-        monkeypatch.setattr(lock, "fcntl", None)
+@pytest.mark.usefixtures("flock")
+def test_an_owner_on_another_machine_lives_as_long_as_its_heart_beats(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    elsewhere = me(host="elsewhere", boot="another", token="other")
+    elsewhere = me(boot="another", token="other")  # two machines may have one name
     write_owner(path, elsewhere, age=lock.STALE_S - 60)
     assert try_lock(path) is None
     write_owner(path, elsewhere, age=lock.STALE_S + 60)
@@ -155,19 +149,12 @@ def test_the_heart_beats_and_a_lost_lock_is_noticed(tmp_path: Path, monkeypatch:
     held = try_lock(path)
     assert held is not None
     os.utime(path, (1, 1))
-    assert wait_for(lambda: path.stat().st_mtime > 1)
+    wait_for(lambda: path.stat().st_mtime > 1)
     assert not held.is_lost
     write_owner(path, me(host="elsewhere", token="other"))
-    assert wait_for(lambda: held.is_lost)
+    wait_for(lambda: held.is_lost)
     held.release()
     assert path.exists()  # it is the other's now
-
-
-def wait_for(condition) -> bool:  # type: ignore[no-untyped-def]
-    end = time.monotonic() + 10
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
-    return bool(condition())
 
 
 def test_a_damaged_file_is_respected_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

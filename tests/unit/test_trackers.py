@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from waiting import wait_for
 
 from baselines.settings import TestSettings, TrainingSettings
 from baselines.variants import parse_variant
@@ -78,12 +78,9 @@ def test_wandb_works_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     runs = sorted((tmp_path / "logs" / "wandb").glob(f"offline-run-*-{SPEC.hash}*/run-{SPEC.hash}.wandb"))
     assert len(runs) == 2, "one file for each of the two sessions"
     wanted = (b"train/loss_l1",), (b"train/loss_l1", b"score/ssim", b"samples")
-    until = time.monotonic() + 30  # wandb's own process writes the last of it after `finish` has returned
-    while not all(
-        word in run.read_bytes() for run, words in zip(runs, wanted, strict=True) for word in words
-    ):
-        assert time.monotonic() < until, "the files do not hold what was logged"
-        time.sleep(0.1)
+    for run, words in zip(runs, wanted, strict=True):
+        for word in words:  # wandb's own process writes the last of it after `finish` has returned
+            wait_for(lambda run=run, word=word: word in run.read_bytes())
 
 
 def test_a_tracker_that_breaks_is_said_once_and_left_out(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
+from noise_pairs import Pairs
+from noise_pairs import noise_pairs as pairs
 from torch.nn import functional
 
 from baselines.engine import autocast, resolve_device, set_precision
@@ -22,21 +23,6 @@ from baselines.variants import Variant, parse_variant
 
 CPU = torch.device("cpu")
 SETTINGS = TrainingSettings(steps=6, size_px=32, base_filters=4)
-
-
-@dataclass
-class Pairs:
-    source: NDArray[Any]
-    target: NDArray[Any]
-
-
-def pairs(
-    count: int = 5, side: int = 36, channels: tuple[int, int] = (3, 3), dtype: type = np.uint8
-) -> Pairs:
-    rng = np.random.default_rng(7)
-    top = np.iinfo(dtype).max
-    source, target = (rng.integers(0, top, (count, side, side, c), dtype, endpoint=True) for c in channels)
-    return Pairs(source, target)
 
 
 def trainer(

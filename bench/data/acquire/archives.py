@@ -1,4 +1,9 @@
-"""Unpacking archives that came from elsewhere: plain files and folders inside the target, nothing else."""
+"""Unpacking archives that came from elsewhere: plain files and folders inside the target, nothing else.
+
+`tarfile` with `filter="data"` and `zipfile` alone were tried and failed: they write a name that comes twice
+(or in another letter case) over the first, take line ends and drive letters in names, unpack absolute names
+elsewhere than they say, and `tarfile` reads a name of gigabytes into memory.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO
+from typing import IO, NamedTuple
 
 from bench.core.errors import UsageError
 
@@ -24,9 +29,6 @@ _NAME_TYPES = (
     tarfile.SOLARIS_XHDTYPE,
 )  # fmt: skip
 _BLOCK = 1 << 20
-
-# name, "file" | "folder" | what else it is, how to open a file's content, and how far into the archive we are
-_Member = tuple[str, str, Callable[[], IO[bytes] | None], int]
 
 
 class ArchiveError(UsageError):
@@ -66,10 +68,10 @@ def extract(
     room = min(max_bytes, max(_RATIO_FLOOR, MAX_RATIO * size))
     unpacked = _Unpacked(archive, into, room, max_members)
     try:
-        for name, kind, open_member, position in _members(archive):
-            unpacked.add(name, kind, open_member)
+        for member in _members(archive):
+            unpacked.add(member)
             if progress:
-                progress(min(position, size), size)
+                progress(min(member.position, size), size)
     except UsageError:
         raise
     except OSError as error:
@@ -86,6 +88,15 @@ def extract(
     return unpacked.files
 
 
+class _Member(NamedTuple):
+    """A name; "file", "folder" or what else it is; how to read a file; how far into the archive it ends."""
+
+    name: str
+    kind: str
+    open: Callable[[], IO[bytes] | None]
+    position: int
+
+
 @dataclass
 class _Unpacked:
     """What has come out so far, and what may still."""
@@ -97,29 +108,25 @@ class _Unpacked:
     files: int = 0
     _names: dict[str, str] = field(default_factory=dict)  # regardless of case and form -> as spelt
 
-    def add(self, name: str, kind: str, open_member: Callable[[], IO[bytes] | None]) -> None:
+    def add(self, member: _Member) -> None:
         """Write one member."""
         self.members_left -= 1
         if self.members_left < 0:
-            raise ArchiveError(f"expected fewer members in {self.archive}, found too many: not unpacked")
-        path = _safe(self.archive, name, kind)
+            raise _refused(self.archive, "fewer members", "too many")
+        path = _safe(self.archive, member.name, member.kind)
         for part in (path, *path.parents[:-1]):
             # Some file systems hold names that differ in case or form only as one: other data there.
             folded = unicodedata.normalize("NFC", str(part)).casefold()
             if self._names.setdefault(folded, str(part)) != str(part):
-                raise _again(self.archive, name)
+                raise _refused(self.archive, "each name once", f"'{member.name}' again")
         try:
-            if kind == "folder":
+            if member.kind == "folder":
                 (self.into / path).mkdir(parents=True, exist_ok=True)
                 return
             self.files += 1
-            self.room -= _write(self.archive, open_member(), self.into / path, name, self.room)
+            self.room -= _write(self.archive, member, self.into / path, self.room)
         except (FileExistsError, NotADirectoryError, IsADirectoryError):
-            raise _again(self.archive, name) from None
-
-
-def _again(archive: Path, name: str) -> ArchiveError:
-    return ArchiveError(f"expected each name once in {archive}, found '{name}' again: not unpacked")
+            raise _refused(self.archive, "each name once", f"'{member.name}' again") from None
 
 
 class _Header(tarfile.TarInfo):
@@ -138,12 +145,12 @@ def _members(archive: Path) -> Iterator[_Member]:
         with zipfile.ZipFile(archive) as zipped:
             for entry in zipped.infolist():
                 position = entry.header_offset + entry.compress_size
-                yield entry.filename, _zip_kind(entry), partial(zipped.open, entry), position
+                yield _Member(entry.filename, _zip_kind(entry), partial(zipped.open, entry), position)
         return
     with archive.open("rb") as raw, tarfile.open(fileobj=raw, mode="r:*", tarinfo=_Header) as tar:
         while (member := tar.next()) is not None:
             kind = "file" if member.isreg() else "folder" if member.isdir() else "link or device"
-            yield member.name, kind, partial(tar.extractfile, member), raw.tell()
+            yield _Member(member.name, kind, partial(tar.extractfile, member), raw.tell())
             tar.members.clear()  # type: ignore[attr-defined]  # else all headers would stay in memory
 
 
@@ -159,28 +166,31 @@ def _safe(archive: Path, name: str, kind: str) -> PurePosixPath:
     """The member's path below the target folder."""
     path, windows = PurePosixPath(name), PureWindowsPath(name)
     if path.is_absolute() or windows.anchor or ".." in windows.parts:
-        raise ArchiveError(f"expected names below the top in {archive}, found '{name}': not unpacked")
+        raise _refused(archive, "names below the top", f"'{name}'")
     if not name.isprintable() or any(len(part.encode()) > 255 for part in path.parts) or len(name) > 1024:
-        raise ArchiveError(f"expected names of plain text in {archive}, found '{name[:80]}': not unpacked")
+        raise _refused(archive, "names of plain text", f"'{name[:80]}'")
     if kind not in ("file", "folder") or (kind == "file" and not path.parts):
-        raise ArchiveError(f"expected files and folders in {archive}, found a {kind} '{name}': not unpacked")
+        raise _refused(archive, "files and folders", f"a {kind} '{name}'")
     return path
 
 
-def _write(archive: Path, content: IO[bytes] | None, target: Path, name: str, room: int) -> int:
+def _write(archive: Path, member: _Member, target: Path, room: int) -> int:
+    content = member.open()
     if content is None:
-        raise _damaged(archive, f"no content for '{name}'")
+        raise _damaged(archive, f"no content for '{member.name}'")
     written = 0
     target.parent.mkdir(parents=True, exist_ok=True)
     with content, target.open("xb") as output:
         while block := content.read(_BLOCK):
             written += len(block)
             if written > room:
-                raise ArchiveError(
-                    f"expected less data in {archive}, found it too large at '{name}': not unpacked"
-                )
+                raise _refused(archive, "less data", f"it too large at '{member.name}'")
             output.write(block)
     return written
+
+
+def _refused(archive: Path, expected: str, found: str) -> ArchiveError:
+    return ArchiveError(f"expected {expected} in {archive}, found {found}: not unpacked")
 
 
 def _damaged(archive: Path, reason: str) -> ArchiveError:
