@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -9,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Role = Literal["photo", "labels", "image"]  # image: anything that is neither a photo nor a label map
+Layout = Literal["pairs", "official", "prepared", "cmp", "folders", "photos", "embedded"]
+ClassPolicy = Literal["absent-is-zero", "absent-left-out"]
 VOID = 255
 
 
@@ -25,8 +28,60 @@ class ClassInfo:
 
     name: str
     colour: tuple[int, int, int]
-    train_id: int | None
+    train_id: int | None = None
     id: int | None = None
+
+    def __post_init__(self) -> None:
+        if not all(0 <= value <= 255 for value in self.colour):
+            raise ValueError(f"expected colour to be R, G, B of 0 to 255, found {list(self.colour)}")
+        for name, number in (("train_id", self.train_id), ("id", self.id)):
+            if number is not None and not 0 <= number <= 254:
+                raise ValueError(f"expected {name} to be 0 to 254, found {number}")
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A download: where from, and its hash in hexadecimal digits, or None: not known."""
+
+    url: str
+    sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", self.sha256):
+            raise ValueError(f"expected sha256 to be 64 hexadecimal digits, found '{self.sha256}'")
+
+
+@dataclass(frozen=True)
+class CardTraining:
+    """How a data set is trained where nobody says otherwise; None: as the harness does."""
+
+    epochs: float | None = None
+    batch_size: int | None = None
+    base_filters: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value is not None and not 0 < value < 10**9:
+                raise ValueError(f"expected {name} to be a positive number, found {value}")
+
+
+@dataclass(frozen=True)
+class CardOptions:
+    """What few data sets need.
+
+    Attributes:
+        training: how it is trained.
+        mode: what all images that are no label maps must be ("colour", "gray", "16-bit"); None: anything.
+        cmp_fold: of a flat folder every so many-th pair is for the test.
+    """
+
+    training: CardTraining = field(default_factory=CardTraining)
+    mode: str | None = None
+    cmp_fold: int = 5
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.cmp_fold <= 1000:
+            raise ValueError(f"expected cmp_fold to be 2 to 1000, found {self.cmp_fold}")
 
 
 @dataclass(frozen=True)
@@ -42,7 +97,7 @@ class DatasetCard:
         splits: split name -> folder or rule (what it means is the layout's matter).
         classes: the palette; empty where there are no label maps.
         class_policy: "absent-is-zero" or "absent-left-out" (see docs/metrics.md).
-        urls: archives for `bench data fetch`: [{"url": ..., "sha256": ... or None, ...}].
+        urls: archives for `bench data fetch`.
         how_to_get: one line for the error message when the data is missing.
         size_px: default side length in pixels.
     """
@@ -55,14 +110,14 @@ class DatasetCard:
     domains: tuple[str, str]
     roles: tuple[Role, Role]
     direction: str
-    layouts: tuple[str, ...]
-    splits: dict[str, Any]
+    layouts: tuple[Layout, ...]
+    splits: dict[str, int | str | tuple[str, ...]]
     size_px: int
     how_to_get: str
     classes: tuple[ClassInfo, ...] = ()
-    class_policy: str = "absent-left-out"
-    urls: tuple[dict[str, Any], ...] = ()
-    options: dict[str, Any] = field(default_factory=dict)
+    class_policy: ClassPolicy = "absent-left-out"
+    urls: tuple[Archive, ...] = ()
+    options: CardOptions = field(default_factory=CardOptions)
 
     @property
     def train_classes(self) -> tuple[ClassInfo, ...]:
