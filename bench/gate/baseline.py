@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
-from bench.core.decode import decode
+from bench.core.decode import brief, decode
 from bench.core.documents import DocumentError, read_json
 from bench.core.errors import NotComparableError, UsageError
 from bench.core.files import write_text
@@ -187,13 +187,11 @@ def read_baseline(path: Path) -> Baseline:
         raise UsageError(
             f"expected a baseline in {path}: {error}; write one with `bench baseline OUT {path}`"
         ) from error
-    if not isinstance(raw, dict) or "schema_version" not in raw:
-        raise UsageError(f"expected a baseline with a schema_version in {path}, found none")
-    version = raw["schema_version"]
-    if isinstance(version, bool) or version not in _READABLE:
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
+    if version not in _READABLE or isinstance(version, bool):
         raise UsageError(
-            f"expected baseline schema 2 or {BASELINE_SCHEMA} in {path}, found {version!r}: read it with the "
-            "pix2pix-bench version that wrote it, or delete it and write it anew"
+            f"expected a baseline with schema_version 2 or {BASELINE_SCHEMA} in {path}, found "
+            f"{brief(version)}: read it with the pix2pix-bench version that wrote it, or write it again"
         )
     try:
         held = decode(raw, _File)

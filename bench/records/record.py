@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -172,25 +172,29 @@ def read_record(path: Path) -> RunRecord:
         raw = read_json(path)
     except DocumentError as error:
         raise UsageError(f"expected a JSON record in {path}: {error}; delete it and run again") from error
-    if not isinstance(raw, dict) or "schema_version" not in raw:
-        raise UsageError(
-            f"expected a record with a schema_version in {path}, found none: not a bench record; "
-            "delete it and run again"
-        )
-    version = raw["schema_version"]
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version not in _READABLE or isinstance(version, bool):
         raise UsageError(
-            f"expected record schema {_READABLE[0]} or {SCHEMA_VERSION} in {path}, found {brief(version)}: "
+            f"expected a record with schema_version 1 or {SCHEMA_VERSION} in {path}, found {brief(version)}: "
             "read it with the pix2pix-bench version that wrote it, or delete it and run again"
         )
     try:
-        raw = raw if version == SCHEMA_VERSION else {**renamed.record(raw), "schema_version": SCHEMA_VERSION}
         record = decode(raw, RunRecord, view=RecordTables)
         check_curves(record.details)
-        return record
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         said = " ".join(str(error).split())
         raise UsageError(f"record {path} is damaged ({said}): delete it and run again") from error
+    return record if version == SCHEMA_VERSION else _migrated(record)
+
+
+def _migrated(record: RunRecord) -> RunRecord:
+    """Schema 1 with the names of schema 2."""
+    return replace(
+        record,
+        results=renamed.results(record.results),
+        details=renamed.details(record.details),
+        schema_version=SCHEMA_VERSION,
+    )
 
 
 def read_records(out: Path) -> list[RunRecord]:

@@ -80,6 +80,7 @@ class _Details(TypedDict, total=False):
     lab_histograms: dict[str, _Histogram] | None
     sample_curve: dict[str, _SampleCurve] | None
     judge: _Judge | None
+    scorer: _Judge | None  # the judge, in schema 1
     scoring: _Scoring | None
     data: _DataFacts | None
 

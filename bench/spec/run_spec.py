@@ -66,10 +66,7 @@ class RunSpec:
         Raises:
             ValueError: if it describes none.
         """
-        try:
-            return decode(content, RunSpec)
-        except OverflowError as error:
-            raise ValueError(f"no run spec: {error}") from error
+        return decode(content, RunSpec)
 
     @cached_property
     def hash(self) -> str:
