@@ -139,17 +139,10 @@ def _read(path: Path, labels: Collection[str]) -> list[Claim]:
 
 
 def _claim(written: _Claim, where: str, labels: Collection[str]) -> Claim:
-    return Claim(
-        written.id,
-        written.sentence,
-        written.place,
-        tuple(one for given in written.comparisons for one in _comparisons(given, where, labels)),
-        written.combine,
-        written.dataset,
-        written.direction,
-        written.training,
-        tuple(_row(name, where, labels) for name in _listed(written.images or written.pictures)),
-    )
+    comparisons = tuple(one for given in written.comparisons for one in _comparisons(given, where, labels))
+    images = tuple(_row(name, where, labels) for name in _listed(written.images or written.pictures))
+    said = {name: value for name, value in vars(written).items() if name != "pictures"}
+    return Claim(**{**said, "comparisons": comparisons, "images": images})
 
 
 def _comparisons(given: _Comparisons, where: str, labels: Collection[str]) -> list[Comparison]:

@@ -9,18 +9,20 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, is_dataclass
-from functools import cache
+from dataclasses import is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NotRequired, TypeVar, Union, get_args, get_origin, get_type_hints
-from typing import is_typeddict as is_typed_dict
 
 from bench.core.documents import DocumentError
 
 T = TypeVar("T")
 _NUMBERS = frozenset({int, float})
-_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", NoneType: "null"}
+_PLAIN = frozenset({int, float, str, bool, NoneType})
+_WORDS = {
+    int: "a whole number", float: "a number", str: "text", bool: "true or false", NoneType: "null",
+    Path: "a path", list: "a list", tuple: "a list",
+}  # fmt: skip
 
 
 def decode(raw: object, kind: type[T], view: Any = Any) -> T:
@@ -37,13 +39,13 @@ def decode(raw: object, kind: type[T], view: Any = Any) -> T:
 
     wanted: Any = view
     try:
-        if not _is_finite(raw):
-            place, found = _first_not_finite(raw)
-            raise _refusal(place, f"expected a finite number, found {brief(found)}")
+        if not _is_finite(raw) and (found := _not_finite(raw)):
+            raise _refusal(found[0], f"expected a finite number, found {brief(found[1])}")
         msgspec.convert(raw, view)
         wanted = kind
-        _refuse_unknown(raw, kind, "")
-        return msgspec.convert(raw, kind, dec_hook=_custom)
+        made = msgspec.convert(raw, kind, dec_hook=_path)
+        _refuse_unknown(raw, made, "")
+        return made
     except msgspec.ValidationError as error:
         raise _refusal(*_blame(raw, wanted, "", error)) from error
     except RecursionError:
@@ -61,13 +63,10 @@ def _refusal(place: str, said: str) -> DocumentError:
     return DocumentError(f"{place}: {said}" if place else said)
 
 
-def _custom(kind: type, value: object) -> object:
+def _path(kind: type, value: object) -> Path:
     if kind is not Path or not isinstance(value, str):
         raise ValueError(f"expected a path, found {brief(value)}")
     return Path(value)
-
-
-# --- numbers ---
 
 
 def _is_finite(value: Any) -> bool:
@@ -88,86 +87,32 @@ def _all_finite(numbers: Collection[float]) -> bool:
         return False
 
 
-def _first_not_finite(value: Any, place: str = "") -> tuple[str, Any]:
+def _not_finite(value: Any) -> tuple[str, Any] | None:
+    """Place and value of the first number that is not finite."""
     for step, part, _ in _parts(value, Any):
-        if not _is_finite(part):
-            return _first_not_finite(part, place + step)
-    return place, value
+        if found := _not_finite(part):
+            return step + found[0], found[1]
+    return None if type(value) not in _NUMBERS or _all_finite((value,)) else ("", value)
 
 
-# --- types ---
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """What a type says about parts: by name, by any other name, and by position (the last: and all others).
-
-    `closed`: whether there may be no other names.
-    """
-
-    fields: dict[str, Any]
-    closed: bool
-    others: Any
-    items: tuple[Any, ...]
-
-
-@cache
-def _shape(kind: Any) -> _Shape:
-    fields: dict[str, Any] = {}
-    closed, others, items = False, Any, (Any,)
-    for arm in _arms(kind):
-        args = get_args(arm)
-        if is_dataclass(arm) or is_typed_dict(arm):
-            hints = get_type_hints(arm, include_extras=True)
-            fields = {name: _required(hint) for name, hint in hints.items()}
-            closed = is_dataclass(arm)
-        elif get_origin(arm) in (dict, Mapping):
-            others = args[1]
-        elif get_origin(arm) in (list, tuple):
-            items = tuple(arg for arg in args if arg is not ...)
-    return _Shape(fields, closed, others, items)
-
-
-def _required(hint: Any) -> Any:
-    return get_args(hint)[0] if get_origin(hint) is NotRequired else hint
-
-
-@cache
-def _arms(kind: Any) -> tuple[Any, ...]:
-    """The types of a union, of others the type itself."""
-    if get_origin(kind) is Annotated:
-        return _arms(get_args(kind)[0])
-    if get_origin(kind) in (Union, UnionType):
-        return tuple(arm for one in get_args(kind) for arm in _arms(one))
-    return (kind,)
-
-
-@cache
-def _holds_closed(kind: Any) -> bool:
-    shape = _shape(kind)
-    inner = {*shape.fields.values(), shape.others, *shape.items} - {Any}
-    return shape.closed or any(map(_holds_closed, inner))
-
-
-def _parts(value: Any, kind: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Step, value and type of the parts of a table or list; none of what is neither."""
-    shape = _shape(kind)
-    if isinstance(value, dict):
-        for name, part in value.items():
-            yield f".{name}", part, shape.fields.get(name, shape.others)
-    elif isinstance(value, list | tuple):
-        for number, part in enumerate(value):
-            yield f"[{number}]", part, shape.items[min(number, len(shape.items) - 1)]
-
-
-def _refuse_unknown(value: Any, kind: Any, place: str) -> None:
-    shape = _shape(kind)
-    unknown = value.keys() - shape.fields.keys() if shape.closed and isinstance(value, dict) else None
-    if unknown:
-        raise _refusal(place, f"unknown key '{min(unknown)}': expected {', '.join(sorted(shape.fields))}")
-    for step, part, inner in _parts(value, kind):
-        if _holds_closed(inner):
-            _refuse_unknown(part, inner, place + step)
+def _refuse_unknown(raw: Any, made: Any, place: str) -> None:
+    """Raise DocumentError if a table holds a key that the dataclass made of it does not know."""
+    if raw is made:
+        return
+    if isinstance(made, dict):
+        for name, part in made.items():
+            if type(part) not in _PLAIN:
+                _refuse_unknown(raw[name], part, f"{place}.{name}")
+    elif isinstance(made, list | tuple):
+        for number, part in enumerate(made):
+            if type(part) not in _PLAIN:
+                _refuse_unknown(raw[number], part, f"{place}[{number}]")
+    elif is_dataclass(made):
+        known = made.__dataclass_fields__
+        if unknown := raw.keys() - known.keys():
+            raise _refusal(place, f"unknown key '{min(unknown)}': expected {', '.join(known)}")
+        for name, part in raw.items():
+            _refuse_unknown(part, getattr(made, name), f"{place}.{name}")
 
 
 def _blame(value: Any, kind: Any, place: str, error: Exception) -> tuple[str, str]:
@@ -176,14 +121,47 @@ def _blame(value: Any, kind: Any, place: str, error: Exception) -> tuple[str, st
 
     for step, part, inner in _parts(value, kind):
         try:
-            msgspec.convert(part, inner, dec_hook=_custom)
+            msgspec.convert(part, inner, dec_hook=_path)
         except msgspec.ValidationError as inside:
             return _blame(part, inner, place + step, inside)
     if error.__cause__ is not None:  # a `__post_init__`
         return place, str(error.__cause__)
     if missing := re.search("missing required field `(.*?)`", str(error)):
-        return place, f"expected the key '{missing[1]}', found none"
+        return place, f"expected the key '{missing[1]}', found {', '.join(value) or 'none'}"
     return place, f"expected {_words(kind)}, found {brief(value)}"
+
+
+def _parts(value: Any, kind: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Place, value and type of each part of a table or list; of anything else none."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield f".{name}", part, _inner(kind, name)
+    elif isinstance(value, list | tuple):
+        for number, part in enumerate(value):
+            yield f"[{number}]", part, _inner(kind, number)
+
+
+def _inner(kind: Any, key: str | int) -> Any:
+    """The type of a part of a `kind`, by its name or number; Any where that says nothing."""
+    for arm in _arms(kind):
+        args, origin = get_args(arm), get_origin(arm)
+        if origin in (dict, Mapping) and isinstance(key, str):
+            return args[1]
+        if origin in (list, tuple) and isinstance(key, int):
+            return args[key if origin is tuple and args[-1] is not ... and key < len(args) else 0]
+        if hasattr(arm, "__annotations__") and isinstance(key, str):
+            hint = get_type_hints(arm, include_extras=True).get(key, Any)
+            return get_args(hint)[0] if get_origin(hint) is NotRequired else hint
+    return Any
+
+
+def _arms(kind: Any) -> list[Any]:
+    """The types of a union; of anything else the type itself."""
+    if get_origin(kind) is Annotated:
+        return _arms(get_args(kind)[0])
+    if get_origin(kind) in (Union, UnionType):
+        return [arm for one in get_args(kind) for arm in _arms(one)]
+    return [kind]
 
 
 def _words(kind: Any) -> str:
@@ -192,14 +170,13 @@ def _words(kind: Any) -> str:
         return str(said[0])
     found: list[str] = []
     for arm in _arms(kind):
-        if get_origin(arm) is Literal:
-            found += map(str, get_args(arm))
-        elif get_origin(arm) is tuple and get_args(arm)[-1] is not ...:
-            found.append(f"a list of {len(get_args(arm))}")
-        elif get_origin(arm) in (list, tuple):
-            found.append("a list")
+        origin, args = get_origin(arm), get_args(arm)
+        if origin is Literal:
+            found += map(str, args)
+        elif origin is tuple and args[-1] is not ...:
+            found.append(f"a list of {len(args)}")
         else:
-            found.append(_WORDS.get(arm, "a path" if arm is Path else "a table"))
+            found.append(_WORDS.get(origin or arm, "a table"))
     if _WORDS[float] in found:
         found = [words for words in found if words != _WORDS[int]]
     return " or ".join(filter(None, (", ".join(found[:-1]), found[-1])))

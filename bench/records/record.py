@@ -184,17 +184,10 @@ def read_record(path: Path) -> RunRecord:
     except ValueError as error:
         said = " ".join(str(error).split())
         raise UsageError(f"record {path} is damaged ({said}): delete it and run again") from error
-    return record if version == SCHEMA_VERSION else _migrated(record)
-
-
-def _migrated(record: RunRecord) -> RunRecord:
-    """Schema 1 with the names of schema 2."""
-    return replace(
-        record,
-        results=renamed.results(record.results),
-        details=renamed.details(record.details),
-        schema_version=SCHEMA_VERSION,
-    )
+    if version == SCHEMA_VERSION:
+        return record
+    results, details = renamed.results(record.results), renamed.details(record.details)
+    return replace(record, results=results, details=details, schema_version=SCHEMA_VERSION)
 
 
 def read_records(out: Path) -> list[RunRecord]:

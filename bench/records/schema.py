@@ -1,5 +1,7 @@
 """What reports and gates look into inside a record's tables: checked before any of it is used."""
 
+# ruff: noqa: UP013 - as classes, these few lines would fill pages
+
 from __future__ import annotations
 
 from typing import Annotated, Any, NotRequired, TypedDict
@@ -8,85 +10,53 @@ from msgspec import Meta
 
 _Whole = Annotated[int, Meta(gt=-(2**63), lt=2**63 - 1, description="a whole number of 64 bits")]
 _Table = dict[str, Any]
+_Column = list[float | None]
 
-
-class _Data(TypedDict):
-    name: str
-    direction: str
-    source: NotRequired[str]
-    train_n: NotRequired[_Whole | None]
-    test_n: NotRequired[_Whole | None]
-    train_fingerprint: NotRequired[str | None]
-    test_fingerprint: NotRequired[str | None]
-
-
-class _Training(TypedDict, total=False):
-    size_px: _Whole
-    steps: _Whole | None
-    batch_size: _Whole | None
-
-
-class _Spec(TypedDict):
-    data: _Data
-    seed: NotRequired[_Whole | None]
-    training: NotRequired[_Training]
-    variant: NotRequired[_Table]
-    test: NotRequired[_Table]
-
-
-class _Result(TypedDict):
-    n: _Whole
-    interval: Any
-
-
-class _Spectrum(TypedDict):
-    frequency: list[float]
-    ratio: list[float | None]
-
-
-class _Histogram(TypedDict):
-    edges: list[float]
-    prediction: list[float]
-    target: list[float]
-
-
-class _SampleCurve(TypedDict):
-    n: list[_Whole]
-    value: list[float]
-    low: list[float | None]
-    high: list[float | None]
-
-
-class _HeldOut(TypedDict, total=False):
-    pixel_acc: float | None
-    class_iou: float | None
-
-
-class _Judge(TypedDict, total=False):
-    held_out: _HeldOut | None
-
-
-class _Scoring(TypedDict):
-    metrics: list[str]
-
-
-class _DataFacts(TypedDict, total=False):
-    void_share: float | None
+_Data = TypedDict(
+    "_Data",
+    {
+        "name": str,
+        "direction": str,
+        "source": NotRequired[str],
+        "train_n": NotRequired[_Whole | None],
+        "test_n": NotRequired[_Whole | None],
+        "train_fingerprint": NotRequired[str | None],
+        "test_fingerprint": NotRequired[str | None],
+    },
+)
+_Training = TypedDict(
+    "_Training", {"size_px": _Whole, "steps": _Whole | None, "batch_size": _Whole | None}, total=False
+)
+_Spec = TypedDict(
+    "_Spec",
+    {
+        "data": _Data,
+        "seed": NotRequired[_Whole | None],
+        "training": NotRequired[_Training],
+        "variant": NotRequired[_Table],
+        "test": NotRequired[_Table],
+    },
+)
+_Result = TypedDict("_Result", {"n": _Whole, "interval": Any})
+_Spectrum = TypedDict("_Spectrum", {"frequency": list[float], "ratio": _Column})
+_Histogram = TypedDict("_Histogram", {"edges": list[float], "prediction": list[float], "target": list[float]})
+_Samples = TypedDict("_Samples", {"n": list[_Whole], "value": list[float], "low": _Column, "high": _Column})
+_HeldOut = TypedDict("_HeldOut", {"pixel_acc": float | None, "class_iou": float | None}, total=False)
+_Judge = TypedDict("_Judge", {"held_out": _HeldOut | None}, total=False)
+_Scoring = TypedDict("_Scoring", {"metrics": list[str]})
+_Facts = TypedDict("_Facts", {"void_share": float | None}, total=False)
+_Environment = TypedDict("_Environment", {"packages": _Table | None}, total=False)
 
 
 class _Details(TypedDict, total=False):
     per_class_iou: dict[str, float | None] | None
     spectrum: _Spectrum | None
     lab_histograms: dict[str, _Histogram] | None
-    sample_curve: dict[str, _SampleCurve] | None
+    sample_curve: dict[str, _Samples] | None
     judge: _Judge | None
     scorer: _Judge | None  # the judge, in schema 1
     scoring: _Scoring | None
-    data: _DataFacts | None
-
-
-class _Environment(TypedDict, total=False):
-    packages: _Table | None
+    data: _Facts | None
 
 
 class RecordTables(TypedDict):
@@ -109,5 +79,5 @@ def check_curves(details: dict[str, Any]) -> None:
         if not len(curve["edges"]) - 1 == len(curve["prediction"]) == len(curve["target"]):
             raise ValueError(f"details.lab_histograms.{name}.edges: expected one more than there are bins")
     for name, curve in (details.get("sample_curve") or {}).items():
-        if len({len(curve[column]) for column in _SampleCurve.__annotations__}) != 1:
+        if len({len(curve[column]) for column in _Samples.__annotations__}) != 1:
             raise ValueError(f"details.sample_curve.{name}: expected columns of one length")

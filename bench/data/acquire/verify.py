@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from bench.core.decode import decode
 from bench.core.documents import DocumentError, read_json
@@ -135,6 +135,9 @@ class Manifest(TypedDict):
     schema: Literal[1]
     files: dict[str, str]
     splits: dict[str, int]
+    dataset: NotRequired[str]
+    version: NotRequired[str]
+    size_px: NotRequired[int]
 
 
 def read_manifest(root: Path) -> Manifest:

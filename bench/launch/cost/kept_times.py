@@ -5,16 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Any
 
 import torch
-from msgspec import Meta
 
 from baselines.engine import describe_device
-from bench.core.decode import decode
 from bench.core.documents import DocumentError, read_json
 from bench.core.environment import cpu_name
 from bench.core.files import write_text
@@ -32,30 +29,26 @@ def keep(question: Question, result: dict[str, Any]) -> Path:
 
 def kept(question: Question) -> tuple[float, str] | None:
     """Seconds a step and the day they were measured; None where there is no such measurement."""
-    found = _content(question)
-    return None if found is None else (found["result"]["ms_per_step"] / 1e3, found["measured_on"])
+    try:
+        content = _content(question)
+        seconds, day = content["result"]["ms_per_step"] / 1e3, str(content["measured_on"])
+    except (DocumentError, OSError, KeyError, TypeError):
+        return None  # a cache may be damaged: then it is measured again
+    return (seconds, day) if seconds > 0 else None
 
 
 def kept_rate(question: Question) -> float | None:
     """Images a second of all processes of a measurement together; None where there is none."""
-    found = _content(question)
-    return None if found is None else found["result"]["images_per_second"]
+    try:
+        rate = float(_content(question)["result"]["images_per_second"])
+    except (DocumentError, OSError, KeyError, TypeError, ValueError):
+        return None
+    return rate if 0 < rate < float("inf") else None
 
 
-class _Result(TypedDict):
-    ms_per_step: Annotated[float, Meta(gt=0)]
-    images_per_second: Annotated[float, Meta(gt=0)]
-
-
-class _Kept(TypedDict):
-    measured_on: str
-    result: _Result
-
-
-def _content(question: Question) -> _Kept | None:
-    with suppress(DocumentError):  # a cache may be damaged: then it is measured again
-        return decode(read_json(_path(question)), _Kept)
-    return None
+def _content(question: Question) -> dict[str, Any]:
+    content: dict[str, Any] = read_json(_path(question))
+    return content
 
 
 def _path(question: Question) -> Path:
