@@ -6,7 +6,9 @@ import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
+
+from msgspec import Meta
 
 from bench.core import plugins
 from bench.core.decode import decode
@@ -96,11 +98,7 @@ class _Comparisons:
     relation: Relation
     b: str | float | list[str | float]
     metric: str | list[str]
-    margin: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.margin < 0:
-            raise ValueError(f"expected a margin of 0 or more, found {self.margin:g}")
+    margin: Annotated[float, Meta(ge=0, description="a margin of 0 or more")] = 0.0
 
 
 @dataclass(frozen=True)
@@ -110,17 +108,13 @@ class _Claim:
     id: str
     sentence: str
     place: str
-    comparisons: list[_Comparisons]
+    comparisons: Annotated[list[_Comparisons], Meta(min_length=1, description="[[claims.comparisons]]")]
     combine: Literal["all", "any"] = "all"
     dataset: str | None = None
     direction: str | None = None
     training: dict[str, Any] = field(default_factory=dict)
     images: str | list[str] = field(default_factory=list)
     pictures: str | list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        if not self.comparisons:
-            raise ValueError("expected tables [[claims.comparisons]], found none")
 
 
 @dataclass(frozen=True)

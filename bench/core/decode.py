@@ -166,17 +166,20 @@ def _arms(kind: Any) -> list[Any]:
 
 def _words(kind: Any) -> str:
     """What a type takes."""
-    if said := [meta.description for meta in getattr(kind, "__metadata__", ()) if meta.description]:
-        return str(said[0])
-    found: list[str] = []
-    for arm in _arms(kind):
-        origin, args = get_origin(arm), get_args(arm)
-        if origin is Literal:
-            found += map(str, args)
-        elif origin is tuple and args[-1] is not ...:
-            found.append(f"a list of {len(args)}")
-        else:
-            found.append(_WORDS.get(origin or arm, "a table"))
+    found = _said(kind)
     if _WORDS[float] in found:
         found = [words for words in found if words != _WORDS[int]]
     return " or ".join(filter(None, (", ".join(found[:-1]), found[-1])))
+
+
+def _said(kind: Any) -> list[str]:
+    origin, args = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return [meta.description for meta in args[1:] if meta.description] or _said(args[0])
+    if origin in (Union, UnionType):
+        return [words for arm in args for words in _said(arm)]
+    if origin is Literal:
+        return list(map(str, args))
+    if origin is tuple and args[-1] is not ...:
+        return [f"a list of {len(args)}"]
+    return [_WORDS.get(origin or kind, "a table")]

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 Role = Literal["photo", "labels", "image"]  # image: anything that is neither a photo nor a label map
 Layout = Literal["pairs", "official", "prepared", "cmp", "folders", "photos", "embedded"]
 ClassPolicy = Literal["absent-is-zero", "absent-left-out"]
 VOID = 255
+_Grey = Annotated[int, Meta(ge=0, le=255, description="0 to 255")]
+_Id = Annotated[int, Meta(ge=0, le=254, description="0 to 254")]
+_Count = Annotated[int, Meta(gt=0, lt=10**9, description="a positive number")]
+_Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-fA-F]{64}\Z", description="64 hexadecimal digits")]
 
 
 @dataclass(frozen=True)
@@ -27,16 +31,9 @@ class ClassInfo:
     """
 
     name: str
-    colour: tuple[int, int, int]
-    train_id: int | None = None
-    id: int | None = None
-
-    def __post_init__(self) -> None:
-        if not all(0 <= value <= 255 for value in self.colour):
-            raise ValueError(f"expected colour to be R, G, B of 0 to 255, found {list(self.colour)}")
-        for name, number in (("train_id", self.train_id), ("id", self.id)):
-            if number is not None and not 0 <= number <= 254:
-                raise ValueError(f"expected {name} to be 0 to 254, found {number}")
+    colour: tuple[_Grey, _Grey, _Grey]
+    train_id: _Id | None = None
+    id: _Id | None = None
 
 
 @dataclass(frozen=True)
@@ -44,25 +41,16 @@ class Archive:
     """A download: where from, and its hash in hexadecimal digits, or None: not known."""
 
     url: str
-    sha256: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", self.sha256):
-            raise ValueError(f"expected sha256 to be 64 hexadecimal digits, found '{self.sha256}'")
+    sha256: _Sha256 | None = None
 
 
 @dataclass(frozen=True)
 class CardTraining:
     """How a data set is trained where nobody says otherwise; None: as the harness does."""
 
-    epochs: float | None = None
-    batch_size: int | None = None
-    base_filters: int | None = None
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if value is not None and not 0 < value < 10**9:
-                raise ValueError(f"expected {name} to be a positive number, found {value}")
+    epochs: Annotated[float, Meta(gt=0, lt=1e9, description="a positive number")] | None = None
+    batch_size: _Count | None = None
+    base_filters: _Count | None = None
 
 
 @dataclass(frozen=True)
@@ -77,11 +65,7 @@ class CardOptions:
 
     training: CardTraining = field(default_factory=CardTraining)
     mode: str | None = None
-    cmp_fold: int = 5
-
-    def __post_init__(self) -> None:
-        if not 2 <= self.cmp_fold <= 1000:
-            raise ValueError(f"expected cmp_fold to be 2 to 1000, found {self.cmp_fold}")
+    cmp_fold: Annotated[int, Meta(ge=2, le=1000, description="2 to 1000")] = 5
 
 
 @dataclass(frozen=True)
