@@ -190,7 +190,7 @@ def read_baseline(path: Path) -> Baseline:
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version not in _READABLE or isinstance(version, bool):
         raise UsageError(
-            f"expected a baseline with schema_version 2 or {BASELINE_SCHEMA} in {path}, found "
+            f"expected a baseline of schema 2 or {BASELINE_SCHEMA} (schema_version) in {path}, found "
             f"{brief(version)}: read it with the pix2pix-bench version that wrote it, or write it again"
         )
     try:

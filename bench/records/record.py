@@ -175,8 +175,8 @@ def read_record(path: Path) -> RunRecord:
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version not in _READABLE or isinstance(version, bool):
         raise UsageError(
-            f"expected a record with schema_version 1 or {SCHEMA_VERSION} in {path}, found {brief(version)}: "
-            "read it with the pix2pix-bench version that wrote it, or delete it and run again"
+            f"expected a record of schema 1 or {SCHEMA_VERSION} (schema_version) in {path}, found "
+            f"{brief(version)}: read it with the pix2pix-bench version that wrote it, or delete it and run again"
         )
     try:
         record = decode(raw, RunRecord, view=RecordTables)
