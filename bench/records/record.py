@@ -176,7 +176,8 @@ def read_record(path: Path) -> RunRecord:
     if version not in _READABLE or isinstance(version, bool):
         raise UsageError(
             f"expected a record of schema 1 or {SCHEMA_VERSION} (schema_version) in {path}, found "
-            f"{brief(version)}: read it with the pix2pix-bench version that wrote it, or delete it and run again"
+            f"{brief(version)}: read it with the pix2pix-bench version that wrote it, or delete it and run "
+            "again"
         )
     try:
         record = decode(raw, RunRecord, view=RecordTables)
