@@ -12,6 +12,7 @@ LrSchedule = Literal["constant", "linear"]
 Precision = Literal["default", "fp32", "tf32", "bf16"]
 EngineName = Literal["eager", "captured"]
 TestNorm = Literal["batch", "running"]
+Number = int | float  # read as it was written: 1 and 1.0 are two texts, and a run's hash is over its text
 MAX_BASE_FILTERS = 512
 
 
@@ -40,9 +41,9 @@ class TrainingSettings:
     size_px: int = 256
     batch_size: int = 1
     base_filters: int = 64
-    lr: float = 2e-4
-    beta1: float = 0.5
-    beta2: float = 0.999
+    lr: Number = 2e-4
+    beta1: Number = 0.5
+    beta2: Number = 0.999
     lr_schedule: LrSchedule = "constant"
     jitter: bool = True
     mirror: bool = True

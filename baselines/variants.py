@@ -16,6 +16,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from baselines.geometry import RECEPTIVE_FIELDS, smallest_covering
+from baselines.settings import Number
 
 Generator = Literal["unet", "encdec"]
 Adversarial = Literal["none", "gan", "cgan"]
@@ -51,9 +52,9 @@ class Variant:
     generator: Generator = "unet"
     adversarial: Adversarial = "cgan"
     receptive_field: int | None = 70
-    lambda_l1: float = 100.0
-    lambda_gan: float = 1.0
-    dropout: float = 0.5
+    lambda_l1: Number = 100.0
+    lambda_gan: Number = 1.0
+    dropout: Number = 0.5
     norm: Norm = "batch"
     source: str = "Isola et al. 2017, section 3"
 

@@ -6,9 +6,12 @@ import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar
+
+from msgspec import Meta
 
 from bench.core import plugins
+from bench.core.decode import decode
 from bench.core.documents import DocumentError, read_toml
 from bench.core.errors import UsageError, unknown_name
 from bench.core.resources import resource_dir
@@ -17,10 +20,9 @@ from bench.records.record import REFERENCE_ROWS
 from bench.scoring.metrics.catalogue import CATALOGUE
 from bench.spec.variants import get_variant
 
+T = TypeVar("T")
 Relation = Literal["above", "below", "at least", "at most", "equal", "closer"]
 CHANCE = "chance"
-_CLAIM = {"id", "sentence", "place", "combine", "dataset", "direction", "training", "images", "comparisons"}
-_COMPARISON = {"a", "relation", "b", "metric", "margin"}
 
 
 @dataclass(frozen=True)
@@ -88,89 +90,81 @@ def load_ledger(files: Sequence[Path] = (), labels: Collection[str] = ()) -> lis
     return claims
 
 
+@dataclass(frozen=True)
+class _Comparisons:
+    """As they are written: one for every combination of what `a`, `b` and `metric` list."""
+
+    a: str | list[str]
+    relation: Relation
+    b: str | float | list[str | float]
+    metric: str | list[str]
+    margin: Annotated[float, Meta(ge=0, description="a margin of 0 or more")] = 0.0
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """As it is written; `pictures` is an older name of `images`."""
+
+    id: str
+    sentence: str
+    place: str
+    comparisons: Annotated[list[_Comparisons], Meta(min_length=1, description="[[claims.comparisons]]")]
+    combine: Literal["all", "any"] = "all"
+    dataset: str | None = None
+    direction: str | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+    images: str | list[str] = field(default_factory=list)
+    pictures: str | list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Ledger:
+    claims: list[_Claim]
+
+
 def _read(path: Path, labels: Collection[str]) -> list[Claim]:
     try:
-        content = read_toml(path)
+        written = decode(read_toml(path), _Ledger).claims
     except DocumentError as error:
-        raise UsageError(f"expected claims (TOML) in {path}: {error}") from None
-    entries = content.get("claims")
-    if set(content) != {"claims"} or not isinstance(entries, list) or not entries:
-        raise UsageError(f"expected tables [[claims]] and nothing else in {path}, found {sorted(content)}")
-    return [_claim(_renamed(one), f"{path}, claim {number}", labels) for number, one in enumerate(entries, 1)]
+        raise UsageError(f"expected claims (TOML) with tables [[claims]] in {path}: {error}") from None
+    return [
+        _claim(one, f"{path}, claim {number} ('{one.id}')", labels) for number, one in enumerate(written, 1)
+    ]
 
 
-def _renamed(entry: Any) -> Any:
-    """A claim with today's names (`bench.records.renamed`)."""
-    return renamed.protocol(entry) if isinstance(entry, dict) else entry
+def _claim(written: _Claim, where: str, labels: Collection[str]) -> Claim:
+    comparisons = tuple(one for given in written.comparisons for one in _comparisons(given, where, labels))
+    images = tuple(_row(name, where, labels) for name in _listed(written.images or written.pictures))
+    said = {name: value for name, value in vars(written).items() if name != "pictures"}
+    return Claim(**{**said, "comparisons": comparisons, "images": images})
 
 
-def _claim(entry: Any, where: str, labels: Collection[str]) -> Claim:
-    _keys(entry, _CLAIM, {"id", "sentence", "place", "comparisons"}, where)
-    where = f"{where} ('{entry['id']}')"
-    for key in ("id", "sentence", "place", "dataset", "direction"):
-        if not isinstance(entry.get(key, ""), str):
-            raise UsageError(f"{where}: expected text for {key}, found {entry[key]!r}")
-    if entry.get("combine", "all") not in ("all", "any"):
-        raise UsageError(f"{where}: expected combine to be 'all' or 'any', found {entry['combine']!r}")
-    if not isinstance(entry.get("training", {}), dict):
-        raise UsageError(f"{where}: expected a table for training, found {entry['training']!r}")
-    if not isinstance(entry["comparisons"], list) or not entry["comparisons"]:
-        raise UsageError(f"{where}: expected tables [[claims.comparisons]], found none")
-    comparisons = [one for given in entry["comparisons"] for one in _comparisons(given, where, labels)]
-    images = tuple(_row(name, where, labels) for name in _listed(entry.get("images", [])))
-    rest = {key: entry[key] for key in ("combine", "dataset", "direction", "training") if key in entry}
-    texts = (entry["id"], entry["sentence"], entry["place"])
-    return Claim(*texts, tuple(comparisons), images=images, **rest)
-
-
-def _comparisons(given: Any, where: str, labels: Collection[str]) -> list[Comparison]:
-    """One for every combination of what `a`, `b` and `metric` list."""
-    _keys(given, _COMPARISON, {"a", "relation", "b", "metric"}, where)
-    if given["relation"] not in get_args(Relation):
-        known = ", ".join(get_args(Relation))
-        raise UsageError(f"{where}: expected a relation of {known}, found {given['relation']!r}")
-    margin = given.get("margin", 0.0)
-    if not _is_number(margin) or margin < 0:
-        raise UsageError(f"{where}: expected a margin of 0 or more, found {margin!r}")
+def _comparisons(given: _Comparisons, where: str, labels: Collection[str]) -> list[Comparison]:
     made = []
-    for a, b, name in itertools.product(*(_listed(given[key]) for key in ("a", "b", "metric"))):
-        metric = renamed.metric(name) if isinstance(name, str) else name
+    for a, b, name in itertools.product(_listed(given.a), _listed(given.b), _listed(given.metric)):
+        metric = renamed.metric(name)
         metrics = [*CATALOGUE, *plugins.names("metrics")]
         if metric not in metrics:
-            raise UsageError(f"{where}: {unknown_name('metric', str(metric), metrics, 'bench list metrics')}")
+            raise UsageError(f"{where}: {unknown_name('metric', metric, metrics, 'bench list metrics')}")
         if b == CHANCE and not metric.endswith("_class_acc"):
             raise UsageError(f"{where}: expected a metric *_class_acc for 'chance', found {metric}")
-        if given["relation"] == "closer" and (
-            _is_number(b) or isinstance(getattr(CATALOGUE.get(metric), "goal", "max"), str)
-        ):
+        has_target = not isinstance(getattr(CATALOGUE.get(metric), "goal", "max"), str)
+        if given.relation == "closer" and (isinstance(b, float) or not has_target):
             raise UsageError(f"{where}: expected two rows and a metric with a target for 'closer'")
-        other = float(b) if _is_number(b) else b if b == CHANCE else _row(b, where, labels)
-        made.append(Comparison(_row(a, where, labels), given["relation"], other, metric, float(margin)))
+        other = b if isinstance(b, float) or b == CHANCE else _row(str(b), where, labels)
+        made.append(Comparison(_row(a, where, labels), given.relation, other, metric, given.margin))
     return made
 
 
-def _keys(given: Any, known: set[str], needed: set[str], where: str) -> None:
-    if not isinstance(given, dict):
-        raise UsageError(f"{where}: expected a table, found {given!r}")
-    if unknown := sorted(set(given) - known):
-        raise UsageError(f"{where}: unknown key '{unknown[0]}': expected {', '.join(sorted(known))}")
-    if missing := sorted(needed - set(given)):
-        raise UsageError(f"{where}: expected a key '{missing[0]}', found none")
-
-
-def _row(name: Any, where: str, labels: Collection[str]) -> str:
+def _row(name: str, where: str, labels: Collection[str]) -> str:
     """The label of a row; variants by their canonical name, but "/full" stays: it depends on the size."""
     if name in REFERENCE_ROWS or name in labels:
-        return str(name)
+        return name
     try:
-        return get_variant(str(name)).name
+        return get_variant(name).name
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from None
 
 
-def _listed(value: Any) -> list[Any]:
+def _listed(value: T | list[T]) -> list[T]:
     return value if isinstance(value, list) else [value]
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

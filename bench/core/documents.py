@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,13 @@ def read_json(path: Path) -> Any:
     Raises:
         DocumentError: if it is none, or larger than `MAX_JSON_BYTES`.
     """
+    import msgspec
+
+    text = _text(path, MAX_JSON_BYTES)
+    with suppress(ValueError, RecursionError):  # NaN, or half a surrogate pair: Python reads it, or says more
+        return msgspec.json.decode(text)
     try:
-        return json.loads(_text(path, MAX_JSON_BYTES))
-    except DocumentError:
-        raise
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise DocumentError(_brief(error)) from error
 

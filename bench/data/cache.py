@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +31,7 @@ from bench.core.files import move_folder, sha256_file, write_text
 from bench.core.lock import locked
 from bench.data.types import VOID, SplitArrays
 
+_Entry = tuple[int, int, int, str]  # of a file: size, times of modification and change, sha256
 Progress = Callable[[int, int], None]
 _ARRAYS = ("source", "target", "labels")
 _STALE_S = 24 * 3600.0  # temporary folders of killed processes are removed after a day
@@ -59,7 +61,7 @@ class FileHashes:
 
     def __init__(self, index: Path) -> None:
         self._index = index
-        self._known: dict[str, list[Any]] | None = None
+        self._known: dict[str, _Entry] | None = None
 
     def hashes(self, files: Sequence[Path]) -> list[str]:
         """sha256 of each file.
@@ -72,39 +74,33 @@ class FileHashes:
         known = self._known
         try:
             stamps = {str(file): _stamp(file) for file in files}
-            fresh = [name for name, stamp in stamps.items() if known.get(name, [None])[:3] != stamp]
+            fresh = [name for name, stamp in stamps.items() if known.get(name, ())[:3] != stamp]
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 for name, content in zip(fresh, pool.map(sha256_file, map(Path, fresh)), strict=True):
-                    known[name] = [*stamps[name], content]
+                    known[name] = (*stamps[name], content)
         except OSError as error:
             raise UsageError(f"expected a readable image: {error}; check its permissions") from None
         if fresh:
             self._write(known)
         return [known[str(file)][3] for file in files]
 
-    def _write(self, known: dict[str, list[Any]]) -> None:
+    def _write(self, known: dict[str, _Entry]) -> None:
         before = time.time_ns() - _SETTLED_NS
         settled = {name: entry for name, entry in known.items() if max(entry[1], entry[2]) < before}
         with suppress(OSError):
             write_text(self._index, json.dumps(settled))
 
 
-def _stamp(file: Path) -> list[int]:
+def _stamp(file: Path) -> tuple[int, int, int]:
     status = file.stat()
-    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _read_index(index: Path) -> dict[str, list[Any]]:
+def _read_index(index: Path) -> dict[str, _Entry]:
     try:
-        known = json.loads(index.read_text(encoding="utf-8"))
+        return msgspec.json.decode(index.read_bytes(), type=dict[str, _Entry])
     except (OSError, ValueError, RecursionError):
         return {}
-    entries = known.items() if isinstance(known, dict) else ()
-    return {
-        name: entry
-        for name, entry in entries
-        if isinstance(entry, list) and len(entry) == 4 and all(map(isinstance, entry, (int, int, int, str)))
-    }
 
 
 def load_split(

@@ -16,7 +16,7 @@ from bench.data.cache import Progress, Sample, digest, load_split
 from bench.data.cards import card_names, load_card, make_card, read_card
 from bench.data.derived import DERIVED, derive
 from bench.data.providers import FileImages, Images, ToyImages
-from bench.data.types import DatasetCard, Role, SplitArrays
+from bench.data.types import DatasetCard, Layout, Role, SplitArrays
 
 _OWN_FOLDER = {
     "version": "as found",
@@ -58,7 +58,7 @@ class Dataset:
         return self.images.root
 
     @property
-    def layout(self) -> str:
+    def layout(self) -> Layout:
         return self.images.layout
 
     @property

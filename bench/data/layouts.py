@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.core.errors import UsageError
-from bench.data.types import DatasetCard
+from bench.data.types import DatasetCard, Layout
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _OFFICIAL = (("leftImg8bit", "_leftImg8bit.png"), ("gtFine", "_gtFine_labelIds.png"))
@@ -36,7 +36,7 @@ class Pair:
 class Found:
     """A data set found on disk: its layout and the pairs of each split, in natural order of their names."""
 
-    layout: str
+    layout: Layout
     root: Path
     splits: dict[str, tuple[Pair, ...]]
 
@@ -91,7 +91,7 @@ def halves(card: DatasetCard, folder: Path) -> tuple[str, str] | None:
 
 def _candidates(card: DatasetCard, split: str) -> tuple[str, ...]:
     folders = card.splits[split]
-    return (folders,) if isinstance(folders, str) else tuple(folders)
+    return folders if isinstance(folders, tuple) else (str(folders),)
 
 
 def _split_folders(card: DatasetCard, root: Path) -> dict[str, Path]:
@@ -217,15 +217,15 @@ def _cmp(card: DatasetCard, root: Path) -> dict[str, tuple[Pair, ...]]:
     left = {p.stem: p for p in files if p.suffix.lower() in (".jpg", ".jpeg")}
     right = {p.stem: p for p in files if p.suffix.lower() == ".png"}
     pairs = _join(left, right, (f"{root}/{{}}.jpg", f"{root}/{{}}.png"))
-    fold = card.options.get("cmp_fold", 5)
+    fold = card.options.cmp_fold
     train = [pair for index, pair in enumerate(pairs) if index % fold != fold - 1]
     return {"train": _need(train, "train", root), "test": _need(pairs[fold - 1 :: fold], "test", root)}
 
 
-_Layout = tuple[
+_Collector = tuple[
     Callable[[DatasetCard, Path], bool], Callable[[DatasetCard, Path], dict[str, tuple[Pair, ...]]]
 ]
-_LAYOUTS: dict[str, _Layout] = {
+_LAYOUTS: dict[Layout, _Collector] = {
     "official": (_is_official, _official),
     "prepared": (_has_halves, _two_folders),
     "folders": (_has_halves, _two_folders),

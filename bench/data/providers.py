@@ -14,7 +14,7 @@ from bench.data import palette
 from bench.data.cache import FileHashes, digest
 from bench.data.layouts import Found, Pair
 from bench.data.readers import Mode, PairReader, SideArrays
-from bench.data.types import DatasetCard
+from bench.data.types import DatasetCard, Layout
 
 _TOY_SIZES_PX = (32, 64, 128, 256, 512)
 
@@ -22,7 +22,7 @@ _TOY_SIZES_PX = (32, 64, 128, 256, 512)
 class Images(Protocol):
     """Where a data set's pairs come from: files, or the generator of toycity."""
 
-    layout: str
+    layout: Layout
     root: Path | None
     modes: tuple[Mode, ...]
 
@@ -72,7 +72,7 @@ class FileImages:
 class ToyImages:
     """Pairs of toycity, drawn at the nearest power of two at or above the wanted size, then resized."""
 
-    layout = "embedded"
+    layout: Layout = "embedded"
     root: Path | None = None
     modes: tuple[Mode, ...] = ("colour", "ids")
 
@@ -81,10 +81,10 @@ class ToyImages:
 
     @property
     def splits(self) -> dict[str, int]:
-        return {split: int(count) for split, count in self._card.splits.items()}
+        return {split: pairs for split, pairs in self._card.splits.items() if isinstance(pairs, int)}
 
     def stems(self, split: str) -> tuple[str, ...]:
-        return tuple(f"{index:04d}" for index in range(int(self._card.splits[split])))
+        return tuple(f"{index:04d}" for index in range(self.splits[split]))
 
     def content(self, split: str, indices: Sequence[int]) -> list[str]:
         from bench.data.toycity.generator import TOYCITY_VERSION

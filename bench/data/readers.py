@@ -77,7 +77,7 @@ class PairReader:
             modes = tuple(_header_mode(pair.files[0], role) for role in roles)
         else:
             modes = tuple(_header_mode(file, role) for file, role in zip(pair.files, roles, strict=True))
-        wanted = card.options.get("mode")
+        wanted = card.options.mode
         for mode, role, file in zip(modes, roles, pair.files * 2, strict=False):
             if wanted and role != "labels" and mode != wanted:
                 raise UsageError(

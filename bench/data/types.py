@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 Role = Literal["photo", "labels", "image"]  # image: anything that is neither a photo nor a label map
+Layout = Literal["pairs", "official", "prepared", "cmp", "folders", "photos", "embedded"]
+ClassPolicy = Literal["absent-is-zero", "absent-left-out"]
 VOID = 255
+_Grey = Annotated[int, Meta(ge=0, le=255, description="0 to 255")]
+_Id = Annotated[int, Meta(ge=0, le=254, description="0 to 254")]
+_Count = Annotated[int, Meta(gt=0, lt=10**9, description="a positive number")]
+_Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-fA-F]{64}\Z", description="64 hexadecimal digits")]
 
 
 @dataclass(frozen=True)
@@ -24,9 +31,41 @@ class ClassInfo:
     """
 
     name: str
-    colour: tuple[int, int, int]
-    train_id: int | None
-    id: int | None = None
+    colour: tuple[_Grey, _Grey, _Grey]
+    train_id: _Id | None = None
+    id: _Id | None = None
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A download: where from, and its hash in hexadecimal digits, or None: not known."""
+
+    url: str
+    sha256: _Sha256 | None = None
+
+
+@dataclass(frozen=True)
+class CardTraining:
+    """How a data set is trained where nobody says otherwise; None: as the harness does."""
+
+    epochs: Annotated[float, Meta(gt=0, lt=1e9, description="a positive number")] | None = None
+    batch_size: _Count | None = None
+    base_filters: _Count | None = None
+
+
+@dataclass(frozen=True)
+class CardOptions:
+    """What few data sets need.
+
+    Attributes:
+        training: how it is trained.
+        mode: what all images that are no label maps must be ("colour", "gray", "16-bit"); None: anything.
+        cmp_fold: of a flat folder every so many-th pair is for the test.
+    """
+
+    training: CardTraining = field(default_factory=CardTraining)
+    mode: str | None = None
+    cmp_fold: Annotated[int, Meta(ge=2, le=1000, description="2 to 1000")] = 5
 
 
 @dataclass(frozen=True)
@@ -42,7 +81,7 @@ class DatasetCard:
         splits: split name -> folder or rule (what it means is the layout's matter).
         classes: the palette; empty where there are no label maps.
         class_policy: "absent-is-zero" or "absent-left-out" (see docs/metrics.md).
-        urls: archives for `bench data fetch`: [{"url": ..., "sha256": ... or None, ...}].
+        urls: archives for `bench data fetch`.
         how_to_get: one line for the error message when the data is missing.
         size_px: default side length in pixels.
     """
@@ -55,14 +94,14 @@ class DatasetCard:
     domains: tuple[str, str]
     roles: tuple[Role, Role]
     direction: str
-    layouts: tuple[str, ...]
-    splits: dict[str, Any]
+    layouts: tuple[Layout, ...]
+    splits: dict[str, int | str | tuple[str, ...]]
     size_px: int
     how_to_get: str
     classes: tuple[ClassInfo, ...] = ()
-    class_policy: str = "absent-left-out"
-    urls: tuple[dict[str, Any], ...] = ()
-    options: dict[str, Any] = field(default_factory=dict)
+    class_policy: ClassPolicy = "absent-left-out"
+    urls: tuple[Archive, ...] = ()
+    options: CardOptions = field(default_factory=CardOptions)
 
     @property
     def train_classes(self) -> tuple[ClassInfo, ...]:

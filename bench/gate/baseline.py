@@ -17,17 +17,17 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
+from bench.core.decode import brief, decode
 from bench.core.documents import DocumentError, read_json
 from bench.core.errors import NotComparableError, UsageError
 from bench.core.files import write_text
 from bench.gate.rows import GateRow, MetricMean, Spread, rows_of
-from bench.gate.tolerances import DEFAULT_TOLERANCES, Tolerance, names_in, tolerances_in
+from bench.gate.tolerances import DEFAULT_TOLERANCES, Tolerance
 from bench.gate.values_by_image import read_sidecar, sidecar_path, tables_of, write_sidecar
 from bench.records import renamed
-from bench.records.record import RunRecord
-from bench.records.schema import is_number
+from bench.records.record import Goal, RunRecord
 
 BASELINE_SCHEMA = 3
 _READABLE = (2, BASELINE_SCHEMA)
@@ -152,19 +152,10 @@ def _row_to_json(row: GateRow, protocols: dict[str, dict[str, Any]]) -> dict[str
         text = json.dumps(entry.protocol, sort_keys=True)
         name = hashlib.sha256(text.encode()).hexdigest()[:8]
         protocols[name] = entry.protocol
-        metrics[metric] = {
-            "values": list(entry.values),
-            "goal": entry.goal,
-            "n": entry.n,
-            "interval": entry.interval,
-            "protocol": name,
-        }
-        if entry.tolerance is not None:
-            metrics[metric]["tolerance"] = asdict(entry.tolerance)
-        if entry.kept_spread is not None:
-            metrics[metric]["kept_spread"] = asdict(entry.kept_spread)
-    head = {"kind": row.kind, "seeds": list(row.seeds), "test_fingerprint": row.test_fingerprint}
-    return {**head, "images": list(row.images), "metrics": metrics}
+        held = {key: value for key, value in asdict(entry).items() if value is not None or key == "interval"}
+        metrics[metric] = {**held, "protocol": name}
+    head = {"kind": row.kind, "seeds": row.seeds, "test_fingerprint": row.test_fingerprint}
+    return {**head, "images": row.images, "metrics": metrics}
 
 
 def _text(value: Any) -> str:
@@ -196,79 +187,81 @@ def read_baseline(path: Path) -> Baseline:
         raise UsageError(
             f"expected a baseline in {path}: {error}; write one with `bench baseline OUT {path}`"
         ) from error
-    if not isinstance(raw, dict) or "schema_version" not in raw:
-        raise UsageError(f"expected a baseline with a schema_version in {path}, found none")
-    version = raw["schema_version"]
-    if isinstance(version, bool) or version not in _READABLE:
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
+    if version not in _READABLE or isinstance(version, bool):
         raise UsageError(
-            f"expected baseline schema 2 or {BASELINE_SCHEMA} in {path}, found {version!r}: read it with the "
-            "pix2pix-bench version that wrote it, or delete it and write it anew"
+            f"expected a baseline of schema 2 or {BASELINE_SCHEMA} (schema_version) in {path}, found "
+            f"{brief(version)}: read it with the pix2pix-bench version that wrote it, or write it again"
         )
     try:
-        return _from_json(_migrated(raw), path)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(
-            f"baseline {path} is malformed ({type(error).__name__}: {error}): restore it, or write it anew"
-        ) from error
+        held = decode(raw, _File)
+        return _baseline(held if version == BASELINE_SCHEMA else _migrated(held), path)
+    except ValueError as error:
+        raise UsageError(f"baseline {path} is malformed ({error}): restore it, or write it again") from error
 
 
-def _migrated(raw: dict[str, Any]) -> dict[str, Any]:
+class _Entry(TypedDict):
+    values: tuple[float, ...]
+    goal: Goal
+    n: int
+    protocol: str
+    interval: NotRequired[tuple[float, float] | None]
+    tolerance: NotRequired[Tolerance | None]
+    kept_spread: NotRequired[Spread | None]
+
+
+class _Row(TypedDict):
+    kind: str
+    seeds: tuple[int | None, ...]
+    test_fingerprint: str
+    images: NotRequired[tuple[str, ...]]
+    pictures: NotRequired[tuple[str, ...]]  # of schema 2
+    metrics: dict[str, _Entry]
+
+
+class _File(TypedDict):
+    ignore_protocol: tuple[str, ...]
+    per_image: str | None
+    tolerances: dict[str, Tolerance]
+    protocols: dict[str, dict[str, Any]]
+    rows: dict[str, _Row]
+
+
+def _migrated(held: _File) -> _File:
     """Schema 2 with the names of schema 3."""
-    if raw["schema_version"] == BASELINE_SCHEMA:
-        return raw
     return {
-        **raw,
-        "ignore_protocol": [renamed.protocol_field(name) for name in raw["ignore_protocol"]],
-        "tolerances": {renamed.metric(name): entry for name, entry in raw["tolerances"].items()},
-        "protocols": {name: renamed.protocol(fields) for name, fields in raw["protocols"].items()},
-        "rows": {key: _migrated_row(row) for key, row in raw["rows"].items()},
+        "ignore_protocol": tuple(map(renamed.protocol_field, held["ignore_protocol"])),
+        "per_image": held["per_image"],
+        "tolerances": {renamed.metric(name): entry for name, entry in held["tolerances"].items()},
+        "protocols": {name: renamed.protocol(fields) for name, fields in held["protocols"].items()},
+        "rows": {key: _migrated_row(row) for key, row in held["rows"].items()},
     }
 
 
-def _migrated_row(row: dict[str, Any]) -> dict[str, Any]:
+def _migrated_row(row: _Row) -> _Row:
     metrics = {renamed.metric(name): entry for name, entry in row["metrics"].items()}
-    return {**row, "images": row.get("pictures", []), "metrics": metrics}
+    return {**row, "images": row.get("pictures", ()), "metrics": metrics}
 
 
-def _from_json(raw: dict[str, Any], path: Path) -> Baseline:
-    digest = raw["per_image"]
-    held = None if digest is None else read_sidecar(path, str(digest))
+def _baseline(held: _File, path: Path) -> Baseline:
+    digest = held["per_image"]
+    by_image = None if digest is None else read_sidecar(path, digest)
     rows: dict[str, GateRow] = {}
-    for key, row in raw["rows"].items():
-        seeds = tuple(row["seeds"])
-        metrics = {name: _metric(entry, raw["protocols"]) for name, entry in row["metrics"].items()}
-        if any(len(entry.values) != len(seeds) for entry in metrics.values()):
-            raise ValueError(f"{key}: expected one value a seed")
-        tables = () if held is None else tables_of(held, key, seeds)
-        images = names_in("images", row.get("images", []))
+    for key, row in held["rows"].items():
+        seeds = row["seeds"]
+        metrics = {}
+        for name, entry in row["metrics"].items():
+            if not len(entry["values"]) == len(seeds) > 0:
+                raise ValueError(f"rows.{key}.metrics.{name}: expected one value a seed")
+            if entry["protocol"] not in held["protocols"]:
+                raise ValueError(f"protocols: expected the key '{entry['protocol']}', found none")
+            fields: dict[str, Any] = {**entry, "protocol": held["protocols"][entry["protocol"]]}
+            metrics[name] = MetricMean(**fields)
+        tables = () if by_image is None else tables_of(by_image, key, seeds)
+        images = row.get("images", ())
         rows[key] = GateRow(row["kind"], seeds, row["test_fingerprint"], metrics, images, tables=tables)
-    notes = []
-    if held is None:
+    notes: tuple[str, ...] = ()
+    if by_image is None:
         why = f"{sidecar_path(path).name} is not there" if digest else "the baseline has none"
-        notes = [f"no values by image: {why}; changes are judged by tolerance and spread over seeds"]
-    ignore = names_in("ignore_protocol", raw["ignore_protocol"])
-    return Baseline(rows, tolerances_in(raw["tolerances"]), ignore, tuple(notes))
-
-
-def _metric(entry: dict[str, Any], protocols: dict[str, dict[str, Any]]) -> MetricMean:
-    goal, interval, own = entry["goal"], entry.get("interval"), entry.get("tolerance")
-    spread = entry.get("kept_spread")
-    if not entry["values"]:
-        raise ValueError("expected finite values, found none")
-    if interval is not None and len(interval) != 2:
-        raise ValueError(f"expected an interval of two numbers, found {interval!r}")
-    return MetricMean(
-        values=tuple(_number(value) for value in entry["values"]),
-        goal=goal if goal in ("max", "min") else _number(goal),
-        n=int(_number(entry["n"])),
-        protocol=protocols[entry["protocol"]],
-        interval=None if interval is None else (_number(interval[0]), _number(interval[1])),
-        tolerance=None if own is None else Tolerance(**own),
-        kept_spread=None if spread is None else Spread(_number(spread["sd"]), int(_number(spread["seeds"]))),
-    )
-
-
-def _number(value: Any) -> float:
-    if not is_number(value):
-        raise ValueError(f"expected a finite number, found {str(value)[:60]!r}")
-    return float(value)
+        notes = (f"no values by image: {why}; changes are judged by tolerance and spread over seeds",)
+    return Baseline(rows, held["tolerances"], held["ignore_protocol"], notes)

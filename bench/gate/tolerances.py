@@ -15,11 +15,12 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from bench.core.decode import decode
 from bench.core.errors import UsageError
 
 ALPHA = 0.02
@@ -43,12 +44,8 @@ class Tolerance:
 
     def __post_init__(self) -> None:
         for value in (self.absolute, self.relative):
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise ValueError(f"expected a tolerance to be a number, found {value!r}")
             if not 0 <= value < math.inf:
                 raise ValueError(f"expected a tolerance of 0 or more, found {value}")
-        if not isinstance(self.both_sides, bool):
-            raise ValueError(f"expected both_sides to be true or false, found {self.both_sides!r}")
 
     def allowed(self, baseline: float) -> float:
         return max(self.absolute, self.relative * abs(baseline))
@@ -97,7 +94,7 @@ class Settings:
     rows: Mapping[str, Mapping[str, Tolerance]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if isinstance(self.alpha, bool) or not isinstance(self.alpha, int | float) or not 0 < self.alpha < 1:
+        if not 0 < self.alpha < 1:
             raise ValueError(f"expected alpha between 0 and 1, found {self.alpha!r}")
         for name in self.allow:
             if name not in ALLOWABLE:
@@ -151,42 +148,6 @@ def read_settings(start: Path) -> Settings:
     try:
         for name in TABLE.split("."):
             content = content.get(name, {})
-        return _settings(content)
-    except (TypeError, ValueError, AttributeError) as error:
+        return decode(content, Settings)
+    except (ValueError, AttributeError) as error:
         raise UsageError(f"[{TABLE}] in {path}: {error}; see docs/gates.md") from None
-
-
-def _settings(content: Mapping[str, Any]) -> Settings:
-    known = [f.name for f in fields(Settings)]
-    unknown = sorted(set(content) - set(known))
-    if unknown:
-        raise ValueError(f"expected only {', '.join(known)}, found {', '.join(unknown)}")
-    given = dict(content)
-    for name in ("metrics", "allow", "ignore_protocol"):
-        if name in given:
-            given[name] = names_in(name, given[name])
-    if "tolerances" in given:
-        given["tolerances"] = tolerances_in(given["tolerances"])
-    if "rows" in given:
-        given["rows"] = {pattern: tolerances_in(table) for pattern, table in given["rows"].items()}
-    return Settings(**given)
-
-
-def names_in(what: str, listed: Any) -> tuple[str, ...]:
-    """A list of texts as a tuple.
-
-    Raises:
-        ValueError: if it is something else.
-    """
-    if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
-        raise ValueError(f"expected {what} to be a list of names, found {listed!r}")
-    return tuple(listed)
-
-
-def tolerances_in(table: Mapping[str, Any]) -> dict[str, Tolerance]:
-    """{metric: {"absolute": ..., "relative": ...}} as tolerances.
-
-    Raises:
-        ValueError, TypeError, AttributeError: if it is something else.
-    """
-    return {name: Tolerance(**entry) for name, entry in table.items()}

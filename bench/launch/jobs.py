@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from bench.core.decode import decode
 from bench.spec.retention import Policy
 from bench.spec.run_spec import RunSpec
 from bench.spec.scoring_choice import ScoringChoice
@@ -69,38 +70,19 @@ class Job:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON only; paths absolute, since the process that reads it may stand elsewhere."""
-        spec = self.spec.to_dict() | {"swept": self.spec.swept, "also": self.spec.also}
-        launch = asdict(self.launch) | {
-            "out": _absolute(self.launch.out),
-            "plugins": [_absolute(path) for path in self.launch.plugins],
-        }
-        launch["choice"]["inception_weights"] = _absolute(self.launch.choice.inception_weights)
-        return {"spec": spec, "title": self.title, "root": _absolute(self.root), "launch": launch}
+        import msgspec
+
+        plain: dict[str, Any] = msgspec.to_builtins(asdict(self), enc_hook=_absolute)
+        return plain
 
     @staticmethod
     def from_dict(content: Mapping[str, Any]) -> Job:
         """The job that `to_dict` described."""
-        launch = dict(content["launch"])
-        choice = dict(launch.pop("choice"))
-        weights = choice.pop("inception_weights")
-        metrics = tuple(choice.pop("metrics"))
-        scoring = ScoringChoice(
-            **choice, metrics=metrics, inception_weights=None if weights is None else Path(weights)
-        )
-        out, plugins = Path(launch.pop("out")), tuple(map(Path, launch.pop("plugins")))
-        policy = dict(launch.pop("policy"))
-        policy |= {name: tuple(policy[name]) for name in ("log", "lengths")}
-        root = content["root"]
-        return Job(
-            RunSpec.from_dict(content["spec"]),
-            content["title"],
-            None if root is None else Path(root),
-            Launch(out=out, choice=scoring, policy=Policy(**policy), plugins=plugins, **launch),
-        )
+        return decode(content, Job)
 
 
-def _absolute(path: Path | None) -> str | None:
-    return None if path is None else str(path.absolute())
+def _absolute(path: Path) -> str:
+    return str(path.absolute())
 
 
 @dataclass(frozen=True)

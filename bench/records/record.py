@@ -9,16 +9,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from bench.core.decode import brief, decode
 from bench.core.documents import DocumentError, read_json
 from bench.core.errors import UsageError
 from bench.core.files import atomic_path, is_leftover, write_text
 from bench.records import renamed
 from bench.records.parquet import read_table
-from bench.records.schema import brief, check_record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,13 +100,22 @@ class RunRecord:
     status: Status
     results: dict[str, MetricResult] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
-    history: list[dict[str, float]] = field(default_factory=list)
-    timings: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, int | float]] = field(default_factory=list)
+    timings: dict[str, float | None] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     gallery: GalleryFiles | None = None
     error: str | None = None
     created: str = ""
     schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        if not _is_file_name(self.id):
+            raise ValueError(f"id: expected a plain file name, found {brief(self.id)}")
+        data = self.spec.get("data", {})
+        names = {f"spec.data.{key}": data.get(key, "") for key in ("name", "direction")}
+        for place, name in {"label": self.label, **names}.items():
+            if not name.isprintable() or len(name) > 1000:
+                raise ValueError(f"{place}: expected a printable text, found {brief(name)}")
 
     @property
     def dataset(self) -> str:
@@ -120,6 +129,11 @@ class RunRecord:
     def seed(self) -> int | None:
         seed = self.spec.get("seed")
         return None if seed is None else int(seed)
+
+
+def _is_file_name(text: str) -> bool:
+    fits = text.isprintable() and 0 < len(text.encode()) <= 240
+    return fits and not {"/", "\\"} & set(text) and text[0] != "."
 
 
 def records_dir(out: Path) -> Path:
@@ -152,38 +166,29 @@ def read_record(path: Path) -> RunRecord:
     Raises:
         UsageError: if the file is no JSON record, or its schema is not one this version knows.
     """
+    from bench.records.schema import RecordTables, check_curves
+
     try:
         raw = read_json(path)
     except DocumentError as error:
         raise UsageError(f"expected a JSON record in {path}: {error}; delete it and run again") from error
-    if not isinstance(raw, dict) or "schema_version" not in raw:
-        raise UsageError(
-            f"expected a record with a schema_version in {path}, found none: not a bench record; "
-            "delete it and run again"
-        )
-    version = raw["schema_version"]
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version not in _READABLE or isinstance(version, bool):
         raise UsageError(
-            f"expected record schema {_READABLE[0]} or {SCHEMA_VERSION} in {path}, found {brief(version)}: "
-            "read it with the pix2pix-bench version that wrote it, or delete it and run again"
+            f"expected a record of schema 1 or {SCHEMA_VERSION} (schema_version) in {path}, found "
+            f"{brief(version)}: read it with the pix2pix-bench version that wrote it, or delete it and run "
+            "again"
         )
     try:
-        return _from_json(raw if version == SCHEMA_VERSION else renamed.record(raw))
-    except (TypeError, ValueError, RecursionError) as error:
+        record = decode(raw, RunRecord, view=RecordTables)
+        check_curves(record.details)
+    except ValueError as error:
         said = " ".join(str(error).split())
         raise UsageError(f"record {path} is damaged ({said}): delete it and run again") from error
-
-
-def _from_json(raw: dict[str, Any]) -> RunRecord:
-    check_record(raw)
-    results = {}
-    for name, entry in raw.pop("results").items():
-        interval = entry.pop("interval")
-        results[name] = MetricResult(**entry, interval=interval and tuple(interval))
-    gallery = raw.pop("gallery")
-    if gallery is not None:
-        gallery = GalleryFiles(**{**gallery, "names": tuple(gallery["names"])})
-    return RunRecord(**{**raw, "schema_version": SCHEMA_VERSION}, results=results, gallery=gallery)
+    if version == SCHEMA_VERSION:
+        return record
+    results, details = renamed.results(record.results), renamed.details(record.details)
+    return replace(record, results=results, details=details, schema_version=SCHEMA_VERSION)
 
 
 def read_records(out: Path) -> list[RunRecord]:

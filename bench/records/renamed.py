@@ -8,7 +8,11 @@ as they are, and so does the wording inside protocols ("mean over pictures"): it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench.records.record import MetricResult
 
 METRICS = {"l1": "mae", "fd_scorer": "fd_lite0"}
 _FIELDS = {"scorer": "judge", "pictures": "images"}
@@ -37,35 +41,19 @@ def protocol(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {protocol_field(name): value for name, value in fields.items()}
 
 
-def record(raw: dict[str, Any]) -> dict[str, Any]:
-    """The JSON of a record of schema 1 with today's names; the reader refuses what is damaged."""
-    results = raw.get("results")
-    if isinstance(results, dict):
-        raw = {**raw, "results": {metric(name): _result(entry) for name, entry in results.items()}}
-    details = raw.get("details")
-    if isinstance(details, dict):
-        raw = {**raw, "details": _details(details)}
-    return raw
+def results(found: Mapping[str, MetricResult]) -> dict[str, MetricResult]:
+    """Results of a record of schema 1 with today's names."""
+    return {
+        metric(name): replace(one, name=metric(one.name), protocol=protocol(one.protocol))
+        for name, one in found.items()
+    }
 
 
-def _result(entry: Any) -> Any:
-    if not isinstance(entry, dict):
-        return entry
-    made = dict(entry)
-    if isinstance(entry.get("name"), str):
-        made["name"] = metric(entry["name"])
-    if isinstance(entry.get("protocol"), dict):
-        made["protocol"] = protocol(entry["protocol"])
-    return made
-
-
-def _details(details: dict[str, Any]) -> dict[str, Any]:
-    made = {_FIELDS.get(name, metric(name)): value for name, value in details.items()}
-    if isinstance(made.get("sample_curve"), dict):
-        made["sample_curve"] = {metric(name): curve for name, curve in made["sample_curve"].items()}
-    scoring = made.get("scoring")
-    if isinstance(scoring, dict):
-        made["scoring"] = protocol(scoring)
-        if isinstance(scoring.get("metrics"), list):
-            made["scoring"]["metrics"] = [metric(m) if isinstance(m, str) else m for m in scoring["metrics"]]
+def details(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Details of a record of schema 1 with today's names."""
+    made = {_FIELDS.get(name, metric(name)): value for name, value in found.items()}
+    if curves := made.get("sample_curve"):
+        made["sample_curve"] = {metric(name): curve for name, curve in curves.items()}
+    if scoring := made.get("scoring"):
+        made["scoring"] = {**protocol(scoring), "metrics": list(map(metric, scoring["metrics"]))}
     return made

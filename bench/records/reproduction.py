@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.core.documents import DocumentError, read_json
+from bench.core.decode import decode
+from bench.core.documents import read_json
 from bench.records import renamed
 
 
@@ -82,10 +83,8 @@ def read_reproduction(out: Path) -> Reproduction | None:
     try:
         if not path.is_file():
             return None
-        found = Reproduction(**_migrated(read_json(path)["reproduction"]))
-        hash((found.run, found.words, found.passed))  # a field of the wrong kind shows here
-        return found
-    except (DocumentError, OSError, KeyError, TypeError, ValueError, AttributeError):
+        return decode(_migrated(read_json(path)["reproduction"]), Reproduction)
+    except (OSError, KeyError, TypeError, ValueError, AttributeError):
         return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -171,16 +171,16 @@ def _training(
     request: GridRequest, dataset: Dataset, suite_batch: int | None
 ) -> tuple[dict[str, Any], float | None]:
     """Fields of `TrainingSettings`, and the epochs where no steps are given."""
-    card: Mapping[str, Any] = dataset.card.options.get("training", {})
+    card = dataset.card.options.training
     asked = {
         "steps": request.steps,
         "size_px": request.size_px or dataset.card.size_px,
-        "batch_size": request.batch_size or suite_batch or card.get("batch_size", 1),
-        "base_filters": request.base_filters or card.get("base_filters", 64),
+        "batch_size": request.batch_size or suite_batch or card.batch_size or 1,
+        "base_filters": request.base_filters or card.base_filters or 64,
         "precision": request.precision,
         "engine": request.engine,
     }
-    epochs = request.epochs if request.epochs is not None else float(card.get("epochs", 200))
+    epochs = request.epochs if request.epochs is not None else card.epochs or 200.0
     return {k: v for k, v in asked.items() if v is not None}, None if request.steps else epochs
 
 

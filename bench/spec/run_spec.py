@@ -15,6 +15,7 @@ from typing import Any
 
 from baselines.settings import TestSettings, TrainingSettings
 from baselines.variants import Variant
+from bench.core.decode import decode
 
 
 @dataclass(frozen=True)
@@ -65,20 +66,7 @@ class RunSpec:
         Raises:
             ValueError: if it describes none.
         """
-        try:
-            spec = RunSpec(
-                DataSpec(**content["data"]),
-                Variant(**content["variant"]),
-                int(content["seed"]),
-                TrainingSettings(**content["training"]),
-                TestSettings(**content["test"]),
-                tuple(content.get("swept", ())),
-                tuple(content.get("also", ())),
-            )
-            hash((spec.data, spec.id))  # a field of the wrong kind shows here
-            return spec
-        except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise ValueError(f"no run spec ({type(error).__name__}: {error})") from error
+        return decode(content, RunSpec)
 
     @cached_property
     def hash(self) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from baselines.variants import ALIASES, NAMED, Variant, parse_variant
 from bench.core import plugins
+from bench.core.decode import decode
 from bench.core.documents import DocumentError, read_toml
 from bench.core.errors import UsageError, unknown_name
 
@@ -36,6 +38,11 @@ def get_variant(name: str, declared: Mapping[str, Variant] | None = None) -> Var
         raise UsageError(f"variant '{name}': {error}") from None
 
 
+@dataclass(frozen=True)
+class _Declarations:
+    variants: dict[str, dict[str, Any]]
+
+
 def read_variants(path: Path) -> dict[str, Variant]:
     """Variants declared in TOML: `[variants.NAME]` with an optional `base` and any fields.
 
@@ -43,23 +50,15 @@ def read_variants(path: Path) -> dict[str, Variant]:
         UsageError: if the file cannot be read or a declaration does not hold; the message names it.
     """
     try:
-        content = read_toml(path)
+        tables = decode(read_toml(path), _Declarations).variants
     except DocumentError as error:
-        raise UsageError(f"expected TOML with [variants.NAME] tables in {path}: {error}") from None
-    tables = content.get("variants")
-    if set(content) != {"variants"} or not isinstance(tables, dict):
-        raise UsageError(
-            f"expected only [variants.NAME] tables in {path}, found {', '.join(content) or 'none'}"
-        )
+        raise UsageError(f"expected TOML with [variants.NAME] tables alone in {path}: {error}") from None
     declared: dict[str, Variant] = {}
-    for name, table in tables.items():
-        if not isinstance(table, dict):
-            raise UsageError(f"{path}: expected variants.{name} to be a table, found '{table}'")
+    for name, wanted in tables.items():
         if name in {*NAMED, *ALIASES} or _is_grammar(name):
             raise UsageError(f"{path}: '{name}' is a built-in variant: give yours another name")
         if not name.isprintable() or not 0 < len(name) <= 80 or "," in name:
             raise UsageError(f"{path}: expected names of 1 to 80 letters without commas, found '{name[:80]}'")
-        wanted = dict(table)
         base = get_variant(str(wanted.pop("base", "l1+cgan")), declared)
         try:
             declared[name] = replace(base.with_fields(wanted), name=name, source=f"declared in {path.name}")

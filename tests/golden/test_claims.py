@@ -237,10 +237,10 @@ def test_the_papers_claims_can_be_read_and_judged_where_nothing_is_complete(tmp_
     ("old", "new", "said"),
     [
         ('id = "mine"', 'id = "mine"\nworth = 3', "unknown key 'worth'"),
-        ('sentence = "Sentence."', "", "expected a key 'sentence'"),
+        ('sentence = "Sentence."', "", "expected the key 'sentence'"),
         ('"ssim"', '"sism"', "did you mean 'ssim'"),
         ('"cgan"', '"cgann"', "unknown variant 'cgann'"),
-        ('"above"', '"over"', "expected a relation"),
+        ('"above"', '"over"', "relation: expected above, below, at least"),
         ("margin = 0.0", "margin = -1", "expected a margin"),
         ('b = "l1"', 'b = "chance"', "for 'chance'"),
         ('"above"', '"closer"', "metric with a target"),

@@ -74,8 +74,8 @@ def test_toycity_has_the_colours_of_cityscapes() -> None:
 @pytest.mark.parametrize("name", ["facades", "maps", "edges2shoes", "edges2handbags", "night2day"])
 def test_no_hash_is_invented(name: str) -> None:
     (entry,) = load_card(name).urls
-    assert entry["url"].endswith(f"/pix2pix/datasets/{name}.tar.gz")
-    assert entry["sha256"] is None
+    assert entry.url.endswith(f"/pix2pix/datasets/{name}.tar.gz")
+    assert entry.sha256 is None
 
 
 def test_unknown_name_suggests_the_nearest() -> None:
@@ -94,7 +94,7 @@ def test_card_file_reads_back(written: Any) -> None:
     [
         ('title = "Leaves"', 'title = "Leaves"\ncolour = 3', "unknown key 'colour'"),
         ('version = "1"', "", "expected the key 'version'"),
-        ("id = 0 }", "number = 0 }", "unknown key in classes 'number'"),
+        ("id = 0 }", "number = 0 }", "classes.2.: unknown key 'number'"),
         ("[0, 128, 0]", "[0, 128]", "colour"),
         ("[0, 128, 0]", "[0, 128, 300]", "colour"),
         ("train_id = 1", "train_id = 2", "without gaps"),
@@ -106,10 +106,10 @@ def test_card_file_reads_back(written: Any) -> None:
         ('test = "test"', "", "train and test"),
         ("size_px = 64", 'size_px = "64"', "size_px"),
         ('homepage = ""', 'homepage = ""\nclass_policy = "none"', "class_policy"),
-        ("[splits]", "[options]\nfolds = 3\n[splits]", "unknown key in options 'folds'"),
+        ("[splits]", "[options]\nfolds = 3\n[splits]", "options: unknown key 'folds'"),
         ("[splits]", "[options.training]\nepochs = 0\n[splits]", "epochs"),
-        ("[splits]", "[options.training]\nlr = 1\n[splits]", "unknown key in options.training 'lr'"),
-        ("size_px = 64", 'size_px = 64\nurls = [{ url = "u", md5 = "x" }]', "unknown key in urls 'md5'"),
+        ("[splits]", "[options.training]\nlr = 1\n[splits]", "options.training: unknown key 'lr'"),
+        ("size_px = 64", 'size_px = 64\nurls = [{ url = "u", md5 = "x" }]', "urls.0.: unknown key 'md5'"),
         ("size_px = 64", "size_px = ", "TOML"),
     ],
 )

@@ -275,10 +275,10 @@ def test_the_project_sets_tolerances_in_its_pyproject(
     assert outcome_with(f'[{table}]\nmetrics = ["fid"]') == 2
     capfd.readouterr()
     for text, said in (
-        (f"[{table}]\nalhpa = 1", "found alhpa"),
+        (f"[{table}]\nalhpa = 1", "unknown key 'alhpa'"),
         (f"[{table}]\nalpha = 2", "alpha"),
         (f'[{table}]\nallow = ["regressed"]', "allow"),
-        (f"[{table}]\nmetrics = 1", "list of names"),
+        (f"[{table}]\nmetrics = 1", "metrics: expected a list"),
         (f"[{table}.tolerances]\nssim = 1", "pyproject.toml"),
         (f"[{table}.tolerances]\nssim = {{ absolut = 1 }}", "absolut"),
         (f"[{table}", "expected TOML"),

@@ -18,7 +18,7 @@ def test_defaults_come_from_the_card(cache: Path) -> None:
     assert [run.label for run in plan.runs] == ["l1", "l1+cgan"]
     training = plan.runs[0].training
     assert (training.size_px, training.batch_size, training.base_filters) == (64, 1, 16)
-    assert training.steps == plan.dataset.card.options["training"]["epochs"] * 400
+    assert training.steps == plan.dataset.card.options.training.epochs * 400
 
 
 def test_flags_win_over_the_card(cache: Path) -> None:

@@ -21,6 +21,7 @@ from bench.core.errors import UsageError
 from bench.data.acquire import download
 from bench.data.acquire.download import fetch_file, recorded_hash
 from bench.data.acquire.fetch import fetch
+from bench.data.types import Archive
 
 BODY = bytes(range(256)) * 400
 SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -244,7 +245,7 @@ def test_an_error_page_does_not_become_the_hash_that_is_required(server: Server,
         headers(to, Content_Length=len(archive()))
         to.wfile.write(archive())
 
-    card = example_card(name="streets", urls=[{"url": server.url}])
+    card = example_card(name="streets", urls=(Archive(server.url),))
     server.answers = [page, real]
     with pytest.raises(UsageError, match="whole tar or zip"):
         fetch(card, tmp_path)
@@ -257,7 +258,7 @@ def test_an_error_page_does_not_become_the_hash_that_is_required(server: Server,
 
 def test_two_archives_of_one_name_are_not_taken_for_each_other(server: Server, tmp_path: Path) -> None:
     server.answers = [whole]
-    card = example_card(urls=[{"url": server.url}, {"url": server.url.replace("set", "x/set")}])
+    card = example_card(urls=(Archive(server.url), Archive(server.url.replace("set", "x/set"))))
     with pytest.raises(UsageError, match="different names"):
         fetch(card, tmp_path)
     assert server.ranges == []

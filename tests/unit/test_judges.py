@@ -117,7 +117,7 @@ def test_without_a_map_as_many_outputs_are_train_ids_and_others_are_refused() ->
     ("text", "said"),
     [
         ("", "found none"),
-        ("road = [1]", "train id for 'road'"),
+        ("road = [1]", "road: expected text or a whole number"),
         ("road = true", "found True"),
         ("road ~ 1", "in TOML"),
         ("lorry = 1", "found 'lorry'"),

@@ -78,6 +78,13 @@ def test_a_spec_is_plain_json_with_what_records_read() -> None:
     assert set(content) == {"data", "variant", "seed", "training", "test"}
 
 
+def test_a_spec_that_is_read_has_the_hash_that_it_was_written_with() -> None:
+    """Whole numbers stay whole: 10 and 10.0 are two texts, and the hash is over the text."""
+    for variant in (parse_variant("l1+cgan"), replace(parse_variant("l1+cgan"), name="mine", lambda_l1=10)):
+        run = replace(spec(lr=1, beta1=0), variant=variant)
+        assert RunSpec.from_dict(json.loads(json.dumps(run.to_dict()))).hash == run.hash
+
+
 def test_ids_are_safe_file_names() -> None:
     (run,) = grid(["encdec:l1+cgan/16"], sets=["lambda_l1=10"])
     assert re.fullmatch(r"[A-Za-z0-9+_.-]+", run.id)

@@ -51,13 +51,13 @@ def fetch(card: DatasetCard, root: Path, *, progress: Progress | None = None) ->
             f"`bench data verify {card.name}`, or choose another folder"
         )
     downloads = root / ".downloads" / card.name
-    archives = [downloads / _file_name(entry["url"]) for entry in card.urls]
+    archives = [downloads / _file_name(entry.url) for entry in card.urls]
     if len(set(archives)) < len(archives):
         raise UsageError(f"expected archives of different names in the card of {card.name}: correct the card")
     # An archive that still lies there was never unpacked: its hash is not proven yet.
     proven = {archive: recorded_hash(archive) is not None and not archive.exists() for archive in archives}
     for archive, entry in zip(archives, card.urls, strict=True):
-        fetch_file(entry["url"], archive, sha256=entry.get("sha256"), progress=progress)
+        fetch_file(entry.url, archive, sha256=entry.sha256, progress=progress)
     staging = Path(tempfile.mkdtemp(prefix=f".{card.name}.", dir=root))
     try:
         whole = staging / "whole"

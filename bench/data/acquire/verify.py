@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal, NotRequired, TypedDict
 
+from bench.core.decode import decode
 from bench.core.documents import DocumentError, read_json
 from bench.core.errors import UsageError
 from bench.core.files import sha256_file
@@ -104,7 +105,7 @@ def decode_all(dataset: Dataset, *, progress: Progress | None = None) -> VerifyR
 
 def _against_manifest(root: Path, progress: Progress | None) -> VerifyReport:
     manifest = read_manifest(root)
-    wanted: dict[str, str] = manifest["files"]
+    wanted = manifest["files"]
     present = {
         path.relative_to(root).as_posix()
         for path in root.rglob("*")
@@ -120,7 +121,7 @@ def _against_manifest(root: Path, progress: Progress | None) -> VerifyReport:
     return VerifyReport(
         root=root,
         method="manifest",
-        splits=dict(manifest["splits"]),
+        splits=manifest["splits"],
         checked=len(both),
         missing=tuple(sorted(set(wanted) - present)),
         extra=tuple(sorted(present - set(wanted))),
@@ -128,7 +129,18 @@ def _against_manifest(root: Path, progress: Progress | None) -> VerifyReport:
     )
 
 
-def read_manifest(root: Path) -> dict[str, Any]:
+class Manifest(TypedDict):
+    """What `bench data prepare` wrote of a folder, as far as it is read: sha256 by file, pairs by split."""
+
+    schema: Literal[1]
+    files: dict[str, str]
+    splits: dict[str, int]
+    dataset: NotRequired[str]
+    version: NotRequired[str]
+    size_px: NotRequired[int]
+
+
+def read_manifest(root: Path) -> Manifest:
     """The manifest of a prepared folder.
 
     Raises:
@@ -136,21 +148,6 @@ def read_manifest(root: Path) -> dict[str, Any]:
     """
     path = root / MANIFEST
     try:
-        manifest = read_json(path)
+        return decode(read_json(path), Manifest)
     except DocumentError as error:
-        raise UsageError(f"expected a manifest in JSON at {path}: {error}: prepare the folder anew") from None
-    if not isinstance(manifest, dict) or manifest.get("schema") != MANIFEST_SCHEMA:
-        found = manifest.get("schema") if isinstance(manifest, dict) else type(manifest).__name__
-        raise UsageError(
-            f"expected manifest schema {MANIFEST_SCHEMA} in {path}, found {found}: prepare it anew"
-        )
-    files, splits = manifest.get("files"), manifest.get("splits")
-    if (
-        not (isinstance(files, dict) and isinstance(splits, dict))
-        or not all(isinstance(value, str) for value in files.values())
-        or not all(isinstance(value, int) for value in splits.values())
-    ):
-        raise UsageError(
-            f"expected 'files' and 'splits' in {path}, found a damaged manifest: prepare it anew"
-        )
-    return manifest
+        raise UsageError(f"expected a manifest in {path}: {error}: prepare the folder again") from None

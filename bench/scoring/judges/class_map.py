@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.core.decode import decode
 from bench.core.documents import DocumentError, read_toml
 from bench.core.errors import UsageError
 from bench.data.types import DatasetCard
@@ -29,17 +30,12 @@ def read_class_map(path: Path) -> dict[str, str | int]:
         UsageError: if the file is missing, no TOML, empty, or a value is neither text nor a number.
     """
     try:
-        raw = read_toml(path)
+        lines = decode(read_toml(path), dict[str, str | int])
     except DocumentError as error:
         raise UsageError(f"expected a class map in TOML at {path}: {error}") from None
-    if not raw:
+    if not lines:
         raise UsageError(f'expected lines such as `road = "road"` in class map {path}, found none')
-    for key, value in raw.items():
-        if isinstance(value, bool) or not isinstance(value, str | int):
-            raise UsageError(
-                f"expected a class name or a train id for '{key}' in class map {path}, found {value!r}"
-            )
-    return raw
+    return lines
 
 
 def class_table(
