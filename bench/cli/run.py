@@ -37,8 +37,8 @@ from bench.run.ranks import place
 if TYPE_CHECKING:
     from bench.core.progress import Reporter
     from bench.launch import Ended, Event, Observer, Until
+    from bench.launch.train_together import Team
     from bench.records.record import RunRecord
-    from bench.run.team import Team
     from bench.spec.grid import GridRequest, Plan
 
 
@@ -131,8 +131,7 @@ def _execute(options: dict[str, Any], until: Until, obj: dict[str, Any]) -> int:
     if here is None:
         _run_grid(options, until, obj, None)
         return 0
-    from bench.launch.one_run_by_all import follow
-    from bench.run.team import joined, own_device
+    from bench.launch.train_together import follow, joined, own_device
 
     options["device"] = own_device(options["device"], here)
     device = choose_device(options["device"], options["threads"])
@@ -160,7 +159,9 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
     if options["launcher"] == "local":
         _check_precision(plans, device)
     if team is not None:
-        team.check(plans, options["jobs"])
+        from bench.launch.train_together import check_shares
+
+        check_shares(team.ranks, plans, options["jobs"])
     options = {**options, "jobs": jobs_of(options, plans, device)}
     room = room_of(plans, options)
     if options["dry_run"]:

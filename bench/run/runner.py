@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import torch
 
 from baselines.engine import describe_device, resolve_device
 from baselines.health import DivergedError
-from baselines.translate import OlderFormatError, load_checkpoint
+from baselines.parallel import ALONE, Ranks
+from baselines.translate import load_checkpoint
 from bench.core.environment import environment
 from bench.core.errors import BenchError, UsageError
 from bench.core.files import remove, set_aside, write_text
@@ -38,9 +40,8 @@ from bench.run.score import (
     read_history,
     reference_record,
 )
-from bench.run.team import Team
 from bench.run.trackers import tracking
-from bench.run.train import TrainingStage
+from bench.run.train import TrainingStage, nobody
 from bench.spec.retention import Policy
 from bench.spec.run_spec import RunSpec
 
@@ -55,7 +56,8 @@ class Runner:
         command: the command line that asked for it, for the record.
         again: score again what has been scored; train nothing.
         policy: what is kept and what is tried again.
-        team: the processes that work on one run together.
+        ranks: the processes that train a run together; this one alone does all the rest.
+        call: calls the others to a training.
     """
 
     out: Path
@@ -63,7 +65,8 @@ class Runner:
     command: str
     again: bool = False
     policy: Policy = field(default_factory=Policy)
-    team: Team = field(default_factory=Team)
+    ranks: Ranks = ALONE
+    call: Callable[[], None] = nobody
 
     def is_finished(self, spec: RunSpec) -> bool:
         """Whether the run's record is there, finished, and scored as is wanted now."""
@@ -83,7 +86,7 @@ class Runner:
         resize = "nearest" if bench.dataset.source_role == "labels" else "bicubic"
         say, about = bench.reporter.say, self._environment()
         stage = TrainingStage(
-            spec, files, train, test, resize, bench.device, say, about, self.policy, self.team
+            spec, files, train, test, resize, bench.device, say, about, self.policy, self.ranks, self.call
         )
         stage.run(advance)
 
@@ -93,8 +96,6 @@ class Runner:
             return False
         try:
             load_checkpoint(files.checkpoint, torch.device("cpu"))
-        except OlderFormatError as error:  # no damage: it stays as it is
-            raise UsageError(str(error)) from None
         except ValueError as error:
             said = f"{error}; set aside as {set_aside(files.checkpoint).name}"
             remove(files.predictions)
@@ -123,7 +124,7 @@ class Runner:
         except ValueError as error:
             raise UsageError(f"{error}: delete it to train this run again") from None
         started = time.perf_counter()
-        generate_split(checkpoint, test, spec.test, spec.seed, files.predictions, advance, self.team)
+        generate_split(checkpoint, test, spec.test, spec.seed, files.predictions, advance)
         history = read_history(files)
         history["generate_seconds"] = time.perf_counter() - started
         write_text(files.history, json.dumps(history, allow_nan=False))
@@ -138,7 +139,7 @@ class Runner:
 
     @property
     def _scoring(self) -> ScoringStage:
-        return ScoringStage(self.out, self.bench, self._environment(), self.team)
+        return ScoringStage(self.out, self.bench, self._environment())
 
     def reference(self, row: str, size_px: int, advance: Advance) -> RunRecord:
         """The record of the reference row `row` at `size_px`, scored unless it is there already."""
@@ -194,7 +195,8 @@ class Runner:
 
     def _environment(self) -> dict[str, Any]:
         name = describe_device(resolve_device(self.bench.device))
-        return {**environment(name), **self.team.about, "command": self.command}
+        about = {"world_size": self.ranks.world, "backend": self.ranks.backend}
+        return {**environment(name), **about, "command": self.command}
 
 
 def reason_of(error: Exception) -> str:

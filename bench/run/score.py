@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,6 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from baselines.parallel import ALONE, Ranks
 from bench.core.errors import UsageError
 from bench.core.files import sha256_file
 from bench.core.images import read_png
@@ -32,11 +31,10 @@ from bench.records.record import (
 from bench.run.data_in_use import Workbench
 from bench.run.merge import merged
 from bench.run.probes import DropoutSamples, SwappedSources
-from bench.run.team import Team
 from bench.run.trivial_rows import reference_predictions
 from bench.scoring.judges.fitness import fitness
 from bench.scoring.metrics.base import ScoringContext
-from bench.scoring.one_pass import score, score_along
+from bench.scoring.one_pass import score
 from bench.spec.run_spec import RunSpec, slug
 
 Predictions = Callable[[int], NDArray[Any]]
@@ -50,13 +48,11 @@ class ScoringStage:
         out: the output folder.
         bench: the data set in use, judge and weights.
         about: the environment, for the record.
-        team: the processes that share the images of a run; reference rows are the first one's alone.
     """
 
     out: Path
     bench: Workbench
     about: dict[str, Any]
-    team: Team = field(default_factory=Team)
 
     def run(self, spec: RunSpec, advance: Advance) -> RunRecord:
         """Score a run's predictions and write its record."""
@@ -68,8 +64,7 @@ class ScoringStage:
         context = replace(
             self.bench.context(size_px, "run"), repeats=DropoutSamples(*asked), swaps=SwappedSources(*asked)
         )
-        self.team.call("score")
-        return self._score(record, context, predictions_of(files, test), advance, self.team.ranks)
+        return self._score(record, context, predictions_of(files, test), advance)
 
     def reference(self, row: str, size_px: int, advance: Advance) -> RunRecord:
         """Score a reference row and write its record."""
@@ -78,19 +73,14 @@ class ScoringStage:
         if row != "real":
             gallery = replace(gallery, predictions=self._reference_gallery(row, size_px, predictions))
         record = replace(reference_record(self.bench, row, size_px), gallery=gallery)
-        return self._score(record, self.bench.context(size_px, row), predictions, advance, ALONE)
+        return self._score(record, self.bench.context(size_px, row), predictions, advance)
 
     def _score(
-        self,
-        record: RunRecord,
-        context: ScoringContext,
-        predictions: Predictions,
-        advance: Advance,
-        ranks: Ranks,
+        self, record: RunRecord, context: ScoringContext, predictions: Predictions, advance: Advance
     ) -> RunRecord:
         size_px = context.size_px
         started = time.perf_counter()
-        output, per_image = score(predictions, context, self.bench.choice.metrics, advance, ranks)
+        output, per_image = score(predictions, context, self.bench.choice.metrics, advance)
         details = {**output.details, "scoring": asked_of(self.bench, size_px)}
         details["scored_by"] = self.about
         details["data"] = {"void_share": context.test.void_share, "layout": self.bench.dataset.layout}
@@ -123,13 +113,6 @@ class ScoringStage:
         indices = [test.names.index(name) for name in gallery.names]
         write_gallery(self.out / folder, gallery.names, [predictions(index) for index in indices])
         return str(folder)
-
-
-def score_run_along(spec: RunSpec, bench: Workbench, out: Path, ranks: Ranks) -> None:
-    """What the other processes of a team do while the first scores a run."""
-    size_px = spec.training.size_px
-    predictions = predictions_of(RunFiles(out, spec.id), bench.test(size_px))
-    score_along(predictions, bench.context(size_px, "run"), bench.choice.metrics, ranks)
 
 
 def predictions_of(files: RunFiles, test: SplitArrays) -> Predictions:

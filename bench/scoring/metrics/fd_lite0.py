@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, State, missing
+from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.scoring.metrics.catalogue import PSEUDO
 from bench.scoring.metrics.common import measured
 from bench.scoring.metrics.influence import frechet_estimate
@@ -35,14 +35,6 @@ class FdLite0Metric:
     def update(self, batch: Batch) -> None:
         """Take in the predictions of a batch."""
         self._comparison.update(batch)
-
-    def state(self) -> State:
-        """The features so far."""
-        return self._comparison.state()
-
-    def absorb(self, state: State) -> None:
-        """Take in those of the images that follow."""
-        self._comparison.absorb(state)
 
     def compute(self) -> MetricOutput:
         """The distance with its interval and pseudo-values by image, or why there is none."""

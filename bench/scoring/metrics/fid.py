@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
-
 from bench.core.files import sha256_file
-from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, State, missing
+from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.scoring.metrics.catalogue import PSEUDO
 from bench.scoring.metrics.common import measured
 from bench.scoring.metrics.frechet import KID_SEED, KID_SUBSET_SIZE, KID_SUBSETS
@@ -62,16 +60,6 @@ class FidMetric:
         self._seen += len(batch.names)
         if self._comparison is not None:
             self._comparison.update(batch)
-
-    def state(self) -> State:
-        """The features so far."""
-        return {"seen": np.array(self._seen), **(self._comparison.state() if self._comparison else {})}
-
-    def absorb(self, state: State) -> None:
-        """Take in those of the images that follow."""
-        self._seen += int(state["seen"])
-        if self._comparison is not None:
-            self._comparison.absorb(state)
 
     def compute(self) -> MetricOutput:
         """Both distances with intervals and pseudo-values; the detail `kid` is its spread over subsets."""

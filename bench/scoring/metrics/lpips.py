@@ -25,7 +25,7 @@ from bench.core.state_dict import read_state_dict
 from bench.data.acquire.fetch import inception_hash as file_hash
 from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.scoring.metrics.common import NO_IMAGES, WITH_THEMSELVES, measured
-from bench.scoring.metrics.kept_rows import KeepsRows
+from bench.scoring.metrics.kept_rows import Rows
 from bench.scoring.metrics.sample_curve import detail, mean_curve
 
 ALEXNET_URL = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
@@ -121,13 +121,13 @@ def _tensor(images: NDArray[np.uint8], device: str) -> Tensor:
     return tensor.to(device).float() / 127.5 - 1
 
 
-class LpipsMetric(KeepsRows):
+class LpipsMetric:
     """`lpips`: mean over pictures with a bootstrap interval, and each image's value."""
 
     keys: ClassVar[tuple[str, ...]] = ("lpips",)
 
     def __init__(self, context: ScoringContext) -> None:
-        super().__init__()
+        self._rows = Rows()
         self._device = context.device
         self._network: nn.Module | None = None
         self._protocol: dict[str, Any] = {

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bench.core.bootstrap import bootstrap_mean
 from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.scoring.metrics.common import NO_IMAGES, WITH_THEMSELVES, measured
-from bench.scoring.metrics.kept_rows import KeepsRows
+from bench.scoring.metrics.kept_rows import Rows
 
 TOLERANCES = {"pixel_acc@5": 5, "pixel_acc@10": 10}
 
@@ -42,13 +42,13 @@ def _share_within(worst: NDArray[np.uint8], tolerance: int) -> NDArray[np.float6
     return np.asarray(np.mean(worst <= tolerance, axis=(1, 2)), dtype=np.float64)
 
 
-class PixelsMetric(KeepsRows):
+class PixelsMetric:
     """`pixel_acc@5` and `pixel_acc@10`: means over images with bootstrap intervals."""
 
     keys: ClassVar[tuple[str, ...]] = tuple(TOLERANCES)
 
     def __init__(self, context: ScoringContext) -> None:
-        super().__init__()
+        self._rows = Rows()
         self._real = context.row == "real"
         self._protocol: dict[str, dict[str, Any]] = {
             key: {

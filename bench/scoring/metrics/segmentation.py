@@ -24,7 +24,7 @@ from bench.scoring.metrics.confusion import (
     confusion_matrix,
     scores_from_confusion,
 )
-from bench.scoring.metrics.kept_rows import KeepsRows
+from bench.scoring.metrics.kept_rows import Rows
 from bench.scoring.metrics.sample_curve import detail, sample_curve
 
 _SCORES = ("pixel_acc", "class_acc", "class_iou")
@@ -43,13 +43,13 @@ def _statistic(score: int, shape: tuple[int, ...], policy: str) -> Callable[[Flo
     return of_totals
 
 
-class SegmentationMetric(KeepsRows):
+class SegmentationMetric:
     """`fcn_*` where predictions are photos and a judge is at hand, `label_*` where they are label maps."""
 
     keys: ClassVar[tuple[str, ...]] = _FCN + _LABEL
 
     def __init__(self, context: ScoringContext) -> None:
-        super().__init__()
+        self._rows = Rows()
         self._context = context
         self._classes = context.card.train_classes
         self._reasons = {"fcn": self._why_not_fcn(), "label": self._why_not_label()}

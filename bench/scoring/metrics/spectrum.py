@@ -21,7 +21,7 @@ from bench.scoring.metrics import grid_artefact as grid
 from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.scoring.metrics.catalogue import PSEUDO
 from bench.scoring.metrics.common import NO_IMAGES, PredictionSource, measured
-from bench.scoring.metrics.kept_rows import KeepsRows
+from bench.scoring.metrics.kept_rows import Rows
 
 REC601 = (0.299, 0.587, 0.114)
 _SIDES = "prediction", "target"
@@ -92,13 +92,13 @@ def hf_ratio(prediction: Floats, target: Floats) -> float:
     return float(power(prediction)[1].sum() / target_band.sum())
 
 
-class SpectrumMetric(KeepsRows):
+class SpectrumMetric:
     """`hf_ratio` with the curve behind it (detail `spectrum`), `grid_artefact` by period (detail `grid`)."""
 
     keys: ClassVar[tuple[str, ...]] = ("hf_ratio", "grid_artefact")
 
     def __init__(self, context: ScoringContext) -> None:
-        super().__init__()
+        self._rows = Rows()
         self._source = PredictionSource(context)
         self._size = context.size_px
         shared: dict[str, Any] = {

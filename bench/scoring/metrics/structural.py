@@ -16,7 +16,7 @@ from scipy import ndimage
 from bench.core.bootstrap import bootstrap_mean
 from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.scoring.metrics.common import NO_IMAGES, WITH_THEMSELVES, by_threads, measured
-from bench.scoring.metrics.kept_rows import KeepsRows
+from bench.scoring.metrics.kept_rows import Rows
 from bench.scoring.metrics.sample_curve import detail, mean_curve
 
 PSNR_CAP = 100.0
@@ -81,13 +81,13 @@ def _ssim_of_pair(prediction: NDArray[np.uint8], target: NDArray[np.uint8]) -> f
     return float(similarity.mean())
 
 
-class StructuralMetric(KeepsRows):
+class StructuralMetric:
     """`ssim`, `psnr` and `mae`: means over images with bootstrap intervals, and each image's value."""
 
     keys: ClassVar[tuple[str, ...]] = ("ssim", "psnr", "mae")
 
     def __init__(self, context: ScoringContext) -> None:
-        super().__init__()
+        self._rows = Rows()
         self._real = context.row == "real"
         common: dict[str, Any] = {
             "version": 1,
