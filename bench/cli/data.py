@@ -41,7 +41,7 @@ def info(name: str, data_roots: tuple[str, ...], direction: str | None, source: 
 def verify(name: str, data_roots: tuple[str, ...]) -> None:
     """Check that every image of NAME is there and can be read (against its manifest where it has one)."""
     from bench.core.progress import Reporter
-    from bench.data.acquire.prepare import verify as check
+    from bench.data.acquire.verify import verify as check
     from bench.spec.grid import data_roots as roots_of
 
     root = roots_of(data_roots, [name]).get(name)

@@ -68,8 +68,8 @@ def show_plans(plans: list[Plan], device: str, room: Room, lanes: Lanes) -> None
     from rich.table import Table
 
     from bench.core.progress import duration
-    from bench.launch import same_runs
     from bench.launch.cost.estimate import grid_step_times, parameters, where_from
+    from bench.launch.driver import same_runs
 
     console = Console(highlight=False)
     costs: list[float] = []

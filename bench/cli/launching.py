@@ -10,7 +10,7 @@ from bench.cli.options import Command, apply
 from bench.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from bench.launch import Launcher
+    from bench.launch.run_job import Launcher
     from bench.launch.train_together import Team
     from bench.spec.grid import Plan
 

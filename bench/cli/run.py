@@ -29,6 +29,7 @@ from bench.cli.options import (
     names,
     policy_of,
     policy_options,
+    scoring_choice,
     scoring_options,
 )
 from bench.core.errors import RunFailedError, UsageError
@@ -36,7 +37,7 @@ from bench.run.ranks import place
 
 if TYPE_CHECKING:
     from bench.core.progress import Reporter
-    from bench.launch import Ended, Event, Observer, Until
+    from bench.launch.jobs import Ended, Event, Observer, Until
     from bench.launch.train_together import Team
     from bench.records.record import RunRecord
     from bench.spec.grid import GridRequest, Plan
@@ -149,12 +150,8 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
     request = _request({**options, "data_roots": roots, "engine": engine})
     from bench.records.layout import check_room
     from bench.spec.grid import resolve
-    from bench.spec.scoring_choice import ScoringChoice, check_judge_choice
 
-    choice = ScoringChoice(
-        names(options["metrics"]), options["judge"], options["inception_weights"], options["fid_protocol"]
-    )
-    check_judge_choice(choice)
+    choice = scoring_choice(options)
     plans = resolve(request)
     if options["launcher"] == "local":
         _check_precision(plans, device)
@@ -168,7 +165,8 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
         show_plans(plans, device, room, lanes_of(options, device, sum(len(plan.runs) for plan in plans)))
         return
     from bench.core.progress import Reporter
-    from bench.launch import Launch, run_grid
+    from bench.launch.driver import run_grid
+    from bench.launch.jobs import Launch
     from bench.launch.url_output import output_folder
 
     launcher = launcher_of(options, device, sum(len(plan.runs) for plan in plans), team)
@@ -197,7 +195,7 @@ def _finish_or_say(out: Path, outcomes: list[Ended]) -> None:
 
 def live_report(out: Path, plans: list[Plan], reporter: Reporter) -> list[Observer]:
     """An observer that refreshes the report while a grid runs."""
-    from bench.launch import Ended
+    from bench.launch.jobs import Ended
     from bench.report.live import LiveReport
 
     report = LiveReport(out, sum(len(plan.runs) for plan in plans), reporter.say)

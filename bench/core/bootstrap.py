@@ -144,43 +144,6 @@ def paired_difference(
     return paired_replicates(difference, scores, len(gaps), level)
 
 
-def paired_difference_sum(
-    a: ArrayLike,
-    b: ArrayLike,
-    statistic: SumStatistic,
-    *,
-    replicates: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-) -> PairedDifference:
-    """Difference of two scores that are functions of sums, the same images resampled for both.
-
-    Args:
-        a: (N, D) additive statistics of one system.
-        b: (N, D) those of the other, same images in the same order.
-        statistic: maps (R, D) totals to (R,) scores.
-        replicates: number of resamples.
-        seed: of the resampling.
-        level: coverage in (0, 1).
-
-    Raises:
-        ValueError: if the shapes differ.
-    """
-    first, second = _matrix(a), _matrix(b)
-    if first.shape != second.shape:
-        raise ValueError(f"expected pairs, found shapes {first.shape} and {second.shape}")
-    if not len(first):
-        return PairedDifference(None, None, False)
-    whole = statistic(first.sum(0, keepdims=True)) - statistic(second.sum(0, keepdims=True))
-    difference = float(whole[0]) if np.isfinite(whole[0]) else None
-    if difference is None or len(first) < 2:
-        return PairedDifference(difference, None, False)
-    gaps = [
-        statistic(draws @ first) - statistic(draws @ second) for draws in _draws(len(first), replicates, seed)
-    ]
-    return paired_replicates(difference, np.concatenate(gaps), len(first), level)
-
-
 def resampled_sums(stats: ArrayLike, *, replicates: int = 1000, seed: int = 0) -> Floats:
     """(R, D) sums of (N, D) additive statistics over resampled images: the same resamples for the same N."""
     rows = _matrix(stats)

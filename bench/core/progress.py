@@ -57,10 +57,10 @@ class Reporter:
         self.console.print(text, markup=False, soft_wrap=True)
 
     @contextmanager
-    def task(self, title: str, total: int, *, done: int = 0) -> Iterator[Advance]:
-        """A bar, or lines, for work of `total` parts of which `done` are behind us."""
-        bar = self._bars.add_task(title, total=total, completed=done, remark="")
-        line = _Lines(self, title, done)
+    def task(self, title: str, total: int) -> Iterator[Advance]:
+        """A bar, or lines, for work of `total` parts."""
+        bar = self._bars.add_task(title, total=total, remark="")
+        line = _Lines(self, title)
 
         def advance(now_done: int, remark: str = "") -> None:
             self._bars.update(bar, completed=now_done, remark=remark)
@@ -74,7 +74,7 @@ class Reporter:
     def counter(self, title: str) -> Callable[[int, int], None]:
         """A callback (done, total) that shows a bar from its first call to the last."""
         bar: TaskID | None = None
-        line = _Lines(self, title, 0)
+        line = _Lines(self, title)
 
         def count(done: int, total: int) -> None:
             nonlocal bar
@@ -92,9 +92,9 @@ class Reporter:
 class _Lines:
     """Progress as lines, for a console that is no terminal."""
 
-    def __init__(self, reporter: Reporter, title: str, done: int) -> None:
+    def __init__(self, reporter: Reporter, title: str) -> None:
         self._reporter, self._title = reporter, title
-        self._done, self._said, self._wait = done, time.monotonic(), _FIRST_LINE_SECONDS
+        self._done, self._said, self._wait = 0, time.monotonic(), _FIRST_LINE_SECONDS
 
     def advance(self, done: int, total: int, remark: str) -> None:
         now = time.monotonic()

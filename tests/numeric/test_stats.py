@@ -13,7 +13,6 @@ from bench.core.bootstrap import (
     bootstrap_sum,
     holm,
     paired_difference,
-    paired_difference_sum,
     pseudo_values,
     two_sided_p,
 )
@@ -104,16 +103,6 @@ def test_pairing_finds_what_separate_intervals_cannot() -> None:
     assert not paired_difference(b, b + rng.normal(0, 1, 100)).distinguishable
 
 
-def test_paired_difference_of_sums_is_that_of_means_where_the_score_is_a_mean() -> None:
-    rng = np.random.default_rng(9)
-    a, b = rng.normal(1, 1, 50), rng.normal(0, 1, 50)
-    plain = paired_difference(a, b)
-    summed = paired_difference_sum(a[:, None], b[:, None], lambda total: total[:, 0] / 50)
-    assert summed.difference == pytest.approx(plain.difference)
-    assert summed.interval == pytest.approx(plain.interval)
-    assert summed.distinguishable is plain.distinguishable is True
-
-
 def test_degenerate_pairs() -> None:
     assert paired_difference([], []) == (None, None, False, None, None)
     assert paired_difference([3.0], [1.0]) == (2.0, None, False, None, None)
@@ -122,8 +111,6 @@ def test_degenerate_pairs() -> None:
     assert paired_difference([3.0, 4.0], [3.0, 4.0]) == (0.0, (0.0, 0.0), False, 1.0, 0.0)
     with pytest.raises(ValueError, match="expected pairs"):
         paired_difference([1.0], [1.0, 2.0])
-    empty = np.zeros((3, 1))
-    assert paired_difference_sum(empty, empty, lambda total: total[:, 0] * np.nan).difference is None
 
 
 def test_p_values_are_those_of_a_paired_t_test() -> None:

@@ -121,7 +121,6 @@ def test_logits_have_the_images_size(network_class: Any, size: tuple[int, int]) 
     images = torch.rand(2, 3, *size)
     with torch.no_grad():
         assert network(images).shape == (2, 5, *size)
-        assert network.embed(images).shape == (2, network_class.feature_dim)
 
 
 def test_fcn8s_has_the_released_networks_size() -> None:
@@ -291,13 +290,11 @@ def test_judges_judge_images_of_any_number_and_size(
 ) -> None:
     judge = make_judge(blocks, tmp_path)
     images = torch.from_numpy(blocks[0][:7]).permute(0, 3, 1, 2)
-    whole, features = judge.segment(images), judge.features(images)
+    whole = judge.segment(images)
     assert (whole.shape, whole.dtype) == ((7, 32, 32), torch.int64)
     assert 0 <= int(whole.min()) <= int(whole.max()) < judge.num_classes == 3
-    assert features.shape == (7, judge.feature_dim)
     monkeypatch.setattr(store, "_PIXELS_AT_ONCE", 2 * 32 * 32)
     assert float((judge.segment(images) == whole).float().mean()) > 0.999
-    torch.testing.assert_close(judge.features(images), features, rtol=1e-4, atol=1e-4)
     assert judge.segment(torch.zeros(1, 3, 48, 96, dtype=torch.uint8)).shape == (1, 48, 96)
 
 
@@ -317,7 +314,7 @@ def test_plugged_in_networks_are_trained_too(
     blocks: tuple[np.ndarray, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Tiny(nn.Module):
-        name, feature_dim, about = "tiny", 3, "three means"
+        name, about = "tiny", "one layer"
 
         def __init__(self, num_classes: int) -> None:
             super().__init__()
@@ -325,9 +322,6 @@ def test_plugged_in_networks_are_trained_too(
 
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return self.score(images)
-
-        def embed(self, images: torch.Tensor) -> torch.Tensor:
-            return images.mean(dim=(2, 3))
 
     monkeypatch.setitem(plugins._registered, "judges", {"tiny": Tiny})
     arguments: dict[str, Any] = {
@@ -338,7 +332,7 @@ def test_plugged_in_networks_are_trained_too(
         "budget": 5,
     }
     judge = get_judge("tiny", *blocks, CARD, **arguments)
-    assert (judge.name, judge.feature_dim, judge.meta["parameters"]) == ("tiny", 3, 12)
+    assert (judge.name, judge.meta["parameters"]) == ("tiny", 12)
     assert get_judge("tiny", *blocks, CARD, **arguments).hash == judge.hash
 
 

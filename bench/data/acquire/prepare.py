@@ -19,14 +19,11 @@ from PIL import Image
 from bench.core.errors import UsageError
 from bench.core.files import move_folder, sha256_file, write_text
 from bench.core.images import opened
-from bench.data.acquire.verify import MANIFEST, MANIFEST_SCHEMA, Progress, VerifyReport, read_manifest, verify
+from bench.data.acquire.verify import MANIFEST, MANIFEST_SCHEMA, Progress, read_manifest
 from bench.data.datasets import Dataset
 from bench.data.layouts import Pair, find
 from bench.data.readers import header
 from bench.data.types import DatasetCard
-
-__all__ = ["VerifyReport", "card_rows", "info", "prepare", "verify"]
-
 
 # --- prepare ------------------------------------------------------------------------------------
 

@@ -74,11 +74,6 @@ class CaffeFCN8s:
         """Channels of the score map."""
         return int(self.weights["score_fr"][0].shape[0])
 
-    @property
-    def feature_dim(self) -> int:
-        """Channels of pool5."""
-        return int(self.weights["conv5_3"][0].shape[0])
-
     def to(self, device: str) -> CaffeFCN8s:
         """The same network on another device."""
         moved = {

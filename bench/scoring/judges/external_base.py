@@ -93,7 +93,7 @@ class ForeignJudge:
     """A foreign segmentation network; implements `bench.scoring.judges.base.Judge`.
 
     Attributes:
-        name, hash, num_classes, feature_dim, protocol: see `Judge`.
+        name, hash, num_classes, protocol: see `Judge`.
         meta: for the record's details.
         no_class: whether some of its classes are none of the data set's.
         prepare: what it is given.
@@ -105,7 +105,6 @@ class ForeignJudge:
     name: str
     hash: str
     num_classes: int
-    feature_dim: int
     protocol: dict[str, Any]
     meta: dict[str, Any]
     no_class: bool
@@ -126,12 +125,6 @@ class ForeignJudge:
             enlarged = functional.interpolate(found, size, mode="bilinear", align_corners=False)
             parts.append(self.table[enlarged.argmax(1).cpu()])
         return torch.cat(parts)
-
-    def features(self, images: Tensor) -> Tensor:
-        """Its logits, each averaged over the image: (N, C) float32 on the CPU."""
-        rows = [torch.empty(0, self.feature_dim)]
-        rows += [found.mean((2, 3)).cpu() for found in self._run(images)]
-        return torch.cat(rows)
 
     @torch.inference_mode()
     def _run(self, images: Tensor) -> list[Tensor]:
@@ -189,7 +182,6 @@ def make_judge(
         name=name,
         hash=digest,
         num_classes=len(card.train_classes),
-        feature_dim=outputs,
         protocol=protocol,
         meta={"network": name, **protocol},
         no_class=bool((table == NO_CLASS).any()),

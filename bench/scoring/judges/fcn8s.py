@@ -57,7 +57,6 @@ class FCN8s(nn.Module):
     """
 
     name: ClassVar[str] = "fcn8s"
-    feature_dim: ClassVar[int] = 512
     about: ClassVar[str] = "FCN-8s on VGG-16 (134 M parameters), from a random start; wants a GPU"
 
     def __init__(self, num_classes: int) -> None:
@@ -96,7 +95,3 @@ class FCN8s(nn.Module):
         upscore4 = self.upscore_pool4(fused4)
         fused3 = upscore4 + _crop(self.score_pool3(pool3), 9, upscore4)
         return _crop(self.upscore8(fused3), 31, images)
-
-    def embed(self, images: Tensor) -> Tensor:
-        """Mean of pool5: (N, 512)."""
-        return torch.mean(self._pools(images)[-1], dim=(2, 3))

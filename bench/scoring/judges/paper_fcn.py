@@ -177,11 +177,6 @@ class PaperJudge:
         as_published = card.name == "cityscapes" and size_px == PUBLISHED_PX
         return PUBLISHED if as_published and self.options.label_size == NATIVE else None
 
-    @property
-    def feature_dim(self) -> int:
-        """Channels of pool5."""
-        return self.network.feature_dim
-
     def seconds_per_image(self) -> float:
         """Expected time of one image on this device, from a timed small one."""
         trial = torch.zeros(1, 3, _TRIAL_PX, _TRIAL_PX, device=self.device)
@@ -225,15 +220,6 @@ class PaperJudge:
         if self.options.policy == RELEASED:
             return released_confusion(truth, predicted, len(CLASSES))
         return confusion_matrix(truth, predicted, len(CLASSES), no_class=True)
-
-    @torch.inference_mode()
-    def features(self, images: Tensor) -> Tensor:
-        """Means of pool5 (N, D) float32 on the CPU for (N, 3, H, W) uint8 RGB, enlarged as for labelling."""
-        rows = [torch.empty(0, self.feature_dim)]
-        for image in _arrays(images):
-            with _full_precision():
-                rows.append(self.network.pools(self._input(image))[-1].mean((2, 3)).cpu())
-        return torch.cat(rows)
 
     def _labels(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(H, W) uint8 at `label_size`: argmax over the 20 outputs."""

@@ -41,7 +41,7 @@ class TrainedJudge:
     """A trained network that judges; implements `bench.scoring.judges.base.Judge`.
 
     Attributes:
-        name, hash, num_classes, feature_dim, protocol: see `Judge`.
+        name, hash, num_classes, protocol: see `Judge`.
         meta: how it was trained and how well it labels the held-out photos.
         network: in eval mode on `device`.
     """
@@ -49,7 +49,6 @@ class TrainedJudge:
     name: str
     hash: str
     num_classes: int
-    feature_dim: int
     protocol: dict[str, Any]
     meta: dict[str, Any]
     network: nn.Module = field(repr=False)
@@ -60,14 +59,6 @@ class TrainedJudge:
         parts = [torch.empty(0, *images.shape[-2:], dtype=torch.int64)]
         parts += [segment(self.network, batch, self.device).cpu() for batch in _batches(images)]
         return torch.cat(parts)
-
-    @torch.no_grad()
-    def features(self, images: Tensor) -> Tensor:
-        """Pooled features (N, D) float32 on the CPU for (N, 3, H, W) uint8 RGB."""
-        embed: Any = self.network.embed
-        rows = [torch.empty(0, self.feature_dim)]
-        rows += [embed(batch.to(self.device).float() / 255.0).float().cpu() for batch in _batches(images)]
-        return torch.cat(rows)
 
 
 def _batches(images: Tensor) -> list[Tensor]:
@@ -191,7 +182,6 @@ def _load(folder: Path, network_name: str, num_classes: int, device: str) -> Tra
 
 
 def _judge(network: nn.Module, meta: dict[str, Any], device: str) -> TrainedJudge:
-    feature_dim: Any = network.feature_dim
     protocol = {
         "judge": meta["network"],
         "judge_hash": meta["hash"],
@@ -200,6 +190,4 @@ def _judge(network: nn.Module, meta: dict[str, Any], device: str) -> TrainedJudg
         "judge_steps": meta["recipe"]["steps"],
         "judge_seed": meta["seed"],
     }
-    return TrainedJudge(
-        meta["network"], meta["hash"], len(meta["classes"]), int(feature_dim), protocol, meta, network, device
-    )
+    return TrainedJudge(meta["network"], meta["hash"], len(meta["classes"]), protocol, meta, network, device)
