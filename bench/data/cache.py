@@ -96,15 +96,10 @@ def _stamp(file: Path) -> list[int]:
 
 def _read_index(index: Path) -> dict[str, list[Any]]:
     try:
-        known = json.loads(index.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        known: dict[str, list[Any]] = json.loads(index.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return {}
-    entries = known.items() if isinstance(known, dict) else ()
-    return {
-        name: entry
-        for name, entry in entries
-        if isinstance(entry, list) and len(entry) == 4 and all(map(isinstance, entry, (int, int, int, str)))
-    }
+    return known
 
 
 def load_split(

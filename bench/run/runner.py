@@ -143,7 +143,7 @@ class Runner:
 
     def reference(self, row: str, size_px: int, advance: Advance) -> RunRecord:
         """The record of the reference row `row` at `size_px`, scored unless it is there already."""
-        record_id = reference_record(self.bench, row, size_px).id
+        record_id = reference_record(self.bench.spec, row, size_px).id
         with locked(RunFiles(self.out, record_id).lock):
             if self._has_record(record_id, size_px):
                 return read_record(record_path(self.out, record_id))
@@ -155,7 +155,7 @@ class Runner:
 
     def reference_failed(self, row: str, size_px: int, error: Exception) -> RunRecord:
         """The same for a reference row."""
-        return self._failed(reference_record(self.bench, row, size_px), error)
+        return self._failed(reference_record(self.bench.spec, row, size_px), error)
 
     def _failed(self, record: RunRecord, error: Exception) -> RunRecord:
         said = reason_of(error)

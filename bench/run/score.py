@@ -35,7 +35,7 @@ from bench.run.trivial_rows import reference_predictions
 from bench.scoring.judges.fitness import fitness
 from bench.scoring.metrics.base import ScoringContext
 from bench.scoring.one_pass import score
-from bench.spec.run_spec import RunSpec, slug
+from bench.spec.run_spec import DataSpec, RunSpec, slug
 
 Predictions = Callable[[int], NDArray[Any]]
 
@@ -72,7 +72,7 @@ class ScoringStage:
         gallery = self.bench.gallery(self.out, size_px)
         if row != "real":
             gallery = replace(gallery, predictions=self._reference_gallery(row, size_px, predictions))
-        record = replace(reference_record(self.bench, row, size_px), gallery=gallery)
+        record = replace(reference_record(self.bench.spec, row, size_px), gallery=gallery)
         return self._score(record, self.bench.context(size_px, row), predictions, advance)
 
     def _score(
@@ -100,7 +100,7 @@ class ScoringStage:
 
     def _fitness(self, record: RunRecord, results: list[MetricResult]) -> dict[str, Any]:
         """Whether the judge can tell this run from real photos, in words; nothing without a `real` row."""
-        row = reference_record(self.bench, "real", int(record.spec["training"]["size_px"]))
+        row = reference_record(self.bench.spec, "real", int(record.spec["training"]["size_px"]))
         real = finished_record(self.out, row.id)
         if record.kind != "run" or real is None:
             return {}
@@ -158,12 +158,21 @@ def _unscored(spec: RunSpec, files: RunFiles, names: Sequence[str]) -> RunRecord
     )
 
 
-def reference_record(bench: Workbench, row: str, size_px: int) -> RunRecord:
+def reference_record(data: DataSpec, row: str, size_px: int) -> RunRecord:
     """What is known of the reference row `row` at `size_px` before it is scored."""
-    content = {"data": asdict(bench.spec), "training": {"size_px": size_px}, "row": row}
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
-    name = f"{slug(bench.spec.name)}-{row}-{size_px}px-{digest}"
+    content = content_of(data, size_px, row=row)
+    name = f"{slug(data.name)}-{row}-{size_px}px-{digest_of(content)}"
     return RunRecord(name, "reference", row, content, "finished")
+
+
+def content_of(data: DataSpec, size_px: int, **more: Any) -> dict[str, Any]:
+    """The spec of a row that no training of ours made."""
+    return {"data": asdict(data), "training": {"size_px": size_px}, **more}
+
+
+def digest_of(content: dict[str, Any]) -> str:
+    """12 hexadecimal digits over it, for its id."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def finished_record(out: Path, record_id: str) -> RunRecord | None:

@@ -9,8 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +23,9 @@ from bench.data.datasets import Dataset
 from bench.data.layouts import Pair, find
 from bench.data.readers import header
 from bench.data.types import DatasetCard
+
+_VOID_IMAGES = 8  # whose labels `info` counts
+
 
 # --- prepare ------------------------------------------------------------------------------------
 
@@ -116,8 +118,8 @@ class _Copier:
         workers = ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1))
         try:
             pending = [workers.submit(self._pair, split, pair, out) for split, pair in jobs]
-            for done, written in enumerate(_in_order(pending), start=1):
-                hashes.update(written)
+            for done, written in enumerate(pending, start=1):
+                hashes.update(written.result())
                 if progress:
                     progress(done, len(jobs))
         finally:
@@ -161,11 +163,6 @@ class _Copier:
             if strange := [value for value in values if value not in known]:
                 raise UsageError(f"expected ids of {self.card.name}'s card in {file}, found {strange[0]}")
         return image
-
-
-def _in_order(pending: list[Future[dict[str, str]]]) -> Iterator[dict[str, str]]:
-    for job in pending:
-        yield job.result()
 
 
 # --- info ---------------------------------------------------------------------------------------
@@ -219,13 +216,13 @@ def _first_image(dataset: Dataset) -> str:
     return f"{width}x{height} px, {mode}: {file.relative_to(root)}"
 
 
-def _void_share(dataset: Dataset, images: int = 8) -> float | None:
+def _void_share(dataset: Dataset) -> float | None:
     """Share of void among the labels of a few test images; None where there are no label maps."""
     if not dataset.card.classes:
         return None
     split = "test" if "test" in dataset.splits else next(iter(dataset.splits))
     void = total = 0
-    for index in range(min(images, dataset.splits[split])):
+    for index in range(min(_VOID_IMAGES, dataset.splits[split])):
         for side in dataset.images.read(split, index, dataset.card.size_px):
             if side.labels is not None:
                 void, total = void + int((side.labels == 255).sum()), total + side.labels.size

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -37,9 +37,6 @@ class JudgeNetwork(Protocol):
     The class is called with the number of classes; `forward` takes (N, 3, H, W) float32 in [0, 1] and
     returns logits (N, K, H, W) at the same size.
     """
-
-    name: ClassVar[str]
-    about: ClassVar[str]
 
     def __init__(self, num_classes: int) -> None: ...
 

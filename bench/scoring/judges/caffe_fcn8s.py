@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from bench.core.errors import UsageError
 from bench.scoring.judges.caffe_proto import Blob, read_layers
+from bench.scoring.judges.fcn8s import crop
 
 BLOCKS = (2, 2, 3, 3, 3)  # 3x3 convolutions before each pooling
 CROPS = {"score_pool4": 5, "score_pool3": 9, "score": 31}
@@ -98,10 +99,10 @@ class CaffeFCN8s:
         _, _, pool3, pool4, pool5 = self.pools(pixels)
         x = self._convolve("fc7", self._convolve("fc6", pool5).relu_()).relu_()
         upscore2 = self._enlarge("upscore2", self._convolve("score_fr", x), 2)
-        skip4 = _crop(self._convolve("score_pool4", pool4), CROPS["score_pool4"], upscore2)
+        skip4 = crop(self._convolve("score_pool4", pool4), CROPS["score_pool4"], upscore2)
         upscore_pool4 = self._enlarge("upscore_pool4", upscore2 + skip4, 2)
-        skip3 = _crop(self._convolve("score_pool3", pool3), CROPS["score_pool3"], upscore_pool4)
-        return _crop(self._enlarge("upscore8", upscore_pool4 + skip3, 8), CROPS["score"], pixels)
+        skip3 = crop(self._convolve("score_pool3", pool3), CROPS["score_pool3"], upscore_pool4)
+        return crop(self._enlarge("upscore8", upscore_pool4 + skip3, 8), CROPS["score"], pixels)
 
     def flops(self, height: int, width: int) -> int:
         """Floating point operations (a multiplication and an addition are two) for one image."""
@@ -117,11 +118,6 @@ class CaffeFCN8s:
 
     def _enlarge(self, name: str, x: Tensor, stride: int) -> Tensor:
         return functional.conv_transpose2d(x, self.weights[name][0], stride=stride)
-
-
-def _crop(maps: Tensor, offset: int, like: Tensor) -> Tensor:
-    height, width = like.shape[-2:]
-    return maps[..., offset : offset + height, offset : offset + width]
 
 
 def load_fcn8s(path: Path) -> CaffeFCN8s:

@@ -17,7 +17,8 @@ from bench.core.errors import UsageError
 from bench.core.files import named_path
 from bench.data.types import DatasetCard
 from bench.scoring.judges.base import NO_CLASS
-from bench.scoring.judges.class_map import class_table
+from bench.scoring.judges.class_map import class_table, read_class_map
+from bench.scoring.judges.external import split_options
 
 OPTIONS = ("classes", "input", "size")
 _PIXELS_AT_ONCE, _IMAGES_AT_ONCE = 1 << 18, 16
@@ -215,6 +216,18 @@ def _outputs(name: str, logits: Logits, prepare: Preparation, size_px: int, devi
     return int(found.shape[1])
 
 
+def file_and_options(rest: str, what: str) -> tuple[Path, dict[str, str]]:
+    """The file and the options of "FILE[,classes=MAP][,input=...][,size=...]", checked as far as is cheap.
+
+    Raises:
+        UsageError: for a missing file, and options or class maps that cannot be used.
+    """
+    file, options = split_options(rest, OPTIONS)
+    path = existing_file(file, what)
+    check_options(options)
+    return path, options
+
+
 def existing_file(text: str, what: str) -> Path:
     """`text` as the path of a file that is there.
 
@@ -233,8 +246,6 @@ def check_options(options: Mapping[str, str]) -> None:
     Raises:
         UsageError: as `preparation` and `read_class_map`.
     """
-    from bench.scoring.judges.class_map import read_class_map
-
     preparation(options, standard("unit"))
     if "classes" in options:
         read_class_map(Path(options["classes"]))

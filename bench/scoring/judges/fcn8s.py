@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +28,7 @@ def _deconvolution(channels: int, size: int, stride: int) -> nn.ConvTranspose2d:
     return layer
 
 
-def _crop(maps: Tensor, offset: int, like: Tensor) -> Tensor:
+def crop(maps: Tensor, offset: int, like: Tensor) -> Tensor:
     height, width = like.shape[-2:]
     return maps[..., offset : offset + height, offset : offset + width]
 
@@ -55,9 +54,6 @@ class FCN8s(nn.Module):
     released network. VGG's ImageNet weights cannot be had offline, so training starts from He et al.'s
     initialisation; scores start at zero and deconvolutions bilinear, as in Long et al.
     """
-
-    name: ClassVar[str] = "fcn8s"
-    about: ClassVar[str] = "FCN-8s on VGG-16 (134 M parameters), from a random start; wants a GPU"
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
@@ -91,7 +87,7 @@ class FCN8s(nn.Module):
         x = self.dropout(torch.relu(self.fc6(pool5)))
         x = self.dropout(torch.relu(self.fc7(x)))
         upscore2 = self.upscore2(self.score_fr(x))
-        fused4 = upscore2 + _crop(self.score_pool4(pool4), 5, upscore2)
+        fused4 = upscore2 + crop(self.score_pool4(pool4), 5, upscore2)
         upscore4 = self.upscore_pool4(fused4)
-        fused3 = upscore4 + _crop(self.score_pool3(pool3), 9, upscore4)
-        return _crop(self.upscore8(fused3), 31, images)
+        fused3 = upscore4 + crop(self.score_pool3(pool3), 9, upscore4)
+        return crop(self.upscore8(fused3), 31, images)

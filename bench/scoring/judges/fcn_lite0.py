@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from torch import Tensor, nn
 
 from bench.scoring.judges.fcn_small import conv_block, resize_to
@@ -16,11 +14,6 @@ class FCNLite0(nn.Module):
     The published FCN stops at stride 8, which on 256 px and below leaves maps of 32 x 32 and fewer; the
     stride 4 skip keeps poles and persons apart there.
     """
-
-    name: ClassVar[str] = "fcn-lite0"
-    about: ClassVar[str] = (
-        "FCN with skips on the ImageNet-trained EfficientNet-Lite0, fine-tuned; 128 px and up"
-    )
 
     _CHANNELS = (24, 40, 112, 320)
     _DECODER = 96

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,9 +25,6 @@ class FCNSmall(nn.Module):
 
     Skips are summed after a 1x1 convolution, as in Long et al. 2015; classes are scored at stride 2.
     """
-
-    name: ClassVar[str] = "fcn-small"
-    about: ClassVar[str] = "compact FCN with skips, trained from nothing; for a CPU at 32 to 128 px"
 
     _CHANNELS = (32, 64, 128, 192)
     _DECODER = 48

@@ -75,9 +75,9 @@ class TrainedNetwork:
     meta: dict[str, Any]
 
 
-def held_out_indices(n: int, share: float = HELD_OUT_SHARE) -> NDArray[np.int64]:
-    """Evenly spaced indices of about `share` of n images; at least one is held out and one is left."""
-    count = min(max(1, round(n * share)), n - 1)
+def held_out_indices(n: int) -> NDArray[np.int64]:
+    """Evenly spaced indices of about a tenth of n images; at least one is held out and one is left."""
+    count = min(max(1, round(n * HELD_OUT_SHARE)), n - 1)
     return ((np.arange(count) + 0.5) * n / count).astype(np.int64)
 
 

@@ -131,7 +131,6 @@ def kernel_distance(
     *,
     subsets: int = KID_SUBSETS,
     subset_size: int = KID_SUBSET_SIZE,
-    seed: int = KID_SEED,
 ) -> KernelDistance:
     """Squared maximum mean discrepancy under the kernel (x.y / D + 1)^3, averaged over random subsets.
 
@@ -143,7 +142,6 @@ def kernel_distance(
         b: (M, D) features.
         subsets: number of subsets.
         subset_size: vectors of each side in a subset, at most min(N, M).
-        seed: of the subsets.
 
     Raises:
         ValueError: for fewer than two vectors on a side.
@@ -153,7 +151,7 @@ def kernel_distance(
         raise ValueError(f"expected at least 2 feature vectors a side, found {len(a)} and {len(b)}")
     if size == len(a) == len(b):
         return KernelDistance(unbiased_mmd2(a, b), None, 1, size)
-    rng = np.random.RandomState(seed)
+    rng = np.random.RandomState(KID_SEED)
     values = [
         unbiased_mmd2(a[rng.choice(len(a), size, replace=False)], b[rng.choice(len(b), size, replace=False)])
         for _ in range(subsets)
