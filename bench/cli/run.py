@@ -254,26 +254,14 @@ def _request(options: dict[str, Any]) -> GridRequest:
         datasets=names(options["datasets"]),
         seeds=parse_seeds(options["seeds"]),
         test=TestSettings(options["test_dropout"], options["test_norm"]),
-        **{
-            key: options[key]
-            for key in (
-                "data_roots",
-                "direction",
-                "source",
-                "train_limit",
-                "test_limit",
-                "epochs",
-                "steps",
-                "size_px",
-                "batch_size",
-                "base_filters",
-                "precision",
-                "engine",
-                "sets",
-                "variant_file",
-            )
-        },
+        **{key: options[key] for key in _REQUESTED},
     )
+
+
+_REQUESTED = (
+    "data_roots", "direction", "source", "train_limit", "test_limit", "epochs", "steps", "size_px",
+    "batch_size", "base_filters", "precision", "engine", "sets", "variant_file",
+)  # fmt: skip
 
 
 def _check_precision(plans: list[Plan], device: str) -> None:

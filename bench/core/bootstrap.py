@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -54,7 +54,7 @@ def bootstrap_mean(values: ArrayLike, *, replicates: int = REPLICATES) -> Interv
     Returns:
         (low, high), or None for fewer than two values.
     """
-    given = _vector(values)
+    given = _floats(values)
     given = given[~np.isnan(given)]
     if len(given) < 2:
         return None
@@ -77,7 +77,7 @@ def bootstrap_sum(
     Returns:
         (low, high), or None for fewer than two images or where most resamples have no score.
     """
-    rows = _matrix(stats)
+    rows = _floats(stats)
     if len(rows) < 2:
         return None
     return _percentile(np.concatenate([statistic(draws @ rows) for draws in _draws(len(rows), replicates)]))
@@ -95,7 +95,7 @@ def pseudo_values(stats: ArrayLike, statistic: SumStatistic) -> Floats:
     Returns:
         (N,) float64; an image without which there is no score has the score itself.
     """
-    rows = _matrix(stats)
+    rows = _floats(stats)
     total = rows.sum(0, keepdims=True)
     whole = float(statistic(total)[0])
     pulls = (len(rows) - 1) * (whole - statistic(total - rows))
@@ -110,14 +110,8 @@ def paired_difference(a: ArrayLike, b: ArrayLike, *, replicates: int = REPLICATE
         a: (N,) values of one system.
         b: (N,) values of the other, same images in the same order; a pair with a NaN is left out.
         replicates: number of resamples.
-
-    Raises:
-        ValueError: if the lengths differ.
     """
-    first, second = _vector(a), _vector(b)
-    if len(first) != len(second):
-        raise ValueError(f"expected pairs, found {len(first)} and {len(second)} values")
-    gaps = first - second
+    gaps = _floats(a) - _floats(b)
     gaps = gaps[~np.isnan(gaps)]
     if not len(gaps):
         return PairedDifference(None, None, False)
@@ -130,7 +124,7 @@ def paired_difference(a: ArrayLike, b: ArrayLike, *, replicates: int = REPLICATE
 
 def resampled_sums(stats: ArrayLike) -> Floats:
     """(R, D) sums of (N, D) additive statistics over resampled images: the same resamples for the same N."""
-    rows = _matrix(stats)
+    rows = _floats(stats)
     return np.concatenate([draws @ rows for draws in _draws(len(rows), REPLICATES)])
 
 
@@ -213,16 +207,5 @@ def _leaves_out_zero(interval: Interval | None) -> bool:
     return interval is not None and (interval[0] > 0 or interval[1] < 0)
 
 
-def _vector(values: ArrayLike) -> Floats:
-    return _shaped(values, 1)
-
-
-def _matrix(values: ArrayLike) -> Floats:
-    return _shaped(values, 2)
-
-
-def _shaped(values: Any, ndim: int) -> Floats:
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != ndim:
-        raise ValueError(f"expected {ndim} dimension(s), found shape {array.shape}")
-    return array
+def _floats(values: ArrayLike) -> Floats:
+    return np.asarray(values, dtype=np.float64)

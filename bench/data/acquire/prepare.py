@@ -61,8 +61,6 @@ def prepare(
         raise UsageError(
             f"expected a new folder for the prepared copy, found {out}: remove it or choose another"
         )
-    if size_px < 1:
-        raise UsageError(f"expected a size of at least 1 px, found {size_px}: give a larger --size")
     found = find(replace(card, layouts=("official",)), source_root)
     if found is None:
         raise UsageError(

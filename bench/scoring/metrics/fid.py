@@ -14,7 +14,7 @@ from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, miss
 from bench.scoring.metrics.catalogue import PSEUDO
 from bench.scoring.metrics.common import measured
 from bench.scoring.metrics.frechet import KID_SEED, KID_SUBSET_SIZE, KID_SUBSETS
-from bench.scoring.metrics.inception_input import preparation
+from bench.scoring.metrics.inception_input import PREPARATIONS
 from bench.scoring.metrics.influence import frechet_estimate, kernel_estimate
 from bench.scoring.metrics.sample_curve import detail
 from bench.scoring.metrics.set_features import FeatureComparison, few_images, frechet_curve, kernel_curve
@@ -26,7 +26,7 @@ class FidMetric:
     keys: ClassVar[tuple[str, ...]] = ("fid", "kid")
 
     def __init__(self, context: ScoringContext) -> None:
-        prepared = preparation(context.fid_protocol)
+        prepared = PREPARATIONS[context.fid_protocol]
         self._protocol: dict[str, Any] = {
             "version": 1,
             "size_px": context.size_px,

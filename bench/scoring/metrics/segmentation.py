@@ -84,8 +84,7 @@ class SegmentationMetric:
         """One confusion matrix an image."""
         rows: dict[str, NDArray[np.int64]] = {}
         if self._family is not None:
-            if batch.labels is None:
-                raise ValueError("expected labels with every batch of a split that has them, found none")
+            assert batch.labels is not None
             rows = self._count(batch, batch.labels)
         self._rows.add(len(batch.names), rows)
 

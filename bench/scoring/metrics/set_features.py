@@ -18,7 +18,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.core.errors import UsageError
 from bench.core.files import atomic_path
 from bench.core.images import to_rgb8
 from bench.core.lock import locked
@@ -59,16 +58,7 @@ class FeatureComparison:
             self._places, self._reason = stand_ins(context)
 
     def update(self, batch: Batch) -> None:
-        """Take in the predictions of a batch.
-
-        Raises:
-            UsageError: if they are not 8-bit: a network would take other ranges for the same images.
-        """
-        if batch.prediction.dtype != np.uint8:
-            raise UsageError(
-                f"expected 8-bit predictions for distances between features, found {batch.prediction.dtype}: "
-                "write them as 8-bit PNG"
-            )
+        """Take in the predictions of a batch."""
         self.n += len(batch.names)
         if self._is_real:
             return
