@@ -138,8 +138,7 @@ def test_fcn8s_has_the_released_networks_size() -> None:
 def test_fcn8s_paths_look_where_they_write(monkeypatch: pytest.MonkeyPatch) -> None:
     """With even weights and mean pooling, each path's receptive field is centred on its output pixel."""
     monkeypatch.setattr("bench.scoring.judges.fcn8s.nn.MaxPool2d", nn.AvgPool2d)
-    monkeypatch.setattr("bench.scoring.judges.fcn8s._BLOCKS", ((2, 4), (2, 4), (3, 256), (3, 512), (3, 512)))
-    network = FCN8s(1).eval()
+    network = FCN8s(1, (4, 4, 256, 512, 512)).eval()
     with torch.no_grad():
         for block in network.blocks.values():
             for layer in block:
