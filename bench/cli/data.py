@@ -89,7 +89,7 @@ def fetch(name: str, root: Path | None) -> None:
     """Download the data set NAME, or the Inception weights that FID and KID need."""
     from bench.core.progress import Reporter
     from bench.data.acquire.fetch import fetch as download
-    from bench.data.acquire.fetch import fetch_inception
+    from bench.data.acquire.weights import fetch_inception
     from bench.data.cards import load_card
 
     with Reporter() as reporter:

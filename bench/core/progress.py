@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 
+Progress = Callable[[int, int], None]  # done so far, of how many
 Advance = Callable[[int, str], None]  # done so far, a remark such as "loss_l1 0.12"
 _FIRST_LINE_SECONDS, _LINE_EVERY_SECONDS = 5.0, 30.0
 
@@ -21,7 +23,7 @@ class Teller(Protocol):
         """One line that stays."""
         ...
 
-    def counter(self, title: str) -> Callable[[int, int], None]:
+    def counter(self, title: str) -> Progress:
         """A callback (done, total)."""
         ...
 
@@ -34,7 +36,7 @@ class Reporter:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True, highlight=False)
-        self._bars = Progress(
+        self._bars = Bars(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
@@ -71,7 +73,7 @@ class Reporter:
         finally:
             self._bars.remove_task(bar)
 
-    def counter(self, title: str) -> Callable[[int, int], None]:
+    def counter(self, title: str) -> Progress:
         """A callback (done, total) that shows a bar from its first call to the last."""
         bar: TaskID | None = None
         line = _Lines(self, title)

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.core.errors import UsageError, unknown_name
+from bench.core.progress import Progress
 from bench.data import layouts, readers
-from bench.data.cache import Progress, Sample, digest, load_split
+from bench.data.cache import Sample, digest, load_split
 from bench.data.cards import card_names, load_card, make_card, read_card
 from bench.data.derived import DERIVED, derive
 from bench.data.providers import FileImages, Images, ToyImages

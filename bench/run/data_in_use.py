@@ -97,7 +97,7 @@ class Workbench:
     @property
     def inception(self) -> tuple[Path | None, str | None]:
         """The Inception weights at hand, or why there are none."""
-        from bench.data.acquire.fetch import find_inception
+        from bench.data.acquire.weights import find_inception
 
         return find_inception(self.choice.inception_weights)
 

@@ -9,19 +9,33 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from baselines.engine import resolve_device
 from baselines.settings import TestSettings
-from baselines.translate import Checkpoint, translations
+from baselines.translate import Checkpoint, load_checkpoint, translations
 from bench.core.errors import UsageError
 from bench.core.files import whole_folder
 from bench.core.progress import Advance
 from bench.data.plain import list_images, read_images
 from bench.data.types import SplitArrays
+from bench.records.layout import RunFiles
 from bench.run.png_writer import Writer, writing_threads
 
 
 def image_seed(seed: int, name: str) -> int:
     """Seed of one image's dropout at test time: a function of the run's seed and the image's stem."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:7], "big")
+
+
+def run_checkpoint(files: RunFiles, device: str) -> Checkpoint:
+    """The generator of a run, on a torch device.
+
+    Raises:
+        UsageError: if it is damaged.
+    """
+    try:
+        return load_checkpoint(files.checkpoint, resolve_device(device))
+    except ValueError as error:
+        raise UsageError(f"{error}: delete it to train this run again") from None
 
 
 def generate_split(

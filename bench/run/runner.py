@@ -30,7 +30,7 @@ from bench.records.record import (
     write_record,
 )
 from bench.run.data_in_use import Workbench
-from bench.run.generate import generate_split
+from bench.run.generate import generate_split, run_checkpoint
 from bench.run.merge import covers
 from bench.run.score import (
     ScoringStage,
@@ -119,10 +119,7 @@ class Runner:
         files, test = RunFiles(self.out, spec.id), self.bench.test(spec.training.size_px)
         if self._is_generated(spec, files):
             return
-        try:
-            checkpoint = load_checkpoint(files.checkpoint, resolve_device(self.bench.device))
-        except ValueError as error:
-            raise UsageError(f"{error}: delete it to train this run again") from None
+        checkpoint = run_checkpoint(files, self.bench.device)
         started = time.perf_counter()
         generate_split(checkpoint, test, spec.test, spec.seed, files.predictions, advance)
         history = read_history(files)
@@ -194,9 +191,12 @@ class Runner:
         )
 
     def _environment(self) -> dict[str, Any]:
-        name = describe_device(resolve_device(self.bench.device))
         about = {"world_size": self.ranks.world, "backend": self.ranks.backend}
-        return {**environment(name), **about, "command": self.command}
+        return {
+            **environment(describe_device(resolve_device(self.bench.device))),
+            **about,
+            "command": self.command,
+        }
 
 
 def reason_of(error: Exception) -> str:

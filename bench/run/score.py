@@ -187,13 +187,13 @@ def finished_record(out: Path, record_id: str) -> RunRecord | None:
 
 def asked_of(bench: Workbench, size_px: int) -> dict[str, Any]:
     """What is asked of the scoring; a record of another asking is scored again."""
-    from bench.data.acquire.fetch import inception_hash
+    from bench.data.acquire.weights import weights_digest
 
     weights, _ = bench.inception
     return {
         "metrics": sorted(bench.choice.metrics),
         "judge": bench.judge_identity(size_px),
-        "inception": None if weights is None else inception_hash(weights)[:16],
+        "inception": None if weights is None else weights_digest(weights)[:16],
         "fid_protocol": bench.choice.fid_protocol,
     }
 

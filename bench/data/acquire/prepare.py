@@ -18,7 +18,8 @@ from PIL import Image
 from bench.core.errors import UsageError
 from bench.core.files import move_folder, sha256_file, write_text
 from bench.core.images import opened
-from bench.data.acquire.verify import MANIFEST, MANIFEST_SCHEMA, Progress, read_manifest
+from bench.core.progress import Progress
+from bench.data.acquire.verify import MANIFEST, MANIFEST_SCHEMA, read_manifest
 from bench.data.datasets import Dataset
 from bench.data.layouts import Pair, find
 from bench.data.readers import header

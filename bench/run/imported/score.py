@@ -85,7 +85,7 @@ class ForeignScoring:
     def _context(
         self, images: ForeignImages, test: SplitArrays, row: str, judge: tuple[Any, str | None]
     ) -> ScoringContext:
-        from bench.data.acquire.fetch import find_inception
+        from bench.data.acquire.weights import find_inception
 
         weights, inception_reason = find_inception(self.choice.inception_weights)
         counter = self.reporter.counter("decoding training targets")

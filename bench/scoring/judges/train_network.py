@@ -7,7 +7,7 @@ judges. It never sees a test photo or a generated one.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from bench.core import plugins
 from bench.core.errors import RunFailedError, UsageError
+from bench.core.progress import Progress
 from bench.data.types import VOID
 from bench.scoring.judges.augment import augment
 from bench.scoring.metrics.confusion import (
@@ -29,7 +30,6 @@ from bench.scoring.metrics.confusion import (
     scores_from_confusion,
 )
 
-Progress = Callable[[int, int], None]
 HELD_OUT_SHARE = 0.1
 
 

@@ -19,9 +19,9 @@ from bench.core.documents import read_json
 from bench.core.errors import UsageError
 from bench.core.files import atomic_path, write_text
 from bench.core.lock import locked
+from bench.core.progress import Progress
 from bench.data.types import DatasetCard
 from bench.scoring.judges.train_network import (
-    Progress,
     Recipe,
     TrainedNetwork,
     build_network,
