@@ -154,11 +154,8 @@ class Workbench:
             return None, f"{len(split)} training photos are too few to train a segmentation network"
         judge = get_judge(
             name,
-            split.target,
-            split.labels,
+            split,
             self.dataset.card,
-            data_key=split.key,
-            size_px=size_px,
             cache=self.cache,
             device=self.device,
             progress=_releasing(split, self.reporter.counter(f"training judge {name}")),
