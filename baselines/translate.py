@@ -118,13 +118,6 @@ BATCH_ON_GPU = 16
 and an image would depend, in the last bits, on those that are translated with it."""
 
 
-def translate(
-    checkpoint: Checkpoint, source: NDArray[Any], test: TestSettings, image_seed: int
-) -> NDArray[Any]:
-    """The prediction for one image: see `translations`."""
-    return next(translations(checkpoint, [(source, image_seed)], test))
-
-
 def translations(
     checkpoint: Checkpoint,
     sources: Iterable[tuple[NDArray[Any], int]],

@@ -9,7 +9,9 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from bench.core.images import opened
 from bench.core.progress import Progress
 from bench.data.acquire.verify import MANIFEST, MANIFEST_SCHEMA, read_manifest
 from bench.data.datasets import Dataset
-from bench.data.layouts import Pair, find
+from bench.data.layouts import Found, Pair, find
 from bench.data.readers import header
 from bench.data.types import DatasetCard
 
@@ -53,6 +55,24 @@ def prepare(
         UsageError: if the tree is not there, a half is missing or damaged (the file is named), an id is not
             in the card, or `out` exists or cannot be written.
     """
+    found = _official(card, source_root, out)
+    with _made(out) as staging:
+        manifest = {
+            "schema": MANIFEST_SCHEMA,
+            "dataset": card.name,
+            "version": card.version,
+            "size_px": size_px,
+            "resize": {"photo": "bicubic", "labels": "nearest"},
+            "labels": "original ids",
+            "splits": {split: len(pairs) for split, pairs in found.splits.items()},
+            "files": _Copier(card, size_px).copy(found.splits, staging, progress),
+        }
+        write_text(staging / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+    return out
+
+
+def _official(card: DatasetCard, source_root: Path, out: Path) -> Found:
+    """The official tree, if it is there and `out` is not."""
     if "official" not in card.layouts:
         raise UsageError(
             f"expected a data set with an official tree to prepare (cityscapes), found {card.name}: "
@@ -68,36 +88,26 @@ def prepare(
             f"expected leftImg8bit/ and gtFine/ of {card.name} in {source_root}, found neither; "
             f"how to get it: {card.how_to_get}"
         )
-    reader = _Copier(card, size_px)
+    return found
+
+
+@contextmanager
+def _made(out: Path) -> Iterator[Path]:
+    """A new folder to fill beside `out`, which becomes `out` when the block ends without error."""
+    where, remedy = out.parent, "choose another folder"
+    staging = None
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    except OSError as error:
-        raise UsageError(
-            f"cannot write to {out.parent}: {os.strerror(error.errno or 0)}: choose another folder"
-        ) from None
-    try:
-        files = reader.copy(found.splits, staging, progress)
-        manifest = {
-            "schema": MANIFEST_SCHEMA,
-            "dataset": card.name,
-            "version": card.version,
-            "size_px": size_px,
-            "resize": {"photo": "bicubic", "labels": "nearest"},
-            "labels": "original ids",
-            "splits": {split: len(pairs) for split, pairs in found.splits.items()},
-            "files": files,
-        }
-        write_text(staging / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+        where, remedy = staging, "free some room"
+        yield staging
         staging.chmod(0o755)
         move_folder(staging, out)
     except OSError as error:
-        raise UsageError(
-            f"cannot write to {staging}: {os.strerror(error.errno or 0)}: free some room"
-        ) from None
+        raise UsageError(f"cannot write to {where}: {os.strerror(error.errno or 0)}: {remedy}") from None
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    return out
+        if staging is not None:
+            shutil.rmtree(staging, ignore_errors=True)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ class FdLite0Metric:
     keys: ClassVar[tuple[str, ...]] = ("fd_lite0",)
 
     def __init__(self, context: ScoringContext) -> None:
+        from bench.scoring.metrics.lite0 import FEATURES
         from bench.scoring.metrics.lite0_features import default_feature_network
 
         network = default_feature_network(context.device)
@@ -25,9 +26,7 @@ class FdLite0Metric:
             **network.protocol,
             "version": 1,
             "size_px": context.size_px,
-            "network": network.name,
-            "network_hash": network.hash,
-            "feature_dim": network.feature_dim,
+            "feature_dim": FEATURES,
             "reference": "test",
         }
         self._comparison = FeatureComparison(context, network.features, dict(self._protocol))
