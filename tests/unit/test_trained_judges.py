@@ -291,7 +291,7 @@ def test_judges_judge_images_of_any_number_and_size(
     whole = judge.segment(images)
     assert (whole.shape, whole.dtype) == ((7, 32, 32), torch.int64)
     assert 0 <= int(whole.min()) <= int(whole.max()) < judge.num_classes == 3
-    monkeypatch.setattr(store, "_PIXELS_AT_ONCE", 2 * 32 * 32)
+    monkeypatch.setattr("bench.scoring.judges.base._PIXELS_AT_ONCE", 2 * 32 * 32)
     assert float((judge.segment(images) == whole).float().mean()) > 0.999
     assert judge.segment(torch.zeros(1, 3, 48, 96, dtype=torch.uint8)).shape == (1, 48, 96)
 

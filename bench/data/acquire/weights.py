@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import torch
-
 from bench.core.errors import UsageError
 from bench.core.files import named_path, sha256_file
 from bench.core.progress import Progress
@@ -102,6 +100,8 @@ def find_inception(explicit: Path | None = None) -> Found:
 
 def find_alexnet() -> Found:
     """AlexNet's weights: `$PIX2PIX_BENCH_ALEXNET`, else torchvision's download in torch.hub's folder."""
+    import torch
+
     return ALEXNET.find(Path(torch.hub.get_dir()) / "checkpoints")
 
 

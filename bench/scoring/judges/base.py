@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from torch import Tensor
 
 NO_CLASS = 254  # a prediction that is none of the data set's classes
+_PIXELS_AT_ONCE, _IMAGES_AT_ONCE = 1 << 18, 16  # 16 images of 128 px
+
+
+def in_batches(images: Tensor, size: Sequence[int]) -> list[Tensor]:
+    """(N, C, H, W) in parts that a network takes at once; it sees each image at `size`, (height, width)."""
+    step = min(max(1, _PIXELS_AT_ONCE // (size[0] * size[1])), _IMAGES_AT_ONCE)
+    return [images[start : start + step] for start in range(0, len(images), step)]
 
 
 class Judge(Protocol):

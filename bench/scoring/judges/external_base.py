@@ -16,12 +16,11 @@ from torch.nn import functional
 from bench.core.errors import UsageError
 from bench.core.files import named_path
 from bench.data.types import DatasetCard
-from bench.scoring.judges.base import NO_CLASS
+from bench.scoring.judges.base import NO_CLASS, in_batches
 from bench.scoring.judges.class_map import class_table, read_class_map
 from bench.scoring.judges.external import split_options
 
 OPTIONS = ("classes", "input", "size")
-_PIXELS_AT_ONCE, _IMAGES_AT_ONCE = 1 << 18, 16
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 # What the network is given, of an image's bytes: (x * scale - mean) / std.
 _INPUTS = {
@@ -129,13 +128,8 @@ class ForeignJudge:
 
     @torch.inference_mode()
     def _run(self, images: Tensor) -> list[Tensor]:
-        height, width = self.prepare.size or images.shape[-2:]
-        step = min(max(1, _PIXELS_AT_ONCE // (height * width)), _IMAGES_AT_ONCE)
-        starts = range(0, len(images), step)
-        return [
-            self.logits(self.prepare(images[start : start + step].to(self.device))).float()
-            for start in starts
-        ]
+        batches = in_batches(images, self.prepare.size or images.shape[-2:])
+        return [self.logits(self.prepare(batch.to(self.device))).float() for batch in batches]
 
 
 def make_judge(

@@ -18,6 +18,7 @@ from bench.core.files import atomic_path, write_text
 from bench.core.lock import locked
 from bench.core.progress import Progress
 from bench.data.types import DatasetCard, SplitArrays
+from bench.scoring.judges.base import in_batches
 from bench.scoring.judges.train_network import (
     SEED,
     Recipe,
@@ -31,7 +32,6 @@ from bench.scoring.metrics.lite0_features import weights_hash
 
 TRAINING_VERSION = 1  # raise it when the same recipe would give another network
 _PREPROCESSING = {"input": "uint8 RGB / 255 at the picture's own size", "output": "argmax at that size"}
-_PIXELS_AT_ONCE, _IMAGES_AT_ONCE = 1 << 18, 16  # 16 images of 128 px
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,9 @@ class TrainedJudge:
     def segment(self, images: Tensor) -> Tensor:
         """Train ids (N, H, W) int64 on the CPU for (N, 3, H, W) uint8 RGB, at the images' own size."""
         parts = [torch.empty(0, *images.shape[-2:], dtype=torch.int64)]
-        parts += [segment(self.network, batch, self.device).cpu() for batch in _batches(images)]
+        batches = in_batches(images, images.shape[-2:])
+        parts += [segment(self.network, batch, self.device).cpu() for batch in batches]
         return torch.cat(parts)
-
-
-def _batches(images: Tensor) -> list[Tensor]:
-    size = _PIXELS_AT_ONCE // (images.shape[-1] * images.shape[-2])
-    size = min(max(1, size), _IMAGES_AT_ONCE)
-    return [images[start : start + size] for start in range(0, len(images), size)]
 
 
 def default_judge_name(size_px: int, device: str) -> str:
