@@ -23,18 +23,6 @@ class DamagedFileError(ValueError):
     """A file does not hold what was written, or was never one of ours."""
 
 
-class NoChecksumError(DamagedFileError):
-    """A file without a checksum: of an older version, or of another kind.
-
-    Attributes:
-        about: its description.
-    """
-
-    def __init__(self, about: Any) -> None:
-        super().__init__("it has no checksum, so it is no file of this version")
-        self.about = about
-
-
 def save_checked(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
     """Write tensors and their description (JSON only) to `path`.
 
@@ -54,7 +42,6 @@ def load_checked(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
     Raises:
         DamagedFileError: if a byte differs, or the file is another kind of file.
-        NoChecksumError: if there is no checksum in it.
     """
     try:
         with safe_open(path, framework="pt", device="cpu") as stored:
@@ -63,7 +50,7 @@ def load_checked(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise DamagedFileError(" ".join(str(error).split())[:200]) from error
     if not isinstance(about, dict) or _CHECKSUM not in about:
-        raise NoChecksumError(about)
+        raise DamagedFileError("it has no checksum, so it is none of ours")
     expected = about.pop(_CHECKSUM)
     if _digest(tensors, about) != expected:
         raise DamagedFileError("its content does not fit its checksum")

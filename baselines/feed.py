@@ -80,6 +80,7 @@ class _StagedFeed:
         self, data: PairArrays, settings: TrainingSettings, seed: int, places: range, device: torch.device
     ) -> None:
         self._data, self._settings, self._seed, self._places = data, settings, seed, places
+        self._device = device
         self._staging = _Staging([tensor.to(device) for tensor in self._prepare(0)])
         self.waited = 0.0
 
@@ -98,11 +99,9 @@ class _StagedFeed:
 class ResidentFeed(_StagedFeed):
     """All pairs are in the device's memory."""
 
-    def __init__(
-        self, data: PairArrays, settings: TrainingSettings, seed: int, places: range, device: torch.device
-    ) -> None:
-        super().__init__(data, settings, seed, places, device)
-        self._stored = [_copied(images, device) for images in (data.source, data.target)]
+    def __init__(self, data: PairArrays, *asked: Any) -> None:
+        super().__init__(data, *asked)
+        self._stored = [_copied(images, self._device) for images in (data.source, data.target)]
 
     def _prepare(self, step: int) -> Sequence[Tensor]:
         total = len(self._data.source)

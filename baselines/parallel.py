@@ -10,17 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
-
-Found = TypeVar("Found")
-
-
-class OtherRankError(Exception):
-    """A piece of work failed on another rank; all are still there."""
 
 
 class RanksApartError(BaseException):
@@ -40,10 +34,15 @@ class Ranks:
     Attributes:
         rank: from 0.
         world: how many there are.
+        backend: what moves tensors between them; None for one process.
     """
 
     rank: int = 0
     world: int = 1
+    backend: str | None = None
+
+    def __str__(self) -> str:
+        return f"rank {self.rank} of {self.world}"
 
     @property
     def first(self) -> bool:
@@ -84,40 +83,7 @@ class Ranks:
             said = str(error).partition("\n")[0] or type(error).__name__
             lost = any(word in said for word in ("gloo", "Gloo", "NCCL", "nccl"))
             what = "lost another rank, which died or hangs" if lost else f"failed: {said}"
-            raise RanksApartError(f"rank {self.rank} of {self.world} {what}") from error
-
-    @contextmanager
-    def finished_by_all(self) -> Iterator[None]:
-        """Work that each rank does by itself; ends when all are through.
-
-        Raises:
-            OtherRankError: if it failed on another rank.
-            RanksApartError: if one is lost.
-        """
-        try:
-            yield
-        except Exception:
-            self._all_well(False)
-            raise
-        if not self._all_well(True):
-            raise OtherRankError("it failed on another rank, which says why")
-
-    def _all_well(self, well: bool) -> bool:
-        with self.together(but=OtherRankError):
-            return not self.highest(not well)
-
-    def to_first(self, found: Found) -> list[Found]:
-        """What each rank found (plain data, arrays), in the order of ranks; but for the first, nothing.
-
-        Raises:
-            RanksApartError: if one is lost.
-        """
-        if self.world == 1:
-            return [found]
-        every: list[Any] | None = [None] * self.world if self.first else None
-        with self.together(but=OtherRankError):
-            dist.gather_object(found, every)
-        return every or []
+            raise RanksApartError(f"{self} {what}") from error
 
     def mean(self, values: Tensor) -> Tensor:
         """The mean over ranks of equally shaped tensors."""
@@ -141,7 +107,7 @@ class Ranks:
             gradient.copy_(part.view_as(gradient))
 
     def from_first(self, tensors: dict[str, Tensor], about: Any, device: torch.device) -> Any:
-        """The first rank's tensors, on `device`, and whatever it tells about them (plain data)."""
+        """The first rank's tensors, on `device`, and what it tells about them (plain data)."""
         if self.world == 1:
             return tensors, about
         kinds = {name: (value.shape, value.dtype, value.device.type) for name, value in tensors.items()}

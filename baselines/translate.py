@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from baselines.checked import DamagedFileError, NoChecksumError, load_checked, save_checked
+from baselines.checked import DamagedFileError, load_checked, save_checked
 from baselines.engine import arithmetic, autocast
 from baselines.generators import Generator
 from baselines.geometry import depth
@@ -24,12 +24,7 @@ from baselines.settings import TestSettings, TrainingSettings
 from baselines.trainer import build_generator
 from baselines.variants import Variant
 
-_FORMAT = "pix2pix-bench generator 2"  # 2: with a checksum
-_OLDER = "pix2pix-bench generator 1"
-
-
-class OlderFormatError(ValueError):
-    """A generator of an older version: not damaged, but not read any more."""
+_FORMAT = "pix2pix-bench generator 2"
 
 
 @dataclass(frozen=True)
@@ -76,18 +71,10 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
     """Read a checkpoint written by `save_checkpoint`.
 
     Raises:
-        OlderFormatError: if an older version wrote the file.
         ValueError: if the file is none, or is damaged.
     """
     try:
         weights, about = load_checked(path)
-    except NoChecksumError as error:
-        if isinstance(error.about, dict) and error.about.get("format") == _OLDER:
-            raise OlderFormatError(
-                f"expected a generator of format '{_FORMAT}' in {path}, found '{_OLDER}' of an older one: "
-                "use it with that version, or move it away and train again"
-            ) from error
-        raise ValueError(f"expected a generator checkpoint (safetensors) in {path}: {error}") from error
     except DamagedFileError as error:
         raise ValueError(f"expected a generator checkpoint (safetensors) in {path}: {error}") from error
     if about.get("format") != _FORMAT:
@@ -128,14 +115,7 @@ def _check_widths(
 
 BATCH_ON_GPU = 16
 """Images at once on a GPU. A CPU takes one: its convolutions round otherwise in a batch of another size,
-and an image would depend, in the last bits, on how many processes share the test set."""
-
-
-def translate(
-    checkpoint: Checkpoint, source: NDArray[Any], test: TestSettings, image_seed: int
-) -> NDArray[Any]:
-    """The prediction for one image: see `translations`."""
-    return next(translations(checkpoint, [(source, image_seed)], test))
+and an image would depend, in the last bits, on those that are translated with it."""
 
 
 def translations(

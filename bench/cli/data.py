@@ -41,7 +41,7 @@ def info(name: str, data_roots: tuple[str, ...], direction: str | None, source: 
 def verify(name: str, data_roots: tuple[str, ...]) -> None:
     """Check that every image of NAME is there and can be read (against its manifest where it has one)."""
     from bench.core.progress import Reporter
-    from bench.data.acquire.prepare import verify as check
+    from bench.data.acquire.verify import verify as check
     from bench.spec.grid import data_roots as roots_of
 
     root = roots_of(data_roots, [name]).get(name)
@@ -89,7 +89,7 @@ def fetch(name: str, root: Path | None) -> None:
     """Download the data set NAME, or the Inception weights that FID and KID need."""
     from bench.core.progress import Reporter
     from bench.data.acquire.fetch import fetch as download
-    from bench.data.acquire.fetch import fetch_inception
+    from bench.data.acquire.weights import fetch_inception
     from bench.data.cards import load_card
 
     with Reporter() as reporter:

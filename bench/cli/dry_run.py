@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bench.cli.launching import shares
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from bench.launch.cost.estimate import Room, StepTime
     from bench.spec.grid import Plan
 
@@ -32,9 +34,7 @@ def room_of(plans: list[Plan], options: dict[str, Any]) -> Room:
     return room_needed(fresh, options["keep"], SAMPLE_POINTS, at_once or 1)
 
 
-_PLAN_HEADS = (
-    "variant", "seed", "px", "batch", "steps", "epochs", "G", "D", "time",
-)  # fmt: skip
+_PLAN_HEADS = ("variant", "seed", "px", "batch", "steps", "epochs", "G", "D", "time")
 
 
 class Lanes(NamedTuple):
@@ -65,54 +65,57 @@ def lanes_of(options: dict[str, Any], device: str, runs: int) -> Lanes:
 def show_plans(plans: list[Plan], device: str, room: Room, lanes: Lanes) -> None:
     """Print the runs, their parameters, the time and the room; `device` trains them."""
     from rich.console import Console
-    from rich.table import Table
 
-    from bench.core.progress import duration
-    from bench.launch import same_runs
-    from bench.launch.cost.estimate import grid_step_times, parameters, where_from
+    from bench.launch.cost.estimate import grid_step_times, where_from
+    from bench.launch.driver import same_runs
 
     console = Console(highlight=False)
     costs: list[float] = []
     together: list[float | None] = []
     sources: list[StepTime] = []
     for plan in plans:
-        data = plan.data
-        table = Table(
-            title=f"{data.name} {data.direction}: {data.train_n} training, {data.test_n} test pairs",
-            box=None,
-            title_justify="left",
-            padding=(0, 2, 0, 0),
-        )
-        for head in _PLAN_HEADS:
-            left = head == "variant"
-            table.add_column(head, justify="left" if left else "right", no_wrap=not left, overflow="fold")
         with _threads(lanes.threads):
             times = grid_step_times(plan.runs, plan.dataset, device, lanes.sharing)
         sources += times.values()
         for spec in plan.runs:
-            settings, count = spec.training, parameters(spec, plan.dataset)
-            time = times[spec.hash]
-            cost = time.seconds * settings.steps
-            costs.append(cost)
-            together.append(None if time.together is None else time.together * settings.steps)
-            table.add_row(
-                spec.label,
-                str(spec.seed),
-                str(settings.size_px),
-                str(settings.batch_size),
-                str(settings.steps),
-                f"{settings.steps * settings.batch_size / data.train_n:.3g}",
-                f"{count.generator / 1e6:.2f} M",
-                f"{count.discriminator / 1e6:.2f} M" if count.discriminator else "–",
-                duration(cost),
-            )
-        console.print(table)
+            time, steps = times[spec.hash], spec.training.steps
+            costs.append(time.seconds * steps)
+            together.append(None if time.together is None else time.together * steps)
+        console.print(_table(plan, times))
         for line in same_runs(plan.runs):
             console.print(line)
     console.print("G, D: parameters of generator and discriminator")
     console.print(f"disk: {room}")
     took = _in_words(costs, together, device, lanes)
     console.print(f"training on {device}: {took} ({where_from(sources)}); nothing was written")
+
+
+def _table(plan: Plan, times: dict[str, StepTime]) -> Table:
+    from rich.table import Table
+
+    from bench.core.progress import duration
+    from bench.launch.cost.estimate import parameters
+
+    data = plan.data
+    title = f"{data.name} {data.direction}: {data.train_n} training, {data.test_n} test pairs"
+    table = Table(title=title, box=None, title_justify="left", padding=(0, 2, 0, 0))
+    for head in _PLAN_HEADS:
+        left = head == "variant"
+        table.add_column(head, justify="left" if left else "right", no_wrap=not left, overflow="fold")
+    for spec in plan.runs:
+        settings, count = spec.training, parameters(spec, plan.dataset)
+        table.add_row(
+            spec.label,
+            str(spec.seed),
+            str(settings.size_px),
+            str(settings.batch_size),
+            str(settings.steps),
+            f"{settings.steps * settings.batch_size / data.train_n:.3g}",
+            f"{count.generator / 1e6:.2f} M",
+            f"{count.discriminator / 1e6:.2f} M" if count.discriminator else "–",
+            duration(times[spec.hash].seconds * settings.steps),
+        )
+    return table
 
 
 def _in_words(costs: list[float], together: list[float | None], device: str, lanes: Lanes) -> str:

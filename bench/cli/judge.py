@@ -49,25 +49,13 @@ def _which(command: Any) -> Any:
 @judge.command()
 @_which
 @device_options
-def train(
-    dataset: str,
-    data_roots: tuple[str, ...],
-    direction: str | None,
-    source: str,
-    name: str,
-    size_px: int | None,
-    train_limit: int | None,
-    device: str,
-    threads: int | None,
-) -> None:
+def train(**options: Any) -> None:
     """Train the judge on real training photos (`bench run` does so itself); say how well it sees."""
     from bench.core.progress import Reporter
 
     with Reporter() as reporter:
-        bench = _workbench(
-            dataset, data_roots, direction, source, name, (train_limit, None), device, threads, reporter
-        )
-        judge, reason = bench.judge(size_px or bench.dataset.card.size_px)
+        bench = _workbench({**options, "test_limit": None}, reporter)
+        judge, reason = bench.judge(options["size_px"] or bench.dataset.card.size_px)
     if judge is None:
         raise UsageError(f"there is no judge to train: {reason}")
     _show(judge.protocol, judge.hash)
@@ -77,18 +65,7 @@ def train(
 @_which
 @click.option("--test-limit", type=click.IntRange(1), help="Use so many test photos, evenly spaced.")
 @device_options
-def check(
-    dataset: str,
-    data_roots: tuple[str, ...],
-    direction: str | None,
-    source: str,
-    name: str,
-    size_px: int | None,
-    train_limit: int | None,
-    test_limit: int | None,
-    device: str,
-    threads: int | None,
-) -> int:
+def check(**options: Any) -> int:
     """Run real test photos through a judge; exit code 0 where it is fit to judge, 1 where it is not.
 
     Fit: on real photos it goes beyond always answering the most frequent class by a quarter of what is
@@ -99,13 +76,12 @@ def check(
     from bench.scoring.judges.check import check_on_real_photos, statements
 
     with Reporter() as reporter:
-        limits = (train_limit, test_limit)
-        bench = _workbench(dataset, data_roots, direction, source, name, limits, device, threads, reporter)
+        bench = _workbench(options, reporter)
         card = bench.dataset.card
-        size = size_px or card.size_px
+        size = options["size_px"] or card.size_px
         context = bench.context(size, "run")  # "real" would decode the training photos, for other metrics
         known = getattr(context.judge, "published", lambda card, size: None)(card, size)
-        with reporter.task(f"checking {name}", len(context.test)) as advance:
+        with reporter.task(f"checking {options['name']}", len(context.test)) as advance:
             found = check_on_real_photos(context, advance, known)
     if isinstance(found, str):
         raise UsageError(f"there is no judge to check: {found}")
@@ -116,30 +92,21 @@ def check(
     return 0 if found.fit else 1
 
 
-def _workbench(
-    dataset: str,
-    data_roots: tuple[str, ...],
-    direction: str | None,
-    source: str,
-    judge_name: str,
-    limits: tuple[int | None, int | None],
-    device: str,
-    threads: int | None,
-    reporter: Reporter,
-) -> Workbench:
-    where = choose_device(device, threads)
+def _workbench(options: dict[str, Any], reporter: Reporter) -> Workbench:
+    device = choose_device(options["device"], options["threads"])
     from bench.core.resources import cache_dir
     from bench.data.datasets import open_dataset
     from bench.run.data_in_use import Workbench
     from bench.spec.data_spec import data_spec
-    from bench.spec.grid import data_roots as roots_of
+    from bench.spec.grid import data_roots
     from bench.spec.scoring_choice import ScoringChoice, check_judge_choice
 
-    choice = ScoringChoice(judge=judge_name)
+    choice, name = ScoringChoice(judge=options["name"]), options["dataset"]
     check_judge_choice(choice)
-    root = roots_of(data_roots, [dataset]).get(dataset)
-    opened = open_dataset(dataset, root=root, direction=direction, source=source)
-    return Workbench(opened, data_spec(opened, *limits), cache_dir(), where, choice, reporter)
+    root = data_roots(options["data_roots"], [name]).get(name)
+    dataset = open_dataset(name, root=root, direction=options["direction"], source=options["source"])
+    spec = data_spec(dataset, options["train_limit"], options["test_limit"])
+    return Workbench(dataset, spec, cache_dir(), device, choice, reporter)
 
 
 def _show(protocol: dict[str, Any], digest: str) -> None:

@@ -10,8 +10,8 @@ from bench.cli.options import Command, apply
 from bench.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from bench.launch import Launcher
-    from bench.run.team import Team
+    from bench.launch.run_job import Launcher
+    from bench.launch.train_together import Team
     from bench.spec.grid import Plan
 
 
@@ -113,7 +113,7 @@ def launcher_of(options: dict[str, Any], device: str, runs: int, team: Team | No
         options: of the command.
         device: as `choose_device` gives it.
         runs: how many there are.
-        team: the processes that work on each run together, if there are several.
+        team: the processes that train each run together, if there are several.
 
     Raises:
         UsageError: for options that do not go together, or a launcher that is not installed.
@@ -124,11 +124,11 @@ def launcher_of(options: dict[str, Any], device: str, runs: int, team: Team | No
     if options["ray_address"] and launcher != "ray":
         raise UsageError("expected --launcher ray with --ray-address, found none: add it")
     if team is not None:
-        from bench.launch.one_run_by_all import Together
+        from bench.launch.train_together import TrainTogether
 
         if launcher != "local":
             raise UsageError(f"expected torchrun or srun alone, or --launcher {launcher}: found both")
-        return Together(team)
+        return TrainTogether(team)
     if launcher == "slurm":
         from bench.launch.on_slurm import OnSlurm
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from baselines.settings import EngineName
     from bench.spec.retention import Policy
+    from bench.spec.scoring_choice import ScoringChoice
 
 Command = Callable[..., Any]
 _LOG_WIDTH = 120
@@ -109,6 +110,21 @@ def scoring_options(command: Command) -> Command:
             help="Resize and normalisation before Inception, as that implementation does them.",
         ),
     )
+
+
+def scoring_choice(options: dict[str, Any]) -> ScoringChoice:
+    """The `ScoringChoice` that `scoring_options` say.
+
+    Raises:
+        UsageError: for a judge that cannot be used.
+    """
+    from bench.spec.scoring_choice import ScoringChoice, check_judge_choice
+
+    choice = ScoringChoice(
+        names(options["metrics"]), options["judge"], options["inception_weights"], options["fid_protocol"]
+    )
+    check_judge_choice(choice)
+    return choice
 
 
 def policy_options(command: Command) -> Command:

@@ -12,7 +12,7 @@ from bench.cli.options import (
     command_line,
     data_root_option,
     device_options,
-    names,
+    scoring_choice,
     scoring_options,
 )
 
@@ -37,15 +37,11 @@ def reproduce(output: Path, run_id: str | None, **options: Any) -> int:
     from bench.records.record import read_records
     from bench.run.reproduce import chosen
     from bench.run.reproduce import reproduce as make
-    from bench.spec.scoring_choice import ScoringChoice, check_judge_choice
 
     before = chosen(read_records(output), run_id)
     check_writable(output)
     device = choose_device(options["device"], options["threads"] or before.environment.get("threads"))
-    choice = ScoringChoice(
-        names(options["metrics"]), options["judge"], options["inception_weights"], options["fid_protocol"]
-    )
-    check_judge_choice(choice)
+    choice = scoring_choice(options)
     with Reporter() as reporter:
         found = make(
             output, before, options["data_roots"], device, choice, command_line(), cache_dir(), reporter

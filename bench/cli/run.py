@@ -29,6 +29,7 @@ from bench.cli.options import (
     names,
     policy_of,
     policy_options,
+    scoring_choice,
     scoring_options,
 )
 from bench.core.errors import RunFailedError, UsageError
@@ -36,9 +37,9 @@ from bench.run.ranks import place
 
 if TYPE_CHECKING:
     from bench.core.progress import Reporter
-    from bench.launch import Ended, Event, Observer, Until
+    from bench.launch.jobs import Ended, Event, Observer, Until
+    from bench.launch.train_together import Team
     from bench.records.record import RunRecord
-    from bench.run.team import Team
     from bench.spec.grid import GridRequest, Plan
 
 
@@ -136,8 +137,7 @@ def _execute(options: dict[str, Any], until: Until, obj: dict[str, Any]) -> int:
     if here is None:
         _run_grid(options, until, obj, None)
         return 0
-    from bench.launch.one_run_by_all import follow
-    from bench.run.team import joined, own_device
+    from bench.launch.train_together import follow, joined, own_device
 
     options["device"] = own_device(options["device"], here)
     device = choose_device(options["device"], options["threads"])
@@ -155,24 +155,23 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
     request = _request({**options, "data_roots": roots, "engine": engine})
     from bench.records.layout import check_room
     from bench.spec.grid import lengths_of, resolve
-    from bench.spec.scoring_choice import ScoringChoice, check_judge_choice
 
-    choice = ScoringChoice(
-        names(options["metrics"]), options["judge"], options["inception_weights"], options["fid_protocol"]
-    )
-    check_judge_choice(choice)
+    choice = scoring_choice(options)
     plans = resolve(request)
     if options["launcher"] == "local":
         _check_precision(plans, device)
     if team is not None:
-        team.check(plans, options["jobs"])
+        from bench.launch.train_together import check_shares
+
+        check_shares(team.ranks, plans, options["jobs"])
     options = {**options, "jobs": jobs_of(options, plans, device)}
     room = room_of(plans, options)
     if options["dry_run"]:
         show_plans(plans, device, room, lanes_of(options, device, sum(len(plan.runs) for plan in plans)))
         return
     from bench.core.progress import Reporter
-    from bench.launch import Launch, run_grid
+    from bench.launch.driver import run_grid
+    from bench.launch.jobs import Launch
     from bench.launch.url_output import output_folder
 
     launcher = launcher_of(options, device, sum(len(plan.runs) for plan in plans), team)
@@ -201,7 +200,7 @@ def _finish_or_say(out: Path, outcomes: list[Ended]) -> None:
 
 def live_report(out: Path, plans: list[Plan], reporter: Reporter) -> list[Observer]:
     """An observer that refreshes the report while a grid runs."""
-    from bench.launch import Ended
+    from bench.launch.jobs import Ended
     from bench.report.live import LiveReport
 
     report = LiveReport(out, sum(len(plan.runs) for plan in plans), reporter.say)
@@ -261,26 +260,14 @@ def _request(options: dict[str, Any]) -> GridRequest:
         seeds=parse_seeds(options["seeds"]),
         keep_at=parse_lengths(options["keep_at"]),
         test=TestSettings(options["test_dropout"], options["test_norm"]),
-        **{
-            key: options[key]
-            for key in (
-                "data_roots",
-                "direction",
-                "source",
-                "train_limit",
-                "test_limit",
-                "epochs",
-                "steps",
-                "size_px",
-                "batch_size",
-                "base_filters",
-                "precision",
-                "engine",
-                "sets",
-                "variant_file",
-            )
-        },
+        **{key: options[key] for key in _REQUESTED},
     )
+
+
+_REQUESTED = (
+    "data_roots", "direction", "source", "train_limit", "test_limit", "epochs", "steps", "size_px",
+    "batch_size", "base_filters", "precision", "engine", "sets", "variant_file",
+)  # fmt: skip
 
 
 def _check_precision(plans: list[Plan], device: str) -> None:

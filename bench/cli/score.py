@@ -13,6 +13,7 @@ from bench.cli.options import (
     data_root_option,
     device_options,
     names,
+    scoring_choice,
     scoring_options,
 )
 from bench.core.errors import UsageError
@@ -20,7 +21,7 @@ from bench.core.errors import UsageError
 if TYPE_CHECKING:
     from bench.core.progress import Reporter
     from bench.data.types import DatasetCard
-    from bench.launch import Until
+    from bench.launch.jobs import Until
     from bench.records.record import RunRecord
     from bench.run.data_in_use import Workbench
     from bench.spec.scoring_choice import ScoringChoice
@@ -124,13 +125,9 @@ def score(obj: dict[str, Any], /, folders: tuple[Path, ...], **options: Any) -> 
     bench score results/NAME/test_latest/images       (of the released PyTorch code)
     """
     from bench.cli.run import finish
-    from bench.spec.scoring_choice import ScoringChoice, check_judge_choice
 
     device = choose_device(options["device"], options["threads"])
-    choice = ScoringChoice(
-        names(options["metrics"]), options["judge"], options["inception_weights"], options["fid_protocol"]
-    )
-    check_judge_choice(choice)
+    choice = scoring_choice(options)
     if len(folders) == 1 and _is_output(folders[0]):
         if given := [name for name in _FOREIGN_OPTIONS if options[name]]:
             option = f"--{given[0].replace('_', '-')}"
@@ -225,7 +222,8 @@ def _again(
     """Take the runs in `output` through their stages up to `until`, without training any."""
     from bench.cli.run import check_outcomes, records_of
     from bench.core.progress import Reporter
-    from bench.launch import Launch, run_grid
+    from bench.launch.driver import run_grid
+    from bench.launch.jobs import Launch
     from bench.records.layout import check_writable
     from bench.spec.grid import plans_of
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +21,8 @@ Interval = tuple[float, float]
 Floats = NDArray[np.float64]
 SumStatistic = Callable[[Floats], Floats]
 
+REPLICATES = 1000
+_SEED, _LEVEL = 0, 0.95
 _CHUNK = 4_000_000  # drawn indices held at once: 32 MB
 
 
@@ -42,38 +44,27 @@ class PairedDifference(NamedTuple):
     error: float | None = None
 
 
-def bootstrap_mean(
-    values: ArrayLike, *, replicates: int = 1000, seed: int = 0, level: float = 0.95
-) -> Interval | None:
-    """Percentile bootstrap interval of a mean.
+def bootstrap_mean(values: ArrayLike, *, replicates: int = REPLICATES) -> Interval | None:
+    """Percentile bootstrap interval (95 %) of a mean.
 
     Args:
         values: (N,) one value an image; NaN (undefined for that image) is left out.
         replicates: number of resamples.
-        seed: of the resampling.
-        level: coverage in (0, 1).
 
     Returns:
         (low, high), or None for fewer than two values.
     """
-    given = _vector(values)
+    given = _floats(values)
     given = given[~np.isnan(given)]
     if len(given) < 2:
         return None
-    return bootstrap_sum(
-        given[:, None], lambda total: total[:, 0] / len(given), replicates=replicates, seed=seed, level=level
-    )
+    return bootstrap_sum(given[:, None], lambda total: total[:, 0] / len(given), replicates=replicates)
 
 
 def bootstrap_sum(
-    stats: ArrayLike,
-    statistic: SumStatistic,
-    *,
-    replicates: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
+    stats: ArrayLike, statistic: SumStatistic, *, replicates: int = REPLICATES
 ) -> Interval | None:
-    """Percentile bootstrap interval of a score that is a function of a sum over images.
+    """Percentile bootstrap interval (95 %) of a score that is a function of a sum over images.
 
     Confusion matrices, histograms and power spectra are such sums: images are resampled, their rows added
     up, and the score computed from each total.
@@ -82,17 +73,14 @@ def bootstrap_sum(
         stats: (N, D) one row of additive statistics an image.
         statistic: maps (R, D) totals to (R,) scores; NaN where a total has none.
         replicates: number of resamples.
-        seed: of the resampling.
-        level: coverage in (0, 1).
 
     Returns:
         (low, high), or None for fewer than two images or where most resamples have no score.
     """
-    rows = _matrix(stats)
+    rows = _floats(stats)
     if len(rows) < 2:
         return None
-    scores = np.concatenate([statistic(draws @ rows) for draws in _draws(len(rows), replicates, seed)])
-    return _percentile(scores, level)
+    return _percentile(np.concatenate([statistic(draws @ rows) for draws in _draws(len(rows), replicates)]))
 
 
 def pseudo_values(stats: ArrayLike, statistic: SumStatistic) -> Floats:
@@ -107,7 +95,7 @@ def pseudo_values(stats: ArrayLike, statistic: SumStatistic) -> Floats:
     Returns:
         (N,) float64; an image without which there is no score has the score itself.
     """
-    rows = _matrix(stats)
+    rows = _floats(stats)
     total = rows.sum(0, keepdims=True)
     whole = float(statistic(total)[0])
     pulls = (len(rows) - 1) * (whole - statistic(total - rows))
@@ -115,85 +103,38 @@ def pseudo_values(stats: ArrayLike, statistic: SumStatistic) -> Floats:
     return np.asarray(whole + pulls - pulls.mean())
 
 
-def paired_difference(
-    a: ArrayLike, b: ArrayLike, *, replicates: int = 1000, seed: int = 0, level: float = 0.95
-) -> PairedDifference:
+def paired_difference(a: ArrayLike, b: ArrayLike, *, replicates: int = REPLICATES) -> PairedDifference:
     """Difference of two means over the same images, resampled as pairs.
 
     Args:
         a: (N,) values of one system.
         b: (N,) values of the other, same images in the same order; a pair with a NaN is left out.
         replicates: number of resamples.
-        seed: of the resampling.
-        level: coverage in (0, 1).
-
-    Raises:
-        ValueError: if the lengths differ.
     """
-    first, second = _vector(a), _vector(b)
-    if len(first) != len(second):
-        raise ValueError(f"expected pairs, found {len(first)} and {len(second)} values")
-    gaps = first - second
+    gaps = _floats(a) - _floats(b)
     gaps = gaps[~np.isnan(gaps)]
     if not len(gaps):
         return PairedDifference(None, None, False)
     difference = float(gaps.mean())
     if len(gaps) < 2:
         return PairedDifference(difference, None, False)
-    scores = np.concatenate([draws @ gaps for draws in _draws(len(gaps), replicates, seed)]) / len(gaps)
-    return paired_replicates(difference, scores, len(gaps), level)
+    scores = np.concatenate([draws @ gaps for draws in _draws(len(gaps), replicates)]) / len(gaps)
+    return paired_replicates(difference, scores, len(gaps))
 
 
-def paired_difference_sum(
-    a: ArrayLike,
-    b: ArrayLike,
-    statistic: SumStatistic,
-    *,
-    replicates: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-) -> PairedDifference:
-    """Difference of two scores that are functions of sums, the same images resampled for both.
-
-    Args:
-        a: (N, D) additive statistics of one system.
-        b: (N, D) those of the other, same images in the same order.
-        statistic: maps (R, D) totals to (R,) scores.
-        replicates: number of resamples.
-        seed: of the resampling.
-        level: coverage in (0, 1).
-
-    Raises:
-        ValueError: if the shapes differ.
-    """
-    first, second = _matrix(a), _matrix(b)
-    if first.shape != second.shape:
-        raise ValueError(f"expected pairs, found shapes {first.shape} and {second.shape}")
-    if not len(first):
-        return PairedDifference(None, None, False)
-    whole = statistic(first.sum(0, keepdims=True)) - statistic(second.sum(0, keepdims=True))
-    difference = float(whole[0]) if np.isfinite(whole[0]) else None
-    if difference is None or len(first) < 2:
-        return PairedDifference(difference, None, False)
-    gaps = [
-        statistic(draws @ first) - statistic(draws @ second) for draws in _draws(len(first), replicates, seed)
-    ]
-    return paired_replicates(difference, np.concatenate(gaps), len(first), level)
-
-
-def resampled_sums(stats: ArrayLike, *, replicates: int = 1000, seed: int = 0) -> Floats:
+def resampled_sums(stats: ArrayLike) -> Floats:
     """(R, D) sums of (N, D) additive statistics over resampled images: the same resamples for the same N."""
-    rows = _matrix(stats)
-    return np.concatenate([draws @ rows for draws in _draws(len(rows), replicates, seed)])
+    rows = _floats(stats)
+    return np.concatenate([draws @ rows for draws in _draws(len(rows), REPLICATES)])
 
 
-def paired_replicates(difference: float, scores: Floats, n: int, level: float = 0.95) -> PairedDifference:
+def paired_replicates(difference: float, scores: Floats, n: int) -> PairedDifference:
     """A difference over n images by its replicates: percentile interval, p from their spread (Student's t).
 
     Counting replicates beyond zero could give no p below 1 / replicates, too coarse for a correction over
     many comparisons.
     """
-    interval = _percentile(scores, level)
+    interval = _percentile(scores)
     if interval is None:
         return PairedDifference(difference, None, False)
     error = float(np.nanstd(scores, ddof=1))
@@ -232,21 +173,21 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _draws(n: int, replicates: int, seed: int) -> Iterator[Floats]:
+def _draws(n: int, replicates: int) -> Iterator[Floats]:
     """Resamples of n images as counts: matrices (R, n) whose rows sum to n, `replicates` rows in all."""
     if n * replicates <= _CHUNK:
-        yield _all_draws(n, replicates, seed)
+        yield _all_draws(n, replicates)
         return
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(_SEED)
     step = max(1, _CHUNK // n)
     for start in range(0, replicates, step):
         yield _counts(rng, n, min(step, replicates - start))
 
 
 @lru_cache(maxsize=4)
-def _all_draws(n: int, replicates: int, seed: int) -> Floats:
+def _all_draws(n: int, replicates: int) -> Floats:
     """The same in one piece, kept: a table's comparisons resample the same images again and again."""
-    return _counts(np.random.default_rng(seed), n, replicates)
+    return _counts(np.random.default_rng(_SEED), n, replicates)
 
 
 def _counts(rng: np.random.Generator, n: int, rows: int) -> Floats:
@@ -254,13 +195,11 @@ def _counts(rng: np.random.Generator, n: int, rows: int) -> Floats:
     return np.bincount(chosen.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
 
 
-def _percentile(scores: Floats, level: float) -> Interval | None:
-    if not 0 < level < 1:
-        raise ValueError(f"expected a level between 0 and 1, found {level}")
+def _percentile(scores: Floats) -> Interval | None:
     given = scores[np.isfinite(scores)]
     if 2 * len(given) <= len(scores):
         return None
-    low, high = np.quantile(given, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(given, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
     return float(low), float(high)
 
 
@@ -268,16 +207,5 @@ def _leaves_out_zero(interval: Interval | None) -> bool:
     return interval is not None and (interval[0] > 0 or interval[1] < 0)
 
 
-def _vector(values: ArrayLike) -> Floats:
-    return _shaped(values, 1)
-
-
-def _matrix(values: ArrayLike) -> Floats:
-    return _shaped(values, 2)
-
-
-def _shaped(values: Any, ndim: int) -> Floats:
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != ndim:
-        raise ValueError(f"expected {ndim} dimension(s), found shape {array.shape}")
-    return array
+def _floats(values: ArrayLike) -> Floats:
+    return np.asarray(values, dtype=np.float64)

@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 
+Progress = Callable[[int, int], None]  # done so far, of how many
 Advance = Callable[[int, str], None]  # done so far, a remark such as "loss_l1 0.12"
 _FIRST_LINE_SECONDS, _LINE_EVERY_SECONDS = 5.0, 30.0
 
@@ -21,7 +23,7 @@ class Teller(Protocol):
         """One line that stays."""
         ...
 
-    def counter(self, title: str) -> Callable[[int, int], None]:
+    def counter(self, title: str) -> Progress:
         """A callback (done, total)."""
         ...
 
@@ -34,7 +36,7 @@ class Reporter:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True, highlight=False)
-        self._bars = Progress(
+        self._bars = Bars(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
@@ -57,10 +59,10 @@ class Reporter:
         self.console.print(text, markup=False, soft_wrap=True)
 
     @contextmanager
-    def task(self, title: str, total: int, *, done: int = 0) -> Iterator[Advance]:
-        """A bar, or lines, for work of `total` parts of which `done` are behind us."""
-        bar = self._bars.add_task(title, total=total, completed=done, remark="")
-        line = _Lines(self, title, done)
+    def task(self, title: str, total: int) -> Iterator[Advance]:
+        """A bar, or lines, for work of `total` parts."""
+        bar = self._bars.add_task(title, total=total, remark="")
+        line = _Lines(self, title)
 
         def advance(now_done: int, remark: str = "") -> None:
             self._bars.update(bar, completed=now_done, remark=remark)
@@ -71,10 +73,10 @@ class Reporter:
         finally:
             self._bars.remove_task(bar)
 
-    def counter(self, title: str) -> Callable[[int, int], None]:
+    def counter(self, title: str) -> Progress:
         """A callback (done, total) that shows a bar from its first call to the last."""
         bar: TaskID | None = None
-        line = _Lines(self, title, 0)
+        line = _Lines(self, title)
 
         def count(done: int, total: int) -> None:
             nonlocal bar
@@ -92,9 +94,9 @@ class Reporter:
 class _Lines:
     """Progress as lines, for a console that is no terminal."""
 
-    def __init__(self, reporter: Reporter, title: str, done: int) -> None:
+    def __init__(self, reporter: Reporter, title: str) -> None:
         self._reporter, self._title = reporter, title
-        self._done, self._said, self._wait = done, time.monotonic(), _FIRST_LINE_SECONDS
+        self._done, self._said, self._wait = 0, time.monotonic(), _FIRST_LINE_SECONDS
 
     def advance(self, done: int, total: int, remark: str) -> None:
         now = time.monotonic()

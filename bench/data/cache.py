@@ -29,10 +29,10 @@ from numpy.typing import NDArray
 from bench.core.errors import UsageError
 from bench.core.files import move_folder, sha256_file, write_text
 from bench.core.lock import locked
+from bench.core.progress import Progress
 from bench.data.types import VOID, SplitArrays
 
 _Entry = tuple[int, int, int, str]  # of a file: size, times of modification and change, sha256
-Progress = Callable[[int, int], None]
 _ARRAYS = ("source", "target", "labels")
 _STALE_S = 24 * 3600.0  # temporary folders of killed processes are removed after a day
 _SETTLED_NS = 2_000_000_000  # a file changed this recently may change again within one tick of its clock

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.core.errors import UsageError, unknown_name
+from bench.core.progress import Progress
 from bench.data import layouts, readers
-from bench.data.cache import Progress, Sample, digest, load_split
+from bench.data.cache import Sample, digest, load_split
 from bench.data.cards import card_names, load_card, make_card, read_card
 from bench.data.derived import DERIVED, derive
 from bench.data.providers import FileImages, Images, ToyImages
@@ -92,11 +93,7 @@ class Dataset:
         return self.images.splits
 
     def names(self, split: str, limit: int | None = None) -> tuple[str, ...]:
-        """Stems of a split, in order; with `limit` an evenly spaced subset of that size.
-
-        Raises:
-            UsageError: if there is no such split, or `limit` is below 1.
-        """
+        """Stems of a split, in order; with `limit` an evenly spaced subset of that size."""
         indices = self._indices(split, limit)
         stems = self.images.stems(split)
         return tuple(stems[i] for i in indices)
@@ -121,8 +118,6 @@ class Dataset:
             UsageError: for any image that is damaged or not as expected (the file is named), or a cache
                 that cannot be written. Nothing is kept of a split that has an error.
         """
-        if size_px < 1:
-            raise UsageError(f"expected a size of at least 1 px, found {size_px}: give a larger --size")
         indices = self._indices(split, limit)
         key = digest(
             {
@@ -155,7 +150,7 @@ class Dataset:
         """Reads the label map of pair i of a split as large as its file is: (h, w) uint8 train ids.
 
         Raises:
-            UsageError: if there is no such split; when called, for a file that is damaged or no label map.
+            UsageError: when called, for a file that is damaged or no label map.
         """
         indices = self._indices(split, limit)
 
@@ -169,11 +164,6 @@ class Dataset:
         return read
 
     def _indices(self, split: str, limit: int | None) -> list[int]:
-        if split not in self.splits:
-            known = ", ".join(self.splits)
-            raise UsageError(f"expected a split of {self.name} among {known}, found '{split}'")
-        if limit is not None and limit < 1:
-            raise UsageError(f"expected a limit of at least 1 pair, found {limit}")
         total = self.splits[split]
         if limit is None or limit >= total:
             return list(range(total))

@@ -9,8 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bench.core.errors import UsageError
-
 DERIVED = ("gray", "edges")
 EDGE_SIGMA = 1.0  # px of Canny's Gaussian, at the load size
 
@@ -24,12 +22,7 @@ def derive(kind: str, image: NDArray[Any]) -> NDArray[Any]:
 
     Returns:
         (H, W, 1) uint8; the luminance of a uint16 image is the image itself.
-
-    Raises:
-        UsageError: for another kind.
     """
-    if kind not in DERIVED:
-        raise UsageError(f"expected --source among paired, {', '.join(DERIVED)}, found '{kind}'")
     gray = image if image.shape[2] == 1 else _luminance(image)
     return gray if kind == "gray" else _edges(gray)
 

@@ -195,13 +195,9 @@ def _official(card: DatasetCard, root: Path) -> dict[str, tuple[Pair, ...]]:
             )
     splits = {}
     for split, folder in _split_folders(card, root / photos).items():
-        left = {
-            p.name.removesuffix(photo_end): p for p in map(_checked, sorted(folder.glob(f"*/*{photo_end}")))
-        }
+        left = {p.name.removesuffix(photo_end): p for p in _glob(folder, photo_end)}
         marks = root / labels / folder.name
-        right = {
-            p.name.removesuffix(label_end): p for p in map(_checked, sorted(marks.glob(f"*/*{label_end}")))
-        }
+        right = {p.name.removesuffix(label_end): p for p in _glob(marks, label_end)}
         wanted = (f"{folder}/CITY/{{}}{photo_end}", f"{marks}/CITY/{{}}{label_end}")
         splits[split] = _need(_join(left, right, wanted), split, folder)
     return splits

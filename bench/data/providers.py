@@ -16,8 +16,6 @@ from bench.data.layouts import Found, Pair
 from bench.data.readers import Mode, PairReader, SideArrays
 from bench.data.types import DatasetCard, Layout
 
-_TOY_SIZES_PX = (32, 64, 128, 256, 512)
-
 
 class Images(Protocol):
     """Where a data set's pairs come from: files, or the generator of toycity."""
@@ -92,12 +90,12 @@ class ToyImages:
         return [f"toycity {TOYCITY_VERSION} {split} {index}" for index in indices]
 
     def read(self, split: str, index: int, size_px: int | None) -> tuple[SideArrays, ...]:
-        from bench.data.toycity import generator as toycity
+        from bench.data.toycity.generator import SIZES_PX, sample
 
-        size_px = size_px or _TOY_SIZES_PX[-1]
-        native = next((size for size in _TOY_SIZES_PX if size >= size_px), _TOY_SIZES_PX[-1])
-        photos, train_ids = toycity.generate(split, 1, native, start=index)
+        size_px = size_px or SIZES_PX[-1]
+        native = next((size for size in SIZES_PX if size >= size_px), SIZES_PX[-1])
+        drawn, train_ids = sample(split, index, native)
         to = (size_px, size_px)
-        photo = np.asarray(Image.fromarray(photos[0]).resize(to, Image.Resampling.BICUBIC))
-        ids = np.asarray(Image.fromarray(train_ids[0]).resize(to, Image.Resampling.NEAREST))
+        photo = np.asarray(Image.fromarray(drawn).resize(to, Image.Resampling.BICUBIC))
+        ids = np.asarray(Image.fromarray(train_ids).resize(to, Image.Resampling.NEAREST))
         return SideArrays(photo), SideArrays(palette.paint(ids, self._card), ids)

@@ -73,10 +73,8 @@ class PairReader:
         """A reader that expects what `pair`, the first of the data set, is (only headers are read)."""
         side_by_side = layout == "pairs"
         roles = _roles(card, layout)
-        if len(pair.files) == 1:
-            modes = tuple(_header_mode(pair.files[0], role) for role in roles)
-        else:
-            modes = tuple(_header_mode(file, role) for file, role in zip(pair.files, roles, strict=True))
+        files = pair.files * 2 if len(pair.files) == 1 else pair.files
+        modes = tuple(_header_mode(file, role) for file, role in zip(files, roles, strict=False))
         wanted = card.options.mode
         for mode, role, file in zip(modes, roles, pair.files * 2, strict=False):
             if wanted and role != "labels" and mode != wanted:

@@ -52,6 +52,21 @@ def run_grid(
             outcomes += _references(runners.of_data(plan.data), plan, reporter, launch.debug)
     for line in dict.fromkeys(line for plan in plans for line in same_runs(plan.runs)):
         reporter.say(line)
+    outcomes += _execute_all(jobs, runners, reporter, launcher or InProcess(), observers)
+    if launch.until == "score":
+        _illustrate(plans, runners, launch, reporter)
+    return outcomes
+
+
+def _execute_all(
+    jobs: Sequence[Job],
+    runners: Runners,
+    reporter: Reporter,
+    launcher: Launcher,
+    observers: Sequence[Observer],
+) -> list[Ended]:
+    """Have all jobs executed, those too that other processes let go of; returns their ends."""
+    ends: list[Ended] = []
     with Board(jobs, reporter) as board:  # from here on, so that its time left means something
 
         def notify(event: Event) -> None:
@@ -59,17 +74,15 @@ def run_grid(
             for observe in observers:
                 observe(event)
             if isinstance(event, Ended):
-                outcomes.append(event)
+                ends.append(event)
 
         waiting = list(_unfinished(jobs, runners, notify))
         while waiting:
             _train_judges(waiting, runners)
             others = Others(waiting, runners, notify)
-            (launcher or InProcess()).run(waiting, runners, others.notify)
+            launcher.run(waiting, runners, others.notify)
             waiting = others.wait()
-    if launch.until == "score":
-        _illustrate(plans, runners, launch, reporter)
-    return outcomes
+    return ends
 
 
 def same_runs(specs: list[RunSpec]) -> list[str]:

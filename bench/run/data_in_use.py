@@ -97,7 +97,7 @@ class Workbench:
     @property
     def inception(self) -> tuple[Path | None, str | None]:
         """The Inception weights at hand, or why there are none."""
-        from bench.data.acquire.fetch import find_inception
+        from bench.data.acquire.weights import find_inception
 
         return find_inception(self.choice.inception_weights)
 
@@ -154,11 +154,8 @@ class Workbench:
             return None, f"{len(split)} training photos are too few to train a segmentation network"
         judge = get_judge(
             name,
-            split.target,
-            split.labels,
+            split,
             self.dataset.card,
-            data_key=split.key,
-            size_px=size_px,
             cache=self.cache,
             device=self.device,
             progress=_releasing(split, self.reporter.counter(f"training judge {name}")),

@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
-from baselines.parallel import Ranks
+from numpy.typing import NDArray
+
+from baselines.engine import resolve_device
 from baselines.settings import TestSettings
-from baselines.translate import Checkpoint, translations
+from baselines.translate import Checkpoint, load_checkpoint, translations
 from bench.core.errors import UsageError
 from bench.core.files import whole_folder
 from bench.core.progress import Advance
 from bench.data.plain import list_images, read_images
 from bench.data.types import SplitArrays
+from bench.records.layout import RunFiles
 from bench.run.png_writer import Writer, writing_threads
-from bench.run.team import Team
 
 
 def image_seed(seed: int, name: str) -> int:
     """Seed of one image's dropout at test time: a function of the run's seed and the image's stem."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:7], "big")
+
+
+def run_checkpoint(files: RunFiles, device: str) -> Checkpoint:
+    """The generator of a run, on a torch device.
+
+    Raises:
+        UsageError: if it is damaged.
+    """
+    try:
+        return load_checkpoint(files.checkpoint, resolve_device(device))
+    except ValueError as error:
+        raise UsageError(f"{error}: delete it to train this run again") from None
 
 
 def generate_split(
@@ -30,38 +45,29 @@ def generate_split(
     seed: int,
     destination: Path,
     advance: Advance,
-    team: Team,
 ) -> None:
-    """Write `destination/<stem>.png` for every pair of `split`; the folder appears whole or not at all.
-
-    The processes of the team make a part each. An image does not depend on who makes it.
-    """
-    with whole_folder(destination) as partial:
-        team.call("generate", folder=str(partial.absolute()))
-        generate_part(checkpoint, split, test, seed, partial, advance, team.ranks)
+    """Write `destination/<stem>.png` for every pair of `split`; the folder appears whole or not at all."""
+    _write_translations(
+        checkpoint, split.names, split.source, test, seed, destination, lambda done: advance(done, "")
+    )
 
 
-def generate_part(
+def _write_translations(
     checkpoint: Checkpoint,
-    split: SplitArrays,
+    names: Sequence[str],
+    images: Iterable[NDArray[Any]],
     test: TestSettings,
     seed: int,
     folder: Path,
-    advance: Advance,
-    ranks: Ranks,
+    progress: Callable[[int], None],
 ) -> None:
-    """Write this rank's images into `folder`, and wait for those of the others.
-
-    Raises:
-        OtherRankError: if another rank could not write its own.
-    """
     device = next(checkpoint.generator.parameters()).device
-    with ranks.finished_by_all(), Writer(writing_threads(device)) as writer:
-        own = range(ranks.rank, len(split), ranks.world)
-        sources = ((split.source[index], image_seed(seed, split.names[index])) for index in own)
-        for index, image in zip(own, translations(checkpoint, sources, test), strict=True):
-            writer.put(folder / f"{split.names[index]}.png", image)
-            advance(min(index + ranks.world, len(split)), "")
+    sources = zip(images, (image_seed(seed, name) for name in names), strict=True)
+    with whole_folder(folder) as partial, Writer(writing_threads(device)) as writer:
+        made = zip(names, translations(checkpoint, sources, test), strict=True)
+        for done, (name, image) in enumerate(made, start=1):
+            writer.put(partial / f"{name}.png", image)
+            progress(done)
 
 
 def translate_folder(
@@ -91,12 +97,6 @@ def translate_folder(
         sample_type=checkpoint.source_dtype,
         nearest=checkpoint.source_resize == "nearest",
     )
-    names = [file.stem for file in files]
-    sources = ((image, image_seed(seed, name)) for name, image in read)
-    device = next(checkpoint.generator.parameters()).device
-    with whole_folder(out) as partial, Writer(writing_threads(device)) as writer:
-        made = zip(names, translations(checkpoint, sources, test), strict=True)
-        for done, (name, image) in enumerate(made, start=1):
-            writer.put(partial / f"{name}.png", image)
-            progress(done, len(files))
+    names, sources = [file.stem for file in files], (image for _, image in read)
+    _write_translations(checkpoint, names, sources, test, seed, out, lambda done: progress(done, len(files)))
     return len(files)

@@ -12,15 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from baselines.engine import resolve_device
 from baselines.settings import TestSettings
-from baselines.translate import Checkpoint, load_checkpoint, translations
-from bench.core.errors import UsageError
+from baselines.translate import Checkpoint, translations
 from bench.core.files import sha256_file, write_text
 from bench.core.images import to_rgb8
 from bench.data.types import SplitArrays
 from bench.records.layout import RunFiles
-from bench.run.generate import image_seed
+from bench.run.generate import image_seed, run_checkpoint
 from bench.scoring.metrics.diversity import spread
 from bench.scoring.metrics.source_response import change
 
@@ -60,11 +58,7 @@ class _Questions:
         kept = self._kept(file, key, asked)
         if kept is not None or not self.files.checkpoint.is_file():
             return kept
-        try:
-            checkpoint = load_checkpoint(self.files.checkpoint, resolve_device(self.device))
-        except ValueError as error:
-            raise UsageError(f"{error}: delete it to train this run again") from None
-        found = ask(checkpoint)
+        found = ask(run_checkpoint(self.files, self.device))
         content = {**asked, "checkpoint": sha256_file(self.files.checkpoint), key: found}
         write_text(file, json.dumps(content, indent=1) + "\n")
         return np.array(found)

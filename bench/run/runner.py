@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import torch
 
 from baselines.engine import describe_device, resolve_device
 from baselines.health import DivergedError
-from baselines.translate import OlderFormatError, load_checkpoint
+from baselines.parallel import ALONE, Ranks
+from baselines.translate import load_checkpoint
 from bench.core.environment import environment
 from bench.core.errors import BenchError, UsageError
 from bench.core.files import remove, set_aside, write_text
@@ -28,7 +30,7 @@ from bench.records.record import (
     write_record,
 )
 from bench.run.data_in_use import Workbench
-from bench.run.generate import generate_split
+from bench.run.generate import generate_split, run_checkpoint
 from bench.run.merge import covers
 from bench.run.score import (
     ScoringStage,
@@ -38,9 +40,8 @@ from bench.run.score import (
     read_history,
     reference_record,
 )
-from bench.run.team import Team
 from bench.run.trackers import tracking
-from bench.run.train import TrainingStage
+from bench.run.train import TrainingStage, nobody
 from bench.spec.retention import Policy
 from bench.spec.run_spec import RunSpec
 
@@ -55,7 +56,8 @@ class Runner:
         command: the command line that asked for it, for the record.
         again: score again what has been scored; train nothing.
         policy: what is kept and what is tried again.
-        team: the processes that work on one run together.
+        ranks: the processes that train a run together; this one alone does all the rest.
+        call: calls the others to a training.
     """
 
     out: Path
@@ -63,7 +65,8 @@ class Runner:
     command: str
     again: bool = False
     policy: Policy = field(default_factory=Policy)
-    team: Team = field(default_factory=Team)
+    ranks: Ranks = ALONE
+    call: Callable[[], None] = nobody
 
     def is_finished(self, spec: RunSpec) -> bool:
         """Whether the run's record is there, finished, and scored as is wanted now."""
@@ -83,7 +86,7 @@ class Runner:
         resize = "nearest" if bench.dataset.source_role == "labels" else "bicubic"
         say, about = bench.reporter.say, self._environment()
         stage = TrainingStage(
-            spec, files, train, test, resize, bench.device, say, about, self.policy, self.team
+            spec, files, train, test, resize, bench.device, say, about, self.policy, self.ranks, self.call
         )
         stage.run(advance)
 
@@ -93,8 +96,6 @@ class Runner:
             return False
         try:
             load_checkpoint(files.checkpoint, torch.device("cpu"))
-        except OlderFormatError as error:  # no damage: it stays as it is
-            raise UsageError(str(error)) from None
         except ValueError as error:
             said = f"{error}; set aside as {set_aside(files.checkpoint).name}"
             remove(files.predictions)
@@ -118,12 +119,9 @@ class Runner:
         files, test = RunFiles(self.out, spec.id), self.bench.test(spec.training.size_px)
         if self._is_generated(spec, files):
             return
-        try:
-            checkpoint = load_checkpoint(files.checkpoint, resolve_device(self.bench.device))
-        except ValueError as error:
-            raise UsageError(f"{error}: delete it to train this run again") from None
+        checkpoint = run_checkpoint(files, self.bench.device)
         started = time.perf_counter()
-        generate_split(checkpoint, test, spec.test, spec.seed, files.predictions, advance, self.team)
+        generate_split(checkpoint, test, spec.test, spec.seed, files.predictions, advance)
         history = read_history(files)
         history["generate_seconds"] = time.perf_counter() - started
         write_text(files.history, json.dumps(history, allow_nan=False))
@@ -138,11 +136,11 @@ class Runner:
 
     @property
     def _scoring(self) -> ScoringStage:
-        return ScoringStage(self.out, self.bench, self._environment(), self.team)
+        return ScoringStage(self.out, self.bench, self._environment())
 
     def reference(self, row: str, size_px: int, advance: Advance) -> RunRecord:
         """The record of the reference row `row` at `size_px`, scored unless it is there already."""
-        record_id = reference_record(self.bench, row, size_px).id
+        record_id = reference_record(self.bench.spec, row, size_px).id
         with locked(RunFiles(self.out, record_id).lock):
             if self._has_record(record_id, size_px):
                 return read_record(record_path(self.out, record_id))
@@ -154,7 +152,7 @@ class Runner:
 
     def reference_failed(self, row: str, size_px: int, error: Exception) -> RunRecord:
         """The same for a reference row."""
-        return self._failed(reference_record(self.bench, row, size_px), error)
+        return self._failed(reference_record(self.bench.spec, row, size_px), error)
 
     def _failed(self, record: RunRecord, error: Exception) -> RunRecord:
         said = reason_of(error)
@@ -193,8 +191,12 @@ class Runner:
         )
 
     def _environment(self) -> dict[str, Any]:
-        name = describe_device(resolve_device(self.bench.device))
-        return {**environment(name), **self.team.about, "command": self.command}
+        about = {"world_size": self.ranks.world, "backend": self.ranks.backend}
+        return {
+            **environment(describe_device(resolve_device(self.bench.device))),
+            **about,
+            "command": self.command,
+        }
 
 
 def reason_of(error: Exception) -> str:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,6 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from baselines.parallel import ALONE, Ranks
 from bench.core.errors import UsageError
 from bench.core.files import sha256_file
 from bench.core.images import read_png
@@ -32,12 +31,11 @@ from bench.records.record import (
 from bench.run.data_in_use import Workbench
 from bench.run.merge import merged
 from bench.run.probes import DropoutSamples, SwappedSources
-from bench.run.team import Team
 from bench.run.trivial_rows import reference_predictions
 from bench.scoring.judges.fitness import fitness
 from bench.scoring.metrics.base import ScoringContext
-from bench.scoring.one_pass import score, score_along
-from bench.spec.run_spec import RunSpec, slug
+from bench.scoring.one_pass import score
+from bench.spec.run_spec import DataSpec, RunSpec, slug
 
 Predictions = Callable[[int], NDArray[Any]]
 
@@ -50,13 +48,11 @@ class ScoringStage:
         out: the output folder.
         bench: the data set in use, judge and weights.
         about: the environment, for the record.
-        team: the processes that share the images of a run; reference rows are the first one's alone.
     """
 
     out: Path
     bench: Workbench
     about: dict[str, Any]
-    team: Team = field(default_factory=Team)
 
     def run(self, spec: RunSpec, advance: Advance) -> RunRecord:
         """Score a run's predictions and write its record."""
@@ -68,8 +64,7 @@ class ScoringStage:
         context = replace(
             self.bench.context(size_px, "run"), repeats=DropoutSamples(*asked), swaps=SwappedSources(*asked)
         )
-        self.team.call("score")
-        return self._score(record, context, predictions_of(files, test), advance, self.team.ranks)
+        return self._score(record, context, predictions_of(files, test), advance)
 
     def reference(self, row: str, size_px: int, advance: Advance) -> RunRecord:
         """Score a reference row and write its record."""
@@ -77,20 +72,15 @@ class ScoringStage:
         gallery = self.bench.gallery(self.out, size_px)
         if row != "real":
             gallery = replace(gallery, predictions=self._reference_gallery(row, size_px, predictions))
-        record = replace(reference_record(self.bench, row, size_px), gallery=gallery)
-        return self._score(record, self.bench.context(size_px, row), predictions, advance, ALONE)
+        record = replace(reference_record(self.bench.spec, row, size_px), gallery=gallery)
+        return self._score(record, self.bench.context(size_px, row), predictions, advance)
 
     def _score(
-        self,
-        record: RunRecord,
-        context: ScoringContext,
-        predictions: Predictions,
-        advance: Advance,
-        ranks: Ranks,
+        self, record: RunRecord, context: ScoringContext, predictions: Predictions, advance: Advance
     ) -> RunRecord:
         size_px = context.size_px
         started = time.perf_counter()
-        output, per_image = score(predictions, context, self.bench.choice.metrics, advance, ranks)
+        output, per_image = score(predictions, context, self.bench.choice.metrics, advance)
         details = {**output.details, "scoring": asked_of(self.bench, size_px)}
         details["scored_by"] = self.about
         details["data"] = {"void_share": context.test.void_share, "layout": self.bench.dataset.layout}
@@ -110,7 +100,7 @@ class ScoringStage:
 
     def _fitness(self, record: RunRecord, results: list[MetricResult]) -> dict[str, Any]:
         """Whether the judge can tell this run from real photos, in words; nothing without a `real` row."""
-        row = reference_record(self.bench, "real", int(record.spec["training"]["size_px"]))
+        row = reference_record(self.bench.spec, "real", int(record.spec["training"]["size_px"]))
         real = finished_record(self.out, row.id)
         if record.kind != "run" or real is None:
             return {}
@@ -123,13 +113,6 @@ class ScoringStage:
         indices = [test.names.index(name) for name in gallery.names]
         write_gallery(self.out / folder, gallery.names, [predictions(index) for index in indices])
         return str(folder)
-
-
-def score_run_along(spec: RunSpec, bench: Workbench, out: Path, ranks: Ranks) -> None:
-    """What the other processes of a team do while the first scores a run."""
-    size_px = spec.training.size_px
-    predictions = predictions_of(RunFiles(out, spec.id), bench.test(size_px))
-    score_along(predictions, bench.context(size_px, "run"), bench.choice.metrics, ranks)
 
 
 def predictions_of(files: RunFiles, test: SplitArrays) -> Predictions:
@@ -175,12 +158,21 @@ def _unscored(spec: RunSpec, files: RunFiles, names: Sequence[str]) -> RunRecord
     )
 
 
-def reference_record(bench: Workbench, row: str, size_px: int) -> RunRecord:
+def reference_record(data: DataSpec, row: str, size_px: int) -> RunRecord:
     """What is known of the reference row `row` at `size_px` before it is scored."""
-    content = {"data": asdict(bench.spec), "training": {"size_px": size_px}, "row": row}
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
-    name = f"{slug(bench.spec.name)}-{row}-{size_px}px-{digest}"
+    content = content_of(data, size_px, row=row)
+    name = f"{slug(data.name)}-{row}-{size_px}px-{digest_of(content)}"
     return RunRecord(name, "reference", row, content, "finished")
+
+
+def content_of(data: DataSpec, size_px: int, **more: Any) -> dict[str, Any]:
+    """The spec of a row that no training of ours made."""
+    return {"data": asdict(data), "training": {"size_px": size_px}, **more}
+
+
+def digest_of(content: dict[str, Any]) -> str:
+    """12 hexadecimal digits over it, for its id."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def finished_record(out: Path, record_id: str) -> RunRecord | None:
@@ -195,13 +187,13 @@ def finished_record(out: Path, record_id: str) -> RunRecord | None:
 
 def asked_of(bench: Workbench, size_px: int) -> dict[str, Any]:
     """What is asked of the scoring; a record of another asking is scored again."""
-    from bench.data.acquire.fetch import inception_hash
+    from bench.data.acquire.weights import weights_digest
 
     weights, _ = bench.inception
     return {
         "metrics": sorted(bench.choice.metrics),
         "judge": bench.judge_identity(size_px),
-        "inception": None if weights is None else inception_hash(weights)[:16],
+        "inception": None if weights is None else weights_digest(weights)[:16],
         "fid_protocol": bench.choice.fid_protocol,
     }
 

@@ -6,13 +6,13 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from baselines.engine import resolve_device
 from baselines.health import DivergedError
-from baselines.parallel import Ranks
+from baselines.parallel import ALONE, Ranks
 from baselines.settings import TestSettings
 from baselines.trainer import Trainer
 from baselines.translate import Checkpoint, save_checkpoint, translations
@@ -24,7 +24,6 @@ from bench.data.cache import release_pages
 from bench.data.types import SplitArrays
 from bench.records.layout import RunFiles
 from bench.run.generate import image_seed
-from bench.run.team import Team
 from bench.run.trackers import Trackers, tracking
 from bench.spec.retention import Policy
 from bench.spec.run_spec import RunSpec
@@ -35,6 +34,10 @@ SAMPLE_POINTS = 10
 _SAMPLE_IMAGES = 4
 
 
+def nobody() -> None:
+    """Calls the other processes where there are none."""
+
+
 @dataclass
 class TrainingStage:
     """Trains one run in its folder; interrupted, it goes on from the last saved state.
@@ -42,7 +45,7 @@ class TrainingStage:
     Ctrl-C and SIGTERM save the state first; anything harder loses what came after the last saved one.
 
     Attributes:
-        spec, files: the run and where its files lie.
+        spec, files: the run, and where its files are.
         train: training pairs at the load size.
         test: test pairs, for the sample images.
         source_resize: how sources are resized, for those who use the checkpoint: "bicubic" or "nearest".
@@ -50,7 +53,8 @@ class TrainingStage:
         say: told, in a line, what a person should know.
         environment: commit, versions, device and command of this training, for its record.
         policy: how often the state is saved, and what is kept.
-        team: the processes that train together.
+        ranks: the processes that train together; this is the first of them.
+        call: calls the others to the training (`train_along`).
     """
 
     spec: RunSpec
@@ -62,7 +66,8 @@ class TrainingStage:
     say: Callable[[str], None]
     environment: dict[str, Any]
     policy: Policy
-    team: Team = field(default_factory=Team)
+    ranks: Ranks = ALONE
+    call: Callable[[], None] = nobody
     _saved_step: int | None = None
 
     def run(self, advance: Advance) -> None:
@@ -77,7 +82,7 @@ class TrainingStage:
         trainer, steps = self._restored(), self.spec.training.steps
         out, names = self.files.out, self.policy.log
         with tracking(names, out, self.spec, trainer.steps_done, self.say) as trackers:
-            with deferred(patient=self.team.ranks.world > 1) as stop:
+            with deferred(patient=self.ranks.world > 1) as stop:
                 try:
                     self._train(trainer, advance, stop, trackers)
                 except DivergedError as error:
@@ -141,14 +146,14 @@ class TrainingStage:
 
     def _trainer(self) -> Trainer:
         spec = self.spec
-        device, ranks = resolve_device(self.device), self.team.ranks
-        return Trainer(spec.variant, spec.training, self.train, spec.seed, device, ranks)
+        device = resolve_device(self.device)
+        return Trainer(spec.variant, spec.training, self.train, spec.seed, device, self.ranks)
 
     def _train(
         self, trainer: Trainer, advance: Advance, stop: Callable[[], bool], trackers: Trackers
     ) -> None:
         steps, saved = self.spec.training.steps, time.monotonic()
-        self.team.call("train")
+        self.call()
         with closing(trainer.train(log_every=log_every(steps), stop=stop)) as entries:
             for entry in entries:
                 release_pages(self.train)

@@ -1,7 +1,6 @@
 """One pass over a row's predictions: each image is decoded once and shown to every metric.
 
-Decoding runs in a few threads, ahead of the scoring. Several processes share the images: each shows its
-part to metrics of its own, and those of the first take in what the others have gathered, in test order.
+Decoding runs in a few threads, ahead of the scoring.
 """
 
 from __future__ import annotations
@@ -17,20 +16,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from baselines.engine import arithmetic
-from baselines.parallel import ALONE, Ranks
 from bench.core import plugins
 from bench.core.errors import UsageError, unknown_name
 from bench.core.images import to_rgb8
 from bench.core.progress import Advance
 from bench.data.cache import release_pages
 from bench.data.types import SplitArrays
-from bench.scoring.metrics.base import Batch, Joinable, Metric, MetricOutput, ScoringContext
+from bench.scoring.metrics.base import Batch, Metric, MetricOutput, ScoringContext
 from bench.scoring.metrics.catalogue import CATALOGUE
 from bench.scoring.metrics.sample_curve import joined
 
 _PRECISION = "fp32"  # of networks that score on a GPU, whatever a run in this process was trained in
 _BATCH_PIXELS = 16 * 256 * 256
-_SHARED = 16  # images are shared out by so many, which networks take at once
 _DECODERS, _BATCHES_AHEAD = 4, 2  # threads, and batches of predictions held beside the one being scored
 
 
@@ -73,16 +70,14 @@ def score(
     context: ScoringContext,
     keys: Sequence[str],
     advance: Advance,
-    ranks: Ranks = ALONE,
 ) -> tuple[MetricOutput, pd.DataFrame]:
-    """All metrics of one row in one pass, of the first process if there are several (others: `score_along`).
+    """All metrics of one row in one pass.
 
     Args:
         predictions: index in the test split -> (H, W, C) uint8 or uint16.
         context: the row's scoring context; `context.test` gives targets and labels.
         keys: metric keys; empty = all.
         advance: told how many images are done.
-        ranks: the processes that share the images.
 
     Returns:
         the merged output, and the per-image table: column `name`, one column a per-image value.
@@ -90,8 +85,12 @@ def score(
     families = families_for(keys)
     test, merged = context.test, MetricOutput([])
     with arithmetic(_PRECISION):
-        metrics = _gathered(predictions, context, list(families), advance, ranks)
-        outputs = {family: metrics[family].compute() for family in families}
+        metrics: dict[str, Metric] = {name: plugins.load("metrics", name)(context) for name in families}
+        for batch in _batches(predictions, context):
+            for metric in metrics.values():
+                metric.update(batch)
+            advance(batch.start + len(batch.names), "")
+        outputs = {family: metric.compute() for family, metric in metrics.items()}
     for family, wanted in families.items():
         output = outputs[family]
         merged.results += [result for result in output.results if not wanted or result.name in wanted]
@@ -101,64 +100,15 @@ def score(
     return merged, table
 
 
-def score_along(
-    predictions: Callable[[int], NDArray[Any]], context: ScoringContext, keys: Sequence[str], ranks: Ranks
-) -> None:
-    """What the other processes do while the first is in `score`, of the same arguments."""
-    with arithmetic(_PRECISION):
-        _gathered(predictions, context, list(families_for(keys)), lambda *_: None, ranks)
+def _batches(predictions: Callable[[int], NDArray[Any]], context: ScoringContext) -> Iterator[Batch]:
+    """The test images in order; the next batches are decoded while one is scored.
 
-
-def share(total: int, ranks: Ranks) -> range:
-    """The test images that are this rank's: adjacent ones, whole chunks of them but for the last rank's."""
-    chunks = -(-total // _SHARED)
-    ends = (_SHARED * -(-chunks * rank // ranks.world) for rank in (ranks.rank, ranks.rank + 1))
-    return range(*(min(end, total) for end in ends))
-
-
-def _gathered(
-    predictions: Callable[[int], NDArray[Any]],
-    context: ScoringContext,
-    families: list[str],
-    advance: Advance,
-    ranks: Ranks,
-) -> dict[str, Metric]:
-    """The metrics by family, those of the first rank as if they had seen all images.
-
-    Raises:
-        OtherRankError: if another rank could not score its part.
-    """
-    total = len(context.test)
-    mine = share(total, ranks)
-    with ranks.finished_by_all():
-        metrics: dict[str, Metric] = {name: plugins.load("metrics", name)(context) for name in families}
-        joinable = {name: metric for name, metric in metrics.items() if isinstance(metric, Joinable)}
-        whole = [metric for name, metric in metrics.items() if name not in joinable and ranks.first]
-        done, work = 0, total if whole else len(mine)
-        for batch in _batches(predictions, context, range(total) if whole else mine, mine.stop):
-            for metric in metrics.values() if batch.start in mine else whole:
-                metric.update(batch)
-            done += len(batch.names)
-            advance(total * done // work, "")
-        states = {name: metric.state() for name, metric in joinable.items()} if ranks.world > 1 else {}
-    for found in ranks.to_first(states)[1:]:
-        for name, state in found.items():
-            joinable[name].absorb(state)
-    return metrics
-
-
-def _batches(
-    predictions: Callable[[int], NDArray[Any]], context: ScoringContext, places: range, border: int
-) -> Iterator[Batch]:
-    """The test images at `places` in order; the next batches are decoded while one is scored.
-
-    None holds images from both sides of the place `border`.
     Memory stays flat in the number of images: a few batches are held, and the pages of the targets that
     were read are given back.
     """
     test, step = context.test, max(1, _BATCH_PIXELS // context.size_px**2)
-    sides = (range(places.start, border), range(border, places.stop))
-    parts = iter([side[first : first + step] for side in sides for first in range(0, len(side), step)])
+    places = range(len(test))
+    parts = iter([places[first : first + step] for first in range(0, len(test), step)])
     with ThreadPoolExecutor(min(_DECODERS, os.cpu_count() or 1)) as pool:
         ahead: deque[tuple[range, list[Future[NDArray[np.uint8]]]]] = deque()
 

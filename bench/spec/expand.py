@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
@@ -89,10 +88,7 @@ def resolve_grid(
 def _settings(training: Mapping[str, Any], train_n: int, epochs: float | None) -> TrainingSettings:
     chosen = dict(training)
     if "steps" not in chosen:
-        if epochs is None or not 0 < epochs < math.inf:
-            raise UsageError(
-                f"expected epochs above 0, or steps, found {epochs} epochs: use --epochs or --steps"
-            )
+        assert epochs is not None  # `resolve` gives one of the two
         batch_size = max(1, chosen["batch_size"])  # below 1: refused by the settings, under its own name
         chosen["steps"] = max(1, -int(-epochs * train_n // batch_size))
     try:

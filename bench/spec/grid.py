@@ -87,7 +87,7 @@ def resolve(request: GridRequest) -> list[Plan]:
         raise UsageError("expected --dataset NAME (or --suite), found none: `bench list datasets` shows them")
     if request.epochs is not None and request.steps is not None:
         raise UsageError("expected --epochs or --steps, found both: give one of them")
-    if request.epochs is not None and not request.epochs > 0:
+    if request.epochs is not None and not 0 < request.epochs < math.inf:
         raise UsageError(f"expected --epochs above 0, found {request.epochs}")
     sweeps = parse_sets(request.sets)
     roots = data_roots(request.data_roots, names)

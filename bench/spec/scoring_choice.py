@@ -41,7 +41,7 @@ def check_judge_choice(choice: ScoringChoice) -> None:
     """
     from bench.core import plugins
     from bench.core.errors import unknown_name
-    from bench.data.acquire.fetch import find_inception
+    from bench.data.acquire.weights import find_inception
     from bench.scoring.one_pass import families_for
 
     families_for(choice.metrics)

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from toy_pairs import generate
 
 from bench.cli.main import invoke
 from bench.data.cards import load_card
 from bench.data.palette import paint
-from bench.data.toycity import generator as toycity
 from bench.records.record import RunRecord, read_records
 from bench.scoring.judges import trained as store
 
@@ -27,7 +27,7 @@ QUICK = ["--device", "cpu", "--threads", "1", "--metrics", "ssim,psnr,hf_ratio,f
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """results/NAME/test_latest/images of the released PyTorch code, for two models."""
     root = tmp_path_factory.mktemp("released") / "results"
-    photos, ids = toycity.generate("test", N, SIZE, start=0)
+    photos, ids = generate("test", N, SIZE, start=0)
     colours = paint(ids, load_card("toycity"))
     for name, noise in (("good", 4), ("bad", 30)):
         folder = root / name / "test_latest" / "images"
@@ -122,7 +122,7 @@ def test_a_judge_trained_on_real_photos(
     judge = ["--judge-dataset", "toycity", "--judge", "fcn-small", "--metrics", "fcn_pixel_acc,fd_lite0"]
     train = tmp_path / "train"
     train.mkdir()
-    for index, photo in enumerate(toycity.generate("train", N, SIZE, start=0)[0]):
+    for index, photo in enumerate(generate("train", N, SIZE, start=0)[0]):
         Image.fromarray(photo).save(train / f"{index}.png")
     arguments = [images(results, "good"), *judge, "--train-target", str(train), "--device", "cpu"]
     assert invoke(["score", *arguments, "--out", str(out)]) == 0

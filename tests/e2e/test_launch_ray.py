@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from bench.core.progress import Reporter
-from bench.launch import Advanced, Event, Launch, Said, run_grid
+from bench.launch.driver import run_grid
+from bench.launch.jobs import Advanced, Event, Launch, Said
 from bench.records.record import read_records
 from bench.spec.grid import GridRequest, resolve
 from bench.spec.retention import Policy

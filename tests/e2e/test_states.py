@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from safetensors.torch import save_file
 
-from baselines.checked import load_checked
 from baselines.trainer import Trainer
 from bench.cli.main import invoke
 from bench.records.record import read_records
@@ -108,24 +105,6 @@ def test_a_state_that_was_not_rotated_to_its_end_is_no_loss(
     assert "goes on at step 11" in capfd.readouterr().err
     assert not leftover.exists()
     assert results(cut) == results(whole)
-
-
-def test_a_generator_of_an_older_version_is_refused_by_name_and_stays(
-    whole: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "out"
-    shutil.copytree(whole, out)
-    path = only(out, "runs/*/checkpoint.safetensors")
-    tensors, about = load_checked(path)
-    about["format"] = "pix2pix-bench generator 1"  # the same, without a checksum
-    save_file(tensors, path, metadata={"about": json.dumps(about)})
-    older = path.read_bytes()
-    for record in out.glob("records/*.json"):
-        record.unlink()
-    assert run(out) == 4
-    assert "found 'pix2pix-bench generator 1' of an older one: use it with" in capfd.readouterr().err
-    assert path.read_bytes() == older
-    assert not list(out.glob("runs/*/*.damaged"))
 
 
 def test_a_damaged_generator_is_set_aside_and_trained_again(

@@ -20,7 +20,8 @@ import pytest
 
 from bench.cli.main import invoke
 from bench.core.progress import Reporter
-from bench.launch import Advanced, Ended, Job, Launch, Observer, run_grid
+from bench.launch.driver import run_grid
+from bench.launch.jobs import Advanced, Ended, Job, Launch, Observer
 from bench.launch.run_job import Runners
 from bench.records.record import RunRecord, per_image_path, read_records, write_record
 from bench.spec.grid import GridRequest, resolve

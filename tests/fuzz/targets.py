@@ -469,10 +469,6 @@ TARGETS: dict[str, Callable[[], Target]] = {
                 "image_std": [0.5] * 3, "rescale_factor": 0.1, "do_normalize": True}]),
         lambda path: judge_hf._preparation(str(path.parent), True), "preprocessor_config.json",
     ),
-    "hash index": lambda: Target(
-        _json([{str(Path(__file__)): [1, 2, 3, "0" * 64], "x": [0, 0, 0, "y"]}]),
-        lambda path: cache.FileHashes(path).hashes([Path(__file__)]), "files.json",
-    ),
     "decoded images": lambda: Target(_decoded(), _open_decoded, "d.zip", ()),
     "kept features": lambda: Target(_kept_features(), lambda path: features._read(path, 2), "f.npz", ()),
     "names of images": lambda: Target(

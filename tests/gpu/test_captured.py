@@ -97,8 +97,10 @@ def test_a_captured_run_resumes(tmp_path: Path) -> None:
 
 def test_weights_and_images_between_steps_do_not_disturb_the_graph() -> None:
     """Translating draws random numbers and changes layers' modes, as samples of a training do."""
+    from one_image import translate
+
     from baselines.settings import TestSettings
-    from baselines.translate import Checkpoint, translate
+    from baselines.translate import Checkpoint
 
     def losses(*, sampled: bool) -> dict[str, list[float]]:
         run, found = trainer(), []

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 from noise_pairs import noise_pairs
+from one_image import translate
 
 from baselines.engine import describe_device, resolve_device, set_precision
 from baselines.settings import TestSettings, TrainingSettings
 from baselines.trainer import Trainer
-from baselines.translate import Checkpoint, load_checkpoint, save_checkpoint, translate
+from baselines.translate import Checkpoint, load_checkpoint, save_checkpoint
 from baselines.variants import parse_variant
 
 pytestmark = pytest.mark.gpu

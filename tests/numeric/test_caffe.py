@@ -12,8 +12,8 @@ import torch
 from caffe_files import FULL, SMALL, caffemodel, delimited, fcn8s_weights, integer, prototxt, varint
 
 from bench.core.errors import UsageError
-from bench.scoring.judges import caffe_fcn8s
-from bench.scoring.judges.caffe_fcn8s import LAYERS, CaffeFCN8s, load_fcn8s
+from bench.scoring.judges import fcn8s
+from bench.scoring.judges.caffe_fcn8s import load_fcn8s
 from bench.scoring.judges.caffe_proto import read_layers
 
 Weights = dict[str, list[np.ndarray]]
@@ -54,7 +54,7 @@ def deviation(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 @torch.inference_mode()
 def our_scores(model: Path, pixels: np.ndarray) -> np.ndarray:
-    scores: np.ndarray = load_fcn8s(model).score(torch.from_numpy(pixels)).numpy()
+    scores: np.ndarray = load_fcn8s(model).score_maps(torch.from_numpy(pixels)).numpy()
     return scores
 
 
@@ -77,7 +77,7 @@ def test_score_maps_equal_opencvs(small: Path, height: int, width: int) -> None:
 def test_a_crop_off_by_one_is_seen(small: Path, which: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = pixels_of(57, 91)
     theirs = opencv_scores(small, SMALL, pixels)
-    monkeypatch.setitem(caffe_fcn8s.CROPS, which, caffe_fcn8s.CROPS[which] + 1)
+    monkeypatch.setitem(fcn8s.CROPS, which, fcn8s.CROPS[which] + 1)
     assert deviation(our_scores(small, pixels), theirs) > 1e-2
 
 
@@ -91,29 +91,9 @@ def test_full_size_equals_opencv(tmp_path: Path) -> None:
 
 
 def test_cost_at_the_label_size_is_the_published_one() -> None:
-    layers = {name: torch.empty(a[0].shape, device="meta") for name, a in shapes_of(FULL).items()}
-
-    found = {layer.name: (layers[caffe_name(layer.name)], None) for layer in LAYERS}
-    assert CaffeFCN8s(found).flops(1024, 2048) == pytest.approx(2.2e12, rel=0.02)
-
-
-def shapes_of(widths: tuple[int, ...]) -> Weights:
-    """As `fcn8s_weights`, without drawing 134 million numbers."""
-    small = fcn8s_weights(SMALL)
-    by_small = dict(zip(SMALL, widths, strict=True)) | {20: 20}
-    full: Weights = {}
-    for name, (weight, *_) in small.items():
-        head = [
-            by_small[size] if index or size != 3 else widths[0] for index, size in enumerate(weight.shape[:2])
-        ]
-        if name == "conv1_1":
-            head[1] = 3
-        full[name] = [np.broadcast_to(np.float32(0), (*head, *weight.shape[2:]))]
-    return full
-
-
-def caffe_name(name: str) -> str:
-    return f"{name}_cs" if name.startswith("fc") else name
+    with torch.device("meta"):
+        network = fcn8s.FCN8s(20)
+    assert network.flops(1024, 2048) == pytest.approx(2.2e12, rel=0.02)
 
 
 # --- the format --------------------------------------------------------------------------------------
@@ -129,12 +109,13 @@ def test_every_way_to_write_it_reads_the_same(
     path = tmp_path / "w.caffemodel"
     written = {name: [array.astype(dtype) for array in arrays] for name, arrays in weights.items()}
     path.write_bytes(caffemodel(written, v1=v1, packed=packed, legacy=legacy))
-    network = load_fcn8s(path)
-    for name, (weight, bias) in network.weights.items():
-        arrays = weights[caffe_name(name)]
-        assert np.array_equal(weight.numpy(), arrays[0])
-        assert (bias is None) == (len(arrays) == 1)
-        assert bias is None or np.array_equal(bias.numpy(), arrays[1])
+    state = load_fcn8s(path).state_dict()
+    assert len(state) == sum(map(len, weights.values()))
+    for key, value in state.items():
+        layer, _, kind = key.rpartition(".")
+        name = layer.rpartition(".")[2]
+        arrays = weights[f"{name}_cs" if name.startswith("fc") else name]
+        assert np.array_equal(value.numpy(), arrays[("weight", "bias").index(kind)])
 
 
 def test_opencv_reads_what_the_tests_write_in_the_v1_format(tmp_path: Path, weights: Weights) -> None:
@@ -173,7 +154,7 @@ def test_the_last_of_equal_names_counts_and_plain_names_do_too(tmp_path: Path, w
     wrong = {"score_fr": [np.zeros((1, 1), np.float32)]}
     path = tmp_path / "w.caffemodel"
     path.write_bytes(caffemodel(wrong) + caffemodel(plain))
-    assert load_fcn8s(path).num_outputs == 20
+    assert load_fcn8s(path).score_fr.out_channels == 20
 
 
 def drop(name: str) -> Callable[[Weights], object]:

@@ -13,7 +13,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bench.core.bootstrap import bootstrap_mean, bootstrap_sum, holm, paired_difference, paired_difference_sum
+from bench.core.bootstrap import (
+    bootstrap_mean,
+    bootstrap_sum,
+    holm,
+    paired_difference,
+    paired_replicates,
+    resampled_sums,
+)
 from bench.scoring.metrics.confusion import ABSENT_LEFT_OUT, scores_from_confusion
 from bench.scoring.metrics.influence import frechet_estimate, kernel_estimate
 
@@ -113,6 +120,10 @@ def coverage(case: str, repetitions: int) -> float:
     )
 
 
+def _total(rows: np.ndarray) -> np.ndarray:
+    return rows.sum(0, keepdims=True)
+
+
 def _table_under_no_difference(rng: Rng, n: int = 100) -> list[float]:
     """p-values of three variants that are equal in all five metrics, on the same images."""
     hard = rng.normal(size=n)
@@ -129,7 +140,9 @@ def _table_under_no_difference(rng: Rng, n: int = 100) -> list[float]:
     kernels = [kernel_estimate(one, target).pseudo for one in predictions]
     p_values: list[float | None] = []
     for a, b in ((0, 1), (0, 2), (1, 2)):
-        p_values.append(paired_difference_sum(sums[a], sums[b], _iou).p_value)
+        whole, replicates = ([_iou(of(sums[i])) for i in (a, b)] for of in (_total, resampled_sums))
+        gaps = replicates[0] - replicates[1]
+        p_values.append(paired_replicates(float((whole[0] - whole[1])[0]), gaps, n).p_value)
         for held in (means, skewed, distances, kernels):
             first, second = held[a], held[b]
             assert first is not None

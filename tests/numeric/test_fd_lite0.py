@@ -39,8 +39,8 @@ def test_protocol_and_order(cache: Path) -> None:
     assert value(soft, "fd_lite0") > 0.1
     result = by_name(soft)["fd_lite0"]
     network = default_feature_network("cpu")
-    assert result.protocol["network"] == network.name
-    assert result.protocol["network_hash"] == network.hash
+    assert result.protocol["network"] == network.protocol["network"]
+    assert result.protocol["network_hash"] == network.protocol["network_hash"]
     assert result.protocol["n"] == result.n == 8
     assert result.goal == "min"
     assert not any(word in str(result.protocol).lower() for word in ("inception", "cpu", "cuda"))

@@ -94,10 +94,6 @@ def test_moments_do_not_depend_on_the_batches_and_survive_a_large_mean() -> None
         assert moments.n == 101
         assert moments.mean == pytest.approx(features.mean(0), rel=1e-12)
         assert moments.covariance == pytest.approx(np.cov(features, rowvar=False), rel=1e-6, abs=1e-8)
-    with pytest.raises(ValueError, match="at least 2"):
-        _ = Moments(3).covariance
-    with pytest.raises(ValueError, match="at least 2"):
-        gaussian(np.ones((1, 3)))
 
 
 @pytest.mark.parametrize(("n", "m", "size"), [(300, 300, 100), (300, 250, 1000), (90, 90, 90)])
@@ -119,5 +115,3 @@ def test_kernel_distance_is_unbiased_and_repeats() -> None:
     assert abs(np.mean(values)) < 3 * np.std(values) / np.sqrt(200)
     a, b = _features(50, 16, 1), _features(60, 16, 2)
     assert kernel_distance(a, b, subset_size=20) == kernel_distance(a, b, subset_size=20)
-    with pytest.raises(ValueError, match="at least 2"):
-        kernel_distance(a[:1], b)

@@ -41,7 +41,7 @@ class _Features(torch.nn.Module):
 class _Judge:
     """Stands in for a segmentation network: the class is the brightness of the red channel, in quarters."""
 
-    name, hash, num_classes, feature_dim = "quarters", "0", 4, 1
+    name, hash, num_classes = "quarters", "0", 4
     protocol: ClassVar[dict[str, Any]] = {"judge": "quarters", "judge_hash": "0"}
 
     def segment(self, images: torch.Tensor) -> torch.Tensor:

@@ -12,10 +12,11 @@ from torchmetrics.functional.image import learned_perceptual_image_patch_similar
 
 from bench.core.errors import UsageError
 from bench.core.files import sha256_file
+from bench.data.acquire.weights import ALEXNET, find_alexnet
 from bench.scoring.metrics import lpips as module
-from bench.scoring.metrics.lpips import ALEXNET_URL, ALEXNET_VARIABLE, LpipsMetric, find_alexnet
+from bench.scoring.metrics.lpips import LpipsMetric
 
-FILE_NAME = ALEXNET_URL.rpartition("/")[2]
+FILE_NAME = ALEXNET.file_name
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def named(weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The weights, named by the user."""
-    monkeypatch.setenv(ALEXNET_VARIABLE, str(weights))
+    monkeypatch.setenv(ALEXNET.variable, str(weights))
     return weights
 
 
@@ -96,26 +97,26 @@ def test_building_the_network_leaves_the_random_state_alone(named: Path) -> None
 
 
 def test_without_weights_the_reason_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(ALEXNET_VARIABLE, raising=False)
+    monkeypatch.delenv(ALEXNET.variable, raising=False)
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
     targets = images(3, 32)
     result = by_name(run(LpipsMetric(context_for(targets, tmp_path)), targets, targets))["lpips"]
     assert result.value is None
-    assert ALEXNET_URL in str(result.reason)
-    assert ALEXNET_VARIABLE in str(result.reason)
+    assert ALEXNET.url in str(result.reason)
+    assert ALEXNET.variable in str(result.reason)
 
 
 def test_a_download_that_is_not_the_released_file_is_not_used(
     hub: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(ALEXNET_VARIABLE, raising=False)
+    monkeypatch.delenv(ALEXNET.variable, raising=False)
     path, reason = find_alexnet()
     assert path is None
     assert "does not begin with 7be5be79" in str(reason)
 
 
 def test_a_named_file_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv(ALEXNET_VARIABLE, str(tmp_path / "nowhere.pth"))
+    monkeypatch.setenv(ALEXNET.variable, str(tmp_path / "nowhere.pth"))
     path, reason = find_alexnet()
     assert path is None
     assert "correct or unset it" in str(reason)

@@ -37,7 +37,7 @@ def make_card(policy: str = ABSENT_LEFT_OUT, classes: int = 3) -> DatasetCard:
 class RedJudge:
     """Predicts the class that an image's red channel names: the tests decide what it sees."""
 
-    name, hash, num_classes, feature_dim = "red", "abc123", 3, 1
+    name, hash, num_classes = "red", "abc123", 3
     protocol: ClassVar[dict[str, Any]] = {"judge": "red", "judge_hash": "abc123"}
     meta: ClassVar[dict[str, Any]] = {"network": "red", "held_out": {"pixel_acc": 0.9}}
 

@@ -13,7 +13,6 @@ from bench.core.bootstrap import (
     bootstrap_sum,
     holm,
     paired_difference,
-    paired_difference_sum,
     pseudo_values,
     two_sided_p,
 )
@@ -41,11 +40,11 @@ def test_interval_of_a_mean_agrees_with_scipy_on_a_skewed_sample() -> None:
 def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
     rng = np.random.default_rng(3)
     hits = 0
-    for seed in range(300):
-        interval = bootstrap_mean(rng.normal(size=50), replicates=300, seed=seed, level=0.9)
+    for _ in range(300):
+        interval = bootstrap_mean(rng.normal(size=50), replicates=300)
         assert interval is not None
         hits += interval[0] <= 0 <= interval[1]
-    assert 0.83 <= hits / 300 <= 0.95
+    assert 0.9 <= hits / 300 <= 0.98
 
 
 def test_interval_of_a_ratio_of_sums_agrees_with_a_plain_loop() -> None:
@@ -59,10 +58,9 @@ def test_interval_of_a_ratio_of_sums_agrees_with_a_plain_loop() -> None:
     assert ours == pytest.approx(tuple(np.quantile(scores, [0.025, 0.975])), abs=0.02)
 
 
-def test_same_seed_same_interval_and_another_seed_another() -> None:
+def test_the_same_values_have_the_same_interval() -> None:
     values = np.random.default_rng(5).normal(size=30)
-    assert bootstrap_mean(values, seed=7) == bootstrap_mean(values, seed=7)
-    assert bootstrap_mean(values, seed=7) != bootstrap_mean(values, seed=8)
+    assert bootstrap_mean(values) == bootstrap_mean(values)
 
 
 def test_nan_is_left_out_and_too_few_values_have_no_interval() -> None:
@@ -104,26 +102,12 @@ def test_pairing_finds_what_separate_intervals_cannot() -> None:
     assert not paired_difference(b, b + rng.normal(0, 1, 100)).distinguishable
 
 
-def test_paired_difference_of_sums_is_that_of_means_where_the_score_is_a_mean() -> None:
-    rng = np.random.default_rng(9)
-    a, b = rng.normal(1, 1, 50), rng.normal(0, 1, 50)
-    plain = paired_difference(a, b)
-    summed = paired_difference_sum(a[:, None], b[:, None], lambda total: total[:, 0] / 50)
-    assert summed.difference == pytest.approx(plain.difference)
-    assert summed.interval == pytest.approx(plain.interval)
-    assert summed.distinguishable is plain.distinguishable is True
-
-
 def test_degenerate_pairs() -> None:
     assert paired_difference([], []) == (None, None, False, None, None)
     assert paired_difference([3.0], [1.0]) == (2.0, None, False, None, None)
     assert paired_difference([np.nan, 3.0], [1.0, 1.0]) == (2.0, None, False, None, None)
     assert paired_difference([3.0, 4.0], [1.0, 2.0]) == (2.0, (2.0, 2.0), True, 0.0, 0.0)
     assert paired_difference([3.0, 4.0], [3.0, 4.0]) == (0.0, (0.0, 0.0), False, 1.0, 0.0)
-    with pytest.raises(ValueError, match="expected pairs"):
-        paired_difference([1.0], [1.0, 2.0])
-    empty = np.zeros((3, 1))
-    assert paired_difference_sum(empty, empty, lambda total: total[:, 0] * np.nan).difference is None
 
 
 def test_p_values_are_those_of_a_paired_t_test() -> None:
@@ -159,12 +143,6 @@ def test_seed_differences_are_those_of_scipy() -> None:
     same = welch([1.0, 1.0], [2.0, 2.0])
     assert same is not None
     assert (same.interval, same.p_value(), same.p_value(-1.0)) == ((-1.0, -1.0), 0.0, 1.0)
-
-
-@pytest.mark.parametrize("level", [0.0, 1.0, 95])
-def test_a_level_outside_of_0_to_1_is_refused(level: float) -> None:
-    with pytest.raises(ValueError, match="level"):
-        bootstrap_mean([1.0, 2.0], level=level)
 
 
 def test_pseudo_values_of_a_sum_have_its_value_and_spread() -> None:

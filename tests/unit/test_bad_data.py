@@ -153,11 +153,6 @@ def test_a_missing_or_empty_split(maps: Path, cache: Path, split: str) -> None:
     refused("maps", maps, cache, f"split '{name}'", f"{split}/", "no such folder")
 
 
-def test_a_split_that_does_not_exist(maps: Path, cache: Path) -> None:
-    with pytest.raises(UsageError, match="train, test, found 'dev'"):
-        open_dataset("maps", root=maps).load("dev", size_px=8, cache=cache)
-
-
 def test_two_images_of_one_name(maps: Path, cache: Path) -> None:
     save(maps / "train" / "1.jpg")
     refused("maps", maps, cache, "'1'", "1.jpg", "1.png")

@@ -7,7 +7,7 @@ import io
 import tarfile
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -15,10 +15,11 @@ import pytest
 from local_server import serving
 
 from bench.core.errors import UsageError
-from bench.data.acquire import fetch as fetching
+from bench.data.acquire import weights as weights_module
 from bench.data.acquire.archives import extract
 from bench.data.acquire.download import fetch_file, recorded_hash
-from bench.data.acquire.fetch import fetch, fetch_inception, find_inception, inception_hash
+from bench.data.acquire.fetch import fetch
+from bench.data.acquire.weights import fetch_inception, find_inception, weights_digest
 from bench.data.cards import make_card
 from bench.data.types import DatasetCard
 
@@ -338,7 +339,7 @@ def test_a_card_without_archives_says_how_to_get_it(tmp_path: Path) -> None:
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PIX2PIX_BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv(fetching.INCEPTION_VARIABLE, raising=False)
+    monkeypatch.delenv(weights_module.INCEPTION.variable, raising=False)
     return tmp_path / "cache"
 
 
@@ -352,11 +353,12 @@ def test_no_weights_is_none_with_the_command(cache: Path) -> None:
 def test_weights_are_fetched_into_the_cache(
     cache: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching, "INCEPTION_URL", server.url)
+    here = replace(weights_module.INCEPTION, url=server.url)
+    monkeypatch.setattr(weights_module, "INCEPTION", here)
     with pytest.raises(UsageError, match="6726825d"):
         fetch_inception()
     assert not list(cache.rglob("*.bin*"))
-    monkeypatch.setattr(fetching, "INCEPTION_PREFIX", SHA256[:8])
+    monkeypatch.setattr(weights_module, "INCEPTION", replace(here, prefix=SHA256[:8]))
     assert fetch_inception() == cache / "weights" / "file.bin"
     assert find_inception() == (cache / "weights" / "file.bin", None)
     (cache / "weights" / "file.bin").write_bytes(b"damaged")
@@ -369,19 +371,19 @@ def test_what_the_user_names_is_used(cache: Path, tmp_path: Path, monkeypatch: p
     weights = tmp_path / "random.pth"
     weights.write_bytes(BODY)
     assert find_inception(weights) == (weights, None)
-    assert inception_hash(weights) == SHA256
-    monkeypatch.setenv(fetching.INCEPTION_VARIABLE, str(weights))
+    assert weights_digest(weights) == SHA256
+    monkeypatch.setenv(weights_module.INCEPTION.variable, str(weights))
     assert find_inception() == (weights, None)
     weights.write_bytes(BODY[:-1])
-    assert inception_hash(weights) == hashlib.sha256(BODY[:-1]).hexdigest()
+    assert weights_digest(weights) == hashlib.sha256(BODY[:-1]).hexdigest()
     weights.unlink()
     with pytest.raises(UsageError, match="inception"):
         find_inception(weights)
     path, reason = find_inception()
     assert path is None
-    assert fetching.INCEPTION_VARIABLE in str(reason)
+    assert weights_module.INCEPTION.variable in str(reason)
 
 
 def test_the_released_address_carries_the_prefix() -> None:
-    assert fetching.INCEPTION_URL.endswith(f"-{fetching.INCEPTION_PREFIX}.pth")
-    assert fetching.INCEPTION_URL.startswith("https://")
+    assert weights_module.INCEPTION.url.endswith(f"-{weights_module.INCEPTION.prefix}.pth")
+    assert weights_module.INCEPTION.url.startswith("https://")

@@ -22,7 +22,6 @@ from bench.run import generate
 from bench.run import png_writer as writing
 from bench.run.generate import generate_split, translate_folder
 from bench.run.png_writer import Writer, writing_threads
-from bench.run.team import Team
 
 COUNT = 40
 RNG = np.random.default_rng(0)
@@ -47,7 +46,7 @@ def checkpoint() -> Checkpoint:
 def made(checkpoint: Checkpoint, to: Path) -> dict[str, bytes]:
     told: list[int] = []
     split: Any = Split()
-    generate_split(checkpoint, split, TestSettings(), 0, to, lambda done, _: told.append(done), Team())
+    generate_split(checkpoint, split, TestSettings(), 0, to, lambda done, _: told.append(done))
     assert told == list(range(1, COUNT + 1))
     return {path.name: path.read_bytes() for path in to.iterdir()}
 
@@ -87,7 +86,7 @@ def test_a_image_that_cannot_be_written_fails_the_stage(
     monkeypatch.setattr(generate, "writing_threads", lambda device: 3)
     split: Any = Split()
     with pytest.raises(OSError, match="No space left"):
-        generate_split(checkpoint, split, TestSettings(), 0, tmp_path / "to", lambda *_: None, Team())
+        generate_split(checkpoint, split, TestSettings(), 0, tmp_path / "to", lambda *_: None)
     assert list(tmp_path.iterdir()) == []
     assert of_the_writer() == []
 

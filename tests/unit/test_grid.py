@@ -91,6 +91,8 @@ def test_sweeps_multiply(cache: Path) -> None:
         ({"epochs": 1.0, "steps": 5}, "found both"),
         ({"epochs": 0.0}, "above 0"),
         ({"epochs": float("nan")}, "above 0"),
+        ({"epochs": float("inf")}, "above 0"),
+        ({"epochs": -1.0}, "above 0"),
         ({"sets": ("lambda_l2=1",)}, "did you mean 'lambda_l1'"),
         ({"sets": ("lambda_l1",)}, "FIELD=VALUE"),
         ({"variants": ("l1+cgan/286",)}, "cannot be built at 64 px"),

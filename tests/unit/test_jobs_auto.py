@@ -152,16 +152,13 @@ def test_on_a_cpu_it_is_one_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_jobs([made], "cpu", None).jobs == 2  # 2 GiB each
 
 
-@pytest.mark.parametrize("result", [{}, {"images_per_second": None}, {"images_per_second": "many"}])
-def test_a_damaged_measurement_is_none(result: dict[str, object], cache: Path) -> None:
+def test_a_damaged_measurement_is_none(cache: Path) -> None:
     spec = plan(size_px=32).runs[0]
     question = Question(spec.variant, spec.training, (3, 3), "cpu", 1)
     assert kept_rate(question) is None
-    path = keep(question, result)
+    keep(question, {}).write_text("{")
     assert kept_rate(question) is None
     assert kept(question) is None
-    path.write_text("{")
-    assert kept_rate(question) is None
 
 
 def test_the_command_says_what_it_chose(

@@ -149,10 +149,7 @@ def test_torchscript_with_a_class_map(script: Path, class_map: Path) -> None:
     judge = open_adapter(f"torchscript:{script},classes={class_map}", CARD, "cpu")
     found = judge.segment(colours())[0]
     assert [int(found[y, x]) for y, x in ((0, 0), (0, 12), (12, 0), (12, 12))] == [1, 0, 2, NO_CLASS]
-    assert (judge.num_classes, judge.feature_dim) == (3, 4)
-    means = judge.features(colours())
-    expected = [200 / 255 / 4] * 3 + [0.3]
-    np.testing.assert_allclose(means.numpy(), [expected], rtol=1e-6)
+    assert judge.num_classes == 3
 
 
 def test_images_of_no_class_are_wrong_pixels_in_the_scores(script: Path, class_map: Path) -> None:

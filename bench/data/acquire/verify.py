@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
@@ -11,9 +10,8 @@ from bench.core.decode import decode
 from bench.core.documents import DocumentError, read_json
 from bench.core.errors import UsageError
 from bench.core.files import sha256_file
+from bench.core.progress import Progress
 from bench.data.datasets import Dataset, open_dataset
-
-Progress = Callable[[int, int], None]
 
 MANIFEST = "manifest.json"
 MANIFEST_SCHEMA = 1

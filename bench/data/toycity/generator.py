@@ -7,12 +7,9 @@ has many valid photos: what an L1 loss can only average. Train ids are those of 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.core.errors import UsageError
 from bench.data.toycity import scene as toycity_scene
 from bench.data.toycity.paint import paint
 
@@ -29,18 +26,6 @@ def _stream(split: str, index: int, *path: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(seed))
 
 
-def _check(split: str, index: int, size_px: int) -> None:
-    if split not in SPLITS:
-        raise UsageError(
-            f"expected a toycity split among {', '.join(SPLITS)}, found '{split}': name one of them"
-        )
-    if index < 0:
-        raise UsageError(f"expected a toycity index of 0 or more, found {index}: count from 0")
-    if size_px not in SIZES_PX:
-        sizes = ", ".join(map(str, SIZES_PX))
-        raise UsageError(f"expected a toycity size among {sizes} px, found {size_px}: choose one of them")
-
-
 def photo_variants(
     split: str, index: int, size_px: int, count: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -48,11 +33,7 @@ def photo_variants(
 
     Returns:
         photos (count, S, S, 3) uint8 and their common train ids (S, S) uint8.
-
-    Raises:
-        UsageError: for an unknown split, a negative index or an unsupported size.
     """
-    _check(split, index, size_px)
     scene = toycity_scene.build(_stream(split, index, _GEOMETRY))
     photos = np.empty((count, size_px, size_px, 3), np.uint8)
     ids = np.empty((size_px, size_px), np.uint8)
@@ -62,43 +43,6 @@ def photo_variants(
 
 
 def sample(split: str, index: int, size_px: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """One pair: photo (S, S, 3) uint8 and train ids (S, S) uint8; the same for the same arguments, always.
-
-    Raises:
-        UsageError: for an unknown split, a negative index or an unsupported size.
-    """
+    """One pair: photo (S, S, 3) uint8 and train ids (S, S) uint8; the same for the same arguments, always."""
     photos, ids = photo_variants(split, index, size_px, 1)
     return photos[0], ids
-
-
-def generate(
-    split: str,
-    count: int,
-    size_px: int,
-    *,
-    start: int = 0,
-    progress: Callable[[int, int], None] | None = None,
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The pairs `start` to `start + count - 1` of a split.
-
-    Args:
-        split: "train", "test" or "val".
-        count: how many.
-        size_px: 32, 64, 128, 256 or 512.
-        start: first index.
-        progress: called with (done, count).
-
-    Returns:
-        photos (N, S, S, 3) uint8 and train ids (N, S, S) uint8 with 255 = void.
-
-    Raises:
-        UsageError: for an unknown split, a negative index or an unsupported size.
-    """
-    _check(split, start, size_px)
-    photos = np.empty((count, size_px, size_px, 3), np.uint8)
-    ids = np.empty((count, size_px, size_px), np.uint8)
-    for i in range(count):
-        photos[i], ids[i] = sample(split, start + i, size_px)
-        if progress:
-            progress(i + 1, count)
-    return photos, ids

@@ -11,7 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from baselines.discriminators import Discriminator
 from baselines.engine import resolve_device
+from baselines.generators import Generator
 from baselines.layers import parameter_count
 from baselines.trainer import Trainer, build_discriminator, build_generator
 from bench.data.datasets import Dataset
@@ -35,13 +37,18 @@ class Parameters(NamedTuple):
 
 def parameters(spec: RunSpec, dataset: Dataset) -> Parameters:
     """Parameters of a run's networks; no weights are allocated."""
-    channels = dataset.source_channels, dataset.target_channels
-    with torch.device("meta"):
-        generator = build_generator(spec.variant, spec.training, *channels)
-        discriminator = build_discriminator(spec.variant, spec.training, *channels)
+    generator, discriminator = _networks(spec, dataset)
     return Parameters(
         parameter_count(generator), 0 if discriminator is None else parameter_count(discriminator)
     )
+
+
+def _networks(spec: RunSpec, dataset: Dataset) -> tuple[Generator, Discriminator | None]:
+    """Both networks without memory."""
+    channels = dataset.source_channels, dataset.target_channels
+    with torch.device("meta"):
+        generator = build_generator(spec.variant, spec.training, *channels)
+        return generator, build_discriminator(spec.variant, spec.training, *channels)
 
 
 def gpu_bytes(spec: RunSpec, dataset: Dataset, train_n: int) -> int:
@@ -51,12 +58,9 @@ def gpu_bytes(spec: RunSpec, dataset: Dataset, train_n: int) -> int:
     and generated images); pairs as they are stored.
     """
     settings, channels = spec.training, (dataset.source_channels, dataset.target_channels)
-    with torch.device("meta"):
-        generator = build_generator(spec.variant, settings, *channels)
-        discriminator = build_discriminator(spec.variant, settings, *channels)
-        source, target = (
-            torch.empty(settings.batch_size, count, settings.size_px, settings.size_px) for count in channels
-        )
+    generator, discriminator = _networks(spec, dataset)
+    shape = settings.size_px, settings.size_px
+    source, target = (torch.empty(settings.batch_size, n, *shape, device="meta") for n in channels)
     kept = _kept_for_backward(generator, source)
     if discriminator is not None:
         conditional = spec.variant.adversarial == "cgan"

@@ -29,25 +29,21 @@ def keep(question: Question, result: dict[str, Any]) -> Path:
 
 def kept(question: Question) -> tuple[float, str] | None:
     """Seconds a step and the day they were measured; None where there is no such measurement."""
-    try:
-        content = _content(question)
-        seconds, day = content["result"]["ms_per_step"] / 1e3, str(content["measured_on"])
-    except (DocumentError, OSError, KeyError, TypeError):
-        return None  # a cache may be damaged: then it is measured again
-    return (seconds, day) if seconds > 0 else None
+    content = _content(question)
+    return None if content is None else (content["result"]["ms_per_step"] / 1e3, content["measured_on"])
 
 
 def kept_rate(question: Question) -> float | None:
     """Images a second of all processes of a measurement together; None where there is none."""
+    content = _content(question)
+    return None if content is None else float(content["result"]["images_per_second"])
+
+
+def _content(question: Question) -> dict[str, Any] | None:
     try:
-        rate = float(_content(question)["result"]["images_per_second"])
-    except (DocumentError, OSError, KeyError, TypeError, ValueError):
+        content: dict[str, Any] = read_json(_path(question))
+    except DocumentError:
         return None
-    return rate if 0 < rate < float("inf") else None
-
-
-def _content(question: Question) -> dict[str, Any]:
-    content: dict[str, Any] = read_json(_path(question))
     return content
 
 

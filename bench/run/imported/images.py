@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.core.errors import UsageError
+from bench.core.progress import Progress
 from bench.data import readers
-from bench.data.cache import FileHashes, Progress, Sample, digest, load_split
+from bench.data.cache import FileHashes, Sample, digest, load_split
 from bench.data.types import DatasetCard, Role, SplitArrays
 from bench.run.imported.match import Matched, Part
 from bench.spec.run_spec import DataSpec

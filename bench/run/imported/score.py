@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +21,7 @@ from bench.records.record import GalleryFiles, MetricResult, RunRecord, write_re
 from bench.run.data_in_use import GALLERY_SIZE, UNUSED_JUDGE, Workbench, announce
 from bench.run.illustrate import Scene, illustrate
 from bench.run.imported.images import ForeignImages
+from bench.run.score import content_of, digest_of, now, reference_record
 from bench.scoring.metrics.base import ScoringContext
 from bench.scoring.one_pass import score
 from bench.spec.data_spec import even_indices
@@ -66,7 +64,7 @@ class ForeignScoring:
         records: list[RunRecord] = []
         outputs: dict[str, _Predictions] = {}
         for row in ("real", "copy") if images.has_sources else ("real",):
-            record = self._reference(row, images)
+            record = reference_record(images.data, row, images.size_px)
             shown = test.target if row == "real" else test.source
             context = self._context(images, test, row, (judge, reason))
             predictions = _of_array(shown)
@@ -87,7 +85,7 @@ class ForeignScoring:
     def _context(
         self, images: ForeignImages, test: SplitArrays, row: str, judge: tuple[Any, str | None]
     ) -> ScoringContext:
-        from bench.data.acquire.fetch import find_inception
+        from bench.data.acquire.weights import find_inception
 
         weights, inception_reason = find_inception(self.choice.inception_weights)
         counter = self.reporter.counter("decoding training targets")
@@ -137,20 +135,14 @@ class ForeignScoring:
         return self.training.judge_of(test, images.size_px)
 
     def _run(self, name: str, folder: Path, index: int, images: ForeignImages) -> RunRecord:
-        content = {**_content(images), "variant": {"name": name}}
-        digest = _digest(content)
+        content = content_of(images.data, images.size_px, variant={"name": name})
         spec = {
             **content,
             "variant": {"name": name, "source": f"images in {folder.name}"},
             "predictions": images.fingerprint(index),
         }
-        record_id = f"{slug(images.data.name)}-{slug(name)}-{images.size_px}px-{digest}"
+        record_id = f"{slug(images.data.name)}-{slug(name)}-{images.size_px}px-{digest_of(content)}"
         return RunRecord(id=record_id, kind="run", label=name, spec=spec, status="finished")
-
-    def _reference(self, row: str, images: ForeignImages) -> RunRecord:
-        content = {**_content(images), "row": row}
-        record_id = f"{slug(images.data.name)}-{row}-{images.size_px}px-{_digest(content)}"
-        return RunRecord(id=record_id, kind="reference", label=row, spec=content, status="finished")
 
     def _score(
         self,
@@ -177,7 +169,7 @@ class ForeignScoring:
                 **environment(describe_device(resolve_device(self.device))),
                 "command": self.command,
             },
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            created=now(),
         )
         write_record(self.out, finished, per_image)
         return finished
@@ -197,14 +189,6 @@ class ForeignScoring:
             write_gallery(self.out / folder / row, names, [predictions(int(i)) for i in chosen])
             shown = str(folder / row)
         return GalleryFiles(names, shown, str(folder / "source"), str(folder / "target"))
-
-
-def _content(images: ForeignImages) -> dict[str, Any]:
-    return {"data": asdict(images.data), "training": {"size_px": images.size_px}}
-
-
-def _digest(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _resized(result: MetricResult, resized_from: str | None) -> MetricResult:

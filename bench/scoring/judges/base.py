@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from torch import Tensor
 
 NO_CLASS = 254  # a prediction that is none of the data set's classes
+_PIXELS_AT_ONCE, _IMAGES_AT_ONCE = 1 << 18, 16  # 16 images of 128 px
+
+
+def in_batches(images: Tensor, size: Sequence[int]) -> list[Tensor]:
+    """(N, C, H, W) in parts that a network takes at once; it sees each image at `size`, (height, width)."""
+    step = min(max(1, _PIXELS_AT_ONCE // (size[0] * size[1])), _IMAGES_AT_ONCE)
+    return [images[start : start + step] for start in range(0, len(images), step)]
 
 
 class Judge(Protocol):
@@ -16,8 +24,7 @@ class Judge(Protocol):
         name: "fcn-small", "fcn8s", "fcn-lite0", or what the user named.
         hash: hexadecimal digest over its weights and preprocessing; part of every result's protocol.
         num_classes: K; predictions are train ids 0..K-1.
-        feature_dim: D of `features`.
-        protocol: JSON-able: name, hash, size, how it was trained, feature layer.
+        protocol: JSON-able: name, hash, size, how it was trained.
 
     A judge with other classes than the data set's has `no_class = True` as well: its `segment` may then
     give ids outside 0..K-1 (`NO_CLASS`), which count as wrong wherever they stand.
@@ -26,29 +33,19 @@ class Judge(Protocol):
     name: str
     hash: str
     num_classes: int
-    feature_dim: int
     protocol: dict[str, Any]
 
     def segment(self, images: Tensor) -> Tensor:
         """Train ids (N, H, W) int64 for images (N, 3, H, W) uint8 RGB, at the images' own size."""
-
-    def features(self, images: Tensor) -> Tensor:
-        """Pooled features (N, D) float32 for images (N, 3, H, W) uint8 RGB."""
 
 
 class JudgeNetwork(Protocol):
     """What a `pix2pix_bench.judges` entry point is: a trainable `torch.nn.Module` class.
 
     The class is called with the number of classes; `forward` takes (N, 3, H, W) float32 in [0, 1] and
-    returns logits (N, K, H, W) at the same size; `embed` returns pooled features (N, feature_dim).
+    returns logits (N, K, H, W) at the same size.
     """
-
-    name: ClassVar[str]
-    feature_dim: ClassVar[int]
-    about: ClassVar[str]
 
     def __init__(self, num_classes: int) -> None: ...
 
     def forward(self, images: Tensor) -> Tensor: ...
-
-    def embed(self, images: Tensor) -> Tensor: ...

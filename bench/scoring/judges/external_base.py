@@ -16,11 +16,11 @@ from torch.nn import functional
 from bench.core.errors import UsageError
 from bench.core.files import named_path
 from bench.data.types import DatasetCard
-from bench.scoring.judges.base import NO_CLASS
-from bench.scoring.judges.class_map import class_table
+from bench.scoring.judges.base import NO_CLASS, in_batches
+from bench.scoring.judges.class_map import class_table, read_class_map
+from bench.scoring.judges.external import split_options
 
 OPTIONS = ("classes", "input", "size")
-_PIXELS_AT_ONCE, _IMAGES_AT_ONCE = 1 << 18, 16
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 # What the network is given, of an image's bytes: (x * scale - mean) / std.
 _INPUTS = {
@@ -93,7 +93,7 @@ class ForeignJudge:
     """A foreign segmentation network; implements `bench.scoring.judges.base.Judge`.
 
     Attributes:
-        name, hash, num_classes, feature_dim, protocol: see `Judge`.
+        name, hash, num_classes, protocol: see `Judge`.
         meta: for the record's details.
         no_class: whether some of its classes are none of the data set's.
         prepare: what it is given.
@@ -105,7 +105,6 @@ class ForeignJudge:
     name: str
     hash: str
     num_classes: int
-    feature_dim: int
     protocol: dict[str, Any]
     meta: dict[str, Any]
     no_class: bool
@@ -127,21 +126,10 @@ class ForeignJudge:
             parts.append(self.table[enlarged.argmax(1).cpu()])
         return torch.cat(parts)
 
-    def features(self, images: Tensor) -> Tensor:
-        """Its logits, each averaged over the image: (N, C) float32 on the CPU."""
-        rows = [torch.empty(0, self.feature_dim)]
-        rows += [found.mean((2, 3)).cpu() for found in self._run(images)]
-        return torch.cat(rows)
-
     @torch.inference_mode()
     def _run(self, images: Tensor) -> list[Tensor]:
-        height, width = self.prepare.size or images.shape[-2:]
-        step = min(max(1, _PIXELS_AT_ONCE // (height * width)), _IMAGES_AT_ONCE)
-        starts = range(0, len(images), step)
-        return [
-            self.logits(self.prepare(images[start : start + step].to(self.device))).float()
-            for start in starts
-        ]
+        batches = in_batches(images, self.prepare.size or images.shape[-2:])
+        return [self.logits(self.prepare(batch.to(self.device))).float() for batch in batches]
 
 
 def make_judge(
@@ -189,7 +177,6 @@ def make_judge(
         name=name,
         hash=digest,
         num_classes=len(card.train_classes),
-        feature_dim=outputs,
         protocol=protocol,
         meta={"network": name, **protocol},
         no_class=bool((table == NO_CLASS).any()),
@@ -223,6 +210,18 @@ def _outputs(name: str, logits: Logits, prepare: Preparation, size_px: int, devi
     return int(found.shape[1])
 
 
+def file_and_options(rest: str, what: str) -> tuple[Path, dict[str, str]]:
+    """The file and the options of "FILE[,classes=MAP][,input=...][,size=...]", checked as far as is cheap.
+
+    Raises:
+        UsageError: for a missing file, and options or class maps that cannot be used.
+    """
+    file, options = split_options(rest, OPTIONS)
+    path = existing_file(file, what)
+    check_options(options)
+    return path, options
+
+
 def existing_file(text: str, what: str) -> Path:
     """`text` as the path of a file that is there.
 
@@ -241,8 +240,6 @@ def check_options(options: Mapping[str, str]) -> None:
     Raises:
         UsageError: as `preparation` and `read_class_map`.
     """
-    from bench.scoring.judges.class_map import read_class_map
-
     preparation(options, standard("unit"))
     if "classes" in options:
         read_class_map(Path(options["classes"]))

@@ -13,12 +13,9 @@ from torch import Tensor
 from bench.core.errors import UsageError
 from bench.core.files import sha256_file
 from bench.data.types import DatasetCard
-from bench.scoring.judges.external import split_options
 from bench.scoring.judges.external_base import (
-    OPTIONS,
     ForeignJudge,
-    check_options,
-    existing_file,
+    file_and_options,
     make_judge,
     needed_package,
     preparation,
@@ -32,9 +29,7 @@ def check(rest: str) -> None:
     Raises:
         UsageError: saying what is wrong.
     """
-    file, options = split_options(rest, OPTIONS)
-    existing_file(file, "an ONNX file")
-    check_options(options)
+    file_and_options(rest, "an ONNX file")
     needed_package("onnxruntime", "onnx", "onnx")
 
 
@@ -47,9 +42,7 @@ def open_judge(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
     Raises:
         UsageError: if the file cannot be read, or the network does not fit.
     """
-    check(rest)
-    file, options = split_options(rest, OPTIONS)
-    path = existing_file(file, "an ONNX file")
+    path, options = file_and_options(rest, "an ONNX file")
     session = _session(path, device)
     fixed = _fixed_size(session, path)
     prepare = preparation(options, standard("unit", fixed))

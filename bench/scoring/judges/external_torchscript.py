@@ -19,12 +19,9 @@ from torch import Tensor
 from bench.core.errors import UsageError
 from bench.core.files import sha256_file
 from bench.data.types import DatasetCard
-from bench.scoring.judges.external import split_options
 from bench.scoring.judges.external_base import (
-    OPTIONS,
     ForeignJudge,
-    check_options,
-    existing_file,
+    file_and_options,
     make_judge,
     preparation,
     standard,
@@ -41,9 +38,7 @@ def check(rest: str) -> None:
     Raises:
         UsageError: saying what is wrong.
     """
-    file, options = split_options(rest, OPTIONS)
-    existing_file(file, "a TorchScript file")
-    check_options(options)
+    file_and_options(rest, "a TorchScript file")
 
 
 def open_judge(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
@@ -54,8 +49,7 @@ def open_judge(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
     Raises:
         UsageError: if the file is no TorchScript, or the network does not fit.
     """
-    file, options = split_options(rest, OPTIONS)
-    path = existing_file(file, "a TorchScript file")
+    path, options = file_and_options(rest, "a TorchScript file")
     _check_code(path)
     try:
         with warnings.catch_warnings():

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import ClassVar
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 _PAD = 100  # of conv1_1, so that an image of any size reaches fc6's 7x7 window
-_BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
+BLOCKS = (2, 2, 3, 3, 3)  # 3x3 convolutions before each pooling
+_WIDTHS, _HIDDEN = (64, 128, 256, 512, 512), 4096
+CROPS = {"score_pool4": 5, "score_pool3": 9, "score": 31}
 
 
 def bilinear_kernel(channels: int, size: int) -> Tensor:
@@ -29,14 +31,14 @@ def _deconvolution(channels: int, size: int, stride: int) -> nn.ConvTranspose2d:
     return layer
 
 
-def _crop(maps: Tensor, offset: int, like: Tensor) -> Tensor:
-    height, width = like.shape[-2:]
+def _crop(maps: Tensor, which: str, like: Tensor) -> Tensor:
+    (height, width), offset = like.shape[-2:], CROPS[which]
     return maps[..., offset : offset + height, offset : offset + width]
 
 
-def _vgg_blocks() -> nn.ModuleDict:
+def _vgg_blocks(widths: Sequence[int]) -> nn.ModuleDict:
     inputs, blocks = 3, nn.ModuleDict()
-    for index, (convolutions, channels) in enumerate(_BLOCKS, start=1):
+    for index, (convolutions, channels) in enumerate(zip(BLOCKS, widths, strict=True), start=1):
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         for part in range(1, convolutions + 1):
             padding = _PAD if (index, part) == (1, 1) else 1
@@ -51,23 +53,25 @@ def _vgg_blocks() -> nn.ModuleDict:
 class FCN8s(nn.Module):
     """VGG-16 with skips from pool3 and pool4; 134 M parameters, random start: a GPU's work.
 
-    conv1_1 is padded by 100 and skips are cropped at offsets 9 and 5, the output at 31, as in the
+    conv1_1 is padded by 100 and skips are cropped at offsets 5 and 9, the output at 31, as in the
     released network. VGG's ImageNet weights cannot be had offline, so training starts from He et al.'s
     initialisation; scores start at zero and deconvolutions bilinear, as in Long et al.
+
+    Args:
+        num_classes: channels of the score maps.
+        widths: channels of VGG's five blocks.
+        hidden: channels of fc6 and fc7.
     """
 
-    name: ClassVar[str] = "fcn8s"
-    feature_dim: ClassVar[int] = 512
-    about: ClassVar[str] = "FCN-8s on VGG-16 (134 M parameters), from a random start; wants a GPU"
-
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int, widths: Sequence[int] = _WIDTHS, hidden: int = _HIDDEN) -> None:
         super().__init__()
-        self.blocks = _vgg_blocks()
-        self.fc6, self.fc7 = nn.Conv2d(512, 4096, 7), nn.Conv2d(4096, 4096, 1)
+        self.sizes = num_classes, tuple(widths), hidden
+        self.blocks = _vgg_blocks(widths)
+        self.fc6, self.fc7 = nn.Conv2d(widths[4], hidden, 7), nn.Conv2d(hidden, hidden, 1)
         self.dropout = nn.Dropout(0.5)
-        self.score_fr = nn.Conv2d(4096, num_classes, 1)
-        self.score_pool4 = nn.Conv2d(512, num_classes, 1)
-        self.score_pool3 = nn.Conv2d(256, num_classes, 1)
+        self.score_fr = nn.Conv2d(hidden, num_classes, 1)
+        self.score_pool4 = nn.Conv2d(widths[3], num_classes, 1)
+        self.score_pool3 = nn.Conv2d(widths[2], num_classes, 1)
         self.upscore2 = _deconvolution(num_classes, 4, 2)
         self.upscore_pool4 = _deconvolution(num_classes, 4, 2)
         self.upscore8 = _deconvolution(num_classes, 16, 8)
@@ -78,25 +82,29 @@ class FCN8s(nn.Module):
         for score in (self.score_fr, self.score_pool4, self.score_pool3):
             nn.init.zeros_(score.weight)
 
-    def _pools(self, images: Tensor) -> list[Tensor]:
-        x = (images - 0.5) / 0.25
-        pools = []
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, K, H, W) for (N, 3, H, W) float32 in [0, 1]."""
+        return self.score_maps((images - 0.5) / 0.25)
+
+    def score_maps(self, pixels: Tensor) -> Tensor:
+        """(N, K, H, W) float32 for (N, 3, H, W) float32, in the range that the weights were trained for."""
+        x, pools = pixels, []
         for block in self.blocks.values():
             x = block(x)
             pools.append(x)
-        return pools
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (N, K, H, W) for (N, 3, H, W) float32 in [0, 1]."""
-        _, _, pool3, pool4, pool5 = self._pools(images)
+        _, _, pool3, pool4, pool5 = pools
         x = self.dropout(torch.relu(self.fc6(pool5)))
         x = self.dropout(torch.relu(self.fc7(x)))
         upscore2 = self.upscore2(self.score_fr(x))
-        fused4 = upscore2 + _crop(self.score_pool4(pool4), 5, upscore2)
+        fused4 = upscore2 + _crop(self.score_pool4(pool4), "score_pool4", upscore2)
         upscore4 = self.upscore_pool4(fused4)
-        fused3 = upscore4 + _crop(self.score_pool3(pool3), 9, upscore4)
-        return _crop(self.upscore8(fused3), 31, images)
+        fused3 = upscore4 + _crop(self.score_pool3(pool3), "score_pool3", upscore4)
+        return _crop(self.upscore8(fused3), "score", pixels)
 
-    def embed(self, images: Tensor) -> Tensor:
-        """Mean of pool5: (N, 512)."""
-        return torch.mean(self._pools(images)[-1], dim=(2, 3))
+    def flops(self, height: int, width: int) -> int:
+        """Floating point operations (a multiplication and an addition are two) for one image."""
+        from torch.utils.flop_counter import FlopCounterMode
+
+        with torch.device("meta"), FlopCounterMode(display=False) as counter:
+            FCN8s(*self.sizes).score_maps(torch.empty(1, 3, height, width))
+        return int(counter.get_total_flops())

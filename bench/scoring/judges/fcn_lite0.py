@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from torch import Tensor, nn
 
 from bench.scoring.judges.fcn_small import conv_block, resize_to
-from bench.scoring.metrics.lite0 import FEATURES, pretrained_lite0
+from bench.scoring.metrics.lite0 import pretrained_lite0
 
 
 class FCNLite0(nn.Module):
@@ -16,12 +14,6 @@ class FCNLite0(nn.Module):
     The published FCN stops at stride 8, which on 256 px and below leaves maps of 32 x 32 and fewer; the
     stride 4 skip keeps poles and persons apart there.
     """
-
-    name: ClassVar[str] = "fcn-lite0"
-    feature_dim: ClassVar[int] = FEATURES
-    about: ClassVar[str] = (
-        "FCN with skips on the ImageNet-trained EfficientNet-Lite0, fine-tuned; 128 px and up"
-    )
 
     _CHANNELS = (24, 40, 112, 320)
     _DECODER = 96
@@ -40,8 +32,3 @@ class FCNLite0(nn.Module):
         for level in (2, 1, 0):
             x = self.smooth[level](resize_to(x, maps[level]) + self.laterals[level](maps[level]))
         return resize_to(self.score(x), images)
-
-    def embed(self, images: Tensor) -> Tensor:
-        """Mean of the head's 1280 maps: (N, 1280). The head keeps its ImageNet weights."""
-        pooled: Tensor = self.backbone(images)
-        return pooled

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -28,10 +25,6 @@ class FCNSmall(nn.Module):
 
     Skips are summed after a 1x1 convolution, as in Long et al. 2015; classes are scored at stride 2.
     """
-
-    name: ClassVar[str] = "fcn-small"
-    feature_dim: ClassVar[int] = 192
-    about: ClassVar[str] = "compact FCN with skips, trained from nothing; for a CPU at 32 to 128 px"
 
     _CHANNELS = (32, 64, 128, 192)
     _DECODER = 48
@@ -65,7 +58,3 @@ class FCNSmall(nn.Module):
         ):
             x = smooth(resize_to(x, encoded) + lateral(encoded))
         return resize_to(self.score(x), images)
-
-    def embed(self, images: Tensor) -> Tensor:
-        """Mean of the stride 16 maps: (N, 192)."""
-        return torch.mean(self._encode(images)[-1], dim=(2, 3))

@@ -26,8 +26,9 @@ from bench.core.errors import UsageError
 from bench.core.files import named_path, sha256_file
 from bench.data.types import DatasetCard
 from bench.scoring.judges.base import NO_CLASS
-from bench.scoring.judges.caffe_fcn8s import CaffeFCN8s, load_fcn8s
+from bench.scoring.judges.caffe_fcn8s import load_fcn8s
 from bench.scoring.judges.external import split_options
+from bench.scoring.judges.fcn8s import FCN8s
 from bench.scoring.metrics.confusion import ABSENT_IS_ZERO, confusion_matrix
 
 CLASSES = (
@@ -89,9 +90,9 @@ def open_judge(rest: str, card: DatasetCard, device: str) -> PaperJudge:
     path, options = _parse(rest)
     check_card(card)
     network = load_fcn8s(path)
-    if network.num_outputs != OUTPUTS:
+    if network.score_fr.out_channels != OUTPUTS:
         raise UsageError(
-            f"expected {OUTPUTS} outputs of layer score_fr in {path}, found {network.num_outputs}: "
+            f"expected {OUTPUTS} outputs of layer score_fr in {path}, found {network.score_fr.out_channels}: "
             "take the released fcn-8s-cityscapes.caffemodel"
         )
     return PaperJudge(network.to(device), sha256_file(path), options, device)
@@ -134,7 +135,7 @@ class PaperJudge:
         no_class: `segment` may give an id that is no class.
     """
 
-    network: CaffeFCN8s = field(repr=False)
+    network: FCN8s = field(repr=False)
     file_sha256: str
     options: PaperOptions = PaperOptions()
     device: str = "cpu"
@@ -176,11 +177,6 @@ class PaperJudge:
         """The paper's three scores of real photos, where they are of these: Cityscapes through 256 px."""
         as_published = card.name == "cityscapes" and size_px == PUBLISHED_PX
         return PUBLISHED if as_published and self.options.label_size == NATIVE else None
-
-    @property
-    def feature_dim(self) -> int:
-        """Channels of pool5."""
-        return self.network.feature_dim
 
     def seconds_per_image(self) -> float:
         """Expected time of one image on this device, from a timed small one."""
@@ -226,15 +222,6 @@ class PaperJudge:
             return released_confusion(truth, predicted, len(CLASSES))
         return confusion_matrix(truth, predicted, len(CLASSES), no_class=True)
 
-    @torch.inference_mode()
-    def features(self, images: Tensor) -> Tensor:
-        """Means of pool5 (N, D) float32 on the CPU for (N, 3, H, W) uint8 RGB, enlarged as for labelling."""
-        rows = [torch.empty(0, self.feature_dim)]
-        for image in _arrays(images):
-            with _full_precision():
-                rows.append(self.network.pools(self._input(image))[-1].mean((2, 3)).cpu())
-        return torch.cat(rows)
-
     def _labels(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(H, W) uint8 at `label_size`: argmax over the 20 outputs."""
         scores = self._score(self._input(image))
@@ -244,7 +231,7 @@ class PaperJudge:
     @torch.inference_mode()
     def _score(self, pixels: Tensor) -> Tensor:
         with _full_precision():
-            return self.network.score(pixels)
+            return self.network.score_maps(pixels)
 
     def _input(self, image: NDArray[np.uint8]) -> Tensor:
         return torch.from_numpy(network_input(image, self.options.label_size)).to(self.device)

@@ -7,7 +7,7 @@ judges. It never sees a test photo or a generated one.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -20,7 +20,8 @@ from torch.nn import functional
 
 from bench.core import plugins
 from bench.core.errors import RunFailedError, UsageError
-from bench.data.types import VOID
+from bench.core.progress import Progress
+from bench.data.types import VOID, SplitArrays
 from bench.scoring.judges.augment import augment
 from bench.scoring.metrics.confusion import (
     ABSENT_LEFT_OUT,
@@ -29,8 +30,8 @@ from bench.scoring.metrics.confusion import (
     scores_from_confusion,
 )
 
-Progress = Callable[[int, int], None]
 HELD_OUT_SHARE = 0.1
+SEED = 0  # of initial weights, order and augmentation
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ class Recipe:
     balance: float = 0.25
 
 
-def default_recipe(network_name: str, size_px: int, n: int) -> Recipe:
-    """The recipe of a built-in network for n photos of a size; a plugged-in one gets the small network's.
+def default_recipe(network_name: str, n: int) -> Recipe:
+    """The recipe of a built-in network for n photos; a plugged-in one gets the small network's.
 
     Ten passes, within limits that keep training on two CPU cores to minutes (docs/judges.md has them).
     """
@@ -75,13 +76,13 @@ class TrainedNetwork:
     meta: dict[str, Any]
 
 
-def held_out_indices(n: int, share: float = HELD_OUT_SHARE) -> NDArray[np.int64]:
-    """Evenly spaced indices of about `share` of n images; at least one is held out and one is left."""
-    count = min(max(1, round(n * share)), n - 1)
+def held_out_indices(n: int) -> NDArray[np.int64]:
+    """Evenly spaced indices of about a tenth of n images; at least one is held out and one is left."""
+    count = min(max(1, round(n * HELD_OUT_SHARE)), n - 1)
     return ((np.arange(count) + 0.5) * n / count).astype(np.int64)
 
 
-def build_network(network_name: str, num_classes: int, seed: int) -> nn.Module:
+def build_network(network_name: str, num_classes: int) -> nn.Module:
     """A judge network by name, with seeded initial weights.
 
     Raises:
@@ -89,39 +90,36 @@ def build_network(network_name: str, num_classes: int, seed: int) -> nn.Module:
     """
     network_class = plugins.load("judges", network_name)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(SEED)
         network: nn.Module = network_class(num_classes)
     return network
 
 
 def train_judge(
     network_name: str,
-    photos: NDArray[np.uint8],
-    labels: NDArray[np.uint8],
+    split: SplitArrays,
     class_names: Sequence[str],
     *,
-    device: str = "cpu",
-    seed: int = 0,
-    recipe: Recipe | None = None,
+    device: str,
+    recipe: Recipe,
     progress: Progress | None = None,
 ) -> TrainedNetwork:
-    """Train a network to label real photos.
+    """Train a network to label real photos. On a CPU the same threads give the same weights.
 
     Args:
         network_name: entry point or plug-in of the group "judges".
-        photos: (N, H, W, 3) uint8 RGB of the training split.
-        labels: (N, H, W) uint8 train ids, 255 = void.
+        split: the training split: real photos as targets, and their labels.
         class_names: K names in the order of the train ids.
         device: torch device string.
-        seed: of initial weights, order and augmentation. Same seed, same threads, same weights on a CPU.
-        recipe: how; `default_recipe` by default.
+        recipe: how.
         progress: called with (steps done, steps in all).
 
     Raises:
         UsageError: for an unknown network, or too few labelled photos.
     """
+    photos, labels = split.target, split.labels
+    assert labels is not None
     photos = photos if photos.shape[-1] == 3 else np.repeat(photos, 3, axis=-1)
-    recipe = recipe or default_recipe(network_name, photos.shape[1], len(photos))
     held = held_out_indices(len(photos)) if len(photos) > 1 else np.zeros(0, np.int64)
     kept = np.setdiff1d(np.arange(len(photos)), held)
     counts = _class_counts(labels, kept, len(class_names))
@@ -131,13 +129,12 @@ def train_judge(
             f"{len(photos)} photos with {int(counts.sum())} labelled pixels: check the labels, or take more"
         )
     recipe = replace(recipe, batch_size=min(recipe.batch_size, len(kept)))
-    network = build_network(network_name, len(class_names), seed)
+    network = build_network(network_name, len(class_names))
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     started = time.perf_counter()
-    with _seeded(seed, device):
+    with _seeded(device):
         weights = _class_weights(counts, recipe.balance).to(device)
-        batches = _batches(kept, recipe.batch_size, seed)
-        _fit(network, photos, labels, batches, weights, recipe, seed, progress)
+        _fit(network, photos, labels, _batches(kept, recipe.batch_size), weights, recipe, progress)
     seconds = time.perf_counter() - started
     network.eval()
     meta = {
@@ -145,7 +142,7 @@ def train_judge(
         "parameters": sum(p.numel() for p in network.parameters()),
         "classes": list(class_names),
         "size_px": int(photos.shape[1]),
-        "seed": seed,
+        "seed": SEED,
         "recipe": asdict(recipe),
         "train_n": len(kept),
         "held_out_n": len(held),
@@ -201,11 +198,11 @@ def _number(value: Any) -> float | None:
 
 
 @contextmanager
-def _seeded(seed: int, device: str) -> Iterator[None]:
+def _seeded(device: str) -> Iterator[None]:
     """Dropout draws from torch's own generator: seed it inside, restore it after."""
     devices = [torch.device(device)] if device.startswith("cuda") else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+        torch.manual_seed(SEED)
         yield
 
 
@@ -223,9 +220,9 @@ def _class_weights(counts: NDArray[np.int64], balance: float) -> Tensor:
     return torch.tensor(weights / (weights * frequency).sum(), dtype=torch.float32)
 
 
-def _batches(indices: NDArray[np.int64], batch_size: int, seed: int) -> Iterator[NDArray[np.int64]]:
+def _batches(indices: NDArray[np.int64], batch_size: int) -> Iterator[NDArray[np.int64]]:
     """Shuffled batches without end; a pass leaves out what fills no batch."""
-    order = np.random.default_rng(seed)
+    order = np.random.default_rng(SEED)
     while True:
         shuffled = order.permutation(indices)
         for start in range(0, len(shuffled) - batch_size + 1, batch_size):
@@ -239,7 +236,6 @@ def _fit(
     batches: Iterator[NDArray[np.int64]],
     weights: Tensor,
     recipe: Recipe,
-    seed: int,
     progress: Progress | None,
 ) -> None:
     """Train in place, on the device that `weights` (K,) are on."""
@@ -248,7 +244,7 @@ def _fit(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, recipe.lr, total_steps=recipe.steps + 1, pct_start=0.15, cycle_momentum=False
     )
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(SEED)
     network.train()
     for step in range(recipe.steps):
         chosen = next(batches)
@@ -263,6 +259,4 @@ def _fit(
         if progress is not None:
             progress(step + 1, recipe.steps)
     if not all(bool(torch.isfinite(p).all()) for p in network.parameters()):
-        raise RunFailedError(
-            f"training of a judge diverged (lr {recipe.lr}): give it another seed or a smaller budget"
-        )
+        raise RunFailedError(f"training of a judge diverged (lr {recipe.lr}): give it a smaller budget")

@@ -9,19 +9,18 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from bench.core.documents import read_json
-from bench.core.errors import UsageError
 from bench.core.files import atomic_path, write_text
 from bench.core.lock import locked
-from bench.data.types import DatasetCard
+from bench.core.progress import Progress
+from bench.data.types import DatasetCard, SplitArrays
+from bench.scoring.judges.base import in_batches
 from bench.scoring.judges.train_network import (
-    Progress,
+    SEED,
     Recipe,
     TrainedNetwork,
     build_network,
@@ -33,7 +32,6 @@ from bench.scoring.metrics.lite0_features import weights_hash
 
 TRAINING_VERSION = 1  # raise it when the same recipe would give another network
 _PREPROCESSING = {"input": "uint8 RGB / 255 at the picture's own size", "output": "argmax at that size"}
-_PIXELS_AT_ONCE, _IMAGES_AT_ONCE = 1 << 18, 16  # 16 images of 128 px
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class TrainedJudge:
     """A trained network that judges; implements `bench.scoring.judges.base.Judge`.
 
     Attributes:
-        name, hash, num_classes, feature_dim, protocol: see `Judge`.
+        name, hash, num_classes, protocol: see `Judge`.
         meta: how it was trained and how well it labels the held-out photos.
         network: in eval mode on `device`.
     """
@@ -49,7 +47,6 @@ class TrainedJudge:
     name: str
     hash: str
     num_classes: int
-    feature_dim: int
     protocol: dict[str, Any]
     meta: dict[str, Any]
     network: nn.Module = field(repr=False)
@@ -58,22 +55,9 @@ class TrainedJudge:
     def segment(self, images: Tensor) -> Tensor:
         """Train ids (N, H, W) int64 on the CPU for (N, 3, H, W) uint8 RGB, at the images' own size."""
         parts = [torch.empty(0, *images.shape[-2:], dtype=torch.int64)]
-        parts += [segment(self.network, batch, self.device).cpu() for batch in _batches(images)]
+        batches = in_batches(images, images.shape[-2:])
+        parts += [segment(self.network, batch, self.device).cpu() for batch in batches]
         return torch.cat(parts)
-
-    @torch.no_grad()
-    def features(self, images: Tensor) -> Tensor:
-        """Pooled features (N, D) float32 on the CPU for (N, 3, H, W) uint8 RGB."""
-        embed: Any = self.network.embed
-        rows = [torch.empty(0, self.feature_dim)]
-        rows += [embed(batch.to(self.device).float() / 255.0).float().cpu() for batch in _batches(images)]
-        return torch.cat(rows)
-
-
-def _batches(images: Tensor) -> list[Tensor]:
-    size = _PIXELS_AT_ONCE // (images.shape[-1] * images.shape[-2])
-    size = min(max(1, size), _IMAGES_AT_ONCE)
-    return [images[start : start + size] for start in range(0, len(images), size)]
 
 
 def default_judge_name(size_px: int, device: str) -> str:
@@ -81,41 +65,27 @@ def default_judge_name(size_px: int, device: str) -> str:
     return "fcn-lite0" if size_px >= 128 or device != "cpu" else "fcn-small"
 
 
-def judge_dir(
-    cache: Path,
-    network_name: str,
-    *,
-    classes: Sequence[str],
-    data_key: str,
-    size_px: int,
-    seed: int,
-    recipe: Recipe,
-) -> Path:
-    """Where the judge trained like that is kept."""
+def _identity(network_name: str, split: SplitArrays, classes: Sequence[str], recipe: Recipe) -> str:
+    """16 hexadecimal digits over what a trained judge depends on."""
     identity = {
         "network": network_name,
         "classes": list(classes),
-        "data_key": data_key,
-        "size_px": size_px,
-        "seed": seed,
+        "data_key": split.key,
+        "size_px": int(split.target.shape[1]),
+        "seed": SEED,
         "recipe": asdict(recipe),
         "version": TRAINING_VERSION,
     }
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
-    return cache / "judges" / f"{network_name}-{digest}"
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def get_judge(
     network_name: str,
-    photos: NDArray[np.uint8],
-    labels: NDArray[np.uint8],
+    split: SplitArrays,
     card: DatasetCard,
     *,
-    data_key: str,
-    size_px: int,
     cache: Path,
     device: str,
-    seed: int = 0,
     budget: int | None = None,
     progress: Progress | None = None,
 ) -> TrainedJudge:
@@ -123,41 +93,27 @@ def get_judge(
 
     Args:
         network_name: entry point or plug-in of the group "judges".
-        photos: (N, H, W, 3) uint8 real photos of the training split (see `photo_side`).
-        labels: (N, H, W) uint8 train ids, 255 = void.
+        split: real photos as targets, and their labels.
         card: for the classes.
-        data_key: content key of that split (`SplitArrays.key`).
-        size_px: side length of the photos.
         cache: `cache/judges/<name>-<hash>/` holds `weights.safetensors` and `meta.json`.
         device: torch device string.
-        seed: of the training.
         budget: optimiser steps, by default the recipe's.
         progress: called with (steps done, steps in all) while training; never when it was cached.
 
     Raises:
-        UsageError: for an unknown network, a card without classes, or photos that cannot be trained on.
+        UsageError: for an unknown network, or photos that cannot be trained on.
     """
     classes = [info.name for info in card.train_classes]
-    if not classes:
-        raise UsageError(
-            f"expected classes in the card of {card.name} to train a judge, found none: add some"
-        )
-    recipe = default_recipe(network_name, size_px, len(photos))
+    recipe = default_recipe(network_name, len(split))
     recipe = replace(recipe, steps=budget) if budget is not None else recipe
-    folder = judge_dir(
-        cache, network_name, classes=classes, data_key=data_key, size_px=size_px, seed=seed, recipe=recipe
-    )
-    cached = _load(folder, network_name, len(classes), device)
-    if cached is not None:
+    folder = cache / "judges" / f"{network_name}-{_identity(network_name, split, classes, recipe)}"
+    if (cached := _load(folder, network_name, len(classes), device)) is not None:
         return cached
     with locked(cache / "locks" / f"{folder.name}.lock"):  # of processes that want it, one trains it
-        cached = _load(folder, network_name, len(classes), device)
-        if cached is not None:
+        if (cached := _load(folder, network_name, len(classes), device)) is not None:
             return cached
-        trained = train_judge(
-            network_name, photos, labels, classes, device=device, seed=seed, recipe=recipe, progress=progress
-        )
-        meta = _keep(folder, trained, data_key)
+        trained = train_judge(network_name, split, classes, device=device, recipe=recipe, progress=progress)
+        meta = _keep(folder, trained, split.key)
     return _judge(trained.network, meta, device)
 
 
@@ -182,7 +138,7 @@ def _load(folder: Path, network_name: str, num_classes: int, device: str) -> Tra
         weights = load_file(folder / "weights.safetensors")
         if weights_hash(weights, _PREPROCESSING) != meta["hash"]:
             return None
-        network = build_network(network_name, num_classes, seed=0)
+        network = build_network(network_name, num_classes)
         network.load_state_dict(weights)
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return _judge(network.eval(), meta, device)
@@ -191,7 +147,6 @@ def _load(folder: Path, network_name: str, num_classes: int, device: str) -> Tra
 
 
 def _judge(network: nn.Module, meta: dict[str, Any], device: str) -> TrainedJudge:
-    feature_dim: Any = network.feature_dim
     protocol = {
         "judge": meta["network"],
         "judge_hash": meta["hash"],
@@ -200,6 +155,4 @@ def _judge(network: nn.Module, meta: dict[str, Any], device: str) -> TrainedJudg
         "judge_steps": meta["recipe"]["steps"],
         "judge_seed": meta["seed"],
     }
-    return TrainedJudge(
-        meta["network"], meta["hash"], len(meta["classes"]), int(feature_dim), protocol, meta, network, device
-    )
+    return TrainedJudge(meta["network"], meta["hash"], len(meta["classes"]), protocol, meta, network, device)

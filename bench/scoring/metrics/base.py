@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.data.types import DatasetCard, Role, SplitArrays
 from bench.records.record import MetricResult
-
-State = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -116,21 +114,6 @@ class Metric(Protocol):
 
     def compute(self) -> MetricOutput:
         """The results over everything seen."""
-
-
-@runtime_checkable
-class Joinable(Protocol):
-    """A metric whose work several processes can share, each with a part of the test images.
-
-    One that absorbs the states of others, in test order, gives the very results of one that saw all images.
-    A metric without these two is shown all images by the first process.
-    """
-
-    def state(self) -> State:
-        """What was gathered so far, by name."""
-
-    def absorb(self, state: State) -> None:
-        """Take in the state of one that was shown the images that follow."""
 
 
 def missing(keys: Sequence[str], reason: str, protocol: dict[str, Any], n: int) -> list[MetricResult]:

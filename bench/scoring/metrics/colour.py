@@ -15,7 +15,7 @@ from bench.core.bootstrap import bootstrap_sum, pseudo_values
 from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.scoring.metrics.catalogue import PSEUDO
 from bench.scoring.metrics.common import NO_IMAGES, PredictionSource, by_threads, measured
-from bench.scoring.metrics.kept_rows import KeepsRows
+from bench.scoring.metrics.kept_rows import Rows
 
 BINS = 100
 RANGES = {"l": (0.0, 100.0), "a": (-110.0, 110.0), "b": (-110.0, 110.0)}
@@ -63,13 +63,13 @@ def intersection(prediction: Floats, target: Floats) -> Floats:
     return np.asarray(np.minimum(shares, wanted).sum(-1))
 
 
-class ColourMetric(KeepsRows):
+class ColourMetric:
     """`lab_l`, `lab_a`, `lab_b`: intersection of histograms pooled over the test set."""
 
     keys: ClassVar[tuple[str, ...]] = ("lab_l", "lab_a", "lab_b")
 
     def __init__(self, context: ScoringContext) -> None:
-        super().__init__()
+        self._rows = Rows()
         self._source = PredictionSource(context)
         self._protocol: dict[str, Any] = {
             "version": 1,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.core.bootstrap import Interval
+from bench.core.bootstrap import Interval, bootstrap_mean
 from bench.core.images import to_rgb8
 from bench.records.record import MetricResult
 from bench.scoring.metrics.base import Batch, ScoringContext
@@ -37,6 +37,25 @@ def measured(
     if not math.isfinite(value):
         return MetricResult(key, None, goal_of(key), n, protocol, reason=undefined)
     return MetricResult(key, float(value), goal_of(key), n, protocol, interval=interval)
+
+
+def means(
+    columns: Mapping[str, NDArray[np.float64]],
+    protocols: Mapping[str, dict[str, Any]],
+    undefined: str = "not defined on these images",
+) -> list[MetricResult]:
+    """The mean of each column (N,) of values by image, with its bootstrap interval."""
+    return [
+        measured(
+            key,
+            float(values.mean()),
+            len(values),
+            protocols[key],
+            interval=bootstrap_mean(values),
+            undefined=undefined,
+        )
+        for key, values in columns.items()
+    ]
 
 
 def stand_ins(context: ScoringContext) -> tuple[NDArray[np.int64] | None, str | None]:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from bench.core.bootstrap import bootstrap_mean
 from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.scoring.metrics.common import NO_GENERATOR, NO_IMAGES, NOTHING_KEPT, measured
-from bench.scoring.metrics.kept_rows import KeepsRows
 from bench.scoring.metrics.source_response import source_response
 
 IMAGES, SAMPLES = 20, 5
@@ -35,7 +34,7 @@ def places(total: int) -> list[int]:
     return [index * total // wanted for index in range(wanted)]
 
 
-class DiversityMetric(KeepsRows):
+class DiversityMetric:
     """`diversity`: mean spread over repeated test-time dropout samples of a fixed subset of images; and
     `source_response`.
 
@@ -45,7 +44,7 @@ class DiversityMetric(KeepsRows):
     keys: ClassVar[tuple[str, ...]] = ("diversity", "source_response")
 
     def __init__(self, context: ScoringContext) -> None:
-        super().__init__()
+        self._seen = 0
         self._context = context
         self._protocol: dict[str, Any] = {
             "version": 1,
@@ -57,16 +56,16 @@ class DiversityMetric(KeepsRows):
 
     def update(self, batch: Batch) -> None:
         """Nothing but the count: the images are sampled anew."""
-        self._rows.add(len(batch.names))
+        self._seen += len(batch.names)
 
     def compute(self) -> MetricOutput:
         """Both; the per-image columns are NaN for images that were not asked for."""
-        spreads, response = self._spreads(), source_response(self._context, self._rows.n)
+        spreads, response = self._spreads(), source_response(self._context, self._seen)
         per_image = {**spreads.per_image, **response.per_image}
         return MetricOutput(spreads.results + response.results, per_image)
 
     def _spreads(self) -> MetricOutput:
-        repeats, seen, reason = self._context.repeats, self._rows.n, None
+        repeats, seen, reason = self._context.repeats, self._seen, None
         if not seen:
             reason = NO_IMAGES
         elif repeats is None:

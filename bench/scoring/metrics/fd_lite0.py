@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, State, missing
+from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.scoring.metrics.catalogue import PSEUDO
 from bench.scoring.metrics.common import measured
 from bench.scoring.metrics.influence import frechet_estimate
@@ -18,6 +18,7 @@ class FdLite0Metric:
     keys: ClassVar[tuple[str, ...]] = ("fd_lite0",)
 
     def __init__(self, context: ScoringContext) -> None:
+        from bench.scoring.metrics.lite0 import FEATURES
         from bench.scoring.metrics.lite0_features import default_feature_network
 
         network = default_feature_network(context.device)
@@ -25,9 +26,7 @@ class FdLite0Metric:
             **network.protocol,
             "version": 1,
             "size_px": context.size_px,
-            "network": network.name,
-            "network_hash": network.hash,
-            "feature_dim": network.feature_dim,
+            "feature_dim": FEATURES,
             "reference": "test",
         }
         self._comparison = FeatureComparison(context, network.features, dict(self._protocol))
@@ -35,14 +34,6 @@ class FdLite0Metric:
     def update(self, batch: Batch) -> None:
         """Take in the predictions of a batch."""
         self._comparison.update(batch)
-
-    def state(self) -> State:
-        """The features so far."""
-        return self._comparison.state()
-
-    def absorb(self, state: State) -> None:
-        """Take in those of the images that follow."""
-        self._comparison.absorb(state)
 
     def compute(self) -> MetricOutput:
         """The distance with its interval and pseudo-values by image, or why there is none."""

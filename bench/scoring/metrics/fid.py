@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
-
 from bench.core.files import sha256_file
-from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, State, missing
+from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.scoring.metrics.catalogue import PSEUDO
 from bench.scoring.metrics.common import measured
 from bench.scoring.metrics.frechet import KID_SEED, KID_SUBSET_SIZE, KID_SUBSETS
-from bench.scoring.metrics.inception_input import preparation
+from bench.scoring.metrics.inception_input import PREPARATIONS
 from bench.scoring.metrics.influence import frechet_estimate, kernel_estimate
 from bench.scoring.metrics.sample_curve import detail
 from bench.scoring.metrics.set_features import FeatureComparison, few_images, frechet_curve, kernel_curve
@@ -28,7 +26,7 @@ class FidMetric:
     keys: ClassVar[tuple[str, ...]] = ("fid", "kid")
 
     def __init__(self, context: ScoringContext) -> None:
-        prepared = preparation(context.fid_protocol)
+        prepared = PREPARATIONS[context.fid_protocol]
         self._protocol: dict[str, Any] = {
             "version": 1,
             "size_px": context.size_px,
@@ -62,16 +60,6 @@ class FidMetric:
         self._seen += len(batch.names)
         if self._comparison is not None:
             self._comparison.update(batch)
-
-    def state(self) -> State:
-        """The features so far."""
-        return {"seen": np.array(self._seen), **(self._comparison.state() if self._comparison else {})}
-
-    def absorb(self, state: State) -> None:
-        """Take in those of the images that follow."""
-        self._seen += int(state["seen"])
-        if self._comparison is not None:
-            self._comparison.absorb(state)
 
     def compute(self) -> MetricOutput:
         """Both distances with intervals and pseudo-values; the detail `kid` is its spread over subsets."""

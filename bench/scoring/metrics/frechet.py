@@ -43,13 +43,7 @@ class Moments:
 
     @property
     def covariance(self) -> Floats:
-        """(D, D) sample covariance (n - 1).
-
-        Raises:
-            ValueError: for fewer than two vectors.
-        """
-        if self.n < 2:
-            raise ValueError(f"expected at least 2 feature vectors, found {self.n}")
+        """(D, D) sample covariance (n - 1), of two vectors at least."""
         return self._scatter / (self.n - 1)
 
 
@@ -67,16 +61,13 @@ class Gaussian:
 
 
 def gaussian(features: NDArray[Any]) -> Gaussian:
-    """The normal distribution with the mean and sample covariance (n - 1) of (N, D) features.
+    """The normal distribution with the mean and sample covariance (n - 1) of (N, D) features, N at least 2.
 
     With no more vectors than dimensions the centred vectors themselves are a root of the covariance; with
     more, its symmetric eigenvectors give one.
-
-    Raises:
-        ValueError: for fewer than two vectors.
     """
     n, dim = features.shape
-    if 2 <= n <= dim:
+    if n <= dim:
         rows = np.asarray(features, dtype=np.float64)
         mean = rows.mean(0)
         return Gaussian(mean, (rows - mean).T / np.sqrt(n - 1))
@@ -131,7 +122,6 @@ def kernel_distance(
     *,
     subsets: int = KID_SUBSETS,
     subset_size: int = KID_SUBSET_SIZE,
-    seed: int = KID_SEED,
 ) -> KernelDistance:
     """Squared maximum mean discrepancy under the kernel (x.y / D + 1)^3, averaged over random subsets.
 
@@ -139,21 +129,15 @@ def kernel_distance(
     agree subset by subset. Where a subset would hold all vectors of both sides, one is enough.
 
     Args:
-        a: (N, D) features.
-        b: (M, D) features.
+        a: (N, D) features, N at least 2.
+        b: (M, D) features, M at least 2.
         subsets: number of subsets.
         subset_size: vectors of each side in a subset, at most min(N, M).
-        seed: of the subsets.
-
-    Raises:
-        ValueError: for fewer than two vectors on a side.
     """
     size = min(subset_size, len(a), len(b))
-    if size < 2:
-        raise ValueError(f"expected at least 2 feature vectors a side, found {len(a)} and {len(b)}")
     if size == len(a) == len(b):
         return KernelDistance(unbiased_mmd2(a, b), None, 1, size)
-    rng = np.random.RandomState(seed)
+    rng = np.random.RandomState(KID_SEED)
     values = [
         unbiased_mmd2(a[rng.choice(len(a), size, replace=False)], b[rng.choice(len(b), size, replace=False)])
         for _ in range(subsets)

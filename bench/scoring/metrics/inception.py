@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from bench.core.errors import UsageError
 from bench.core.state_dict import WeightsError, read_state_dict
-from bench.scoring.metrics.inception_input import Preparation, preparation
+from bench.scoring.metrics.inception_input import PREPARATIONS, Preparation
 
 FEATURE_DIM = 2048
 RELEASED_PREFIX = "6726825d"  # of the sha256 of torch-fidelity's weights-inception-2015-12-05-6726825d.pth
@@ -154,7 +154,7 @@ class InceptionFeatures(nn.Module):
 
     def __init__(self, prepare: Preparation | None = None) -> None:
         super().__init__()
-        self.prepare = prepare or preparation("torch-fidelity")
+        self.prepare = prepare or PREPARATIONS["torch-fidelity"]
         self.Conv2d_1a_3x3 = BasicConv2d(3, 32, 3, stride=2, same=False)
         self.Conv2d_2a_3x3 = BasicConv2d(32, 32, 3, same=False)
         self.Conv2d_2b_3x3 = BasicConv2d(32, 64, 3)
@@ -195,7 +195,7 @@ def load_inception(weights: Path, device: str, protocol: str = "torch-fidelity")
         UsageError: if the file is no state dict, or not one of this network.
     """
     advice = "give torch-fidelity's weights-inception-2015-12-05-6726825d.pth"
-    network = InceptionFeatures(preparation(protocol))
+    network = InceptionFeatures(PREPARATIONS[protocol])
     try:
         given = read_state_dict(weights)
     except WeightsError as error:

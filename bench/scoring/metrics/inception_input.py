@@ -18,8 +18,6 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from bench.core.errors import unknown_name
-
 INPUT_PX = 299
 
 
@@ -38,17 +36,6 @@ class Preparation:
     resize: str
     normalisation: str
     apply: Callable[[Tensor], Tensor]
-
-
-def preparation(name: str) -> Preparation:
-    """The preparation of that name.
-
-    Raises:
-        UsageError: for an unknown one, with the nearest.
-    """
-    if name not in PREPARATIONS:
-        raise unknown_name("FID protocol", name, list(PREPARATIONS), "bench score --help")
-    return PREPARATIONS[name]
 
 
 def _as_torch_fidelity(images: Tensor) -> Tensor:

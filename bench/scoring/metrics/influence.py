@@ -64,9 +64,6 @@ def frechet_estimate(a: NDArray[Any], b: NDArray[Any]) -> Estimate:
     With weights w the distance is |m1 - m2|^2 + tr S1 + tr S2 - 2 C, and C = tr (S1^½ S2 S1^½)^½ has the
     derivatives T/2 by S1 and T^-1/2 by S2, T being the optimal transport map from the first normal
     distribution to the second. All of it follows from one singular value decomposition.
-
-    Raises:
-        ValueError: for fewer than two vectors on a side.
     """
     first, second = gaussian(a), gaussian(b)
     left, singular, right = np.linalg.svd(first.root.T @ second.root, full_matrices=False)
@@ -127,9 +124,6 @@ def kernel_estimate(a: NDArray[Any], b: NDArray[Any]) -> KernelEstimate:
 
     The influence is that of the distance over all pairs, none with itself. Where the value is a mean over
     random subsets, the influence is stretched so that its variance holds that of drawing them.
-
-    Raises:
-        ValueError: for fewer than two vectors on a side.
     """
     distance = kernel_distance(a, b)
     if len(a) != len(b):

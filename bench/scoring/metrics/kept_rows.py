@@ -1,8 +1,4 @@
-"""What a metric keeps of each test image: rows in test order, so that parts of the split can be joined.
-
-The results are computed from all rows at once: a split that was scored in parts gives the very numbers of one
-that was scored in one go.
-"""
+"""What a metric keeps of each test image: rows in test order, from which it computes its results at once."""
 
 from __future__ import annotations
 
@@ -11,10 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from bench.scoring.metrics.base import State
-
-_COUNT = "count"
 
 
 class Rows:
@@ -43,27 +35,3 @@ class Rows:
         if len(parts) > 1:
             parts[:] = [np.concatenate(parts)]
         return parts[0]
-
-    def state(self) -> State:
-        """All there is."""
-        return {_COUNT: np.array(self.n), **{name: self[name] for name in self._parts}}
-
-    def absorb(self, state: State) -> None:
-        """Take in the rows of the images that follow."""
-        rows = {name: values for name, values in state.items() if name != _COUNT}
-        self.add(int(state[_COUNT]), rows)
-
-
-class KeepsRows:
-    """The half of a metric whose parts can be joined (`bench.scoring.metrics.base.Joinable`)."""
-
-    def __init__(self) -> None:
-        self._rows = Rows()
-
-    def state(self) -> State:
-        """What was kept of the images so far."""
-        return self._rows.state()
-
-    def absorb(self, state: State) -> None:
-        """Take in what another one kept of the images that follow."""
-        self._rows.absorb(state)

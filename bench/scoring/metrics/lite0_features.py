@@ -33,17 +33,11 @@ class FeatureNetwork:
     """A fixed network that turns images into feature vectors.
 
     Attributes:
-        name: what the protocol calls it.
-        hash: digest over weights and preprocessing.
-        feature_dim: D of `features`.
-        protocol: JSON-able: weights, layer, resize filter, normalisation.
+        protocol: JSON-able: name, hash, weights, layer, resize filter, normalisation.
         network: maps (N, 3, 224, 224) float32 in [0, 1] to (N, D).
         device: torch device string.
     """
 
-    name: str
-    hash: str
-    feature_dim: int
     protocol: dict[str, Any]
     network: nn.Module = field(repr=False)
     device: str = "cpu"
@@ -51,7 +45,7 @@ class FeatureNetwork:
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
         """Pooled features (N, D) float32 on the CPU for (N, 3, H, W) uint8 RGB images of any size."""
-        rows = [torch.empty(0, self.feature_dim)]
+        rows = [torch.empty(0, FEATURES)]
         for start in range(0, len(images), _BATCH):
             pixels = images[start : start + _BATCH].to(self.device).float() / 255.0
             resized = functional.interpolate(
@@ -73,13 +67,10 @@ def default_feature_network(device: str) -> FeatureNetwork:
         "normalisation": NORMALISATION,
         "layer": "pooled 1280",
     }
-    digest = weights_hash(network.state_dict(), preprocessing)
     protocol = {
         "network": "efficientnet-lite0-imagenet",
-        "network_hash": digest,
+        "network_hash": weights_hash(network.state_dict(), preprocessing),
         "weights_sha256": WEIGHTS_SHA256,
         **preprocessing,
     }
-    return FeatureNetwork(
-        "efficientnet-lite0-imagenet", digest, FEATURES, protocol, network.to(device), device
-    )
+    return FeatureNetwork(protocol, network.to(device), device)

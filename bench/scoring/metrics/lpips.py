@@ -7,7 +7,6 @@ never started from here.
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,44 +19,15 @@ from torch import Tensor, nn
 
 from bench.core.bootstrap import bootstrap_mean
 from bench.core.errors import UsageError
-from bench.core.files import named_path
 from bench.core.state_dict import read_state_dict
-from bench.data.acquire.fetch import inception_hash as file_hash
+from bench.data.acquire.weights import ALEXNET, find_alexnet, weights_digest
 from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.scoring.metrics.common import NO_IMAGES, WITH_THEMSELVES, measured
-from bench.scoring.metrics.kept_rows import KeepsRows
+from bench.scoring.metrics.kept_rows import Rows
 from bench.scoring.metrics.sample_curve import detail, mean_curve
 
-ALEXNET_URL = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
-ALEXNET_PREFIX = "7be5be79"  # of the released file's sha256
-ALEXNET_VARIABLE = "PIX2PIX_BENCH_ALEXNET"
 SMALLEST_PX = 31  # AlexNet's second pooling needs 3 x 3 values
 _CHUNK = 16
-
-
-def find_alexnet() -> tuple[Path | None, str | None]:
-    """AlexNet's weights: `$PIX2PIX_BENCH_ALEXNET`, else torchvision's download in torch.hub's folder.
-
-    What the user names is used as it is (its hash enters the protocol); the download must be the released
-    file.
-
-    Returns:
-        (path, None), or (None, the reason and what helps).
-    """
-    if named := os.environ.get(ALEXNET_VARIABLE):
-        path = named_path(named)
-        if path.is_file():
-            return path, None
-        return None, f"${ALEXNET_VARIABLE} names {path}, which is no file: correct or unset it"
-    path = Path(torch.hub.get_dir()) / "checkpoints" / ALEXNET_URL.rpartition("/")[2]
-    if not path.is_file():
-        return None, (
-            f"no AlexNet weights at hand: get {ALEXNET_URL} and name the file in ${ALEXNET_VARIABLE}, then "
-            "`bench score OUT`"
-        )
-    if not file_hash(path).startswith(ALEXNET_PREFIX):
-        return None, f"the sha256 of {path} does not begin with {ALEXNET_PREFIX}: delete it and get it again"
-    return path, None
 
 
 @lru_cache(maxsize=1)  # all rows of a table have the same
@@ -85,7 +55,7 @@ def load_lpips(weights: Path, digest: str, device: str) -> nn.Module:
         said = str(error).strip().partition("\n")[0][:200]
         raise UsageError(
             f"expected torchvision's AlexNet state dict at {weights}: {type(error).__name__}: {said}; "
-            f"get {ALEXNET_URL}"
+            f"get {ALEXNET.url}"
         ) from None
     ready: nn.Module = network.to(device).eval()
     return ready
@@ -121,13 +91,13 @@ def _tensor(images: NDArray[np.uint8], device: str) -> Tensor:
     return tensor.to(device).float() / 127.5 - 1
 
 
-class LpipsMetric(KeepsRows):
+class LpipsMetric:
     """`lpips`: mean over pictures with a bootstrap interval, and each image's value."""
 
     keys: ClassVar[tuple[str, ...]] = ("lpips",)
 
     def __init__(self, context: ScoringContext) -> None:
-        super().__init__()
+        self._rows = Rows()
         self._device = context.device
         self._network: nn.Module | None = None
         self._protocol: dict[str, Any] = {
@@ -137,7 +107,7 @@ class LpipsMetric(KeepsRows):
             "network": "LPIPS 0.1, AlexNet",
             "data": "uint8 RGB, x / 127.5 - 1, own size, mean over pictures",
             "weights": None,
-            "linear_weights": file_hash(linear_weights())[:16],
+            "linear_weights": weights_digest(linear_weights())[:16],
         }
         self._reason = self._prepare(context)
 
@@ -150,9 +120,9 @@ class LpipsMetric(KeepsRows):
         path, reason = find_alexnet()
         if path is None:
             return reason
-        digest = file_hash(path)
+        digest = weights_digest(path)
         self._protocol["weights"] = digest[:16]
-        if not digest.startswith(ALEXNET_PREFIX):
+        if not digest.startswith(ALEXNET.prefix):
             self._protocol["network"] = "LPIPS 0.1, AlexNet, weights not the released ones"
         self._network = load_lpips(path, digest, context.device)
         return None

@@ -2,53 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.core.bootstrap import bootstrap_mean
 from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, missing
-from bench.scoring.metrics.common import NO_IMAGES, WITH_THEMSELVES, measured
-from bench.scoring.metrics.kept_rows import KeepsRows
+from bench.scoring.metrics.common import NO_IMAGES, WITH_THEMSELVES, means
+from bench.scoring.metrics.kept_rows import Rows
 
 TOLERANCES = {"pixel_acc@5": 5, "pixel_acc@10": 10}
 
 
 def pixel_accuracy(
-    prediction: NDArray[np.uint8], target: NDArray[np.uint8], tolerance: int
-) -> NDArray[np.float64]:
-    """Share of pixels that are right within a tolerance.
+    prediction: NDArray[np.uint8], target: NDArray[np.uint8], tolerances: Iterable[int]
+) -> list[NDArray[np.float64]]:
+    """Share of pixels that are right within each tolerance.
 
     Args:
         prediction: (N, H, W, C) uint8.
         target: (N, H, W, C) uint8.
-        tolerance: grey levels that every channel may be off, inclusive.
+        tolerances: grey levels that every channel may be off, inclusive.
 
     Returns:
-        (N,) float64 in [0, 1].
+        (N,) float64 in [0, 1] for each of them.
     """
-    return _share_within(_worst_channel(prediction, target), tolerance)
+    gap = np.maximum(prediction, target) - np.minimum(prediction, target)  # needs no wider integers
+    worst = gap.max(axis=-1)
+    return [np.asarray(np.mean(worst <= most, axis=(1, 2)), dtype=np.float64) for most in tolerances]
 
 
-def _worst_channel(prediction: NDArray[np.uint8], target: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(N, H, W): the largest absolute difference over channels; max - min needs no wider integers."""
-    gap = np.maximum(prediction, target) - np.minimum(prediction, target)
-    worst: NDArray[np.uint8] = gap.max(axis=-1)
-    return worst
-
-
-def _share_within(worst: NDArray[np.uint8], tolerance: int) -> NDArray[np.float64]:
-    return np.asarray(np.mean(worst <= tolerance, axis=(1, 2)), dtype=np.float64)
-
-
-class PixelsMetric(KeepsRows):
+class PixelsMetric:
     """`pixel_acc@5` and `pixel_acc@10`: means over images with bootstrap intervals."""
 
     keys: ClassVar[tuple[str, ...]] = tuple(TOLERANCES)
 
     def __init__(self, context: ScoringContext) -> None:
-        super().__init__()
+        self._rows = Rows()
         self._real = context.row == "real"
         self._protocol: dict[str, dict[str, Any]] = {
             key: {
@@ -65,8 +56,8 @@ class PixelsMetric(KeepsRows):
         """Score every pair of the batch."""
         rows = {}
         if not self._real:
-            worst = _worst_channel(batch.prediction, batch.target)
-            rows = {key: _share_within(worst, tolerance) for key, tolerance in TOLERANCES.items()}
+            found = pixel_accuracy(batch.prediction, batch.target, TOLERANCES.values())
+            rows = dict(zip(TOLERANCES, found, strict=True))
         self._rows.add(len(batch.names), rows)
 
     def compute(self) -> MetricOutput:
@@ -78,8 +69,4 @@ class PixelsMetric(KeepsRows):
                 [result for key in self.keys for result in missing([key], reason, self._protocol[key], n)]
             )
         columns = {key: self._rows[key] for key in self.keys}
-        results = [
-            measured(key, float(values.mean()), n, self._protocol[key], interval=bootstrap_mean(values))
-            for key, values in columns.items()
-        ]
-        return MetricOutput(results, per_image=dict(columns))
+        return MetricOutput(means(columns, self._protocol), per_image=dict(columns))

@@ -24,7 +24,7 @@ from bench.scoring.metrics.confusion import (
     confusion_matrix,
     scores_from_confusion,
 )
-from bench.scoring.metrics.kept_rows import KeepsRows
+from bench.scoring.metrics.kept_rows import Rows
 from bench.scoring.metrics.sample_curve import detail, sample_curve
 
 _SCORES = ("pixel_acc", "class_acc", "class_iou")
@@ -43,13 +43,13 @@ def _statistic(score: int, shape: tuple[int, ...], policy: str) -> Callable[[Flo
     return of_totals
 
 
-class SegmentationMetric(KeepsRows):
+class SegmentationMetric:
     """`fcn_*` where predictions are photos and a judge is at hand, `label_*` where they are label maps."""
 
     keys: ClassVar[tuple[str, ...]] = _FCN + _LABEL
 
     def __init__(self, context: ScoringContext) -> None:
-        super().__init__()
+        self._rows = Rows()
         self._context = context
         self._classes = context.card.train_classes
         self._reasons = {"fcn": self._why_not_fcn(), "label": self._why_not_label()}
@@ -84,8 +84,7 @@ class SegmentationMetric(KeepsRows):
         """One confusion matrix an image."""
         rows: dict[str, NDArray[np.int64]] = {}
         if self._family is not None:
-            if batch.labels is None:
-                raise ValueError("expected labels with every batch of a split that has them, found none")
+            assert batch.labels is not None
             rows = self._count(batch, batch.labels)
         self._rows.add(len(batch.names), rows)
 

@@ -18,12 +18,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.core.errors import UsageError
 from bench.core.files import atomic_path
 from bench.core.images import to_rgb8
 from bench.core.lock import locked
 from bench.data.cache import release_array
-from bench.scoring.metrics.base import Batch, ScoringContext, State
+from bench.scoring.metrics.base import Batch, ScoringContext
 from bench.scoring.metrics.common import NO_IMAGES, stand_ins
 from bench.scoring.metrics.frechet import frechet_distance, gaussian, kernel_distance
 from bench.scoring.metrics.sample_curve import Curve, sample_curve
@@ -59,22 +58,13 @@ class FeatureComparison:
             self._places, self._reason = stand_ins(context)
 
     def update(self, batch: Batch) -> None:
-        """Take in the predictions of a batch.
-
-        Raises:
-            UsageError: if they are not 8-bit: a network would take other ranges for the same images.
-        """
-        if batch.prediction.dtype != np.uint8:
-            raise UsageError(
-                f"expected 8-bit predictions for distances between features, found {batch.prediction.dtype}: "
-                "write them as 8-bit PNG"
-            )
+        """Take in the predictions of a batch."""
         self.n += len(batch.names)
         if self._is_real:
             return
         self._pending.extend(batch.prediction)
         while len(self._pending) >= CHUNK:
-            self._run(CHUNK)
+            self._run()
 
     @property
     def reason(self) -> str | None:
@@ -96,34 +86,19 @@ class FeatureComparison:
             return self._kept(train, self._places, _content(train, self._places)), reference
         return self._all(), reference
 
-    def state(self) -> State:
-        """The features so far; those of one process where all parts but the last are of whole chunks."""
-        return {
-            "count": np.array(self.n),
-            **({"features": self._all()} if self.n and not self._is_real else {}),
-        }
-
-    def absorb(self, state: State) -> None:
-        """Take in those of the images that follow."""
-        self.n += int(state["count"])
-        if "features" in state:
-            self._all()
-            self._put(state["features"])
-
     @property
     def _is_real(self) -> bool:
         return self._context.row == "real"
 
     def _all(self) -> Features:
         while self._pending:
-            self._run(CHUNK)
-        return np.empty((0, 0), np.float32) if self._features is None else self._features[: self._done]
+            self._run()
+        assert self._features is not None  # without images there is a `reason`
+        return self._features[: self._done]
 
-    def _run(self, count: int) -> None:
-        chunk, self._pending = self._pending[:count], self._pending[count:]
-        self._put(self._extracted(np.stack(chunk)))
-
-    def _put(self, found: Features) -> None:
+    def _run(self) -> None:
+        chunk, self._pending = self._pending[:CHUNK], self._pending[CHUNK:]
+        found = self._extracted(np.stack(chunk))
         if self._features is None:
             self._features = np.empty((len(self._context.test), found.shape[1]), np.float32)
         self._features[self._done : self._done + len(found)] = found

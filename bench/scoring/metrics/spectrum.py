@@ -21,7 +21,7 @@ from bench.scoring.metrics import grid_artefact as grid
 from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.scoring.metrics.catalogue import PSEUDO
 from bench.scoring.metrics.common import NO_IMAGES, PredictionSource, measured
-from bench.scoring.metrics.kept_rows import KeepsRows
+from bench.scoring.metrics.kept_rows import Rows
 
 REC601 = (0.299, 0.587, 0.114)
 _SIDES = "prediction", "target"
@@ -51,13 +51,7 @@ def _geometry(size: int) -> tuple[Floats, NDArray[np.int64], Floats, NDArray[np.
 
 
 def energy(plane: Floats) -> Floats:
-    """(S, S) float64 luminance -> (S, S//2 + 1) |FFT|^2 under the window, of the half plane.
-
-    Raises:
-        ValueError: if the image is not square.
-    """
-    if plane.shape[0] != plane.shape[1]:
-        raise ValueError(f"expected square images, found {plane.shape[0]} x {plane.shape[1]}")
+    """(S, S) float64 luminance -> (S, S//2 + 1) |FFT|^2 under the window, of the half plane."""
     transform = fft.rfft2(plane * _geometry(len(plane))[0])
     return np.asarray(transform.real**2 + transform.imag**2)
 
@@ -92,13 +86,13 @@ def hf_ratio(prediction: Floats, target: Floats) -> float:
     return float(power(prediction)[1].sum() / target_band.sum())
 
 
-class SpectrumMetric(KeepsRows):
+class SpectrumMetric:
     """`hf_ratio` with the curve behind it (detail `spectrum`), `grid_artefact` by period (detail `grid`)."""
 
     keys: ClassVar[tuple[str, ...]] = ("hf_ratio", "grid_artefact")
 
     def __init__(self, context: ScoringContext) -> None:
-        super().__init__()
+        self._rows = Rows()
         self._source = PredictionSource(context)
         self._size = context.size_px
         shared: dict[str, Any] = {

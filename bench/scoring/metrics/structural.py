@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from bench.core.bootstrap import bootstrap_mean
 from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, missing
-from bench.scoring.metrics.common import NO_IMAGES, WITH_THEMSELVES, by_threads, measured
-from bench.scoring.metrics.kept_rows import KeepsRows
+from bench.scoring.metrics.common import NO_IMAGES, WITH_THEMSELVES, by_threads, means
+from bench.scoring.metrics.kept_rows import Rows
 from bench.scoring.metrics.sample_curve import detail, mean_curve
 
 PSNR_CAP = 100.0
@@ -81,13 +80,13 @@ def _ssim_of_pair(prediction: NDArray[np.uint8], target: NDArray[np.uint8]) -> f
     return float(similarity.mean())
 
 
-class StructuralMetric(KeepsRows):
+class StructuralMetric:
     """`ssim`, `psnr` and `mae`: means over images with bootstrap intervals, and each image's value."""
 
     keys: ClassVar[tuple[str, ...]] = ("ssim", "psnr", "mae")
 
     def __init__(self, context: ScoringContext) -> None:
-        super().__init__()
+        self._rows = Rows()
         self._real = context.row == "real"
         common: dict[str, Any] = {
             "version": 1,
@@ -119,16 +118,6 @@ class StructuralMetric(KeepsRows):
                 [result for key in self.keys for result in missing([key], reason, self._protocol[key], n)]
             )
         columns = {key: self._rows[key] for key in self.keys}
-        results = [
-            measured(
-                key,
-                float(values.mean()),
-                n,
-                self._protocol[key],
-                interval=bootstrap_mean(values),
-                undefined="the images are smaller than the window of 11 pixels",
-            )
-            for key, values in columns.items()
-        ]
+        results = means(columns, self._protocol, "the images are smaller than the window of 11 pixels")
         curves = {r.name: mean_curve(columns[r.name], r.value) for r in results if r.name != "psnr"}
         return MetricOutput(results, per_image=dict(columns), details=detail(**curves))
