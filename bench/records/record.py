@@ -185,9 +185,17 @@ def read_record(path: Path) -> RunRecord:
     except ValueError as error:
         said = " ".join(str(error).split())
         raise UsageError(f"record {path} is damaged ({said}): delete it and run again") from error
-    if version == SCHEMA_VERSION:
-        return record
-    results, details = renamed.results(record.results), renamed.details(record.details)
+    return record if version == SCHEMA_VERSION else _under_todays_names(record)
+
+
+def _under_todays_names(record: RunRecord) -> RunRecord:
+    results = {
+        renamed.metric(name): replace(
+            one, name=renamed.metric(one.name), protocol=renamed.protocol(one.protocol)
+        )
+        for name, one in record.results.items()
+    }
+    details = renamed.details(record.details)
     return replace(record, results=results, details=details, schema_version=SCHEMA_VERSION)
 
 

@@ -8,11 +8,7 @@ as they are, and so does the wording inside protocols ("mean over pictures"): it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from bench.records.record import MetricResult
+from typing import Any
 
 METRICS = {"l1": "mae", "fd_scorer": "fd_lite0"}
 _FIELDS = {"scorer": "judge", "pictures": "images"}
@@ -39,14 +35,6 @@ def protocol_field(name: str) -> str:
 def protocol(fields: Mapping[str, Any]) -> dict[str, Any]:
     """A protocol with today's names; its values as they are."""
     return {protocol_field(name): value for name, value in fields.items()}
-
-
-def results(found: Mapping[str, MetricResult]) -> dict[str, MetricResult]:
-    """Results of a record of schema 1 with today's names."""
-    return {
-        metric(name): replace(one, name=metric(one.name), protocol=protocol(one.protocol))
-        for name, one in found.items()
-    }
 
 
 def details(found: Mapping[str, Any]) -> dict[str, Any]:
