@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from bench.analysis.from_records import SET_DISTANCES, load_entries, sections
-from bench.analysis.pairing import Floats, image_values
+from bench.analysis.by_image import Floats, Seed, values_by_seed
+from bench.analysis.column import Column
+from bench.analysis.comparable import SET_DISTANCES
+from bench.analysis.entry import load_entries
 from bench.analysis.power import (
     MOST_SEEDS,
     Components,
@@ -20,7 +23,8 @@ from bench.analysis.power import (
     power,
     seeds_needed,
 )
-from bench.analysis.table import Column, Section
+from bench.analysis.rows import Row
+from bench.analysis.sections import Section, sections
 from bench.core.errors import UsageError
 
 _NO_SEEDS = (
@@ -110,13 +114,11 @@ def plans(out: Path, comparisons: int = 1) -> list[Plan]:
     Raises:
         UsageError: if there is none.
     """
-    entries, _ = load_entries([out])
-    found = [
-        plan
-        for section in sections(entries)
-        for column in section.columns
-        if (plan := _plan(section, column, comparisons)) is not None
-    ]
+    found: list[Plan] = []
+    for section in sections(load_entries([out])[0]):
+        held = [(row, row.tables()) for row in section.rows]
+        made = (_plan(section, column, held, comparisons) for column in section.columns)
+        found += [plan for plan in made if plan is not None]
     if not found:
         raise UsageError(
             f"expected two variants with values by image in {out}, found none: run two with "
@@ -125,8 +127,12 @@ def plans(out: Path, comparisons: int = 1) -> list[Plan]:
     return found
 
 
-def _plan(section: Section, column: Column, comparisons: int) -> Plan | None:
-    held = [values for row in section.rows if (values := image_values(row, column)) is not None]
+def _plan(
+    section: Section, column: Column, rows: Sequence[tuple[Row, Sequence[Seed]]], comparisons: int
+) -> Plan | None:
+    complete = [tables for row, tables in rows if row.complete(column)]
+    found = (values_by_seed(tables, column.info.key) for tables in complete)
+    held = [values for values in found if values is not None]
     sizes = {values.shape[1] for values in held}
     if len(held) < 2 or len(sizes) != 1 or min(sizes) < 2:
         return None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bench.analysis.table import info_of
-from bench.claims.evidence import said_of
+from bench.analysis.column import info_of
+from bench.claims.findings import Finding, said_of
 from bench.claims.ledger import Claim
-from bench.claims.verdicts import Finding, Verdict
+from bench.claims.verdicts import Verdict
 
 _NOT_HERE, _NAMED = "–", 2
 

@@ -60,7 +60,8 @@ def claims(
     """
     import json
 
-    from bench.analysis.from_records import load_entries, sections
+    from bench.analysis.entry import load_entries
+    from bench.analysis.sections import sections
     from bench.claims.ledger import load_ledger
     from bench.claims.sanity import sanity
     from bench.claims.side_by_side import markdown

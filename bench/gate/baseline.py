@@ -22,7 +22,7 @@ from typing import Any
 from bench.core.documents import DocumentError, read_json
 from bench.core.errors import NotComparableError, UsageError
 from bench.core.files import write_text
-from bench.gate.rows import GateRow, MetricMean, Spread, rows_of
+from bench.gate.rows import GateCell, GateRow, Spread, rows_of
 from bench.gate.tolerances import DEFAULT_TOLERANCES, Tolerance, names_in, tolerances_in
 from bench.gate.values_by_image import read_sidecar, sidecar_path, tables_of, write_sidecar
 from bench.records import renamed
@@ -155,7 +155,7 @@ def _row_to_json(row: GateRow, protocols: dict[str, dict[str, Any]]) -> dict[str
         metrics[metric] = {
             "values": list(entry.values),
             "goal": entry.goal,
-            "n": entry.n,
+            "n": entry.n[0],
             "interval": entry.interval,
             "protocol": name,
         }
@@ -250,17 +250,17 @@ def _from_json(raw: dict[str, Any], path: Path) -> Baseline:
     return Baseline(rows, tolerances_in(raw["tolerances"]), ignore, tuple(notes))
 
 
-def _metric(entry: dict[str, Any], protocols: dict[str, dict[str, Any]]) -> MetricMean:
+def _metric(entry: dict[str, Any], protocols: dict[str, dict[str, Any]]) -> GateCell:
     goal, interval, own = entry["goal"], entry.get("interval"), entry.get("tolerance")
     spread = entry.get("kept_spread")
     if not entry["values"]:
         raise ValueError("expected finite values, found none")
     if interval is not None and len(interval) != 2:
         raise ValueError(f"expected an interval of two numbers, found {interval!r}")
-    return MetricMean(
+    return GateCell(
         values=tuple(_number(value) for value in entry["values"]),
         goal=goal if goal in ("max", "min") else _number(goal),
-        n=int(_number(entry["n"])),
+        n=(int(_number(entry["n"])),) * len(entry["values"]),
         protocol=protocols[entry["protocol"]],
         interval=None if interval is None else (_number(interval[0]), _number(interval[1])),
         tolerance=None if own is None else Tolerance(**own),

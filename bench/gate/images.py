@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.analysis.pairing import image_values
 from bench.core.errors import UsageError
 from bench.gate.baseline import Baseline
-from bench.gate.noise import row_as_shown, side_of
+from bench.gate.noise import turned
 from bench.gate.outcome import Outcome
 from bench.gate.rows import GateRow
 from bench.spec.run_spec import slug
@@ -191,13 +190,10 @@ def _losses(metric: str, before: GateRow, after: GateRow) -> dict[str, float]:
     """How much worse each kept image became, first seed against first seed."""
     sides: list[dict[str, float]] = []
     for row in (before, after):
-        shown, column = row_as_shown(metric, row)
-        values = image_values(shown, column) if row.tables else None
+        values = turned(metric, row, first=True)
         if values is None:
             return {}
-        sign, origin = side_of(row.metrics[metric])
-        turned = sign * (values[0] - origin)
-        sides.append(dict(zip(sorted(row.tables[0]["name"]), turned.tolist(), strict=True)))
-    names: Sequence[str] = [name for name in before.images if name in sides[0] and name in sides[1]]
+        sides.append(dict(zip(sorted(row.tables[0]["name"]), values.tolist(), strict=True)))
+    names = [name for name in before.images if name in sides[0] and name in sides[1]]
     losses = {name: sides[1][name] - sides[0][name] for name in names}
     return {name: loss for name, loss in losses.items() if np.isfinite(loss)}

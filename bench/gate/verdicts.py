@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from typing import Any
 
-from bench.analysis.from_records import SET_DISTANCES
-from bench.analysis.table import differing_fields
+from bench.analysis.comparable import differing_fields, is_ignored, protocol_of
 from bench.core.bootstrap import holm
 from bench.core.errors import unknown_name
 from bench.gate.baseline import Baseline
@@ -192,12 +190,11 @@ def _differences(
     sides = []
     for row in (expected, found):
         entry = row.metrics[metric]
-        fixed = {"goal": entry.goal, "test images": row.test_fingerprint}
-        fixed |= {"n": entry.n} if metric in SET_DISTANCES else {}
-        sides.append({**entry.protocol, **fixed})
+        protocol = protocol_of(metric, entry.n[0], entry.protocol)
+        sides.append({**protocol, "goal": entry.goal, "test images": row.test_fingerprint})
     patterns = (*baseline.ignore_protocol, *settings.ignore_protocol)
     differing = differing_fields(sides)
-    ignored = [name for name in sorted(differing) if _matches(name, patterns)]
+    ignored = [name for name in sorted(differing) if is_ignored(name, patterns)]
     said = [
         f"{name} ({_value(values[0])} in the baseline, {_value(values[1])} here)"
         for name, values in sorted(differing.items())
@@ -208,10 +205,6 @@ def _differences(
 
 def _value(value: Any) -> str:
     return "none" if value == "–" else str(value)
-
-
-def _matches(name: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, pattern) or name.startswith(f"{pattern}.") for pattern in patterns)
 
 
 def _whole(row: str, state: State, note: str) -> Verdict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.analysis.table import Section
+from bench.analysis.sections import Section
 from bench.claims.ledger import Claim
 from bench.claims.verdicts import Verdict, verdicts_of
 

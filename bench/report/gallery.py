@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.analysis.entry import Entry
 from bench.analysis.image_values import MAX_VARIANTS
 from bench.analysis.picks import Pick, Picks, picks
-from bench.analysis.table import Section
+from bench.analysis.sections import Section
 from bench.records.gallery import CLASSES, _json, gallery_of, judge_fits, labels_folder, segmentation_folder
 from bench.records.record import GalleryFiles
 from bench.report.image_budget import Album, ShownImage
@@ -117,7 +117,7 @@ def build(section: Section, album: Album, metrics: Sequence[str] = ()) -> Galler
         album: takes them.
         metrics: that images are picked by; empty = the usual ones.
     """
-    having = [(row.label, row.entries[0]) for row in section.rows if row.entries[0].record.gallery]
+    having = [(row.label, row.entries[0]) for row in section.rows if row.first.gallery]
     if not having:
         return None
     names = _shared_names([gallery_of(entry.record) for _, entry in having])

@@ -22,8 +22,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.analysis.from_records import load_entries, sections
-from bench.analysis.table import Row, Section
+from bench.analysis.entry import load_entries
+from bench.analysis.rows import Row
+from bench.analysis.sections import Section, sections
 from bench.claims.ledger import load_ledger
 from bench.claims.sanity import Check, sanity
 from bench.claims.verdicts import verdicts_of
@@ -161,7 +162,7 @@ def _generated(rows: Sequence[Row], names: Sequence[str], out: Path) -> bytes:
         figure = new_figure(1.7 * len(rows), 1.7 * len(names) + 0.3)
         axes = figure.subplots(len(names), len(rows), squeeze=False)
         for column, row in enumerate(rows):
-            gallery = row.entries[0].record.gallery
+            gallery = row.first.gallery
             for line, name in enumerate(names):
                 ax = axes[line][column]
                 ax.set_axis_off()
@@ -174,5 +175,5 @@ def _generated(rows: Sequence[Row], names: Sequence[str], out: Path) -> bytes:
 
 
 def _gallery(row: Row) -> tuple[str, ...]:
-    gallery = row.entries[0].record.gallery
+    gallery = row.first.gallery
     return gallery.names if gallery is not None and gallery.predictions is not None else ()

@@ -6,7 +6,8 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
-from bench.analysis.table import Row, flatten
+from bench.analysis.comparable import flatten
+from bench.analysis.rows import Row
 from bench.records.record import RunRecord
 
 
@@ -23,7 +24,7 @@ class SpecView:
 
 def spec_view(row: Row) -> SpecView:
     """The view of a row, from its first record; all of its runs."""
-    record = row.entries[0].record
+    record = row.first
     names = {"variant": "Variant", "training": "Training", "test": "Test", "data": "Data"}
     groups = []
     for key, title in names.items():

@@ -6,9 +6,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bench.analysis.differences import Difference, Standing, cautions, differences, standing, undecided
-from bench.analysis.readings import name_statements, trivial_statements
-from bench.analysis.table import Cell, Column, Row, Section
+from bench.analysis.cell import Cell
+from bench.analysis.column import Column
+from bench.analysis.differences import Difference, Standing, differences, standing
+from bench.analysis.readings import cautions, name_statements, trivial_statements, undecided
+from bench.analysis.rows import Row
+from bench.analysis.sections import Section
 from bench.report.published_scores import PublishedScores, published_scores
 from bench.scoring.judges.fitness import listed
 
@@ -53,10 +56,14 @@ class CellView:
     notes: tuple[int, ...] = ()
 
     @property
+    def value_text(self) -> str:
+        """ "0.213 ± 0.004"."""
+        return f"{self.text} ± {self.spread}" if self.spread else self.text
+
+    @property
     def plain(self) -> str:
         """ "0.213 ± 0.004 [1]"."""
-        spread = f" ± {self.spread}" if self.spread else ""
-        return self.text + spread + "".join(f" [{number}]" for number in self.notes)
+        return self.value_text + "".join(f" [{number}]" for number in self.notes)
 
 
 @dataclass(frozen=True)
@@ -156,19 +163,14 @@ def _cell(cell: Cell, column: Column, best: bool, notes: dict[str, int], what: s
     numbers = tuple(notes.setdefault(reason, len(notes) + 1) for reason in cell.reasons)
     if cell.mean is None:
         return CellView(MISSING, tip=f"{what}: {'; '.join(cell.reasons)}", notes=numbers)
-    text = column.text(cell.mean)
-    spread = column.text(cell.std) if cell.std is not None else ""
-    interval = ""
-    if cell.interval is not None:
-        interval = f"{column.text(cell.interval[0])} to {column.text(cell.interval[1])}"
-    parts = [f"{what}: {text}"]
-    if interval:
-        parts.append(f"95 % interval over test images {interval}")
-    seeds = ", ".join(column.text(v) for v in cell.values) if len(cell.values) > 1 else ""
-    if seeds:
-        parts.append(f"seeds {seeds}")
-    parts.append(f"N = {', '.join(map(str, dict.fromkeys(cell.n)))}")
-    return CellView(text, spread, interval, seeds, "; ".join(parts), best, cell.mean, numbers)
+    text, spread = column.text(cell.mean), "" if cell.std is None else column.text(cell.std)
+    interval = " to ".join(map(column.text, cell.interval or ()))
+    seeds = ", ".join(map(column.text, cell.values)) if len(cell.values) > 1 else ""
+    tip = [f"{what}: {text}"]
+    tip += [f"95 % interval over test images {interval}"] if interval else []
+    tip += [f"seeds {seeds}"] if seeds else []
+    tip.append(f"N = {', '.join(map(str, dict.fromkeys(cell.n)))}")
+    return CellView(text, spread, interval, seeds, "; ".join(tip), best, cell.mean, numbers)
 
 
 def unranked_words(section: Section) -> str:
@@ -199,7 +201,7 @@ def published(section: Section) -> list[PublishedTable]:
     """Measured rows and what papers report for the same variants: a table for each set of metrics."""
     found: list[tuple[Row, PublishedScores]] = []
     for row in section.all_rows:
-        batch = row.entries[0].record.spec.get("training", {}).get("batch_size")
+        batch = row.first.spec.get("training", {}).get("batch_size")
         scores = published_scores(row.variant, section.dataset, section.direction, batch)
         found += [(row, score) for score in scores]
     tables = [
@@ -217,7 +219,7 @@ def _published_table(
         scores = [score for other, score in found if other is row and tuple(score.values) == keys]
         if not scores:
             continue
-        cells = tuple(_measured_text(row.cells[column.id], column) for column in columns)
+        cells = tuple(_cell(row.cells[column.id], column, False, {}, "").value_text for column in columns)
         table.rows.append(PublishedRow(row.label, "measured here", "", cells, True, 1 + len(scores)))
         table.rows += [_published_line(score, columns) for score in scores]
         told = [(f"{score.paper}, {score.table}", score.cite, score.protocol) for score in scores]
@@ -231,16 +233,9 @@ def _published_line(score: PublishedScores, columns: list[Column]) -> PublishedR
     return PublishedRow("", f"{score.paper}, {score.table}", score.mark, cells, False)
 
 
-def _measured_text(cell: Cell, column: Column) -> str:
-    if cell.mean is None:
-        return MISSING
-    spread = f" ± {column.text(cell.std)}" if cell.std is not None else ""
-    return column.text(cell.mean) + spread
-
-
 def failures(section: Section) -> list[tuple[str, str, str, str]]:
     """(label, seed, status, error) of every run that did not finish."""
     return [
         (r.label, MISSING if r.seed is None else str(r.seed), r.status, r.error or "no reason was recorded")
-        for r in (entry.record for entry in section.failed)
+        for r in section.failed
     ]

@@ -12,9 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.analysis.entry import Entry
-from bench.analysis.from_records import sections
 from bench.analysis.readings import fitness_statements
-from bench.analysis.table import Section
+from bench.analysis.sections import Section, sections
 from bench.records.record import RunRecord
 from bench.report.headline import headline
 from bench.report.judge_view import seen_statements
@@ -65,10 +64,7 @@ def terminal_notes(records: Sequence[RunRecord], out: Path | None = None) -> lis
 
 
 def _section_notes(section: Section) -> list[str]:
-    by_reason: dict[str, list[str]] = {}
-    for title, reasons in section.unmeasured.items():
-        by_reason.setdefault("; ".join(reasons), []).append(title)
-    lines = [f"Not measured: {', '.join(titles)} ({reason})" for reason, titles in by_reason.items()]
+    lines = [f"Not measured: {titles} ({reason})" for titles, reason in section.unmeasured_by_reason]
     lines += section.notes
     lines += [f"{label}, seed {seed}, {status}: {error}" for label, seed, status, error in failures(section)]
     return lines

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 import synthetic
 
-from bench.analysis.from_records import load_entries, sections
+from bench.analysis.entry import load_entries
+from bench.analysis.sections import sections
 from bench.claims.ledger import load_ledger
 from bench.claims.sanity import sanity
 from bench.claims.verdicts import ONE_SEED, Verdict, verdicts_of
@@ -101,7 +102,7 @@ def test_verdicts_follow_the_difference(
     evidence = verdict.findings[0].evidence
     assert evidence is not None
     assert (evidence.n, evidence.seeds) == (N, (3, 3))
-    assert evidence.gap == pytest.approx(cgan - 0.5)
+    assert evidence.difference == pytest.approx(cgan - 0.5)
 
 
 @pytest.mark.parametrize(
@@ -330,7 +331,7 @@ def test_real_photos_that_score_below_a_variant_fail_unless_the_judge_is_known_t
 
     def spoil(metric: str, value: float) -> None:
         column = next(one for one in section.columns if one.info.key == metric)
-        real.cells[column.id] = replace(real.cells[column.id], mean=value)
+        real.cells[column.id] = replace(real.cells[column.id], values=(value,))
 
     def found(said: str) -> bool | None:
         monkeypatch.setattr(module, "fitness_statements", lambda _: [said])

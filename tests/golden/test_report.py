@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import synthetic
 
-from bench.analysis.entry import Entry
-from bench.analysis.from_records import load_entries, sections
+from bench.analysis.entry import Entry, load_entries
+from bench.analysis.sections import sections
 from bench.core.errors import UsageError
 from bench.records.record import MetricResult, RunRecord, read_records, record_path, write_record
 from bench.report.escape import markdown_text

@@ -15,9 +15,8 @@ from rich.console import Console
 
 from bench.analysis.differences import standing
 from bench.analysis.entry import Entry
-from bench.analysis.from_records import sections
 from bench.analysis.picks import picks
-from bench.analysis.table import Section
+from bench.analysis.sections import Section, sections
 from bench.records.record import MetricResult, RunRecord, read_records, write_record
 from bench.report.headline import headline
 from bench.report.plots.colours import FIXED, variant_colours

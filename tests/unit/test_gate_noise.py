@@ -165,7 +165,7 @@ def test_all_tests_of_an_invocation_are_corrected_together(tmp_path: Path) -> No
 def test_a_change_of_seeds_alone_alarms_in_at_most_two_of_a_hundred(count: int) -> None:
     """The whole rule, without tolerance, on eight metrics that share their seeds' noise."""
     from bench.gate.baseline import Baseline
-    from bench.gate.rows import GateRow, MetricMean
+    from bench.gate.rows import GateCell, GateRow
     from bench.gate.tolerances import Settings
     from bench.gate.verdicts import row_verdicts
 
@@ -173,7 +173,7 @@ def test_a_change_of_seeds_alone_alarms_in_at_most_two_of_a_hundred(count: int) 
 
     def row(values: NDArray[np.float64]) -> GateRow:
         metrics = {
-            f"m{i}": MetricMean(tuple(map(float, column)), "max", N, {}) for i, column in enumerate(values)
+            f"m{i}": GateCell(tuple(map(float, column)), n=(N,) * count) for i, column in enumerate(values)
         }
         return GateRow("run", tuple(range(count)), "f00d", metrics)
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.analysis.table import Column, Row, Section
+from bench.analysis.column import Column
+from bench.analysis.rows import Row
+from bench.analysis.sections import Section
 from bench.report.plots.colours import Looks
 from bench.report.plots.style import (
     MAX_LINES,

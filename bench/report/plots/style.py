@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from bench.analysis.table import Section
+    from bench.analysis.sections import Section
 
 INK, MUTED, RULE, REFERENCE = "#1b1b1c", "#6b6b6c", "#d4d4d5", "#4c4c4d"
 _VARIABLES = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", REFERENCE: "var(--ink)"}
