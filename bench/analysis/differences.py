@@ -103,11 +103,6 @@ class Difference:
         return None if self.by_seed is None else self.by_seed.interval
 
     @property
-    def by_images(self) -> bool | None:
-        """Whether the test images can tell; None: unknown."""
-        return None if self.basis != "images" or self.corrected is None else self.corrected <= ALPHA
-
-    @property
     def distinguishable(self) -> bool:
         """By the rule above."""
         if self.corrected is None or self.corrected > ALPHA:
@@ -117,7 +112,8 @@ class Difference:
     @property
     def decided_by(self) -> str:
         """ "seeds" where the p-value rests on them, or the images can tell and they cannot; else `basis`."""
-        return "seeds" if self.by_images and not self.distinguishable else self.basis
+        by_images = self.basis == "images" and self.corrected is not None and self.corrected <= ALPHA
+        return "seeds" if by_images and not self.distinguishable else self.basis
 
     @property
     def quoted(self) -> tuple[Interval | None, str]:
@@ -127,43 +123,6 @@ class Difference:
         return max(
             known, key=lambda one: (not leaves_out_zero(one[0]), one[0][1] - one[0][0]), default=(None, "")
         )
-
-
-@dataclass(frozen=True)
-class Standing:
-    """The best of a column against the next.
-
-    Attributes:
-        best, runner_up: the rows; no runner-up where a single row has a value.
-        found: best minus runner-up, None without one.
-    """
-
-    best: Row
-    runner_up: Row | None = None
-    found: Difference | None = None
-
-    @property
-    def distinguishable(self) -> bool:
-        return self.found is not None and self.found.distinguishable
-
-    @property
-    def difference(self) -> float | None:
-        return None if self.found is None else self.found.difference
-
-    @property
-    def interval(self) -> Interval | None:
-        """The quoted one of the difference; over seeds, where the metric has a target, of the distances."""
-        return None if self.found is None else self.found.quoted[0]
-
-    @property
-    def over(self) -> str:
-        """What `interval` is over: "images", "seeds", or "" without one."""
-        return "" if self.found is None else self.found.quoted[1]
-
-    @property
-    def basis(self) -> str:
-        """What decided: "images", "seeds", or "none"."""
-        return "none" if self.found is None else self.found.decided_by
 
 
 def differences(section: Section) -> list[Difference]:
@@ -205,23 +164,19 @@ def paired_rows(column: Column, first: Row, second: Row) -> PairedDifference | N
     return paired(first.by_image, second.by_image, column.info.key)
 
 
-def standing(section: Section, column: Column, known: Sequence[Difference] | None = None) -> Standing | None:
-    """The standing of the trained variants in a column.
-
-    None where none has a value, or where the metric describes and does not rank.
+def standing(
+    section: Section, column: Column, known: Sequence[Difference] | None = None
+) -> Difference | None:
+    """The best trained variant in a column against the next; None where fewer than two have a value.
 
     Args:
         section: the table.
         column: of the table.
         known: what `differences` found; found here when not given.
     """
-    ranked = section.ranked(column) if column.info.ranks else []
-    if len(ranked) < 2:
-        return Standing(ranked[0]) if ranked else None
+    ranked = section.ranked(column)[:2]
     known = differences(section) if known is None else known
-    best, other = ranked[:2]
-    found = next(one for one in known if one.column is column and one.first is best and one.second is other)
-    return Standing(best, other, found)
+    return next((one for one in known if one.column is column and one.rows == ranked), None)
 
 
 def leaves_out_zero(interval: Interval) -> bool:

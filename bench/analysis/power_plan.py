@@ -71,18 +71,14 @@ class Plan:
 
     def overview(self) -> list[str]:
         """A line of the table: spreads, what is at hand, what it can find, and what the two best need."""
-        seeds = "?" if self.found.seeds is None else f"{math.sqrt(self.found.seeds):.2g}"
-        spread = math.sqrt(self.found.images + self.found.rest)
-        smallest = detectable(self.found, self.seeds, self.images, comparisons=self.comparisons)
-        found = [
-            seeds,
-            f"{spread:.2g}",
-            str(self.seeds),
-            str(self.images),
-            f"{smallest:.2g}",
-            f"{self.gap:.2g}",
-        ]
-        return [*found, *self._needs(self.gap)]
+        of_seeds = "?" if self.found.seeds is None else f"{math.sqrt(self.found.seeds):.2g}"
+        of_images = f"{math.sqrt(self.found.images + self.found.rest):.2g}"
+        counts = str(self.seeds), str(self.images)
+        return [of_seeds, of_images, *counts, self._smallest, f"{self.gap:.2g}", *self._needs(self.gap)]
+
+    @property
+    def _smallest(self) -> str:
+        return f"{detectable(self.found, self.seeds, self.images, comparisons=self.comparisons):.2g}"
 
     def _needs(self, difference: float) -> tuple[str, str]:
         if difference == 0:
@@ -94,17 +90,11 @@ class Plan:
 
     def sentence(self, difference: float | None) -> str:
         """What is needed, in words."""
-        wanted = self.gap if difference is None else difference
-        seeds, images = self._needs(wanted)
-        smallest = detectable(self.found, self.seeds, self.images, comparisons=self.comparisons)
-        enough = (
-            f"no number of images is enough with {self.seeds} seed(s)"
-            if images == "never"
-            else f"{images} images with {self.seeds} seed(s)"
-        )
+        seeds, images = self._needs(self.gap if difference is None else difference)
+        enough = "no number of images is enough" if images == "never" else f"{images} images"
         return (
-            f"For 80 %: {seeds} seeds with {self.images} images; {enough}. "
-            f"What is at hand finds differences from {smallest:.2g}."
+            f"For 80 %: {seeds} seeds with {self.images} images; {enough} with {self.seeds} seed(s). "
+            f"What is at hand finds differences from {self._smallest}."
         )
 
 
@@ -146,10 +136,5 @@ def _pooled(held: list[Floats]) -> Components:
     """Means of the components over all pairs; those of seeds and rest over the pairs that have them."""
     pairs = [components(a, b) for a, b in itertools.combinations(held, 2)]
     known = [pair for pair in pairs if pair.seeds is not None]
-    if not known:
-        return Components(None, float(np.mean([pair.images for pair in pairs])), 0.0)
-    return Components(
-        float(np.mean([pair.seeds for pair in known])),
-        float(np.mean([pair.images for pair in known])),
-        float(np.mean([pair.rest for pair in known])),
-    )
+    images, rest = (float(np.mean([getattr(p, name) for p in known or pairs])) for name in ("images", "rest"))
+    return Components(float(np.mean([pair.seeds for pair in known])) if known else None, images, rest)

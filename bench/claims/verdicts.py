@@ -47,6 +47,11 @@ class Verdict:
     caveat: str = ""
 
     @property
+    def told(self) -> bool:
+        """Whether at least one comparison could be made."""
+        return any(one.evidence is not None for one in self.findings)
+
+    @property
     def reasons(self) -> list[str]:
         """What it rests on, what is missing, what must be read beside it: one sentence each."""
         said = [one.words for one in self.findings if one.evidence is not None]

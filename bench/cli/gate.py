@@ -87,14 +87,11 @@ def check(
 
     [tool.pix2pix-bench.gate] in the nearest pyproject.toml sets tolerances and more: docs/gates.md.
     """
-    from dataclasses import replace
-
     from bench.gate.checking import check as checked
     from bench.gate.outputs import to_json, verdict_table, write_outputs
     from bench.gate.tolerances import read_settings
 
-    settings = read_settings(Path.cwd())
-    settings = replace(settings, metrics=names(metrics) or settings.metrics, allow=(*settings.allow, *allow))
+    settings = read_settings(Path.cwd()).given(names(metrics), allow)
     outcome, worst = checked(output, file, settings)
     if json_file == "-":
         click.echo(to_json(outcome, worst), nl=False)

@@ -30,14 +30,12 @@ class PairedDifference(NamedTuple):
     Attributes:
         difference: score of a minus score of b; None where there is no pair to compare.
         interval: its bootstrap interval, or None for fewer than two pairs.
-        distinguishable: True when the interval exists and leaves out zero.
         p_value: two-sided, of no difference; None without an interval.
         error: standard error of the difference; None without an interval.
     """
 
     difference: float | None
-    interval: Interval | None
-    distinguishable: bool
+    interval: Interval | None = None
     p_value: float | None = None
     error: float | None = None
 
@@ -136,49 +134,12 @@ def paired_difference(
     gaps = first - second
     gaps = gaps[~np.isnan(gaps)]
     if not len(gaps):
-        return PairedDifference(None, None, False)
+        return PairedDifference(None)
     difference = float(gaps.mean())
     if len(gaps) < 2:
-        return PairedDifference(difference, None, False)
+        return PairedDifference(difference)
     scores = np.concatenate([draws @ gaps for draws in _draws(len(gaps), replicates, seed)]) / len(gaps)
     return paired_replicates(difference, scores, len(gaps), level)
-
-
-def paired_difference_sum(
-    a: ArrayLike,
-    b: ArrayLike,
-    statistic: SumStatistic,
-    *,
-    replicates: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-) -> PairedDifference:
-    """Difference of two scores that are functions of sums, the same images resampled for both.
-
-    Args:
-        a: (N, D) additive statistics of one system.
-        b: (N, D) those of the other, same images in the same order.
-        statistic: maps (R, D) totals to (R,) scores.
-        replicates: number of resamples.
-        seed: of the resampling.
-        level: coverage in (0, 1).
-
-    Raises:
-        ValueError: if the shapes differ.
-    """
-    first, second = _matrix(a), _matrix(b)
-    if first.shape != second.shape:
-        raise ValueError(f"expected pairs, found shapes {first.shape} and {second.shape}")
-    if not len(first):
-        return PairedDifference(None, None, False)
-    whole = statistic(first.sum(0, keepdims=True)) - statistic(second.sum(0, keepdims=True))
-    difference = float(whole[0]) if np.isfinite(whole[0]) else None
-    if difference is None or len(first) < 2:
-        return PairedDifference(difference, None, False)
-    gaps = [
-        statistic(draws @ first) - statistic(draws @ second) for draws in _draws(len(first), replicates, seed)
-    ]
-    return paired_replicates(difference, np.concatenate(gaps), len(first), level)
 
 
 def resampled_sums(stats: ArrayLike, *, replicates: int = 1000, seed: int = 0) -> Floats:
@@ -195,10 +156,10 @@ def paired_replicates(difference: float, scores: Floats, n: int, level: float = 
     """
     interval = _percentile(scores, level)
     if interval is None:
-        return PairedDifference(difference, None, False)
+        return PairedDifference(difference)
     error = float(np.nanstd(scores, ddof=1))
     p_value = two_sided_p(difference, error, n - 1)
-    return PairedDifference(difference, interval, _leaves_out_zero(interval), p_value, error)
+    return PairedDifference(difference, interval, p_value, error)
 
 
 def two_sided_p(difference: float, error: float, freedom: float) -> float:
@@ -262,10 +223,6 @@ def _percentile(scores: Floats, level: float) -> Interval | None:
         return None
     low, high = np.quantile(given, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
-
-
-def _leaves_out_zero(interval: Interval | None) -> bool:
-    return interval is not None and (interval[0] > 0 or interval[1] < 0)
 
 
 def _vector(values: ArrayLike) -> Floats:

@@ -36,11 +36,11 @@ class Verdict:
 
     metric: str
     row: str
-    baseline: float | None
-    measured: float | None
-    delta: float | None
-    tolerance: float | None
-    state: State
+    baseline: float | None = None
+    measured: float | None = None
+    delta: float | None = None
+    tolerance: float | None = None
+    state: State = "pass"
     note: str = ""
     interval: tuple[float, float] | None = None
     p_value: float | None = None

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -102,6 +102,10 @@ class Settings:
         for name in self.allow:
             if name not in ALLOWABLE:
                 raise ValueError(f"expected allow to list {', '.join(ALLOWABLE)}, found {name!r}")
+
+    def given(self, metrics: tuple[str, ...], allow: Sequence[str]) -> Settings:
+        """These settings with what a caller names beside them."""
+        return replace(self, metrics=metrics or self.metrics, allow=(*self.allow, *allow))
 
     def tolerance(
         self, row: str, metric: str, own: Tolerance | None, shared: Mapping[str, Tolerance]

@@ -47,7 +47,7 @@ class _Tested:
 def row_verdicts(
     measured: Mapping[str, GateRow], failures: Mapping[str, str], baseline: Baseline, settings: Settings
 ) -> Outcome:
-    """Judge rows by a baseline.
+    """The verdicts on rows, by a baseline.
 
     Args:
         measured, failures: of `rows_of`.
@@ -58,18 +58,21 @@ def row_verdicts(
     _check_metrics(settings, baseline, measured)
     done: list[Verdict] = []
     open_: list[_Tested] = []
-    if not baseline.rows.keys() & (measured.keys() | failures.keys()):
-        said = f"no row in common: the baseline has {_some(baseline.rows)}; the records have "
-        done.append(_whole(ALL_ROWS, "empty", said + _some({*measured, *failures})))
-    else:
-        for key, row in baseline.rows.items():
-            if key in failures:
-                done.append(_whole(key, "missing", failures[key]))
-            elif key not in measured:
-                done.append(_whole(key, "missing", "no such row among the records"))
-            else:
-                _row_verdict(key, row, measured[key], baseline, settings, done, open_)
-    done += [_whole(key, "new", "not in the baseline") for key in measured if key not in baseline.rows]
+    there = {*measured, *failures}
+    if not there & baseline.rows.keys():
+        said = f"no row in common: the baseline has {_some(baseline.rows)}; the records have {_some(there)}"
+        done.append(Verdict(WHOLE_ROW, ALL_ROWS, state="empty", note=said))
+    for key, row in baseline.rows.items() if not done else ():
+        if key in measured:
+            _row_verdict(key, row, measured[key], baseline, settings, done, open_)
+        else:
+            reason = failures.get(key, "no such row among the records")
+            done.append(Verdict(WHOLE_ROW, key, state="missing", note=reason))
+    done += [
+        Verdict(WHOLE_ROW, key, state="new", note="not in the baseline")
+        for key in measured
+        if key not in baseline.rows
+    ]
     tests = sum(one.found is not None for one in open_)
     done += _corrected(open_, settings.alpha)
     done.sort(key=lambda v: (STATES.index(v.state), v.row, v.metric))
@@ -100,8 +103,8 @@ def _row_verdict(
         if settings.metrics and metric not in settings.metrics:
             continue
         if before is None:
-            assert after is not None
-            done.append(Verdict(metric, key, None, after.value, None, None, "new", "not in the baseline"))
+            now = None if after is None else after.value
+            done.append(Verdict(metric, key, measured=now, state="new", note="not in the baseline"))
         elif after is not None:
             said, ignored = _differences(metric, expected, found, baseline, settings)
             if said:
@@ -113,12 +116,12 @@ def _row_verdict(
             done.append(_apart(metric, key, before.value, None, found.clashes[metric]))
         else:
             reason = found.reasons.get(metric, "the records do not have this metric")
-            done.append(Verdict(metric, key, before.value, None, None, None, "missing", reason))
+            done.append(Verdict(metric, key, before.value, state="missing", note=reason))
 
 
 def _apart(metric: str, key: str, baseline: float, measured: float | None, said: str) -> Verdict:
     note = f"scored in another way: {said}"
-    return Verdict(metric, key, baseline, measured, None, None, "incomparable", note)
+    return Verdict(metric, key, baseline, measured, state="incomparable", note=note)
 
 
 def _measure(
@@ -154,20 +157,16 @@ def _corrected(tested: Sequence[_Tested], alpha: float) -> list[Verdict]:
     better = iter(holm([found.better for found in known]))
     verdicts = []
     for one in tested:
-        if one.found is None:
-            verdicts.append(_settled(one, None, None, alpha))
-        else:
-            noise = one.found.visible(alpha / len(known))
-            settled = _settled(one, next(worse), next(better), alpha)
-            verdicts.append(replace(settled, noise=noise))
+        noise = None if one.found is None else one.found.visible(alpha / len(known))
+        p_values = (None, None) if one.found is None else (next(worse), next(better))
+        verdicts.append(replace(_settled(one, p_values[one.worse < 0], alpha), noise=noise))
     return verdicts
 
 
-def _settled(one: _Tested, worse: float | None, better: float | None, alpha: float) -> Verdict:
+def _settled(one: _Tested, p_value: float | None, alpha: float) -> Verdict:
     verdict, notes = one.verdict, [one.verdict.note] if one.verdict.note else []
     assert verdict.tolerance is not None
     state: State = "pass"
-    p_value = worse if one.worse >= 0 else better
     if abs(one.worse) > verdict.tolerance:
         if one.blind and one.other_seeds:
             state = "incomparable" if one.worse > 0 else "pass"
@@ -205,10 +204,6 @@ def _differences(
 
 def _value(value: Any) -> str:
     return "none" if value == "–" else str(value)
-
-
-def _whole(row: str, state: State, note: str) -> Verdict:
-    return Verdict(WHOLE_ROW, row, None, None, None, None, state, note)
 
 
 def _some(keys: Sequence[str] | set[str] | Mapping[str, Any]) -> str:

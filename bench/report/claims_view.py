@@ -53,7 +53,7 @@ class ClaimsView:
 def claims_view(
     ledger: Sequence[Claim], sections: Sequence[Section], images: Mapping[str, str], own: bool = False
 ) -> ClaimsView:
-    """Judge the claims.
+    """The verdicts on the claims.
 
     Args:
         ledger: the claims.
@@ -63,16 +63,16 @@ def claims_view(
     """
     labels = {row.variant for section in sections for row in section.all_rows}
     verdicts = verdicts_of(ledger, sections)
-    told = [one for one in verdicts if any(finding.evidence is not None for finding in one.findings)]
     rows = tuple(
         ClaimRow(
             one,
             images.get(str(one.section)) if one.claim.images else None,
             tuple(name for name in one.claim.images if name in labels),
         )
-        for one in told
+        for one in verdicts
+        if one.told
     )
-    known = {one.claim.id for one in told}
+    known = {row.verdict.claim.id for row in rows}
     left: dict[str, dict[str, Claim]] = {}
     for one in verdicts:
         if one.claim.id not in known:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.analysis.entry import Entry
 from bench.analysis.image_values import MAX_VARIANTS
-from bench.analysis.picks import Pick, Picks, picks
+from bench.analysis.picks import Picks, picks
 from bench.analysis.sections import Section
 from bench.records.gallery import CLASSES, _json, gallery_of, judge_fits, labels_folder, segmentation_folder
 from bench.records.record import GalleryFiles
@@ -97,6 +97,10 @@ class _Scene:
         folder = {"source": files.sources, "target": files.targets, "labels": str(labels_folder(files))}[kind]
         return self.album.image(self.first.out, Path(folder) / f"{name}.png", kind, "", name)
 
+    def triple(self, label: str, entry: Entry, name: str) -> tuple[ShownImage, ...]:
+        """Source, output and target."""
+        return self.side("source", name), self.output(label, entry, name), self.side("target", name)
+
     def output(self, label: str, entry: Entry, name: str, value: str = "") -> ShownImage:
         folder = gallery_of(entry.record).predictions
         relative = None if folder is None else Path(folder) / f"{name}.png"
@@ -123,9 +127,9 @@ def build(section: Section, album: Album, metrics: Sequence[str] = ()) -> Galler
     names = _shared_names([gallery_of(entry.record) for _, entry in having])
     if not names:
         return None
-    reals = (row.entries[-1] for row in section.references if row.label == "real")
+    real = section.real.entries[-1] if section.real else None
     scene = _Scene(
-        album, having[:MAX_VARIANTS], next((e for e in reals if e.record.gallery), None), names[:MAX_IMAGES]
+        album, having[:MAX_VARIANTS], real if real and real.record.gallery else None, names[:MAX_IMAGES]
     )
     notes = []
     if len(having) > MAX_VARIANTS:
@@ -194,11 +198,15 @@ def _legend(entry: Entry) -> tuple[tuple[str, str], ...]:
 def _picked(scene: _Scene, found: Picks) -> PickTable:
     """What was picked by one metric, as far as its images are at hand."""
     entries = dict(scene.shown[:MAX_PICKED_VARIANTS])
+    text = found.column.text
     ranked = [
-        (label, tuple(_pick_cell(scene, found, pick, label, entries[label]) for pick in chosen))
+        (label, tuple(
+            PickCell(one.words, text(one.value), one.name, scene.triple(label, entries[label], one.name))
+            for one in chosen
+        ))
         for label, chosen in found.ranked
         if label in entries
-    ]
+    ]  # fmt: skip
     apart = _apart(scene, found)
     notes = []
     if len(ranked) < len(found.ranked):
@@ -210,22 +218,11 @@ def _picked(scene: _Scene, found: Picks) -> PickTable:
     return PickTable(found, tuple(ranked), apart, tuple(notes))
 
 
-def _pick_cell(scene: _Scene, found: Picks, pick: Pick, label: str, entry: Entry) -> PickCell:
-    images = (
-        scene.side("source", pick.name),
-        scene.output(label, entry, pick.name),
-        scene.side("target", pick.name),
-    )
-    return PickCell(pick.words, found.column.text(pick.value), pick.name, images)
-
-
 def _apart(scene: _Scene, found: Picks) -> ImageTable | None:
     rows = {one.name: one.values for one in found.disagreements}
-    if not rows:
-        return None
 
     def value(label: str, name: str) -> str:
         known = rows[name].get(label)
         return "" if known is None else found.column.text(known)
 
-    return _side_by_side(scene, list(rows), value)
+    return _side_by_side(scene, list(rows), value) if rows else None

@@ -2,56 +2,48 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from bench.analysis.column import Column
-from bench.analysis.differences import Difference, Standing, leaves_out_zero
+from bench.analysis.differences import Difference, leaves_out_zero
 from bench.analysis.sections import Section
 
 PRIMARY = ("fcn_class_iou", "label_class_iou", "fid", "fd_lite0", "ssim", "psnr", "mae")
 THEMES = (("fid", "fd_lite0", "kid"), ("ssim", "mae", "psnr"), ("hf_ratio",))  # one sentence each, if there
+Standings = Mapping[str, Difference | None]
+"""By column: its best variant against the next, None where it is alone."""
 OVER = {"images": " over test images", "seeds": " over seeds"}
 
 
-def headline(section: Section, standings: Mapping[str, Standing]) -> list[str]:
+def headline(section: Section, standings: Standings) -> list[str]:
     """One to four sentences; the first is the main finding."""
     counted = _counted_failures(section)
+    if not section.rows and any(entry.record.kind == "run" for entry in section.entries):
+        return [f"No run finished{f': {counted}' if counted else ''}."]
     if not section.rows:
-        runs = [entry for entry in section.entries if entry.record.kind == "run"]
-        return (
-            [f"No run finished{f': {counted}' if counted else ''}."]
-            if runs
-            else ["Only reference rows so far: no trained variant has been scored."]
-        )
+        return ["Only reference rows so far: no trained variant has been scored."]
     columns = _chosen(section, standings)
+    if not columns and any(map(section.rows_with, section.columns)):
+        return ["Only metrics that describe, and do not rank, have values; they stand below."]
     if not columns:
-        described = any(row.mean(c) is not None for c in section.columns for row in section.rows)
-        return [
-            "Only metrics that describe, and do not rank, have values; they stand below."
-            if described
-            else "No metric has a value for any trained variant; the reasons stand below."
-        ]
-    sentences = [
-        _sentence(section, columns[0], standings[columns[0].id]) + _against_real(section, columns[0])
-    ]
-    sentences += [_sentence(section, column, standings[column.id]) for column in columns[1:]]
-    if counted:
-        sentences.append(f"Not counted: {counted}.")
-    return sentences
+        return ["No metric has a value for any trained variant; the reasons stand below."]
+    sentences = [_sentence(section, column, standings[column.id]) for column in columns]
+    real = section.real.mean(columns[0]) if section.real else None
+    if real is not None:
+        sentences[0] += f" Real images score {columns[0].text(real)}."
+    return sentences + ([f"Not counted: {counted}."] if counted else [])
 
 
 def _counted_failures(section: Section) -> str:
-    counts: dict[str, int] = {}
-    for record in section.failed:
-        counts[record.status] = counts.get(record.status, 0) + 1
-    said = []
-    for status, count in counts.items():
-        runs = "run" if count == 1 else "runs"
-        said.append(f"{count} {runs} {'that diverged' if status == 'diverged' else 'that failed'}")
-    return " and ".join(said)
+    counts = Counter(record.status for record in section.failed)
+    return " and ".join(
+        f"{count} {'run' if count == 1 else 'runs'} that {'diverged' if status == 'diverged' else 'failed'}"
+        for status, count in counts.items()
+    )
 
 
-def _chosen(section: Section, standings: Mapping[str, Standing]) -> list[Column]:
+def _chosen(section: Section, standings: Standings) -> list[Column]:
     """The column of the main finding, then one for each further theme."""
     by_key: dict[str, Column] = {}
     for column in section.columns:
@@ -67,8 +59,8 @@ def _chosen(section: Section, standings: Mapping[str, Standing]) -> list[Column]
     return [by_key[key] for key in chosen]
 
 
-def _sentence(section: Section, column: Column, standing: Standing) -> str:
-    best, found = standing.best, standing.found
+def _sentence(section: Section, column: Column, found: Difference | None) -> str:
+    best = section.ranked(column)[0]
     text = column.text(best.value(column))
     if found is None:
         interval = best.cells[column.id].interval
@@ -129,8 +121,3 @@ def _target_sentence(section: Section, column: Column, found: Difference) -> str
     if farthest is rival:
         return f"{said}{f' ({other})' if found.distinguishable else ''}."
     return f"{said}; {farthest.label} is farthest with {column.text(farthest.value(column))}."
-
-
-def _against_real(section: Section, column: Column) -> str:
-    value = section.real.mean(column) if section.real else None
-    return "" if value is None else f" Real images score {column.text(value)}."

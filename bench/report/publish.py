@@ -14,7 +14,6 @@ What was published can be published again, from FOLDER itself: by later code, wi
 from __future__ import annotations
 
 import io
-import json
 import shlex
 import shutil
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ from bench.analysis.entry import load_entries
 from bench.analysis.rows import Row
 from bench.analysis.sections import Section, sections
 from bench.claims.ledger import load_ledger
+from bench.claims.outputs import to_json
 from bench.claims.sanity import Check, sanity
 from bench.claims.verdicts import verdicts_of
 from bench.core.environment import commit_here
@@ -110,14 +110,8 @@ def _last_part(word: str) -> str:
 
 
 def _write_claims(found: Sequence[Section], made_again: Sequence[Reproduction], path: Path) -> list[Check]:
-    verdicts = verdicts_of(load_ledger(), found)
     checks = sanity(found, made_again)
-    content = {
-        "claims": [one.to_json() for one in verdicts],
-        "sanity": [dict(vars(one)) for one in checks],
-        "judged_by": commit_here(),
-    }
-    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    write_text(path, to_json(verdicts_of(load_ledger(), found), checks, judged_by=commit_here()))
     return checks
 
 

@@ -34,10 +34,7 @@ from bench.scoring.metrics.catalogue import CATALOGUE
 
 
 def write_report(
-    outs: Sequence[Path],
-    destination: Path,
-    wanted: Wanted = WANTED,
-    running: tuple[int, int] | None = None,
+    outs: Sequence[Path], destination: Path, wanted: Wanted = WANTED, running: tuple[int, int] | None = None
 ) -> ReportFiles:
     """Write the report on one or more outputs into `destination`.
 
@@ -74,11 +71,7 @@ def write_report(
 
 
 def _view(
-    section: Section,
-    colours: Mapping[str, str],
-    album: Album,
-    swept: Sequence[Sweep],
-    wanted: Wanted,
+    section: Section, colours: Mapping[str, str], album: Album, swept: Sequence[Sweep], wanted: Wanted
 ) -> SectionView:
     table = tables.comparison(section)
     return SectionView(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bench.analysis.cell import Cell
 from bench.analysis.column import Column
-from bench.analysis.differences import Difference, Standing, differences, standing
+from bench.analysis.differences import Difference, differences, standing
 from bench.analysis.readings import cautions, name_statements, trivial_statements, undecided
 from bench.analysis.rows import Row
 from bench.analysis.sections import Section
+from bench.report.headline import Standings
 from bench.report.published_scores import PublishedScores, published_scores
 from bench.scoring.judges.fitness import listed
 
@@ -104,7 +104,7 @@ class ComparisonTable:
     Attributes:
         columns, rows, references: the table.
         footnotes: why values are missing, in the order of their numbers.
-        standings: the best of each column.
+        standings: the best of each column that ranks against the next, None where it is alone.
         n: test images.
         differences: all pairs of variants in all columns.
         statements: what must be read beside the numbers: trivial rows that win, differences that are none,
@@ -116,7 +116,7 @@ class ComparisonTable:
     rows: list[RowView]
     references: list[RowView]
     footnotes: list[str]
-    standings: dict[str, Standing]
+    standings: Standings
     n: str
     differences: list[Difference] = field(default_factory=list)
     statements: list[str] = field(default_factory=list)
@@ -135,7 +135,8 @@ class PublishedTable:
 def comparison(section: Section) -> ComparisonTable:
     """The comparison table of a section, with numbered reasons for what is missing."""
     gaps = differences(section)
-    standings = {c.id: found for c in section.columns if (found := standing(section, c, gaps)) is not None}
+    ranking = [column for column in section.columns if column.info.ranks and section.rows_with(column)]
+    standings = {column.id: standing(section, column, gaps) for column in ranking}
     notes: dict[str, int] = {}
     rows = [_row(row, section, standings, notes) for row in section.rows]
     references = [_row(row, section, standings, notes) for row in section.references]
@@ -147,12 +148,12 @@ def comparison(section: Section) -> ComparisonTable:
     )
 
 
-def _row(row: Row, section: Section, standings: Mapping[str, Standing], notes: dict[str, int]) -> RowView:
+def _row(row: Row, section: Section, standings: Standings, notes: dict[str, int]) -> RowView:
     cells = []
     for column in section.columns:
         cell = row.cells[column.id]
         found = standings.get(column.id)
-        best = found is not None and found.distinguishable and found.best is row
+        best = found is not None and found.distinguishable and found.first is row
         cells.append(_cell(cell, column, best, notes, f"{row.label}, {column.title}"))
     words = REFERENCE_WORDS.get(row.label, "") if row.kind != "run" else ""
     seeds = str(len(row.seeds)) if row.kind == "run" and row.seeds else ""

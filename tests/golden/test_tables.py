@@ -127,7 +127,7 @@ def test_bold_needs_agreeing_seeds() -> None:
     section = one_section(ours + theirs)
     found = standing(section, section.columns[0])
     assert found is not None
-    assert found.basis == "seeds"
+    assert found.decided_by == "seeds"
     assert not found.distinguishable
 
 
@@ -139,7 +139,7 @@ def test_without_image_intervals_seeds_decide() -> None:
     assert found is not None
     assert found.distinguishable
     half = 2.7764451 * np.sqrt(0.01 / 3 * 2)  # t(0.975, 4)
-    assert found.interval == pytest.approx((-1.5 - half, -1.5 + half), abs=1e-6)
+    assert found.over_seeds == pytest.approx((-1.5 - half, -1.5 + half), abs=1e-6)
 
 
 def test_paired_values_tell_apart_what_intervals_cannot(tmp_path: Path) -> None:
@@ -237,7 +237,7 @@ def test_paired_confusion_matrices(tmp_path: Path) -> None:
     section = one_section(records, tmp_path)
     found = standing(section, section.columns[0])
     assert found is not None
-    assert found.best.label == "gan"
+    assert found.first.label == "gan"
     assert found.interval is not None
     assert found.difference is not None
     assert found.interval[0] < found.difference < found.interval[1]
