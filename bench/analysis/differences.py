@@ -194,7 +194,7 @@ def half_width(ours: Cell, theirs: Cell) -> float | None:
 
 
 def _one_sided(column: Column, ours: Cell, theirs: Cell) -> bool:
-    """Whether a difference of values is one of merit: always, but where a target may lie between them."""
+    """Whether a difference of values is one of merit: always, but where a target may be between them."""
     if column.target is None:
         return True
     ends = [end - column.target for cell in (ours, theirs) for end in cell.interval or ()]

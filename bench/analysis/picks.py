@@ -37,7 +37,7 @@ class Pick:
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A test image on which two variants lie far apart; `values` by label, None where there is none."""
+    """A test image on which two variants are far apart; `values` by label, None where there is none."""
 
     name: str
     better: str

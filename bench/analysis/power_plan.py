@@ -70,7 +70,7 @@ class Plan:
         return power(self.found, difference, seeds, images, comparisons=self.comparisons)
 
     def overview(self) -> list[str]:
-        """A line of the table: spreads, what is at hand, what it can find, and what the two best need."""
+        """A line of the table: spreads, counts, what they can find, what the two best need."""
         of_seeds = "?" if self.found.seeds is None else f"{math.sqrt(self.found.seeds):.2g}"
         of_images = f"{math.sqrt(self.found.images + self.found.rest):.2g}"
         counts = str(self.seeds), str(self.images)
@@ -94,7 +94,7 @@ class Plan:
         enough = "no number of images is enough" if images == "never" else f"{images} images"
         return (
             f"For 80 %: {seeds} seeds with {self.images} images; {enough} with {self.seeds} seed(s). "
-            f"What is at hand finds differences from {self._smallest}."
+            f"The present runs find differences from {self._smallest}."
         )
 
 

@@ -83,7 +83,7 @@ def _beats(column: Column, ours: Cell, theirs: Cell) -> bool:
 
 
 def _merits(column: Column, cell: Cell) -> list[float]:
-    """Merits of a cell's value and the ends of its interval, and of the target where that lies within."""
+    """Merits of a cell's value and the ends of its interval, and of the target where that is within."""
     low, high = cell.interval or (cell.value, cell.value)
     within = column.target is not None and low <= column.target <= high
     return [column.merit(value) for value in (low, high, cell.value, *((column.target,) if within else ()))]

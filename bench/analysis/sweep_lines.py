@@ -1,6 +1,6 @@
 """Sweeps: rows that differ in one field of variant or training, joined into lines over that field.
 
-Rows belong to one line if all else is equal, whatever they are called: `cgan` is the point at 0 of a sweep of
+Rows belong to one line if all else is equal, under any name: `cgan` is the point at 0 of a sweep of
 `l1+cgan` over `lambda_l1`, and `no-dropout` that of a sweep over `dropout`.
 """
 
@@ -36,7 +36,7 @@ _TIED = {
 
 @dataclass(frozen=True)
 class Line:
-    """Rows that are equal but for the field, in the order of its values.
+    """Rows that are equal in all but the field, in the order of its values.
 
     Attributes:
         label: what they have in common, in words.

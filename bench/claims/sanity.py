@@ -54,8 +54,8 @@ def _judge(section: Section) -> Check:
 
 def _fitness(section: Section) -> tuple[list[str], bool]:
     """What the tables say of the judge, and whether it is that it cannot tell real photos from some."""
-    judged = any(column.id.startswith("fcn_") for column in section.columns)
-    said = fitness_statements(section) if judged else []
+    scored = any(column.id.startswith("fcn_") for column in section.columns)
+    said = fitness_statements(section) if scored else []
     return said, any("cannot" in one or "No FCN" in one for one in said)
 
 

@@ -1,4 +1,4 @@
-"""`bench claims`: the ledger of claims, judged by records."""
+"""`bench claims`: the ledger of claims, held against records."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _REGRESSION, _NOT_COMPARABLE = 1, 3
     "--markdown",
     "table_file",
     metavar="FILE",
-    help="A table with a column for each output, judged by itself; '-' for the terminal.",
+    help="A table with a column for each output, taken by itself; '-' for the terminal.",
 )
 @click.option(
     "--require", metavar="IDS", help="Exit code 1 if one of these is contradicted, 3 if it is not decided."
@@ -51,8 +51,8 @@ def claims(
     require: str | None,
     checked: bool,
 ) -> int:
-    """Judge each claim of the ledger by the records of one output or several: supported, contradicted or
-    undecided, and what is missing.
+    """Check each claim of the ledger against the records of one output or several: supported, contradicted
+    or undecided, and what is missing.
 
     \b
     bench claims OUT

@@ -61,7 +61,7 @@ def baseline(output: Path, file: Path, update: bool, ignored: tuple[str, ...], i
 @click.option(
     "--baseline", "file", required=True, type=click.Path(path_type=Path), help="As `bench baseline` wrote it."
 )
-@click.option("--metrics", metavar="KEYS", help="Judge these only, comma-separated; all by default.")
+@click.option("--metrics", metavar="KEYS", help="Check these only, comma-separated; all by default.")
 @click.option(
     "--allow",
     multiple=True,

@@ -25,7 +25,7 @@ _CHUNK = 4_000_000  # drawn indices held at once: 32 MB
 
 
 class PairedDifference(NamedTuple):
-    """How far two scores of the same test images lie apart.
+    """How far two scores of the same test images are apart.
 
     Attributes:
         difference: score of a minus score of b; None where there is no pair to compare.
@@ -181,7 +181,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """p-values corrected for how many they are, in the order given.
 
     All those at most alpha are significant together: the chance of even one false among them is at most
-    alpha, whatever depends on what.
+    alpha, however they depend on one another.
 
     Source: Holm, "A simple sequentially rejective multiple test procedure", 1979.
     """

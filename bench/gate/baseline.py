@@ -6,7 +6,7 @@
 
 A metric of a row holds the values by seed, N, goal, interval and the name of its protocol, and may hold a
 "tolerance" of its own and the "kept_spread" of an older baseline of more seeds. Metrics without a value are
-left out. Values by image lie beside it (`values_by_image`). Schema 2 had other names (`records.renamed`).
+left out. Values by image are beside it (`values_by_image`). Schema 2 had other names (`records.renamed`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Baseline:
     """A whole baseline file.
 
     Attributes:
-        rows: by key, with their values by image where those are at hand.
+        rows: by key, with their values by image where there are any.
         tolerances: by metric key or "*".
         ignore_protocol: protocol fields that may differ.
         notes: what must be said about it, such as that its values by image are gone; not stored.
@@ -64,7 +64,7 @@ class Baseline:
             out: the output they came from; None leaves values by image out.
             tolerances: metric key (or "*") -> allowed change, over the defaults.
             ignore: protocol fields ("judge_hash", patterns allowed) that may differ at a check, for
-                instance because the judge is trained anew on each machine.
+                instance because the judge is trained again on each machine.
 
         Raises:
             UsageError: if no run finished, one failed, or two runs would share a row and a seed.
@@ -180,7 +180,7 @@ def _text(value: Any) -> str:
 
 
 def read_baseline(path: Path) -> Baseline:
-    """Read a baseline, and its values by image where they lie beside it.
+    """Read a baseline, and its values by image where they are beside it.
 
     Raises:
         UsageError: if it is missing, malformed or of an unknown schema, or the values by image are not its
@@ -202,13 +202,13 @@ def read_baseline(path: Path) -> Baseline:
     if isinstance(version, bool) or version not in _READABLE:
         raise UsageError(
             f"expected baseline schema 2 or {BASELINE_SCHEMA} in {path}, found {version!r}: read it with the "
-            "pix2pix-bench version that wrote it, or delete it and write it anew"
+            "pix2pix-bench version that wrote it, or delete it and write it again"
         )
     try:
         return _from_json(_migrated(raw), path)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(
-            f"baseline {path} is malformed ({type(error).__name__}: {error}): restore it, or write it anew"
+            f"baseline {path} is malformed ({type(error).__name__}: {error}): restore it, or write it again"
         ) from error
 
 
@@ -245,7 +245,7 @@ def _from_json(raw: dict[str, Any], path: Path) -> Baseline:
     notes = []
     if held is None:
         why = f"{sidecar_path(path).name} is not there" if digest else "the baseline has none"
-        notes = [f"no values by image: {why}; changes are judged by tolerance and spread over seeds"]
+        notes = [f"no values by image: {why}; tolerance and spread over seeds decide"]
     ignore = names_in("ignore_protocol", raw["ignore_protocol"])
     return Baseline(rows, tolerances_in(raw["tolerances"]), ignore, tuple(notes))
 

@@ -65,7 +65,7 @@ class Evidence:
     Attributes:
         tests: at least one.
         both_sides: whether a change either way counts as a worsening.
-        interval: 95 % interval of measured - baseline over test images; None: values by image not at hand.
+        interval: 95 % interval of measured - baseline over test images; None: no values by image.
     """
 
     tests: tuple[Contrast, ...]

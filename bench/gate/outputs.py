@@ -136,7 +136,7 @@ def to_markdown(outcome: Outcome, worst: WorstImages, folder: Path | None = None
     """The outcome for a job summary or a comment: what matters first, everything else folded.
 
     Args:
-        folder: where the text will lie, for links to images; None: their paths are named instead.
+        folder: where the text will be, for links to images; None: their paths are named instead.
     """
     verdict = {0: "passed", 1: "failed: a metric regressed", 3: "undecided"}[outcome.exit_code]
     lines = [f"## Gate {verdict}", "", f"{outcome.summary}.", ""]

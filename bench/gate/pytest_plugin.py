@@ -36,7 +36,7 @@ class Gate:
     """What `bench_baseline` is.
 
     Attributes:
-        root: of the project: where its pyproject.toml lies.
+        root: of the project: where its pyproject.toml is.
         out, baseline: as given by option or setting; None: to be given to `check`.
     """
 

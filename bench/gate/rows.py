@@ -161,7 +161,7 @@ def _row(held: list[RunRecord], out: Path | None) -> GateRow:
         if without or len(results) < len(held):
             reasons[metric] = str(without[0].reason) if without else "a seed lacks this metric"
         elif differing_fields([{"goal": r.goal, "N": r.n, "protocol": r.protocol} for r in results]):
-            clashes[metric] = "its seeds were not scored by one protocol and N: score them anew"
+            clashes[metric] = "its seeds were not scored by one protocol and N: score them again"
         else:
             as_in_a_file = json.loads(json.dumps(results[0].protocol))  # tuples become lists
             metrics[metric] = replace(GateCell.of(results), protocol=as_in_a_file)

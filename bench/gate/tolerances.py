@@ -82,7 +82,7 @@ class Settings:
 
     Attributes:
         alpha: chance of a false alarm in a whole invocation.
-        metrics: the keys that are judged; empty: all.
+        metrics: the keys that are checked; empty: all.
         allow: states that pass: of "missing", "incomparable", "empty".
         ignore_protocol: protocol fields that may differ, beside the baseline's own.
         tolerances: metric key (or "*") -> allowed change; goes before the baseline's.

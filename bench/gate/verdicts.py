@@ -97,7 +97,7 @@ def _row_verdict(
     key: str, expected: GateRow, found: GateRow, baseline: Baseline, settings: Settings,
     done: list[Verdict], open_: list[_Tested],
 ) -> None:  # fmt: skip
-    """Add the verdicts on a row that both sides have: to `done`, or to `open_` where a size is judged."""
+    """Add the verdicts on a row that both sides have: to `done`, or to `open_` where a size decides."""
     for metric in sorted({*expected.metrics, *found.metrics}):
         before, after = expected.metrics.get(metric), found.metrics.get(metric)
         if settings.metrics and metric not in settings.metrics:
@@ -176,7 +176,7 @@ def _settled(one: _Tested, p_value: float | None, alpha: float) -> Verdict:
         else:
             notes.append(f"within the noise (p = {p_value:.2g}, counts at {alpha:g} or less)")
         if verdict.basis == "":
-            notes.append("judged by tolerance alone: its noise is not known")
+            notes.append("decided by tolerance alone: its noise is not known")
         elif one.blind and not one.other_seeds:
             notes.append(_BLIND)
     return replace(verdict, state=state, p_value=p_value, note="; ".join(notes))

@@ -45,9 +45,9 @@ class ClaimsView:
 
     @property
     def left_words(self) -> str:
-        """ "3 claims could not be judged here"."""
+        """ "3 claims could not be checked here"."""
         count = sum(len(claims) for _, claims in self.left)
-        return f"{count} {'claim' if count == 1 else 'claims'} could not be judged here"
+        return f"{count} {'claim' if count == 1 else 'claims'} could not be checked here"
 
 
 def claims_view(

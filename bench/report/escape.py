@@ -38,7 +38,7 @@ def html_code(text: str) -> Markup:
 
 
 def markdown_code(text: str) -> Markup:
-    """`text` as `markdown_text` gives it, but for harmless words between backticks, which stay code."""
+    """`text` as `markdown_text` gives it; harmless words between backticks stay code."""
     parts = re.split(r"(`[\w ./:=,+-]+`)", text)
     return Markup("".join(part if i % 2 else _inner(part) for i, part in enumerate(parts)).strip())
 

@@ -74,11 +74,11 @@ WANTED = Wanted()
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """Where the parts of a report lie; of formats that were not asked for, where they would.
+    """Where the parts of a report are; of formats that were not asked for, where they would.
 
     Attributes:
         html: the page; needs nothing beside it.
-        markdown: the same tables; its figures lie in `figures/`.
+        markdown: the same tables; its figures are in `figures/`.
         csv: one row a (record, metric).
         differences: CSV, one row a (metric, pair of variants).
         figures: PNG files.

@@ -48,7 +48,7 @@ class PickTable:
     Attributes:
         picks: what was picked.
         ranked: (variant, its cells).
-        apart: the images on which variants lie farthest apart, or None.
+        apart: the images on which variants are farthest apart, or None.
         notes: what was left out, in words.
     """
 
@@ -64,7 +64,7 @@ class Gallery:
 
     Attributes:
         fixed: the same test images for all variants, chosen before any result.
-        judged: what the judge sees in them, beside the true labels; None where that is not at hand.
+        judged: what the judge sees in them, beside the true labels; None where there is none.
         legend: (class name, CSS colour) of the label maps.
         picks: images chosen by result, one table a metric.
         notes, judged_notes: what was left out, in words.
@@ -80,7 +80,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class _Scene:
-    """The variants that have images, and where those of one test image lie."""
+    """The variants that have images, and where those of one test image are."""
 
     album: Album
     shown: list[tuple[str, Entry]]
@@ -150,7 +150,7 @@ def _shared_names(galleries: list[GalleryFiles]) -> list[str]:
 def _side_by_side(
     scene: _Scene, names: list[str], value: Callable[[str, str], str] = lambda label, name: ""
 ) -> ImageTable:
-    """Source, target and all variants of some test images; without sources where none is at hand.
+    """Source, target and all variants of some test images; without sources where there are none.
 
     Args:
         scene: of the section.
@@ -178,7 +178,7 @@ def _judged(scene: _Scene) -> tuple[ImageTable | None, tuple[str, ...]]:
         (name, (scene.side("labels", name), *(scene.seen(label, entry, name) for label, entry in fitting)))
         for name in scene.names
     )
-    notes = (f"Not at hand for {', '.join(gone)}.",) if gone else ()
+    notes = (f"Missing for {', '.join(gone)}.",) if gone else ()
     return ImageTable(("true labels", *(label for label, _ in fitting)), rows), notes
 
 
@@ -196,7 +196,7 @@ def _legend(entry: Entry) -> tuple[tuple[str, str], ...]:
 
 
 def _picked(scene: _Scene, found: Picks) -> PickTable:
-    """What was picked by one metric, as far as its images are at hand."""
+    """What was picked by one metric, as far as its images are there."""
     entries = dict(scene.shown[:MAX_PICKED_VARIANTS])
     text = found.column.text
     ranked = [
@@ -214,7 +214,7 @@ def _picked(scene: _Scene, found: Picks) -> PickTable:
     shown = [p for _, cells in ranked for cell in cells for p in cell.images]
     shown += [p for _, row in apart.rows for p in row] if apart else []
     if any(image.kind == "target" and image.data_uri is None for image in shown):
-        notes.append("Not all of these images lie in the output: `bench score OUT` writes what it can.")
+        notes.append("Not all of these images are in the output: `bench score OUT` writes what it can.")
     return PickTable(found, tuple(ranked), apart, tuple(notes))
 
 

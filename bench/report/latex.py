@@ -36,7 +36,7 @@ def latex_text(value: object) -> str:
 
 
 def latex_environment() -> jinja2.Environment:
-    """Escapes whatever an expression `<< >>` prints; statements stand in `<% %>`."""
+    """Escapes all that an expression `<< >>` prints; statements stand in `<% %>`."""
     made = environment(
         finalize=latex_text, variable_start_string="<<", variable_end_string=">>", block_start_string="<%",
         block_end_string="%>", comment_start_string="<#", comment_end_string="#>",

@@ -41,7 +41,7 @@ from bench.report.plots.style import new_figure, plain, style
 from bench.report.render import write_report
 
 _HEAD = "### Generated images: "
-_JUDGE = "judge_hash"  # who repeats a study trains the judge anew: by the same recipe, to other last bits
+_JUDGE = "judge_hash"  # who repeats a study trains the judge again: by the same recipe, to other last bits
 SHOWN = 4
 """Images a variant in the figure of generated ones."""
 
@@ -92,7 +92,7 @@ def _for_others(record: RunRecord) -> RunRecord:
 
 
 def _without_paths(held: Any) -> Any:
-    """`held`, with the commands in it cut (`_last_part`), however deep they lie."""
+    """`held`, with the commands in it cut (`_last_part`), however deep they are."""
     if isinstance(held, dict):
         return {
             key: shlex.join(map(_last_part, shlex.split(value)))

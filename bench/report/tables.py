@@ -23,7 +23,7 @@ REFERENCE_WORDS = {
     "random": "random training target",
 }
 REFERENCE_ABOUT = {
-    "real": "The real test images, judged like outputs: what a perfect model would score. Where a metric "
+    "real": "The real test images, scored like outputs: what a perfect model would score. Where a metric "
     "compares with the target itself, real training images stand in, or there is no value.",
     "copy": "The source given back unchanged: what doing nothing scores.",
     "nearest": "The target of the training pair whose source is most similar: what looking up scores.",

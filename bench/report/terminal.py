@@ -29,7 +29,7 @@ def terminal_table(records: Sequence[RunRecord], width: int | None = None, out: 
     Args:
         records: of one or more data sets.
         width: columns of the terminal; found out when not given.
-        out: their output folder: its values by test image sharpen the judgement, as in the report.
+        out: their output folder: its values by test image sharpen the comparison, as in the report.
     """
     outer = Table.grid()
     outer.add_column()

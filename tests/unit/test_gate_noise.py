@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gate_records import check_outs, judge_by, result, run, write_baseline, write_seeds
+from gate_records import check_outs, decide_by, result, run, write_baseline, write_seeds
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -79,7 +79,7 @@ def test_the_spread_a_baseline_keeps_stands_in_for_seeds(tmp_path: Path) -> None
         values = [0.5, 0.42, 0.58, 0.46, 0.54][:count]
         write_baseline([run(result("ssim", v, interval=(v - 0.01, v + 0.01)), seed=s)
                         for s, v in enumerate(values)], path)  # fmt: skip
-        found = judge_by(path, [run(result("ssim", 0.44, interval=(0.43, 0.45)))]).verdicts[0]
+        found = decide_by(path, [run(result("ssim", 0.44, interval=(0.43, 0.45)))]).verdicts[0]
         assert (found.state, found.basis) == (state, "intervals" if count == 1 else "seeds")
 
 

@@ -101,7 +101,7 @@ def _point(ax: Axes, row: Row, x: Column, y: Column, looks: Looks) -> None:
 
 
 def _references(ax: Axes, section: Section, x: Column, y: Column) -> tuple[str, list[Sign]]:
-    """Marks for what no training made; what lies so far off that it squashes the rest is said in words."""
+    """Marks for what no training made; what is so far off that it squashes the rest is said in words."""
     words, signs = [], []
     xlim, ylim = ax.get_xlim(), ax.get_ylim()  # what the variants take up
     for row in section.references:
