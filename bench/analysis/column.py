@@ -40,6 +40,14 @@ class Column:
         return f"{self.info.title} ({self.mark})" if self.mark else self.info.title
 
     @property
+    def head(self) -> str:
+        """The title; that of an FCN score names its judge: "FCN class IoU (fcn-lite0)"."""
+        judge = self.protocol.get("judge") if self.info.key.startswith("fcn_") else None
+        told = [self.mark] if self.mark else []
+        told += [judge] if isinstance(judge, str) else []
+        return f"{self.info.title} ({', '.join(told)})" if told else self.info.title
+
+    @property
     def arrow(self) -> str:
         """Which way is better, as a sign: "↑", "↓" or "→1"; "" where the metric does not rank."""
         return (

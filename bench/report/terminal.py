@@ -101,7 +101,7 @@ def _cell_width(table: ComparisonTable, position: int) -> int:
 
 def _head(table: ComparisonTable, position: int) -> str:
     column = table.columns[position]
-    return f"{column.title} {column.arrow}".rstrip()
+    return f"{column.head} {column.arrow}".rstrip()
 
 
 def _block(table: ComparisonTable, block: list[int]) -> Table:

@@ -387,7 +387,7 @@ def test_the_report_judges_claims_of_one_s_own(tmp_path: Path, capsys: pytest.Ca
     assert not (tmp_path / "other").exists()
 
 
-def test_outputs_side_by_side_are_judged_each_by_itself(
+def test_outputs_side_by_side_are_taken_each_by_itself(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, cgan in (("short", 0.45), ("long", 0.55), ("even", 0.5)):

@@ -80,6 +80,16 @@ def test_terminal_table_golden() -> None:
     assert notes[0] == "l1 leads on SSIM: 0.472, 0.057 [0.039, 0.075] over seeds above l1+cgan."
 
 
+def test_a_column_of_an_fcn_score_names_its_judge() -> None:
+    key, both = "fcn_class_iou", [{"judge": "fcn-small"}, {"judge": "fcn-lite0"}]
+    records = [make("l1", 0.5, key=key, protocol=both[0]), make("gan", 0.4, key=key, protocol=both[1])]
+    heads = [column.head for column in one_section(records).columns]
+    assert heads == ["FCN class IoU (a, fcn-small)", "FCN class IoU (b, fcn-lite0)"]
+    (column,) = one_section([make("l1", 0.5, key=key, protocol=both[0])]).columns
+    assert (column.head, column.title) == ("FCN class IoU (fcn-small)", "FCN class IoU")
+    assert "(fcn-small)" in shown([make("l1", 0.5, key=key, protocol=both[0])], 80)
+
+
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 def test_terminal_table_never_cuts_a_number(tmp_path: Path, width: int) -> None:
     synthetic.write_output(tmp_path)

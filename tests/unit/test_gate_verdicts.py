@@ -185,7 +185,7 @@ def test_what_is_undecided_passes_only_where_it_is_allowed_by_name(tmp_path: Pat
     assert decide_by(path, worse, allow=("missing", "incomparable", "empty")).exit_code == 1
 
 
-def test_only_the_metrics_that_are_named_are_judged(tmp_path: Path) -> None:
+def test_only_the_metrics_that_are_named_are_checked(tmp_path: Path) -> None:
     path = tmp_path / "baseline.json"
     write_baseline([run(result("ssim", 0.5), result("psnr", 20.0))], path)
     found = decide_by(path, [run(result("ssim", 0.1), result("psnr", 20.0))], metrics=("psnr",))
