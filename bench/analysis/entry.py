@@ -22,13 +22,11 @@ class Entry:
     @functools.cached_property
     def by_name(self) -> pd.DataFrame | None:
         """The record's values by test image, read once; None where there are none, or a name is doubled."""
-        table = None if self.out is None else read_per_image(self.out, self.record)
-        return None if table is None else indexed(table)
+        return None if self.out is None else indexed(read_per_image(self.out, self.record))
 
     def sorted_table(self) -> pd.DataFrame | None:
         """`by_name` in the order of the names, read again: rows of many seeds would not fit into memory."""
-        table = None if self.out is None else read_per_image(self.out, self.record)
-        return None if table is None else sorted_by_name(table)
+        return None if self.out is None else sorted_by_name(read_per_image(self.out, self.record))
 
     @property
     def values(self) -> dict[str, float]:
@@ -36,12 +34,12 @@ class Entry:
         return {key: r.value for key, r in self.record.results.items() if r.value is not None}
 
 
-def indexed(table: pd.DataFrame) -> pd.DataFrame | None:
-    """Values by image under the images' names; None where a name is doubled."""
-    return table.set_index("name") if table["name"].is_unique else None
+def indexed(table: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Values by image under the images' names; None where there are none, or a name is doubled."""
+    return None if table is None or not table["name"].is_unique else table.set_index("name")
 
 
-def sorted_by_name(table: pd.DataFrame) -> pd.DataFrame | None:
+def sorted_by_name(table: pd.DataFrame | None) -> pd.DataFrame | None:
     found = indexed(table)
     return None if found is None else found.sort_index()
 

@@ -109,7 +109,9 @@ def _block(table: ComparisonTable, block: list[int]) -> Table:
     shown.add_column("variant", no_wrap=True, overflow="ellipsis")
     shown.add_column("seeds", justify="right", no_wrap=True)
     for position in block:
-        head = "\n".join(textwrap.wrap(_head(table, position), _cell_width(table, position)))
+        head = "\n".join(
+            textwrap.wrap(_head(table, position), _cell_width(table, position), break_on_hyphens=False)
+        )
         shown.add_column(Text(head), justify="right", vertical="bottom", no_wrap=True)
     for row in table.rows:
         _add(shown, row, block)
