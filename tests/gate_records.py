@@ -46,20 +46,20 @@ def write_baseline(before: list[RunRecord], path: Path, **options: Any) -> None:
     save_baseline(Baseline.from_records(before, **options), path)
 
 
-def judge_by(path: Path, after: list[RunRecord], **settings: Any) -> Outcome:
+def decide_by(path: Path, after: list[RunRecord], **settings: Any) -> Outcome:
     return row_verdicts(*rows_of(after), read_baseline(path), Settings(**settings))
 
 
-def judge(
+def decide(
     tmp_path: Path, before: list[RunRecord], after: list[RunRecord], **options: Any
 ) -> tuple[Verdict, ...]:
     path = tmp_path / "baseline.json"
     write_baseline(before, path, **options)
-    return judge_by(path, after).verdicts
+    return decide_by(path, after).verdicts
 
 
 def only(tmp_path: Path, before: MetricResult, after: MetricResult, **options: Any) -> Verdict:
-    (verdict,) = judge(tmp_path, [run(before)], [run(after)], **options)
+    (verdict,) = decide(tmp_path, [run(before)], [run(after)], **options)
     return verdict
 
 

@@ -1,12 +1,12 @@
-"""Which differences between variants are real: all pairs of a table, corrected for how many there are.
+"""Which differences between rows are real: all pairs of a table, corrected for how many there are.
 
 In a table of more than `MAX_COMPARED` variants, all pairs among the best `BEST_COMPARED` of each column.
 
 The rule, as pages state it: two variants differ in a metric if
 
 1. the paired bootstrap over the same test images says so at 5 %, after Holm's correction over all pairs and
-   metrics of the table; where values by image are not at hand, their own intervals over test images stand in
-   (as if of independent images, which is cautious); and
+   metrics of the table; without values by image, their own intervals over test images stand in (as if of
+   independent images, which is cautious); and
 2. where both have several seeds, the 95 % interval of their difference over seeds leaves out 0.
 
 A test that has nothing to go by is left out, and seeds alone then count in the first place; where both have
@@ -20,54 +20,87 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bench.analysis.pairing import paired_over_seeds
-from bench.analysis.table import Cell, Column, Row, Section
-from bench.core.bootstrap import holm, two_sided_p
+from bench.analysis.by_image import paired
+from bench.analysis.cell import Cell
+from bench.analysis.column import Column
+from bench.analysis.rows import Row
+from bench.analysis.sections import Section
+from bench.core.bootstrap import Interval, PairedDifference, holm, two_sided_p
 from bench.core.seed_stats import SeedDifference, welch
 
-Interval = tuple[float, float]
 ALPHA = 0.05
+NORMAL = 1.959964  # half of a 95 % interval, in standard errors
 MAX_COMPARED, BEST_COMPARED = 24, 6
-_SAID_PAIRS = 12  # pairs that are listed
-_IN_A_SENTENCE = 3  # so many entries of that list at most
-_WIDTH = 2 * 1.959964  # of a 95 % interval, in standard errors
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Two rows in a column.
+    """Two values of a metric, and how well their difference is known.
 
     Attributes:
         column: the metric.
-        first, second: the rows.
+        first: a row.
+        second: another, or a number without uncertainty.
         difference: first minus second, in the metric's own unit and sign.
-        interval: 95 % interval over test images, or None where values by image are not at hand.
-        seeds: the difference over seeds (Welch 1947), None below two seeds each; where the metric has a
+        interval: 95 % interval over the same test images, or None.
+        by_seed: the difference over seeds (Welch 1947), None below two seeds each; where the metric has a
             target, of the mean distances from it.
         p_value: of no difference, over test images, else over seeds; None: nothing to go by.
-        corrected: that p-value after Holm's correction over the table.
         basis: where the p-value comes from: "images", "seeds", "none".
+        corrected: that p-value after Holm's correction over all differences of a table.
     """
 
     column: Column
     first: Row
-    second: Row
+    second: Row | float
     difference: float
     interval: Interval | None
-    seeds: SeedDifference | None
-    p_value: float | None
-    basis: str
+    by_seed: SeedDifference | None
+    p_value: float | None = None
+    basis: str = "none"
     corrected: float | None = None
+
+    @property
+    def rows(self) -> list[Row]:
+        """Both, or the one beside the number."""
+        return [row for row in (self.first, self.second) if isinstance(row, Row)]
+
+    @property
+    def cells(self) -> list[Cell]:
+        return [row.cells[self.column.id] for row in self.rows]
+
+    @property
+    def row(self) -> str:
+        """Their label, or "first / second" where they differ."""
+        return " / ".join(dict.fromkeys(row.label for row in self.rows))
+
+    @property
+    def metric(self) -> str:
+        return self.column.id
+
+    @property
+    def a(self) -> float:
+        return self.cells[0].value
+
+    @property
+    def b(self) -> float:
+        return self.cells[1].value if isinstance(self.second, Row) else self.second
+
+    @property
+    def n(self) -> int:
+        """Test images."""
+        return min((n for cell in self.cells for n in cell.n), default=0)
+
+    @property
+    def seeds(self) -> tuple[int, int]:
+        """How many of each side; 0 of a second one that was not trained."""
+        trained = isinstance(self.second, Row) and self.second.kind == "run"
+        return len(self.cells[0].values), len(self.cells[1].values) if trained else 0
 
     @property
     def over_seeds(self) -> Interval | None:
         """95 % interval over seeds."""
-        return None if self.seeds is None else self.seeds.interval
-
-    @property
-    def by_images(self) -> bool | None:
-        """Whether the test images can tell; None: unknown."""
-        return None if self.basis != "images" or self.corrected is None else self.corrected <= ALPHA
+        return None if self.by_seed is None else self.by_seed.interval
 
     @property
     def distinguishable(self) -> bool:
@@ -76,196 +109,111 @@ class Difference:
             return False
         return self.over_seeds is None or leaves_out_zero(self.over_seeds)
 
+    @property
+    def decided_by(self) -> str:
+        """ "seeds" where the p-value rests on them, or the images can tell and they cannot; else `basis`."""
+        by_images = self.basis == "images" and self.corrected is not None and self.corrected <= ALPHA
+        return "seeds" if by_images and not self.distinguishable else self.basis
 
-@dataclass(frozen=True)
-class Standing:
-    """The best of a column against the next.
-
-    Attributes:
-        best, runner_up: the rows; no runner-up where a single row has a value.
-        difference: best minus runner-up, in the metric's own unit and sign.
-        interval: 95 % interval of the difference: of those over test images and over seeds the one that
-            holds 0, else the wider one; None where there is neither. Over seeds, where the metric has a
-            target, it is that of the distances from it.
-        over: what `interval` is over: "images", "seeds", or "" without one.
-        distinguishable: by the rule above.
-        basis: what decided: "images", "seeds", or "none" (nothing to go by).
-    """
-
-    best: Row
-    runner_up: Row | None
-    difference: float | None
-    interval: Interval | None
-    over: str
-    distinguishable: bool
-    basis: str
+    @property
+    def quoted(self) -> tuple[Interval | None, str]:
+        """The more cautious interval, and what it is over: the one that holds 0, else the wider one."""
+        both = ((self.interval, "images"), (self.over_seeds, "seeds"))
+        known = [(interval, over) for interval, over in both if interval is not None]
+        return max(
+            known, key=lambda one: (not leaves_out_zero(one[0]), one[0][1] - one[0][0]), default=(None, "")
+        )
 
 
 def differences(section: Section) -> list[Difference]:
     """All pairs that are compared (see above) in all columns, best first, with corrected p-values."""
-    many = len(section.rows) > MAX_COMPARED
-    found = [
-        difference(column, first, second)
-        for column in section.columns
-        for first, second in itertools.combinations(
-            _ranked(section, column)[: BEST_COMPARED if many else None], 2
-        )
-    ]
-    known = [(place, one.p_value) for place, one in enumerate(found) if one.p_value is not None]
-    for (place, _), corrected in zip(known, holm([p_value for _, p_value in known]), strict=True):
-        found[place] = replace(found[place], corrected=corrected)
-    return found
+    most = BEST_COMPARED if len(section.rows) > MAX_COMPARED else None
+    return corrected(
+        [
+            difference(column, first, second)
+            for column in section.columns
+            for first, second in itertools.combinations(section.ranked(column)[:most], 2)
+        ]
+    )
 
 
-def standing(section: Section, column: Column, known: Sequence[Difference] | None = None) -> Standing | None:
-    """The standing of the trained variants in a column.
+def corrected(found: Sequence[Difference]) -> list[Difference]:
+    """The differences with their p-values corrected over all of them (Holm)."""
+    known = iter(holm([one.p_value for one in found if one.p_value is not None]))
+    return [one if one.p_value is None else replace(one, corrected=next(known)) for one in found]
 
-    None where none has a value, or where the metric describes and does not rank.
+
+def difference(column: Column, first: Row, second: Row) -> Difference:
+    """Two rows with a value in the column, whoever is better; its p-value is not corrected."""
+    ours, theirs = first.cells[column.id], second.cells[column.id]
+    by_seed = _over_seeds(column, ours, theirs)
+    found = Difference(column, first, second, ours.value - theirs.value, None, by_seed)
+    over_images = paired_rows(column, first, second) if _one_sided(column, ours, theirs) else None
+    if over_images is not None and over_images.p_value is not None:
+        return replace(found, interval=over_images.interval, p_value=over_images.p_value, basis="images")
+    apart = _p_from_intervals(column, ours, theirs)
+    if apart is not None:
+        return replace(found, p_value=apart, basis="images")
+    return found if by_seed is None else replace(found, p_value=by_seed.p_value(), basis="seeds")
+
+
+def paired_rows(column: Column, first: Row, second: Row) -> PairedDifference | None:
+    """Over the same test images, scores averaged over seeds; None where a seed lacks its values by image."""
+    if not (first.complete(column) and second.complete(column)):
+        return None
+    return paired(first.by_image, second.by_image, column.info.key)
+
+
+def standing(
+    section: Section, column: Column, known: Sequence[Difference] | None = None
+) -> Difference | None:
+    """The best trained variant in a column against the next; None where fewer than two have a value.
 
     Args:
         section: the table.
         column: of the table.
         known: what `differences` found; found here when not given.
     """
-    ranked = _ranked(section, column) if column.info.ranks else []
-    if not ranked:
-        return None
-    if len(ranked) == 1:
-        return Standing(ranked[0], None, None, None, "", False, "none")
+    ranked = section.ranked(column)[:2]
     known = differences(section) if known is None else known
-    best, other = ranked[:2]
-    found = next(one for one in known if one.column is column and one.first is best and one.second is other)
-    seeds_decide = (
-        found.over_seeds is not None
-        and found.by_images is not False
-        and not (found.by_images and found.distinguishable)
-    )
-    interval, over = _quoted(found)
-    basis = "seeds" if seeds_decide else found.basis
-    return Standing(best, other, found.difference, interval, over, found.distinguishable, basis)
-
-
-def _quoted(found: Difference) -> tuple[Interval | None, str]:
-    """The more cautious interval of a difference, and what it is over."""
-    both = ((found.interval, "images"), (found.over_seeds, "seeds"))
-    known = [(interval, over) for interval, over in both if interval is not None]
-    return max(
-        known, key=lambda one: (not leaves_out_zero(one[0]), one[0][1] - one[0][0]), default=(None, "")
-    )
-
-
-def _ranked(section: Section, column: Column) -> list[Row]:
-    """The trained variants with a value in the column, best first."""
-    valued = [(cell.mean, row) for row in section.rows if (cell := row.cells[column.id]).mean is not None]
-    valued.sort(key=lambda pair: column.merit(pair[0]), reverse=True)
-    return [row for _, row in valued]
-
-
-def difference(column: Column, first: Row, second: Row) -> Difference:
-    """Two rows with a value in the column, whoever is better; its p-value is not corrected."""
-    ours, theirs = first.cells[column.id], second.cells[column.id]
-    assert ours.mean is not None
-    assert theirs.mean is not None
-    gap = ours.mean - theirs.mean
-    seeds = _over_seeds(column, ours, theirs)
-    paired = paired_over_seeds(first, second, column) if _one_sided(column, ours, theirs) else None
-    if paired is not None and paired.p_value is not None:
-        return Difference(column, first, second, gap, paired.interval, seeds, paired.p_value, "images")
-    apart = _p_from_intervals(column, ours, theirs)
-    if apart is not None:
-        return Difference(column, first, second, gap, None, seeds, apart, "images")
-    p_value, basis = (None, "none") if seeds is None else (seeds.p_value(), "seeds")
-    return Difference(column, first, second, gap, None, seeds, p_value, basis)
-
-
-def _one_sided(column: Column, ours: Cell, theirs: Cell) -> bool:
-    """Whether a difference of values is one of merit: always, but where a target may lie between them."""
-    if column.goal in ("max", "min"):
-        return True
-    ends = [end - float(column.goal) for cell in (ours, theirs) for end in cell.interval or ()]
-    return len(ends) == 4 and (min(ends) > 0 or max(ends) < 0)
+    return next((one for one in known if one.column is column and one.rows == ranked), None)
 
 
 def leaves_out_zero(interval: Interval) -> bool:
     return interval[0] > 0 or interval[1] < 0
 
 
-def _p_from_intervals(column: Column, ours: Cell, theirs: Cell) -> float | None:
-    """p-value of two values with intervals, as if of independent images; None where one has none.
+def half_width(ours: Cell, theirs: Cell) -> float | None:
+    """Half of a 95 % interval of a difference, from the intervals of both values as if of independent images.
 
-    Where the metric has a target, of the distances from it.
+    None where one has none. For the same images it is cautious.
     """
-    if ours.interval is None or theirs.interval is None or ours.mean is None or theirs.mean is None:
+    if ours.interval is None or theirs.interval is None:
         return None
-    gap = ours.mean - theirs.mean
-    if column.goal not in ("max", "min"):
-        gap = column.distance(ours.mean) - column.distance(theirs.mean)
-    widths = [interval[1] - interval[0] for interval in (ours.interval, theirs.interval)]
+    return math.hypot(*(high - low for low, high in (ours.interval, theirs.interval))) / 2
+
+
+def _one_sided(column: Column, ours: Cell, theirs: Cell) -> bool:
+    """Whether a difference of values is one of merit: always, but where a target may be between them."""
+    if column.target is None:
+        return True
+    ends = [end - column.target for cell in (ours, theirs) for end in cell.interval or ()]
+    return len(ends) == 4 and (min(ends) > 0 or max(ends) < 0)
+
+
+def _p_from_intervals(column: Column, ours: Cell, theirs: Cell) -> float | None:
+    """p-value of two values by their intervals; where the metric has a target, of the distances from it."""
+    half = half_width(ours, theirs)
+    if half is None:
+        return None
+    values = ours.value, theirs.value
+    a, b = values if column.target is None else map(column.distance, values)
     freedom = max(1, min((*ours.n, *theirs.n), default=2) - 1)
-    return two_sided_p(gap, math.hypot(*widths) / _WIDTH, freedom)
+    return two_sided_p(a - b, half / NORMAL, freedom)
 
 
 def _over_seeds(column: Column, ours: Cell, theirs: Cell) -> SeedDifference | None:
     """Of the means over seeds; where the metric has a target, of the mean distances from it."""
-    aimed = column.goal not in ("max", "min")
+    aimed = column.target is not None
     a, b = ([column.distance(value) if aimed else value for value in cell.values] for cell in (ours, theirs))
     return welch(a, b)
-
-
-def undecided(section: Section, found: Sequence[Difference]) -> tuple[list[str], list[str]]:
-    """Which differences of a table are not distinguishable, in words.
-
-    Returns:
-        At most two sentences; and the pairs with their metrics, where they are too many for a sentence.
-    """
-    said = []
-    if len(section.rows) > MAX_COMPARED:
-        said.append(
-            f"Of the {len(section.rows)} variants, the best {BEST_COMPARED} of each column are compared with "
-            "one another."
-        )
-    compared = [one for one in found if one.p_value is not None]
-    pairs: dict[tuple[str, str], list[str]] = {}
-    for one in compared:
-        if not one.distinguishable:
-            labels = sorted((one.first.label, one.second.label))
-            pairs.setdefault((labels[0], labels[1]), []).append(one.column.title)
-    listed = _listed_pairs(pairs, compared)
-    few = len(listed) <= _IN_A_SENTENCE
-    if pairs:
-        count = sum(map(len, pairs.values()))
-        said.append(
-            "Not distinguishable at 5 %, after Holm's correction over the table's "
-            f"{len(compared)} differences: {'; '.join(listed) if few else f'{count} of them'}."
-        )
-    return said, [] if few else listed
-
-
-def _listed_pairs(pairs: dict[tuple[str, str], list[str]], compared: Sequence[Difference]) -> list[str]:
-    """["a and b on SSIM, L1", "a and c on all 14 metrics"]; pairs that share their metrics share an entry."""
-    together: dict[tuple[str, ...], list[str]] = {}
-    for (a, b), titles in pairs.items():
-        together.setdefault(tuple(titles), []).append(f"{a} and {b}")
-    count = len({one.column.id for one in compared})
-    said, left = [], _SAID_PAIRS
-    for metrics, names in together.items():
-        if left <= 0:
-            break
-        where = f"all {count} metrics" if len(metrics) == count > 3 else ", ".join(metrics)
-        said.append(f"{', '.join(names[:left])} on {where}")
-        left -= len(names)
-    more = len(pairs) - _SAID_PAIRS
-    return said + ([f"and {more} more pairs, see differences.csv"] if more > 0 else [])
-
-
-def cautions(section: Section) -> list[str]:
-    """What records say must be read beside a number, such as an N below the number of features."""
-    said: dict[str, None] = {}
-    for column in section.columns:
-        for row in section.all_rows:
-            for entry in row.entries:
-                detail = entry.record.details.get(column.info.key)
-                caution = detail.get("caution") if isinstance(detail, dict) else None
-                if caution and row.cells[column.id].mean is not None:
-                    said[f"{column.title}: {caution}."] = None
-    return list(said)

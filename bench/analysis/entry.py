@@ -1,43 +1,66 @@
-"""A record, and where its values by image come from."""
+"""Records, and where their values by image come from."""
 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from bench.records.record import RunRecord, read_per_image
+from bench.records.record import RunRecord, read_per_image, read_records
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A record and the output folder it came from (None: only the record is at hand).
-
-    `table` holds its values by test image where they do not come from `out`.
-    """
+    """A record and the output folder it came from (None: only the record is known)."""
 
     record: RunRecord
     out: Path | None = None
-    table: pd.DataFrame | None = field(default=None, compare=False, repr=False)
-
-    @functools.cached_property
-    def per_image(self) -> pd.DataFrame | None:
-        """The record's values by test image, read once; None where there are none."""
-        if self.table is not None:
-            return self.table
-        return None if self.out is None else read_per_image(self.out, self.record)
 
     @functools.cached_property
     def by_name(self) -> pd.DataFrame | None:
-        """`per_image` indexed by the test images' names; None where there is none, or a name is doubled."""
-        table = None if self.per_image is None else self.per_image.set_index("name")
-        return None if table is None or table.index.has_duplicates else table
+        """The record's values by test image, read once; None where there are none, or a name is doubled."""
+        return None if self.out is None else indexed(read_per_image(self.out, self.record))
 
     def sorted_table(self) -> pd.DataFrame | None:
-        """`by_name` in the order of the names, read anew: rows of many seeds would not fit into memory."""
-        table = read_per_image(self.out, self.record) if self.table is None and self.out else self.table
-        if table is None or not table["name"].is_unique:
-            return None
-        return table.set_index("name").sort_index()
+        """`by_name` in the order of the names, read again: rows of many seeds would not fit into memory."""
+        return None if self.out is None else sorted_by_name(read_per_image(self.out, self.record))
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The record's values by metric."""
+        return {key: r.value for key, r in self.record.results.items() if r.value is not None}
+
+
+def indexed(table: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Values by image under the images' names; None where there are none, or a name is doubled."""
+    return None if table is None or not table["name"].is_unique else table.set_index("name")
+
+
+def sorted_by_name(table: pd.DataFrame | None) -> pd.DataFrame | None:
+    found = indexed(table)
+    return None if found is None else found.sort_index()
+
+
+def load_entries(outs: Sequence[Path]) -> tuple[list[Entry], list[str]]:
+    """All records of several outputs; of one that is in more than one, the latest counts.
+
+    Returns:
+        The entries, and notes about what was set aside.
+
+    Raises:
+        UsageError: if an output holds no records or one cannot be read.
+    """
+    chosen: dict[str, Entry] = {}
+    doubled: set[str] = set()
+    for out in outs:
+        for record in read_records(out):
+            before = chosen.get(record.id)
+            if before is not None:
+                doubled.add(record.id)
+            if before is None or record.created >= before.record.created:
+                chosen[record.id] = Entry(record, out)
+    notes = [f"{len(doubled)} records are in several outputs; the latest of each counts."] if doubled else []
+    return list(chosen.values()), notes

@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
-from numpy.typing import NDArray
 
-from bench.analysis.table import Column, Row, Section
+from bench.analysis.by_image import Floats
+from bench.analysis.column import Column
+from bench.analysis.rows import Row
+from bench.analysis.sections import Section
 
 MAX_VARIANTS = 16
 MAX_IMAGES = 2000
 FEWEST = 5  # values, below which none is called best, median or worst
 _DIGITS = 5  # significant ones, in the page: more than any metric shows
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def _shared(tables: Sequence[pd.DataFrame]) -> list[str]:
 
 def _values(row: Row, table: pd.DataFrame, column: Column, names: list[str]) -> Floats:
     """(N,) values of a row; all NaN where its records have none under the column's protocol."""
-    there = column.info.key in table and len(row.cells[column.id].values) == len(row.entries)
+    there = column.info.key in table and row.complete(column)
     if not there or not pd.api.types.is_numeric_dtype(table[column.info.key]):
         return np.full(len(names), np.nan)
     found = table.loc[names, column.info.key].to_numpy(np.float64)

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.analysis.image_values import FEWEST, Floats, ImageValues, image_values
-from bench.analysis.table import Column, Section
+from bench.analysis.by_image import Floats
+from bench.analysis.column import Column
+from bench.analysis.image_values import FEWEST, ImageValues, image_values
+from bench.analysis.sections import Section
 from bench.core.errors import UsageError, unknown_name
 from bench.scoring.metrics.catalogue import CATALOGUE
 
@@ -35,7 +37,7 @@ class Pick:
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A test image on which two variants lie far apart; `values` by label, None where there is none."""
+    """A test image on which two variants are far apart; `values` by label, None where there is none."""
 
     name: str
     better: str

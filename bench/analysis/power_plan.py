@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from bench.analysis.from_records import SET_DISTANCES, load_entries, sections
-from bench.analysis.pairing import Floats, image_values
+from bench.analysis.by_image import Floats, Seed, values_by_seed
+from bench.analysis.column import Column
+from bench.analysis.comparable import SET_DISTANCES
+from bench.analysis.entry import load_entries
 from bench.analysis.power import (
     MOST_SEEDS,
     Components,
@@ -20,7 +23,8 @@ from bench.analysis.power import (
     power,
     seeds_needed,
 )
-from bench.analysis.table import Column, Section
+from bench.analysis.rows import Row
+from bench.analysis.sections import Section, sections
 from bench.core.errors import UsageError
 
 _NO_SEEDS = (
@@ -66,19 +70,15 @@ class Plan:
         return power(self.found, difference, seeds, images, comparisons=self.comparisons)
 
     def overview(self) -> list[str]:
-        """A line of the table: spreads, what is at hand, what it can find, and what the two best need."""
-        seeds = "?" if self.found.seeds is None else f"{math.sqrt(self.found.seeds):.2g}"
-        spread = math.sqrt(self.found.images + self.found.rest)
-        smallest = detectable(self.found, self.seeds, self.images, comparisons=self.comparisons)
-        found = [
-            seeds,
-            f"{spread:.2g}",
-            str(self.seeds),
-            str(self.images),
-            f"{smallest:.2g}",
-            f"{self.gap:.2g}",
-        ]
-        return [*found, *self._needs(self.gap)]
+        """A line of the table: spreads, counts, what they can find, what the two best need."""
+        of_seeds = "?" if self.found.seeds is None else f"{math.sqrt(self.found.seeds):.2g}"
+        of_images = f"{math.sqrt(self.found.images + self.found.rest):.2g}"
+        counts = str(self.seeds), str(self.images)
+        return [of_seeds, of_images, *counts, self._smallest, f"{self.gap:.2g}", *self._needs(self.gap)]
+
+    @property
+    def _smallest(self) -> str:
+        return f"{detectable(self.found, self.seeds, self.images, comparisons=self.comparisons):.2g}"
 
     def _needs(self, difference: float) -> tuple[str, str]:
         if difference == 0:
@@ -90,17 +90,11 @@ class Plan:
 
     def sentence(self, difference: float | None) -> str:
         """What is needed, in words."""
-        wanted = self.gap if difference is None else difference
-        seeds, images = self._needs(wanted)
-        smallest = detectable(self.found, self.seeds, self.images, comparisons=self.comparisons)
-        enough = (
-            f"no number of images is enough with {self.seeds} seed(s)"
-            if images == "never"
-            else f"{images} images with {self.seeds} seed(s)"
-        )
+        seeds, images = self._needs(self.gap if difference is None else difference)
+        enough = "no number of images is enough" if images == "never" else f"{images} images"
         return (
-            f"For 80 %: {seeds} seeds with {self.images} images; {enough}. "
-            f"What is at hand finds differences from {smallest:.2g}."
+            f"For 80 %: {seeds} seeds with {self.images} images; {enough} with {self.seeds} seed(s). "
+            f"The present runs find differences from {self._smallest}."
         )
 
 
@@ -110,13 +104,11 @@ def plans(out: Path, comparisons: int = 1) -> list[Plan]:
     Raises:
         UsageError: if there is none.
     """
-    entries, _ = load_entries([out])
-    found = [
-        plan
-        for section in sections(entries)
-        for column in section.columns
-        if (plan := _plan(section, column, comparisons)) is not None
-    ]
+    found: list[Plan] = []
+    for section in sections(load_entries([out])[0]):
+        held = [(row, row.tables()) for row in section.rows]
+        made = (_plan(section, column, held, comparisons) for column in section.columns)
+        found += [plan for plan in made if plan is not None]
     if not found:
         raise UsageError(
             f"expected two variants with values by image in {out}, found none: run two with "
@@ -125,8 +117,12 @@ def plans(out: Path, comparisons: int = 1) -> list[Plan]:
     return found
 
 
-def _plan(section: Section, column: Column, comparisons: int) -> Plan | None:
-    held = [values for row in section.rows if (values := image_values(row, column)) is not None]
+def _plan(
+    section: Section, column: Column, rows: Sequence[tuple[Row, Sequence[Seed]]], comparisons: int
+) -> Plan | None:
+    complete = [tables for row, tables in rows if row.complete(column)]
+    found = (values_by_seed(tables, column.info.key) for tables in complete)
+    held = [values for values in found if values is not None]
     sizes = {values.shape[1] for values in held}
     if len(held) < 2 or len(sizes) != 1 or min(sizes) < 2:
         return None
@@ -140,10 +136,5 @@ def _pooled(held: list[Floats]) -> Components:
     """Means of the components over all pairs; those of seeds and rest over the pairs that have them."""
     pairs = [components(a, b) for a, b in itertools.combinations(held, 2)]
     known = [pair for pair in pairs if pair.seeds is not None]
-    if not known:
-        return Components(None, float(np.mean([pair.images for pair in pairs])), 0.0)
-    return Components(
-        float(np.mean([pair.seeds for pair in known])),
-        float(np.mean([pair.images for pair in known])),
-        float(np.mean([pair.rest for pair in known])),
-    )
+    images, rest = (float(np.mean([getattr(p, name) for p in known or pairs])) for name in ("images", "rest"))
+    return Components(float(np.mean([pair.seeds for pair in known])) if known else None, images, rest)

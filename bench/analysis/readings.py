@@ -1,14 +1,20 @@
-"""What must be read beside the numbers of a table, in sentences: the judge's fitness, trivial rows, names."""
+"""What must be read beside the numbers of a table, in sentences: fitness, trivial rows, close calls."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from bench.analysis.table import Cell, Column, Row, Section
+from bench.analysis.cell import Cell
+from bench.analysis.column import Column
+from bench.analysis.differences import BEST_COMPARED, MAX_COMPARED, Difference
+from bench.analysis.rows import Row
+from bench.analysis.sections import Section
 from bench.records.record import RunRecord
 from bench.scoring.judges.fitness import fitness, listed
 
 TRIVIAL = ("copy", "nearest", "random")
+_SAID_PAIRS = 12  # pairs that are listed
+_IN_A_SENTENCE = 3  # so many entries of that list at most
 
 
 def fitness_statements(section: Section) -> list[str]:
@@ -17,14 +23,13 @@ def fitness_statements(section: Section) -> list[str]:
     From the values shown, so that runs of one finding share a sentence; for runs whose judge has no `real`
     row in the section, what their own records say.
     """
-    done = [entry.record for entry in section.entries if entry.record.status == "finished"]
-    reals = {_judge(r): r for r in done if r.kind != "run" and r.label == "real" and _judge(r)}
+    reals = {_judge(r): r for r in section.finished if r.kind != "run" and r.label == "real" and _judge(r)}
     runs = [entry.record for row in section.rows for entry in row.entries]
     said: list[str] = []
     for judge, real in reals.items():
-        judged = [run for run in runs if _judge(run) == judge]
-        said += fitness(real, judged) if judged else []
-    for record in done:
+        scored = [run for run in runs if _judge(run) == judge]
+        said += fitness(real, scored) if scored else []
+    for record in section.finished:
         own = record.details.get("fitness")
         said += map(str, own) if isinstance(own, list) and _judge(record) not in reals else ()
     return list(dict.fromkeys(said))
@@ -44,9 +49,7 @@ def trivial_statements(section: Section) -> list[str]:
     for column in section.columns:
         found = _beats_all(section, column) if column.info.ranks else None
         if found is not None:
-            value = found.cells[column.id].mean
-            assert value is not None
-            beaten.setdefault(found.label, []).append((column.title, column.text(value)))
+            beaten.setdefault(found.label, []).append((column.title, column.text(found.value(column))))
     if not beaten:
         return []
     parts = [
@@ -63,34 +66,27 @@ def trivial_statements(section: Section) -> list[str]:
 
 def _beats_all(section: Section, column: Column) -> Row | None:
     """The best trivial row that beats all variants with a value in the column, if any does."""
-    theirs = [cell for row in section.rows if (cell := row.cells[column.id]).mean is not None]
-    ours = {
-        row.label: row
-        for row in section.references
-        if row.label in TRIVIAL and row.cells[column.id].mean is not None
-    }
+    theirs = [row.cells[column.id] for row in section.rows if row.mean(column) is not None]
     winners = [
         row
-        for row in ours.values()
-        if theirs and all(_beats(column, row.cells[column.id], c) for c in theirs)
+        for row in section.references
+        if row.label in TRIVIAL and row.mean(column) is not None and theirs
+        if all(_beats(column, row.cells[column.id], cell) for cell in theirs)
     ]
-    return max(winners, key=lambda row: _merits(column, row.cells[column.id])[1], default=None)
+    return max(winners, key=lambda row: column.merit(row.value(column)), default=None)
 
 
 def _beats(column: Column, ours: Cell, theirs: Cell) -> bool:
-    (low, value, _), (_, other, high) = _merits(column, ours), _merits(column, theirs)
-    known = ours.interval is not None and theirs.interval is not None
-    return low > high if known else value > other
+    if ours.interval is None or theirs.interval is None:
+        return column.merit(ours.value) > column.merit(theirs.value)
+    return min(_merits(column, ours)) > max(_merits(column, theirs))
 
 
-def _merits(column: Column, cell: Cell) -> tuple[float, float, float]:
-    """Least, actual and greatest merit of a cell's value, the first and last over its interval."""
-    assert cell.mean is not None
-    ends = cell.interval or (cell.mean, cell.mean)
-    merits = [column.merit(end) for end in (*ends, cell.mean)]
-    if column.goal not in ("max", "min") and ends[0] <= float(column.goal) <= ends[1]:
-        merits.append(column.merit(float(column.goal)))
-    return min(merits), column.merit(cell.mean), max(merits)
+def _merits(column: Column, cell: Cell) -> list[float]:
+    """Merits of a cell's value and the ends of its interval, and of the target where that is within."""
+    low, high = cell.interval or (cell.value, cell.value)
+    within = column.target is not None and low <= column.target <= high
+    return [column.merit(value) for value in (low, high, cell.value, *((column.target,) if within else ()))]
 
 
 def name_statements(section: Section) -> list[str]:
@@ -98,13 +94,66 @@ def name_statements(section: Section) -> list[str]:
     asked: dict[str, dict[str, None]] = {}
     for row in section.rows:
         for entry in row.entries:
-            names = _names(entry.record.details)
-            if names:
-                asked.setdefault(row.label, {}).update(dict.fromkeys(names))
+            if isinstance(names := entry.record.details.get("also"), list) and names:
+                asked.setdefault(row.label, {}).update(dict.fromkeys(map(str, names)))
     said = [f"{label} (also asked for as {listed(list(names))})" for label, names in asked.items()]
     return [f"One system under several names: {'; '.join(said)}."] if said else []
 
 
-def _names(details: Mapping[str, object]) -> Sequence[str]:
-    names = details.get("also")
-    return [str(name) for name in names] if isinstance(names, list) else []
+def undecided(section: Section, found: Sequence[Difference]) -> tuple[list[str], list[str]]:
+    """Which differences of a table are not distinguishable, in words.
+
+    Returns:
+        At most two sentences; and the pairs with their metrics, where they are too many for a sentence.
+    """
+    said = []
+    if len(section.rows) > MAX_COMPARED:
+        said.append(
+            f"Of the {len(section.rows)} variants, the best {BEST_COMPARED} of each column are compared with "
+            "one another."
+        )
+    compared = [one for one in found if one.p_value is not None]
+    pairs: dict[tuple[str, str], list[str]] = {}
+    for one in compared:
+        if not one.distinguishable:
+            a, b = sorted(row.label for row in one.rows)
+            pairs.setdefault((a, b), []).append(one.column.title)
+    listed = _listed_pairs(pairs, compared)
+    few = len(listed) <= _IN_A_SENTENCE
+    if pairs:
+        count = sum(map(len, pairs.values()))
+        said.append(
+            "Not distinguishable at 5 %, after Holm's correction over the table's "
+            f"{len(compared)} differences: {'; '.join(listed) if few else f'{count} of them'}."
+        )
+    return said, [] if few else listed
+
+
+def _listed_pairs(pairs: dict[tuple[str, str], list[str]], compared: Sequence[Difference]) -> list[str]:
+    """["a and b on SSIM, L1", "a and c on all 14 metrics"]; pairs that share their metrics share an entry."""
+    together: dict[tuple[str, ...], list[str]] = {}
+    for (a, b), titles in pairs.items():
+        together.setdefault(tuple(titles), []).append(f"{a} and {b}")
+    count = len({one.column.id for one in compared})
+    said, left = [], _SAID_PAIRS
+    for metrics, names in together.items():
+        if left <= 0:
+            break
+        where = f"all {count} metrics" if len(metrics) == count > 3 else ", ".join(metrics)
+        said.append(f"{', '.join(names[:left])} on {where}")
+        left -= len(names)
+    more = len(pairs) - _SAID_PAIRS
+    return said + ([f"and {more} more pairs, see differences.csv"] if more > 0 else [])
+
+
+def cautions(section: Section) -> list[str]:
+    """What records say must be read beside a number, such as an N below the number of features."""
+    said: dict[str, None] = {}
+    for column in section.columns:
+        for row in section.all_rows:
+            for entry in row.entries:
+                detail = entry.record.details.get(column.info.key)
+                caution = detail.get("caution") if isinstance(detail, dict) else None
+                if caution and row.mean(column) is not None:
+                    said[f"{column.title}: {caution}."] = None
+    return list(said)

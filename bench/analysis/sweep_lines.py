@@ -1,20 +1,20 @@
 """Sweeps: rows that differ in one field of variant or training, joined into lines over that field.
 
-Rows belong to one line if all else is equal, whatever they are called: `cgan` is the point at 0 of a sweep of
+Rows belong to one line if all else is equal, under any name: `cgan` is the point at 0 of a sweep of
 `l1+cgan` over `lambda_l1`, and `no-dropout` that of a sweep over `dropout`.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from baselines.variants import SWEEPABLE
-from bench.analysis.from_records import settings_of
-from bench.analysis.table import Column, Row, Section
+from bench.analysis.column import Column
+from bench.analysis.rows import Row, as_text, settings_of
+from bench.analysis.sections import Section
 from bench.core.errors import UsageError, unknown_name
 from bench.scoring.metrics.catalogue import CATALOGUE
 from bench.spec.expand import TRAINING_FIELDS
@@ -36,7 +36,7 @@ _TIED = {
 
 @dataclass(frozen=True)
 class Line:
-    """Rows that are equal but for the field, in the order of its values.
+    """Rows that are equal in all but the field, in the order of its values.
 
     Attributes:
         label: what they have in common, in words.
@@ -139,7 +139,7 @@ def _does_not_vary(found: Sequence[Section], field: str) -> str:
 
 
 def _value(row: Row, field: str) -> Any:
-    spec = row.entries[0].record.spec
+    spec = row.first.spec
     training = spec.get("training", {})
     if field == IMAGES_SEEN:
         steps, batch = training.get("steps"), training.get("batch_size")
@@ -152,9 +152,8 @@ def _value(row: Row, field: str) -> Any:
 
 def _rest(row: Row, field: str, tied: Sequence[str]) -> str:
     """All settings of a row but the field and what changes with it."""
-    settings = settings_of(row.entries[0].record)
-    kept = {name: value for name, value in settings.items() if name != field and name not in tied}
-    return json.dumps(kept, sort_keys=True, default=str)
+    settings = settings_of(row.first)
+    return as_text({name: value for name, value in settings.items() if name != field and name not in tied})
 
 
 def _strictly(members: list[tuple[Any, Row]], field: str) -> list[list[tuple[Any, Row]]]:

@@ -76,7 +76,7 @@ def load_ledger(files: Sequence[Path] = (), labels: Collection[str] = ()) -> lis
 
     Args:
         files: TOML in the form of reports/published/claims.toml.
-        labels: rows at hand, which claims may name beside the variants of the grammar.
+        labels: rows of the records, which claims may name beside the variants of the grammar.
 
     Raises:
         UsageError: where a file cannot be read, or names what is not known: key, metric, variant, relation.

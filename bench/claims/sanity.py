@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.analysis.comparable import SET_DISTANCES
 from bench.analysis.readings import fitness_statements
-from bench.analysis.table import Column, Row, Section
+from bench.analysis.rows import as_text
+from bench.analysis.sections import Section
 from bench.records.reproduction import Reproduction
 from bench.scoring.judges.fitness import KEYS, listed
 
-DISTANCES = ("fid", "kid", "fd_lite0")
 MIN_SEEDS = 2
 
 
@@ -54,13 +54,13 @@ def _judge(section: Section) -> Check:
 
 def _fitness(section: Section) -> tuple[list[str], bool]:
     """What the tables say of the judge, and whether it is that it cannot tell real photos from some."""
-    judged = any(column.id.startswith("fcn_") for column in section.columns)
-    said = fitness_statements(section) if judged else []
+    scored = any(column.id.startswith("fcn_") for column in section.columns)
+    said = fitness_statements(section) if scored else []
     return said, any("cannot" in one or "No FCN" in one for one in said)
 
 
 def _finished(section: Section) -> Check:
-    said = [f"{one.record.label} seed {one.record.seed} {one.record.status}" for one in section.failed]
+    said = [f"{one.label} seed {one.seed} {one.status}" for one in section.failed]
     words = listed(said) or f"{sum(len(row.entries) for row in section.rows)} runs finished"
     return Check(section.title, "no run failed or diverged", not said, words)
 
@@ -71,20 +71,20 @@ def _real_row(section: Section) -> Check:
     A judge of which the tables say that it cannot tell does not fail the row.
     """
     name, (_, limited) = "the real row is sane", _fitness(section)
-    real = next((row for row in section.references if row.label == "real"), None)
+    real = section.real
     if real is None:
         return Check(section.title, name, False, "there is no real row")
     wrong: list[str] = []
     blind: list[str] = []
     seen = 0
     for column in section.columns:
-        sign = {**dict.fromkeys(DISTANCES, -1), **dict.fromkeys(KEYS, 1)}.get(column.info.key)
-        ours = real.cells[column.id].mean
+        sign = {**dict.fromkeys(SET_DISTANCES, -1), **dict.fromkeys(KEYS, 1)}.get(column.info.key)
+        ours = real.mean(column)
         if sign is None or ours is None:
             continue
         seen += 1
         for row in section.rows:
-            theirs = row.cells[column.id].mean
+            theirs = row.mean(column)
             if theirs is not None and sign * ours <= sign * theirs:
                 found = blind if limited and column.info.key in KEYS else wrong
                 found.append(f"{column.title}: real {column.text(ours)}, {row.label} {column.text(theirs)}")
@@ -99,15 +99,10 @@ def _intervals(section: Section) -> Check:
         f"{column.title} of {row.label}"
         for column in section.columns
         for row in section.rows
-        if _lacks_interval(column, row)
+        if row.mean(column) is not None and row.cells[column.id].interval is None
     ]
     words = f"none for {listed(lacking[:6])}" if lacking else "every value of a variant has one"
     return Check(section.title, "intervals over test images are there", not lacking, words)
-
-
-def _lacks_interval(column: Column, row: Row) -> bool:
-    cell = row.cells[column.id]
-    return cell.mean is not None and cell.interval is None
 
 
 def _seeds(section: Section) -> Check:
@@ -121,14 +116,14 @@ def _seeds(section: Section) -> Check:
 
 def _budget(section: Section) -> Check:
     runs = [entry.record for row in section.rows for entry in row.entries]
-    trained = {json.dumps(run.spec.get("training", {}), sort_keys=True, default=str) for run in runs}
+    trained = {as_text(run.spec.get("training", {})) for run in runs}
     words = f"{len(trained)} different trainings" if len(trained) > 1 else "one training for all"
     return Check(section.title, "all variants share one budget", len(trained) <= 1, words)
 
 
 def _code(section: Section) -> Check:
     """One commit and a clean tree, for training; and for scoring, reference rows included."""
-    done = [entry.record for entry in section.entries if entry.record.status == "finished"]
+    done = section.finished
     trained = [record.environment for record in done if record.kind == "run"]
     scored = [
         record.details.get("scored_by") or record.environment

@@ -1,4 +1,4 @@
-"""`bench claims`: the ledger of claims, judged by records."""
+"""`bench claims`: the ledger of claims, held against records."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from bench.cli.options import names, table_console
 from bench.core.errors import unknown_name
 
 if TYPE_CHECKING:
+    from bench.claims.ledger import Claim
     from bench.claims.sanity import Check
     from bench.claims.verdicts import Verdict
 
@@ -34,7 +35,7 @@ _REGRESSION, _NOT_COMPARABLE = 1, 3
     "--markdown",
     "table_file",
     metavar="FILE",
-    help="A table with a column for each output, judged by itself; '-' for the terminal.",
+    help="A table with a column for each output, taken by itself; '-' for the terminal.",
 )
 @click.option(
     "--require", metavar="IDS", help="Exit code 1 if one of these is contradicted, 3 if it is not decided."
@@ -50,20 +51,19 @@ def claims(
     require: str | None,
     checked: bool,
 ) -> int:
-    """Judge each claim of the ledger by the records of one output or several: supported, contradicted or
-    undecided, and what is missing.
+    """Check each claim of the ledger against the records of one output or several: supported, contradicted
+    or undecided, and what is missing.
 
     \b
     bench claims OUT
     bench claims OUT --claims mine.toml --require my-claim      (a gate for a CI job)
     bench claims SHORT LONG --markdown -                        (which claims hold where)
     """
-    import json
-
-    from bench.analysis.from_records import load_entries, sections
+    from bench.analysis.entry import load_entries
+    from bench.analysis.sections import sections
     from bench.claims.ledger import load_ledger
+    from bench.claims.outputs import to_json
     from bench.claims.sanity import sanity
-    from bench.claims.side_by_side import markdown
     from bench.claims.verdicts import verdicts_of
     from bench.records.reproduction import read_reproduction
 
@@ -77,25 +77,27 @@ def claims(
     made_again = [found for out in outputs if (found := read_reproduction(out)) is not None]
     verdicts, checks = verdicts_of(ledger, made), sanity(made, made_again) if checked else []
     if json_file is not None:
-        content = {
-            "claims": [one.to_json() for one in verdicts],
-            "sanity": [dict(vars(one)) for one in checks],
-        }
-        text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-        _write(json_file, text)
+        _write(json_file, to_json(verdicts, checks))
     if table_file is not None:
-        short = [out.resolve().name for out in outputs]
-        names_of = [
-            str(out) if short.count(name) > 1 else name for out, name in zip(outputs, short, strict=True)
-        ]
-        alone = {
-            name: verdicts_of(ledger, sections(load_entries([out])[0]))
-            for out, name in zip(outputs, names_of, strict=True)
-        }
-        _write(table_file, markdown(ledger, alone))
+        _write(table_file, _side_by_side(outputs, ledger))
     if "-" not in (json_file, table_file):
         _show(verdicts, checks, notes)
     return _exit_code([one for one in verdicts if one.claim.id in required], checks)
+
+
+def _side_by_side(outputs: tuple[Path, ...], ledger: list[Claim]) -> str:
+    """The table of all outputs, by their last names where these differ."""
+    from bench.analysis.entry import load_entries
+    from bench.analysis.sections import sections
+    from bench.claims.outputs import to_markdown
+    from bench.claims.verdicts import verdicts_of
+
+    short = [out.resolve().name for out in outputs]
+    alone = {
+        str(out) if short.count(name) > 1 else name: verdicts_of(ledger, sections(load_entries([out])[0]))
+        for out, name in zip(outputs, short, strict=True)
+    }
+    return to_markdown(ledger, alone)
 
 
 def _write(where: str, text: str) -> None:

@@ -14,7 +14,8 @@ from bench.core.errors import UsageError, unknown_name
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from bench.analysis.compare_outputs import Compared, Comparison
+    from bench.analysis.compare_outputs import Comparison
+    from bench.analysis.differences import Difference
 
 
 @click.command()
@@ -83,20 +84,18 @@ def tables(comparison: Comparison) -> list[Table]:
     return list(shown.values())
 
 
-def _cells(line: Compared) -> tuple[str, ...]:
+def _cells(line: Difference) -> tuple[str, ...]:
     """What `_HEADS` name; the interval is that of what decided."""
-    from bench.analysis.table import info_of
-
-    digits = info_of(line.metric).digits
+    digits = line.column.info.digits
     ends = line.over_seeds if line.decided_by == "seeds" else line.interval
     interval = "–" if ends is None else " to ".join(f"{end:+.{digits}f}" for end in ends)
     values = (f"{line.a:.{digits}f}", f"{line.b:.{digits}f}", f"{line.difference:+.{digits}f}", interval)
-    p_value = "–" if line.p_value is None else f"{line.p_value:.2g}"
-    verdict = "not known" if line.p_value is None else "yes" if line.distinguishable else "no"
+    p_value = "–" if line.corrected is None else f"{line.corrected:.2g}"
+    verdict = "not known" if line.corrected is None else "yes" if line.distinguishable else "no"
     return (line.metric, *values, p_value, verdict + " (seeds)" * (line.decided_by == "seeds"))
 
 
-def _how_to_read(lines: Sequence[Compared]) -> list[str]:
+def _how_to_read(lines: Sequence[Difference]) -> list[str]:
     """What the columns mean, as far as these lines need it."""
     said = ["p: of no difference by chance, corrected (Holm) over all lines; yes: the two differ, at 5 %."]
     seeds = [line for line in lines if line.decided_by == "seeds"]
@@ -104,6 +103,6 @@ def _how_to_read(lines: Sequence[Compared]) -> list[str]:
         said.append("(seeds): the interval is over training seeds, and decided; else it is over test images.")
     if any(line.basis == "images" for line in seeds):
         said.append("no (seeds): these images tell the two apart (p), other seeds may not: it holds 0.")
-    if aimed := dict.fromkeys(one.metric for one in seeds if one.goal not in ("max", "min")):
+    if aimed := dict.fromkeys(one.metric for one in seeds if one.column.target is not None):
         said.append(f"{', '.join(aimed)}: its interval over seeds is of the distances from its target.")
     return said

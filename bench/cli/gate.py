@@ -61,7 +61,7 @@ def baseline(output: Path, file: Path, update: bool, ignored: tuple[str, ...], i
 @click.option(
     "--baseline", "file", required=True, type=click.Path(path_type=Path), help="As `bench baseline` wrote it."
 )
-@click.option("--metrics", metavar="KEYS", help="Judge these only, comma-separated; all by default.")
+@click.option("--metrics", metavar="KEYS", help="Check these only, comma-separated; all by default.")
 @click.option(
     "--allow",
     multiple=True,
@@ -87,14 +87,11 @@ def check(
 
     [tool.pix2pix-bench.gate] in the nearest pyproject.toml sets tolerances and more: docs/gates.md.
     """
-    from dataclasses import replace
-
     from bench.gate.checking import check as checked
     from bench.gate.outputs import to_json, verdict_table, write_outputs
     from bench.gate.tolerances import read_settings
 
-    settings = read_settings(Path.cwd())
-    settings = replace(settings, metrics=names(metrics) or settings.metrics, allow=(*settings.allow, *allow))
+    settings = read_settings(Path.cwd()).given(names(metrics), allow)
     outcome, worst = checked(output, file, settings)
     if json_file == "-":
         click.echo(to_json(outcome, worst), nl=False)

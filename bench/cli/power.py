@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bench.analysis.power_plan import Plan
 
-SEEDS, IMAGES = (2, 3, 5, 10, 20), (0.5, 1, 2, 4)  # of the grid; images as multiples of those at hand
+SEEDS, IMAGES = (2, 3, 5, 10, 20), (0.5, 1, 2, 4)  # of the grid; images as multiples of those there are
 
 _HEADS = (
     "sd of\nseeds", "sd of\nimages", "seeds\nnow", "N\nnow", "found\nfrom", "best -\nnext", "seeds\nneeded",

@@ -43,7 +43,7 @@ from bench.core.errors import UsageError
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Claims of your own, judged beside the paper's (repeatable); the form is in docs/claims.md.",
+    help="Claims of your own, checked beside the paper's (repeatable); the form is in docs/claims.md.",
 )
 def report(
     outputs: tuple[Path, ...],

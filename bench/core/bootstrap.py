@@ -32,14 +32,12 @@ class PairedDifference(NamedTuple):
     Attributes:
         difference: score of a minus score of b; None where there is no pair to compare.
         interval: its bootstrap interval, or None for fewer than two pairs.
-        distinguishable: True when the interval exists and leaves out zero.
         p_value: two-sided, of no difference; None without an interval.
         error: standard error of the difference; None without an interval.
     """
 
     difference: float | None
-    interval: Interval | None
-    distinguishable: bool
+    interval: Interval | None = None
     p_value: float | None = None
     error: float | None = None
 
@@ -114,10 +112,10 @@ def paired_difference(a: ArrayLike, b: ArrayLike, *, replicates: int = REPLICATE
     gaps = _floats(a) - _floats(b)
     gaps = gaps[~np.isnan(gaps)]
     if not len(gaps):
-        return PairedDifference(None, None, False)
+        return PairedDifference(None)
     difference = float(gaps.mean())
     if len(gaps) < 2:
-        return PairedDifference(difference, None, False)
+        return PairedDifference(difference)
     scores = np.concatenate([draws @ gaps for draws in _draws(len(gaps), replicates)]) / len(gaps)
     return paired_replicates(difference, scores, len(gaps))
 
@@ -136,10 +134,10 @@ def paired_replicates(difference: float, scores: Floats, n: int) -> PairedDiffer
     """
     interval = _percentile(scores)
     if interval is None:
-        return PairedDifference(difference, None, False)
+        return PairedDifference(difference)
     error = float(np.nanstd(scores, ddof=1))
     p_value = two_sided_p(difference, error, n - 1)
-    return PairedDifference(difference, interval, _leaves_out_zero(interval), p_value, error)
+    return PairedDifference(difference, interval, p_value, error)
 
 
 def two_sided_p(difference: float, error: float, freedom: float) -> float:
@@ -201,10 +199,6 @@ def _percentile(scores: Floats) -> Interval | None:
         return None
     low, high = np.quantile(given, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
     return float(low), float(high)
-
-
-def _leaves_out_zero(interval: Interval | None) -> bool:
-    return interval is not None and (interval[0] > 0 or interval[1] < 0)
 
 
 def _floats(values: ArrayLike) -> Floats:

@@ -6,7 +6,7 @@
 
 A metric of a row holds the values by seed, N, goal, interval and the name of its protocol, and may hold a
 "tolerance" of its own and the "kept_spread" of an older baseline of more seeds. Metrics without a value are
-left out. Values by image lie beside it (`values_by_image`). Schema 2 had other names (`records.renamed`).
+left out. Values by image are beside it (`values_by_image`). Schema 2 had other names (`records.renamed`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bench.core.decode import brief, decode
 from bench.core.documents import DocumentError, read_json
 from bench.core.errors import NotComparableError, UsageError
 from bench.core.files import write_text
-from bench.gate.rows import GateRow, MetricMean, Spread, rows_of
+from bench.gate.rows import GateCell, GateRow, Spread, rows_of
 from bench.gate.tolerances import DEFAULT_TOLERANCES, Tolerance
 from bench.gate.values_by_image import read_sidecar, sidecar_path, tables_of, write_sidecar
 from bench.records import renamed
@@ -38,7 +38,7 @@ class Baseline:
     """A whole baseline file.
 
     Attributes:
-        rows: by key, with their values by image where those are at hand.
+        rows: by key, with their values by image where there are any.
         tolerances: by metric key or "*".
         ignore_protocol: protocol fields that may differ.
         notes: what must be said about it, such as that its values by image are gone; not stored.
@@ -64,7 +64,7 @@ class Baseline:
             out: the output they came from; None leaves values by image out.
             tolerances: metric key (or "*") -> allowed change, over the defaults.
             ignore: protocol fields ("judge_hash", patterns allowed) that may differ at a check, for
-                instance because the judge is trained anew on each machine.
+                instance because the judge is trained again on each machine.
 
         Raises:
             UsageError: if no run finished, one failed, or two runs would share a row and a seed.
@@ -152,8 +152,17 @@ def _row_to_json(row: GateRow, protocols: dict[str, dict[str, Any]]) -> dict[str
         text = json.dumps(entry.protocol, sort_keys=True)
         name = hashlib.sha256(text.encode()).hexdigest()[:8]
         protocols[name] = entry.protocol
-        held = {key: value for key, value in asdict(entry).items() if value is not None or key == "interval"}
-        metrics[metric] = {**held, "protocol": name}
+        metrics[metric] = {
+            "values": entry.values,
+            "goal": entry.goal,
+            "n": entry.n[0],
+            "interval": entry.interval,
+            "protocol": name,
+        }
+        if entry.tolerance is not None:
+            metrics[metric]["tolerance"] = asdict(entry.tolerance)
+        if entry.kept_spread is not None:
+            metrics[metric]["kept_spread"] = asdict(entry.kept_spread)
     head = {"kind": row.kind, "seeds": row.seeds, "test_fingerprint": row.test_fingerprint}
     return {**head, "images": row.images, "metrics": metrics}
 
@@ -171,7 +180,7 @@ def _text(value: Any) -> str:
 
 
 def read_baseline(path: Path) -> Baseline:
-    """Read a baseline, and its values by image where they lie beside it.
+    """Read a baseline, and its values by image where they are beside it.
 
     Raises:
         UsageError: if it is missing, malformed or of an unknown schema, or the values by image are not its
@@ -255,13 +264,17 @@ def _baseline(held: _File, path: Path) -> Baseline:
                 raise ValueError(f"rows.{key}.metrics.{name}: expected one value a seed")
             if entry["protocol"] not in held["protocols"]:
                 raise ValueError(f"protocols: expected the key '{entry['protocol']}', found none")
-            fields: dict[str, Any] = {**entry, "protocol": held["protocols"][entry["protocol"]]}
-            metrics[name] = MetricMean(**fields)
+            fields: dict[str, Any] = {
+                **entry,
+                "n": (entry["n"],) * len(seeds),
+                "protocol": held["protocols"][entry["protocol"]],
+            }
+            metrics[name] = GateCell(**fields)
         tables = () if by_image is None else tables_of(by_image, key, seeds)
         images = row.get("images", ())
         rows[key] = GateRow(row["kind"], seeds, row["test_fingerprint"], metrics, images, tables=tables)
     notes: tuple[str, ...] = ()
     if by_image is None:
         why = f"{sidecar_path(path).name} is not there" if digest else "the baseline has none"
-        notes = (f"no values by image: {why}; changes are judged by tolerance and spread over seeds",)
+        notes = (f"no values by image: {why}; tolerance and spread over seeds decide",)
     return Baseline(rows, held["tolerances"], held["ignore_protocol"], notes)

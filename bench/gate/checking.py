@@ -1,4 +1,4 @@
-"""An output against a baseline file: reads both, judges, and finds the images that got worse."""
+"""An output against a baseline file: reads both, decides, and finds the images that got worse."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.records.record import read_records
 
 
 def check(out: Path, baseline_path: Path, settings: Settings | None = None) -> tuple[Outcome, WorstImages]:
-    """Judge the records of `out` by the baseline in `baseline_path`.
+    """The verdicts on the records of `out` by the baseline in `baseline_path`.
 
     Args:
         settings: of the project; defaults when not given.

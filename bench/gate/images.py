@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.analysis.pairing import image_values
 from bench.core.errors import UsageError
 from bench.gate.baseline import Baseline
-from bench.gate.noise import row_as_shown, side_of
+from bench.gate.noise import turned
 from bench.gate.outcome import Outcome
 from bench.gate.rows import GateRow
 from bench.spec.run_spec import slug
@@ -85,45 +84,40 @@ def _kept_path(path: Path, row: str, name: str) -> Path:
 
 
 def naming_images(baseline: Baseline, out: Path, path: Path, older: Baseline | None) -> Baseline:
-    """`baseline`, with the images of each row that `keep_images` will lay beside `path`.
+    """`baseline`, with the images of each row that `keep_images` will put beside `path`.
 
     These are the row's first gallery predictions, of its first seed.
 
     Args:
         baseline: without images.
         out: the output that it was made from.
-        path: where it will lie.
-        older: the baseline that lies there now, if any.
+        path: of its file.
+        older: the baseline that is there now, if any.
 
     Raises:
         UsageError: if a folder is in the way that no older baseline has written.
     """
-    folder = images_dir(path)
-    mine = _kept_paths(older, path)
+    folder, mine = images_dir(path), _kept_paths(older, path)
     if (folder.exists() or folder.is_symlink()) and not mine:
         raise UsageError(
             f"expected no folder at {folder} for --images, found one that no baseline {path} has written: "
             "move it away, or name another FILE"
         )
-    rows = {}
-    for key, row in baseline.rows.items():
-        names = row.galleries[0].names[:KEPT] if row.galleries and row.galleries[0] else ()
-        kept = tuple(name for name in names if _prediction(row, out, name) is not None)
-        for target in (_kept_path(path, key, name) for name in kept):
-            if target.exists() and target not in mine:
-                raise UsageError(
-                    f"expected no file at {target}, found one that {path} does not name: move it away"
-                )
-        rows[key] = replace(row, images=kept)
-    return replace(baseline, rows=rows)
+    rows = {key: replace(row, images=_first_predictions(row, out)) for key, row in baseline.rows.items()}
+    named = replace(baseline, rows=rows)
+    for target in _kept_paths(named, path):
+        if target.exists() and target not in mine:
+            raise UsageError(
+                f"expected no file at {target}, found one that {path} does not name: move it away"
+            )
+    return named
 
 
 def keep_images(baseline: Baseline, out: Path, path: Path, older: Baseline | None) -> None:
     """Copy the images that `baseline` names beside `path`; of the files there only the older one's go."""
     wanted = _kept_paths(baseline, path)
     for target, (row, name) in wanted.items():
-        source = _prediction(row, out, name)
-        if source is not None:
+        if (source := _prediction(row, out, name)) is not None:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
     for target in _kept_paths(older, path).keys() - wanted.keys():
@@ -139,15 +133,19 @@ def _kept_paths(baseline: Baseline | None, path: Path) -> dict[Path, tuple[GateR
     return {_kept_path(path, key, name): (row, name) for key, row in rows.items() for name in row.images}
 
 
+def _first_predictions(row: GateRow, out: Path) -> tuple[str, ...]:
+    names = row.galleries[0].names[:KEPT] if row.galleries and row.galleries[0] else ()
+    return tuple(name for name in names if _prediction(row, out, name) is not None)
+
+
 def _prediction(row: GateRow, out: Path, name: str) -> Path | None:
     """The row's prediction (first seed) of a test image, if the file is there and inside the output."""
     files = row.galleries[0] if row.galleries else None
     if files is None or files.predictions is None:
         return None
     relative = Path(files.predictions) / f"{name}.png"
-    if relative.is_absolute() or ".." in relative.parts or not (out / relative).is_file():
-        return None
-    return out / relative
+    outside = relative.is_absolute() or ".." in relative.parts
+    return None if outside or not (out / relative).is_file() else out / relative
 
 
 def worst_images(
@@ -160,23 +158,21 @@ def worst_images(
     by_row: dict[str, list[list[Pair]]] = {}
     for verdict in outcome.verdicts:
         if verdict.state == "regressed":
-            sides = baseline.rows[verdict.row], measured[verdict.row]
+            key, sides = verdict.row, (baseline.rows[verdict.row], measured[verdict.row])
             found = []
             for name, worse in sorted(_losses(verdict.metric, *sides).items(), key=lambda item: -item[1]):
-                kept, now = _kept_path(path, verdict.row, name), _prediction(sides[1], out, name)
+                kept, now = _kept_path(path, key, name), _prediction(sides[1], out, name)
                 if worse > 0 and kept.is_file() and now is not None:
-                    found.append(Pair(verdict.row, verdict.metric, name, worse, kept, now))
-            by_row.setdefault(verdict.row, []).append(found)
+                    found.append(Pair(key, verdict.metric, name, worse, kept, now))
+            by_row.setdefault(key, []).append(found)
     turns = _in_turn([_once(_in_turn([found[:SHOWN] for found in metrics])) for metrics in by_row.values()])
     got_worse = {(pair.row, pair.name) for metrics in by_row.values() for found in metrics for pair in found}
-    shown = tuple(turns[:_IN_ALL])
-    return WorstImages(shown, len(got_worse) - len(shown))
+    return WorstImages(tuple(turns[:_IN_ALL]), len(got_worse) - len(turns[:_IN_ALL]))
 
 
 def _in_turn(queues: Sequence[Sequence[Pair]]) -> list[Pair]:
     """The first of each, then the second of each, and so on."""
-    rounds = itertools.zip_longest(*queues)
-    return [pair for turn in rounds for pair in turn if pair is not None]
+    return [pair for turn in itertools.zip_longest(*queues) for pair in turn if pair is not None]
 
 
 def _once(pairs: Sequence[Pair]) -> list[Pair]:
@@ -191,13 +187,10 @@ def _losses(metric: str, before: GateRow, after: GateRow) -> dict[str, float]:
     """How much worse each kept image became, first seed against first seed."""
     sides: list[dict[str, float]] = []
     for row in (before, after):
-        shown, column = row_as_shown(metric, row)
-        values = image_values(shown, column) if row.tables else None
+        values = turned(metric, row, first=True)
         if values is None:
             return {}
-        sign, origin = side_of(row.metrics[metric])
-        turned = sign * (values[0] - origin)
-        sides.append(dict(zip(sorted(row.tables[0]["name"]), turned.tolist(), strict=True)))
-    names: Sequence[str] = [name for name in before.images if name in sides[0] and name in sides[1]]
+        sides.append(dict(zip(sorted(row.tables[0]["name"]), values.tolist(), strict=True)))
+    names = [name for name in before.images if name in sides[0] and name in sides[1]]
     losses = {name: sides[1][name] - sides[0][name] for name in names}
     return {name: loss for name, loss in losses.items() if np.isfinite(loss)}

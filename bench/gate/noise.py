@@ -10,7 +10,7 @@ of the distance |mean - g|.
    The seeds' means hold what the training's noise does to single images, so this variance is the whole one
    for these images. The baseline's spread may come from more seeds than its values (`kept_spread`).
 2. Images. Paired bootstrap over the test images that both sides have, scores averaged over seeds (the
-   report's own, `bench.analysis.pairing`): whether other images could have told otherwise. Without values
+   report's own, `bench.analysis.by_image`): whether other images could have told otherwise. Without values
    by image, and without a spread over seeds, the intervals of both sides stand in, as if of other images.
 
 The p-value is the larger of the two; with one test, its own. One-sided: better and worse are asked apart.
@@ -24,18 +24,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from bench.analysis.entry import Entry
-from bench.analysis.pairing import image_values, paired_over_seeds
-from bench.analysis.table import Cell, Column, Row, info_of
+from bench.analysis.by_image import Floats, paired, values_by_seed
+from bench.analysis.differences import NORMAL, half_width
 from bench.core.bootstrap import PairedDifference, paired_difference, two_sided_p
-from bench.gate.rows import GateRow, MetricMean
-from bench.records.record import MetricResult, RunRecord
-
-Floats = NDArray[np.float64]
-_NORMAL_95 = 1.959964
+from bench.gate.rows import GateCell, GateRow
 
 
 @dataclass(frozen=True)
@@ -73,7 +65,7 @@ class Evidence:
     Attributes:
         tests: at least one.
         both_sides: whether a change either way counts as a worsening.
-        interval: 95 % interval of measured - baseline over test images; None: values by image not at hand.
+        interval: 95 % interval of measured - baseline over test images; None: no values by image.
     """
 
     tests: tuple[Contrast, ...]
@@ -108,14 +100,14 @@ class Evidence:
         return max(test.visible(level) for test in self.tests)
 
 
-def side_of(entry: MetricMean) -> tuple[float, float]:
+def side_of(entry: GateCell) -> tuple[float, float]:
     """(sign, origin): sign * (value - origin) is larger for a worse value."""
     if entry.goal in ("max", "min"):
         return (-1.0 if entry.goal == "max" else 1.0), 0.0
     return (-1.0 if entry.value < float(entry.goal) else 1.0), float(entry.goal)
 
 
-def worsening(before: MetricMean, after: MetricMean) -> float:
+def worsening(before: GateCell, after: GateCell) -> float:
     """How much worse `after` is, in the metric's unit; negative: better."""
     (sign, origin), (other_sign, other_origin) = side_of(before), side_of(after)
     return other_sign * (after.value - other_origin) - sign * (before.value - origin)
@@ -132,7 +124,7 @@ def evidence(metric: str, before: GateRow, after: GateRow, *, both_sides: bool =
     return Evidence(tuple(tests), both_sides, interval) if tests else None
 
 
-def _over_seeds(before: MetricMean, after: MetricMean) -> Contrast | None:
+def _over_seeds(before: GateCell, after: GateCell) -> Contrast | None:
     known = [spread for entry in (before, after) if (spread := entry.spread) is not None]
     if not known:
         return None
@@ -145,54 +137,41 @@ def _over_seeds(before: MetricMean, after: MetricMean) -> Contrast | None:
 def _over_images(
     metric: str, before: GateRow, after: GateRow
 ) -> tuple[Contrast | None, tuple[float, float] | None]:
-    if not before.tables or not after.tables:
-        return None, None
-    entry = after.metrics[metric]
-    shown, column = row_as_shown(metric, after)
-    rows = shown, row_as_shown(metric, before)[0]
-    (sign, _), (other_sign, _) = side_of(before.metrics[metric]), side_of(entry)
-    across = sign != other_sign  # a target lies between the two
-    if across:
-        found, sign = _of_distances(rows, column, entry, before.metrics[metric]), 1.0
-    else:
-        found = paired_over_seeds(*rows, column)
+    old, new = before.metrics[metric], after.metrics[metric]
+    (sign, _), (other_sign, _) = side_of(old), side_of(new)
+    across = sign != other_sign  # a target is between the two
+    found = (
+        _of_distances(metric, before, after) if across else paired(after.by_image, before.by_image, metric)
+    )
     if found is None or found.error is None or found.difference is None:
         return None, None
-    freedom = max(1, min(entry.n, before.metrics[metric].n) - 1)
-    test = Contrast("images", sign * found.difference, found.error, freedom)
+    worse = found.difference if across else sign * found.difference
+    test = Contrast("images", worse, found.error, _freedom(old, new))
     return test, None if across else found.interval
 
 
-def row_as_shown(metric: str, row: GateRow) -> tuple[Row, Column]:
-    """The row and its column as reports hold them, with this metric; no entries without values by image."""
-    entry = row.metrics[metric]
-    column = Column(metric, info_of(metric), "", entry.goal, entry.protocol)
-    shown = Row("", row.kind, [], "", {column.id: Cell(entry.values, entry.value)})
-    if row.tables:
-        for value, seed, table in zip(entry.values, row.seeds, row.tables, strict=True):
-            result = MetricResult(metric, value, entry.goal, entry.n, entry.protocol)
-            record = RunRecord(str(seed), "run", "", {}, "finished", {metric: result})
-            shown.entries.append(Entry(record, table=table))
-    return shown, column
+def _of_distances(metric: str, before: GateRow, after: GateRow) -> PairedDifference | None:
+    """Distances to the target, of two values on either side of it."""
+    new, old = turned(metric, after), turned(metric, before)
+    return None if new is None or old is None or len(new) != len(old) else paired_difference(new, old)
 
 
-def _of_distances(
-    rows: tuple[Row, Row], column: Column, after: MetricMean, before: MetricMean
-) -> PairedDifference | None:
-    """Distances to the target, of two values that lie on either side of it."""
-    values = [image_values(row, column) for row in rows]
-    turned: list[Floats] = []
-    for held, entry in zip(values, (after, before), strict=True):
-        if held is None:
-            return None
-        sign, origin = side_of(entry)
-        turned.append(sign * (held.mean(0) - origin))
-    return paired_difference(*turned) if len(turned[0]) == len(turned[1]) else None
+def turned(metric: str, row: GateRow, *, first: bool = False) -> Floats | None:
+    """(N,) values by image, sorted by name, larger where worse: means over seeds, or those of the first seed.
+
+    None where there are none.
+    """
+    values = values_by_seed(row.sorted_tables, metric)
+    sign, origin = side_of(row.metrics[metric])
+    return None if values is None else sign * ((values[0] if first else values.mean(0)) - origin)
 
 
-def _from_intervals(before: MetricMean, after: MetricMean) -> Contrast | None:
-    if before.interval is None or after.interval is None:
+def _from_intervals(before: GateCell, after: GateCell) -> Contrast | None:
+    half = half_width(before, after)
+    if half is None:
         return None
-    halves = [(high - low) / 2 for low, high in (before.interval, after.interval)]
-    freedom = max(1, min(before.n, after.n) - 1)
-    return Contrast("intervals", worsening(before, after), math.hypot(*halves) / _NORMAL_95, freedom)
+    return Contrast("intervals", worsening(before, after), half / NORMAL, _freedom(before, after))
+
+
+def _freedom(before: GateCell, after: GateCell) -> int:
+    return max(1, min(*before.n, *after.n) - 1)

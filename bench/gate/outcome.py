@@ -36,11 +36,11 @@ class Verdict:
 
     metric: str
     row: str
-    baseline: float | None
-    measured: float | None
-    delta: float | None
-    tolerance: float | None
-    state: State
+    baseline: float | None = None
+    measured: float | None = None
+    delta: float | None = None
+    tolerance: float | None = None
+    state: State = "pass"
     note: str = ""
     interval: tuple[float, float] | None = None
     p_value: float | None = None
@@ -61,7 +61,7 @@ class Outcome:
 
     Attributes:
         verdicts: one a row and metric.
-        notes: what holds for all of it, such as that values by image are not at hand.
+        notes: what holds for all of it, such as that values by image are missing.
         alpha: chance of a false alarm in the whole invocation.
         tests: how many tests it was corrected for.
         allowed: the undecided states that pass.
@@ -75,7 +75,7 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """1 if anything regressed, whatever else there is; 3 if anything is undecided and not allowed."""
+        """1 if anything regressed, next to anything else; 3 if anything is undecided and not allowed."""
         states = {verdict.state for verdict in self.verdicts}
         if "regressed" in states:
             return 1

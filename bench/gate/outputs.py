@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -44,10 +45,15 @@ def verdict_table(outcome: Outcome) -> Table:
         table.add_column("note", no_wrap=True)
     for verdict in verdicts:
         cells = [verdict.state, verdict.row.removeprefix(shared), verdict.metric, *_numbers(verdict)]
-        if notes:
-            cells.append(f"[{notes.index(verdict.note) + 1}]" if verdict.note else "")
+        cells += [f"[{notes.index(verdict.note) + 1}]" if verdict.note else ""] if notes else []
         # A row's name may hold brackets: no markup.
         table.add_row(*(Text(cell) for cell in cells), style=_COLOURS.get(verdict.state))
+    if below := _below(notes, outcome):
+        table.caption, table.caption_justify = Text("\n".join(below)), "left"
+    return table
+
+
+def _below(notes: Sequence[str], outcome: Outcome) -> list[str]:
     said = [f"[{number}] {note}" for number, note in enumerate(notes, start=1)]
     said += [f"{note[0].upper()}{note[1:]}." for note in outcome.notes]
     if outcome.tests:
@@ -55,9 +61,7 @@ def verdict_table(outcome: Outcome) -> Table:
             f"A change counts if it exceeds what is allowed and the noise: p of {outcome.alpha:g} or less, "
             f"corrected (Holm) over {outcome.tests} test{'s' * (outcome.tests != 1)}."
         )
-    if said:
-        table.caption, table.caption_justify = Text("\n".join(said)), "left"
-    return table
+    return said
 
 
 def shared_beginning(rows: Sequence[str]) -> str:
@@ -87,24 +91,22 @@ def to_json(outcome: Outcome, worst: WorstImages) -> str:
 def to_junit(outcome: Outcome) -> str:
     """JUnit XML: a test case a verdict; a regression is a failure, what is undecided an error."""
     suite = ElementTree.Element("testsuite", name="bench check", tests=str(len(outcome.verdicts)))
-    failures = errors = skipped = 0
+    counts = Counter[str]()
     for verdict in outcome.verdicts:
         case = ElementTree.SubElement(
             suite, "testcase", classname=_xml(verdict.row), name=_xml(verdict.metric), time="0"
         )
-        said = _xml(sentence(verdict))
-        if verdict.state == "regressed":
-            failures += 1
-            ElementTree.SubElement(case, "failure", message=said, type="regressed").text = said
-        elif verdict.state in outcome.allowed:
-            skipped += 1
+        said, allowed = _xml(sentence(verdict)), verdict.state in outcome.allowed
+        tag = "failure" if verdict.state == "regressed" else "error" if verdict.state in UNDECIDED else ""
+        counts["skipped" if allowed else tag] += 1
+        if allowed:
             ElementTree.SubElement(case, "skipped", message=f"{verdict.state}, allowed: {said}")
-        elif verdict.state in UNDECIDED:
-            errors += 1
-            ElementTree.SubElement(case, "error", message=said, type=verdict.state).text = said
+        elif tag:
+            ElementTree.SubElement(case, tag, message=said, type=verdict.state).text = said
         else:
             ElementTree.SubElement(case, "system-out").text = said
-    suite.attrib.update(failures=str(failures), errors=str(errors), skipped=str(skipped), time="0")
+    failures, errors, skipped = (str(counts[tag]) for tag in ("failure", "error", "skipped"))
+    suite.attrib.update(failures=failures, errors=errors, skipped=skipped, time="0")
     root = ElementTree.Element("testsuites")
     root.append(suite)
     ElementTree.indent(root, " ")
@@ -134,7 +136,7 @@ def to_markdown(outcome: Outcome, worst: WorstImages, folder: Path | None = None
     """The outcome for a job summary or a comment: what matters first, everything else folded.
 
     Args:
-        folder: where the text will lie, for links to images; None: their paths are named instead.
+        folder: where the text will be, for links to images; None: their paths are named instead.
     """
     verdict = {0: "passed", 1: "failed: a metric regressed", 3: "undecided"}[outcome.exit_code]
     lines = [f"## Gate {verdict}", "", f"{outcome.summary}.", ""]
@@ -147,18 +149,11 @@ def to_markdown(outcome: Outcome, worst: WorstImages, folder: Path | None = None
         shown = _markdown_images(worst.pairs, folder)
         lines += ["### Worst images of what regressed", "", *shown, "", worst.note, ""]
     if rest:
-        lines += [
-            f"<details><summary>{len(rest)} more</summary>",
-            "",
-            *_markdown_table(rest),
-            "",
-            "</details>",
-            "",
-        ]
-    level = f"{outcome.alpha:.3g}"
+        folded = f"<details><summary>{len(rest)} more</summary>"
+        lines += [folded, "", *_markdown_table(rest), "", "</details>", ""]
     lines.append(
         f"A change counts if it exceeds what is allowed and the noise; {outcome.tests} tests, corrected "
-        f"(Holm) for a false alarm in at most {level} of invocations."
+        f"(Holm) for a false alarm in at most {outcome.alpha:.3g} of invocations."
     )
     return "\n".join(lines) + "\n"
 
@@ -194,9 +189,8 @@ def _image(path: Path, folder: Path | None) -> str:
         return f"`{path.as_posix()}`"
     from urllib.parse import quote
 
-    return (
-        f"![{_cell(path.stem)}]({quote(Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix())})"
-    )
+    link = Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+    return f"![{_cell(path.stem)}]({quote(link)})"
 
 
 def write_outputs(
@@ -212,16 +206,15 @@ def write_outputs(
     Raises:
         UsageError: if one of them cannot be written.
     """
-    texts: dict[Path, str] = {}
-    if json_file is not None:
-        texts[json_file] = to_json(outcome, worst)
-    if junit is not None:
-        texts[junit] = to_junit(outcome)
-    if markdown is not None:
-        texts[markdown] = to_markdown(outcome, worst, markdown.parent)
-    for path, text in texts.items():
+    texts = (
+        (json_file, to_json(outcome, worst)),
+        (junit, to_junit(outcome)),
+        (markdown, to_markdown(outcome, worst, markdown and markdown.parent)),
+    )
+    for path, text in texts:
         try:
-            write_text(path, text)
+            if path is not None:
+                write_text(path, text)
         except OSError as error:
             said = f"expected to write {path}: {error.strerror or error}; name another file"
             raise UsageError(said) from error

@@ -11,21 +11,22 @@ Loaded with pytest wherever the package is installed; nothing of the benchmark i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from bench.gate.images import WorstImages
     from bench.gate.outcome import Outcome
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--bench-out` and `--bench-baseline`, also as settings of pytest's own file."""
     group = parser.getgroup("pix2pix-bench")
-    group.addoption("--bench-out", metavar="OUT", help="output that bench_baseline.check() judges")
-    group.addoption("--bench-baseline", metavar="FILE", help="baseline that bench_baseline.check() judges by")
+    group.addoption("--bench-out", metavar="OUT", help="output that bench_baseline.check() checks")
+    group.addoption("--bench-baseline", metavar="FILE", help="baseline that it is checked against")
     parser.addini("bench_out", "as --bench-out, relative to the project")
     parser.addini("bench_baseline", "as --bench-baseline, relative to the project")
 
@@ -35,7 +36,7 @@ class Gate:
     """What `bench_baseline` is.
 
     Attributes:
-        root: of the project: where its pyproject.toml lies.
+        root: of the project: where its pyproject.toml is.
         out, baseline: as given by option or setting; None: to be given to `check`.
     """
 
@@ -62,8 +63,6 @@ class Gate:
         """
         from bench.core.errors import BenchError
         from bench.gate.checking import check
-        from bench.gate.outcome import UNDECIDED
-        from bench.gate.outputs import sentence
         from bench.gate.tolerances import read_settings
 
         records, file = out or self.out, baseline or self.baseline
@@ -73,21 +72,24 @@ class Gate:
                 f"expected an output and a baseline to check, found one missing: give {which}", pytrace=False
             )
         try:
-            settings = read_settings(self.root)
-            settings = replace(
-                settings, metrics=tuple(metrics) or settings.metrics, allow=(*settings.allow, *allow)
-            )
+            settings = read_settings(self.root).given(tuple(metrics), allow)
             outcome, worst = check(Path(records), Path(file), settings)
         except (BenchError, ValueError) as error:
             pytest.fail(str(error), pytrace=False)
         if outcome.exit_code:
-            telling = [v for v in outcome.verdicts if v.state == "regressed" or v.state in UNDECIDED]
-            lines = [f"{records} against {file}: {outcome.summary}", *(f"  {sentence(v)}" for v in telling)]
-            lines += [f"  worst: {pair.measured} (baseline: {pair.baseline})" for pair in worst.pairs]
-            lines += [f"  {worst.note}"] if worst.pairs else []
-            lines += [f"  {note}" for note in outcome.notes]
-            pytest.fail("\n".join(lines), pytrace=False)
+            said = [f"{records} against {file}: {outcome.summary}", *_told(outcome, worst)]
+            pytest.fail("\n  ".join(said), pytrace=False)
         return outcome
+
+
+def _told(outcome: Outcome, worst: WorstImages) -> list[str]:
+    """What a failing gate has to say, a line each."""
+    from bench.gate.outcome import UNDECIDED
+    from bench.gate.outputs import sentence
+
+    lines = [sentence(v) for v in outcome.verdicts if v.state == "regressed" or v.state in UNDECIDED]
+    lines += [f"worst: {pair.measured} (baseline: {pair.baseline})" for pair in worst.pairs]
+    return [*lines, *([worst.note] if worst.pairs else []), *outcome.notes]
 
 
 @pytest.fixture

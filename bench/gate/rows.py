@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from bench.analysis.by_image import ByImage, Seed, by_image
+from bench.analysis.cell import Cell
+from bench.analysis.comparable import differing_fields
+from bench.analysis.entry import Entry, sorted_by_name
+from bench.analysis.rows import group
 from bench.core.errors import UsageError
 from bench.gate.tolerances import Tolerance
-from bench.records.record import GalleryFiles, Goal, MetricResult, RunRecord, read_per_image
+from bench.records.record import GalleryFiles, RunRecord, read_per_image
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,34 +41,21 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class MetricMean:
-    """One metric of one row, over seeds.
+class GateCell(Cell):
+    """A cell whose seeds all have a value of one N, and what a baseline says of it.
 
     Attributes:
-        values: one a seed, in the order of the row's seeds.
-        goal, n, protocol: as in `MetricResult`.
-        interval: 95 % interval over test images, averaged over seeds; None where one has none.
         tolerance: this number's own, or None.
         kept_spread: spread over seeds that was kept from a baseline of more seeds, or None.
     """
 
-    values: tuple[float, ...]
-    goal: Goal
-    n: int
-    protocol: dict[str, Any]
-    interval: tuple[float, float] | None = None
     tolerance: Tolerance | None = None
     kept_spread: Spread | None = None
 
     @property
-    def value(self) -> float:
-        """Mean over seeds."""
-        return fmean(self.values)
-
-    @property
     def spread(self) -> Spread | None:
         """The spread over seeds that rests on most of them: kept, or of these values; None: not known."""
-        own = Spread(stdev(self.values), len(self.values)) if len(self.values) > 1 else None
+        own = None if self.std is None else Spread(self.std, len(self.values))
         if own is None or (self.kept_spread is not None and self.kept_spread.seeds > own.seeds):
             return self.kept_spread
         return own
@@ -81,19 +73,32 @@ class GateRow:
         images: stems of the predictions that are kept beside a baseline.
         reasons: metric key -> why there is no number; not stored.
         clashes: metric key -> that its seeds were scored in several ways; not stored.
-        tables: values by test image, one table a seed; () where they are not at hand.
-        galleries: where each seed's images lie; not stored.
+        tables: values by test image, one table a seed; () where there are none.
+        galleries: where each seed's images are; not stored.
     """
 
     kind: str
     seeds: tuple[int | None, ...]
     test_fingerprint: str
-    metrics: dict[str, MetricMean]
+    metrics: dict[str, GateCell]
     images: tuple[str, ...] = ()
     reasons: dict[str, str] = field(default_factory=dict)
     clashes: dict[str, str] = field(default_factory=dict)
     tables: tuple[pd.DataFrame, ...] = field(default=(), compare=False, repr=False)
     galleries: tuple[GalleryFiles | None, ...] = ()
+
+    @functools.cached_property
+    def sorted_tables(self) -> list[Seed]:
+        """Values by image, seed by seed."""
+        return [
+            (sorted_by_name(table), {name: cell.values[place] for name, cell in self.metrics.items()})
+            for place, table in enumerate(self.tables)
+        ]
+
+    @functools.cached_property
+    def by_image(self) -> ByImage | None:
+        """Values by image, averaged over seeds."""
+        return by_image(self.sorted_tables)
 
 
 def row_key(record: RunRecord) -> str:
@@ -119,29 +124,26 @@ def rows_of(
     """Rows by key, and for the rows of which a run did not finish, why.
 
     Args:
-        out: the output the records came from, for their values by image; None: not at hand.
+        out: the output the records came from, for their values by image; None: there are none.
 
     Raises:
         UsageError: if two records would be the same seed of the same row.
     """
-    groups: dict[str, list[RunRecord]] = {}
-    for record in records:
-        groups.setdefault(row_key(record), []).append(record)
     rows: dict[str, GateRow] = {}
     failures: dict[str, str] = {}
-    for key, group in sorted(groups.items()):
-        group.sort(key=lambda record: (record.seed is not None, record.seed))
-        _check_distinct(key, group)
-        failed = next((record for record in group if record.status != "finished"), None)
+    for key, lot in sorted(group((Entry(record, out) for record in records), row_key).items()):
+        held = [entry.record for entry in lot]
+        _check_distinct(key, held)
+        failed = next((record for record in held if record.status != "finished"), None)
         if failed is not None:
             failures[key] = f"seed {failed.seed} {failed.status}: {failed.error or 'no reason recorded'}"
         else:
-            rows[key] = _row(group, out)
+            rows[key] = _row(held, out)
     return rows, failures
 
 
-def _check_distinct(key: str, group: list[RunRecord]) -> None:
-    for one, other in itertools.pairwise(group):
+def _check_distinct(key: str, held: list[RunRecord]) -> None:
+    for one, other in itertools.pairwise(held):
         if one.seed == other.seed:
             raise UsageError(
                 f"expected one record for {key} (seed {one.seed}), found {one.id} and {other.id}, trained or "
@@ -149,40 +151,29 @@ def _check_distinct(key: str, group: list[RunRecord]) -> None:
             )
 
 
-def _row(group: list[RunRecord], out: Path | None) -> GateRow:
-    metrics: dict[str, MetricMean] = {}
+def _row(held: list[RunRecord], out: Path | None) -> GateRow:
+    metrics: dict[str, GateCell] = {}
     reasons: dict[str, str] = {}
     clashes: dict[str, str] = {}
-    for metric in sorted({name for record in group for name in record.results}):
-        results = [record.results[metric] for record in group if metric in record.results]
+    for metric in sorted({name for record in held for name in record.results}):
+        results = [record.results[metric] for record in held if metric in record.results]
         without = [result for result in results if result.value is None]
-        if without or len(results) < len(group):
+        if without or len(results) < len(held):
             reasons[metric] = str(without[0].reason) if without else "a seed lacks this metric"
-        elif len({json.dumps([r.protocol, r.goal, r.n], sort_keys=True) for r in results}) > 1:
-            clashes[metric] = "its seeds were not scored by one protocol and N: score them anew"
+        elif differing_fields([{"goal": r.goal, "N": r.n, "protocol": r.protocol} for r in results]):
+            clashes[metric] = "its seeds were not scored by one protocol and N: score them again"
         else:
-            metrics[metric] = _mean(results)
-    tables = [] if out is None else [read_per_image(out, record) for record in group]
-    held = [table for table in tables if table is not None]
+            as_in_a_file = json.loads(json.dumps(results[0].protocol))  # tuples become lists
+            metrics[metric] = replace(GateCell.of(results), protocol=as_in_a_file)
+    tables = [] if out is None else [read_per_image(out, record) for record in held]
+    found = [table for table in tables if table is not None]
     return GateRow(
-        group[0].kind,
-        tuple(record.seed for record in group),
-        str(group[0].spec["data"].get("test_fingerprint", "")),
+        held[0].kind,
+        tuple(record.seed for record in held),
+        str(held[0].spec["data"].get("test_fingerprint", "")),
         metrics,
         reasons=reasons,
         clashes=clashes,
-        tables=tuple(held) if len(held) == len(group) else (),
-        galleries=tuple(record.gallery for record in group),
-    )
-
-
-def _mean(results: list[MetricResult]) -> MetricMean:
-    intervals = [result.interval for result in results if result.interval is not None]
-    both = (fmean(low for low, _ in intervals), fmean(high for _, high in intervals)) if intervals else None
-    return MetricMean(
-        values=tuple(result.value for result in results if result.value is not None),
-        goal=results[0].goal,
-        n=results[0].n,
-        protocol=json.loads(json.dumps(results[0].protocol)),  # tuples become lists, as in a file
-        interval=both if len(intervals) == len(results) else None,
+        tables=tuple(found) if len(found) == len(held) else (),
+        galleries=tuple(record.gallery for record in held),
     )

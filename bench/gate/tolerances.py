@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ class Settings:
 
     Attributes:
         alpha: chance of a false alarm in a whole invocation.
-        metrics: the keys that are judged; empty: all.
+        metrics: the keys that are checked; empty: all.
         allow: states that pass: of "missing", "incomparable", "empty".
         ignore_protocol: protocol fields that may differ, beside the baseline's own.
         tolerances: metric key (or "*") -> allowed change; goes before the baseline's.
@@ -99,6 +99,10 @@ class Settings:
         for name in self.allow:
             if name not in ALLOWABLE:
                 raise ValueError(f"expected allow to list {', '.join(ALLOWABLE)}, found {name!r}")
+
+    def given(self, metrics: tuple[str, ...], allow: Sequence[str]) -> Settings:
+        """These settings with what a caller names beside them."""
+        return replace(self, metrics=metrics or self.metrics, allow=(*self.allow, *allow))
 
     def tolerance(
         self, row: str, metric: str, own: Tolerance | None, shared: Mapping[str, Tolerance]

@@ -59,7 +59,7 @@ def read_sidecar(path: Path, sha256: str) -> pd.DataFrame | None:
     source = sidecar_path(path)
     if not source.is_file():
         return None
-    again = f"restore it, or write both anew with `bench baseline OUT {path} --update`"
+    again = f"restore it, or write both again with `bench baseline OUT {path} --update`"
     if (found := sha256_file(source)) != sha256:
         raise UsageError(
             f"expected the values by image that belong to {path} (sha256 {sha256[:12]}...) in {source}, "

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from typing import Any
 
-from bench.analysis.from_records import SET_DISTANCES
-from bench.analysis.table import differing_fields
+from bench.analysis.comparable import differing_fields, is_ignored, protocol_of
 from bench.core.bootstrap import holm
 from bench.core.errors import unknown_name
 from bench.gate.baseline import Baseline
@@ -49,7 +47,7 @@ class _Tested:
 def row_verdicts(
     measured: Mapping[str, GateRow], failures: Mapping[str, str], baseline: Baseline, settings: Settings
 ) -> Outcome:
-    """Judge rows by a baseline.
+    """The verdicts on rows, by a baseline.
 
     Args:
         measured, failures: of `rows_of`.
@@ -60,18 +58,21 @@ def row_verdicts(
     _check_metrics(settings, baseline, measured)
     done: list[Verdict] = []
     open_: list[_Tested] = []
-    if not baseline.rows.keys() & (measured.keys() | failures.keys()):
-        said = f"no row in common: the baseline has {_some(baseline.rows)}; the records have "
-        done.append(_whole(ALL_ROWS, "empty", said + _some({*measured, *failures})))
-    else:
-        for key, row in baseline.rows.items():
-            if key in failures:
-                done.append(_whole(key, "missing", failures[key]))
-            elif key not in measured:
-                done.append(_whole(key, "missing", "no such row among the records"))
-            else:
-                _row_verdict(key, row, measured[key], baseline, settings, done, open_)
-    done += [_whole(key, "new", "not in the baseline") for key in measured if key not in baseline.rows]
+    there = {*measured, *failures}
+    if not there & baseline.rows.keys():
+        said = f"no row in common: the baseline has {_some(baseline.rows)}; the records have {_some(there)}"
+        done.append(Verdict(WHOLE_ROW, ALL_ROWS, state="empty", note=said))
+    for key, row in baseline.rows.items() if not done else ():
+        if key in measured:
+            _row_verdict(key, row, measured[key], baseline, settings, done, open_)
+        else:
+            reason = failures.get(key, "no such row among the records")
+            done.append(Verdict(WHOLE_ROW, key, state="missing", note=reason))
+    done += [
+        Verdict(WHOLE_ROW, key, state="new", note="not in the baseline")
+        for key in measured
+        if key not in baseline.rows
+    ]
     tests = sum(one.found is not None for one in open_)
     done += _corrected(open_, settings.alpha)
     done.sort(key=lambda v: (STATES.index(v.state), v.row, v.metric))
@@ -96,14 +97,14 @@ def _row_verdict(
     key: str, expected: GateRow, found: GateRow, baseline: Baseline, settings: Settings,
     done: list[Verdict], open_: list[_Tested],
 ) -> None:  # fmt: skip
-    """Add the verdicts on a row that both sides have: to `done`, or to `open_` where a size is judged."""
+    """Add the verdicts on a row that both sides have: to `done`, or to `open_` where a size decides."""
     for metric in sorted({*expected.metrics, *found.metrics}):
         before, after = expected.metrics.get(metric), found.metrics.get(metric)
         if settings.metrics and metric not in settings.metrics:
             continue
         if before is None:
-            assert after is not None
-            done.append(Verdict(metric, key, None, after.value, None, None, "new", "not in the baseline"))
+            now = None if after is None else after.value
+            done.append(Verdict(metric, key, measured=now, state="new", note="not in the baseline"))
         elif after is not None:
             said, ignored = _differences(metric, expected, found, baseline, settings)
             if said:
@@ -115,12 +116,12 @@ def _row_verdict(
             done.append(_apart(metric, key, before.value, None, found.clashes[metric]))
         else:
             reason = found.reasons.get(metric, "the records do not have this metric")
-            done.append(Verdict(metric, key, before.value, None, None, None, "missing", reason))
+            done.append(Verdict(metric, key, before.value, state="missing", note=reason))
 
 
 def _apart(metric: str, key: str, baseline: float, measured: float | None, said: str) -> Verdict:
     note = f"scored in another way: {said}"
-    return Verdict(metric, key, baseline, measured, None, None, "incomparable", note)
+    return Verdict(metric, key, baseline, measured, state="incomparable", note=note)
 
 
 def _measure(
@@ -156,20 +157,16 @@ def _corrected(tested: Sequence[_Tested], alpha: float) -> list[Verdict]:
     better = iter(holm([found.better for found in known]))
     verdicts = []
     for one in tested:
-        if one.found is None:
-            verdicts.append(_settled(one, None, None, alpha))
-        else:
-            noise = one.found.visible(alpha / len(known))
-            settled = _settled(one, next(worse), next(better), alpha)
-            verdicts.append(replace(settled, noise=noise))
+        noise = None if one.found is None else one.found.visible(alpha / len(known))
+        p_values = (None, None) if one.found is None else (next(worse), next(better))
+        verdicts.append(replace(_settled(one, p_values[one.worse < 0], alpha), noise=noise))
     return verdicts
 
 
-def _settled(one: _Tested, worse: float | None, better: float | None, alpha: float) -> Verdict:
+def _settled(one: _Tested, p_value: float | None, alpha: float) -> Verdict:
     verdict, notes = one.verdict, [one.verdict.note] if one.verdict.note else []
     assert verdict.tolerance is not None
     state: State = "pass"
-    p_value = worse if one.worse >= 0 else better
     if abs(one.worse) > verdict.tolerance:
         if one.blind and one.other_seeds:
             state = "incomparable" if one.worse > 0 else "pass"
@@ -179,7 +176,7 @@ def _settled(one: _Tested, worse: float | None, better: float | None, alpha: flo
         else:
             notes.append(f"within the noise (p = {p_value:.2g}, counts at {alpha:g} or less)")
         if verdict.basis == "":
-            notes.append("judged by tolerance alone: its noise is not known")
+            notes.append("decided by tolerance alone: its noise is not known")
         elif one.blind and not one.other_seeds:
             notes.append(_BLIND)
     return replace(verdict, state=state, p_value=p_value, note="; ".join(notes))
@@ -192,12 +189,11 @@ def _differences(
     sides = []
     for row in (expected, found):
         entry = row.metrics[metric]
-        fixed = {"goal": entry.goal, "test images": row.test_fingerprint}
-        fixed |= {"n": entry.n} if metric in SET_DISTANCES else {}
-        sides.append({**entry.protocol, **fixed})
+        protocol = protocol_of(metric, entry.n[0], entry.protocol)
+        sides.append({**protocol, "goal": entry.goal, "test images": row.test_fingerprint})
     patterns = (*baseline.ignore_protocol, *settings.ignore_protocol)
     differing = differing_fields(sides)
-    ignored = [name for name in sorted(differing) if _matches(name, patterns)]
+    ignored = [name for name in sorted(differing) if is_ignored(name, patterns)]
     said = [
         f"{name} ({_value(values[0])} in the baseline, {_value(values[1])} here)"
         for name, values in sorted(differing.items())
@@ -208,14 +204,6 @@ def _differences(
 
 def _value(value: Any) -> str:
     return "none" if value == "–" else str(value)
-
-
-def _matches(name: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, pattern) or name.startswith(f"{pattern}.") for pattern in patterns)
-
-
-def _whole(row: str, state: State, note: str) -> Verdict:
-    return Verdict(WHOLE_ROW, row, None, None, None, None, state, note)
 
 
 def _some(keys: Sequence[str] | set[str] | Mapping[str, Any]) -> str:

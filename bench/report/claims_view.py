@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.analysis.table import Section
+from bench.analysis.sections import Section
 from bench.claims.ledger import Claim
 from bench.claims.verdicts import Verdict, verdicts_of
 
@@ -45,15 +45,15 @@ class ClaimsView:
 
     @property
     def left_words(self) -> str:
-        """ "3 claims could not be judged here"."""
+        """ "3 claims could not be checked here"."""
         count = sum(len(claims) for _, claims in self.left)
-        return f"{count} {'claim' if count == 1 else 'claims'} could not be judged here"
+        return f"{count} {'claim' if count == 1 else 'claims'} could not be checked here"
 
 
 def claims_view(
     ledger: Sequence[Claim], sections: Sequence[Section], images: Mapping[str, str], own: bool = False
 ) -> ClaimsView:
-    """Judge the claims.
+    """The verdicts on the claims.
 
     Args:
         ledger: the claims.
@@ -63,16 +63,16 @@ def claims_view(
     """
     labels = {row.variant for section in sections for row in section.all_rows}
     verdicts = verdicts_of(ledger, sections)
-    told = [one for one in verdicts if any(finding.evidence is not None for finding in one.findings)]
     rows = tuple(
         ClaimRow(
             one,
             images.get(str(one.section)) if one.claim.images else None,
             tuple(name for name in one.claim.images if name in labels),
         )
-        for one in told
+        for one in verdicts
+        if one.told
     )
-    known = {one.claim.id for one in told}
+    known = {row.verdict.claim.id for row in rows}
     left: dict[str, dict[str, Claim]] = {}
     for one in verdicts:
         if one.claim.id not in known:

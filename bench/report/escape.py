@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import jinja2
 from markupsafe import Markup, escape
@@ -10,23 +11,23 @@ from markupsafe import Markup, escape
 from bench.core.resources import resource_dir
 
 
-def html_environment() -> jinja2.Environment:
-    """Escapes whatever an expression prints."""
+def environment(**more: Any) -> jinja2.Environment:
+    """Of the report's templates; what is not defined is an error."""
     loader = jinja2.FileSystemLoader(resource_dir("reports/templates"))
-    made = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    settings: dict[str, Any] = {"autoescape": False, "trim_blocks": True, "lstrip_blocks": True, **more}
+    return jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, **settings)
+
+
+def html_environment() -> jinja2.Environment:
+    """Escapes all that an expression prints."""
+    made = environment(autoescape=True)
     made.filters["code"] = html_code
     return made
 
 
 def markdown_environment() -> jinja2.Environment:
-    """Escapes whatever an expression prints: nothing from a record is read as Markdown or HTML."""
-    loader = jinja2.FileSystemLoader(resource_dir("reports/templates"))
-    made = jinja2.Environment(
-        loader=loader, autoescape=False, finalize=markdown_text, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+    """Escapes all that an expression prints: nothing from a record is read as Markdown or HTML."""
+    made = environment(finalize=markdown_text)
     made.filters["code"] = markdown_code
     return made
 
@@ -37,7 +38,7 @@ def html_code(text: str) -> Markup:
 
 
 def markdown_code(text: str) -> Markup:
-    """`text` as `markdown_text` gives it, but for harmless words between backticks, which stay code."""
+    """`text` as `markdown_text` gives it; harmless words between backticks stay code."""
     parts = re.split(r"(`[\w ./:=,+-]+`)", text)
     return Markup("".join(part if i % 2 else _inner(part) for i, part in enumerate(parts)).strip())
 

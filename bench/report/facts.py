@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bench.analysis.table import Section, words_of_direction
+from bench.analysis.sections import Section, words_of_direction
 from bench.records.record import RunRecord
 
 _MANY = 6
@@ -39,7 +39,7 @@ def facts(section: Section) -> list[tuple[str, str]]:
 
 def measured_protocol(section: Section) -> str:
     """One line to set against a paper's: size, epochs, batch, N and judge of the runs here."""
-    records = [entry.record for entry in section.entries if entry.record.status == "finished"]
+    records = section.finished
     runs = [record for record in records if record.kind == "run"] or records
     judge = _listed(_judge(record) for record in records)
     parts = [

@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
-import pandas as pd
 
 from bench.analysis.entry import Entry
-from bench.analysis.from_records import tidy
 from bench.core.errors import unknown_name
 from bench.core.files import move_file
 from bench.report.downloads import downloads
 from bench.report.escape import html_environment, markdown_environment
+from bench.report.frames import differences_frame, results_frame, typed
 from bench.report.latex import latex_environment
 
 if TYPE_CHECKING:
@@ -32,10 +31,6 @@ if TYPE_CHECKING:
 
 FORMATS = ("html", "md", "latex", "csv", "parquet")
 _IMAGES = {"html": "svg", "md": "png", "latex": "pdf"}
-_DIFFERENCE_COLUMNS = [
-    "section", "metric", "first", "second", "difference", "low", "high", "seeds_low", "seeds_high", "basis",
-    "p", "p_holm", "distinguishable",
-]  # fmt: skip
 # Files that an earlier report named, and the next one does not have: (where it says so, how, their folder).
 _NAMED = (
     ("md", "report.md", r"\]\(figures/(s\d+-[\w-]+\.png)\)", "figures"),
@@ -79,11 +74,11 @@ WANTED = Wanted()
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """Where the parts of a report lie; of formats that were not asked for, where they would.
+    """Where the parts of a report are; of formats that were not asked for, where they would.
 
     Attributes:
         html: the page; needs nothing beside it.
-        markdown: the same tables; its figures lie in `figures/`.
+        markdown: the same tables; its figures are in `figures/`.
         csv: one row a (record, metric).
         differences: CSV, one row a (metric, pair of variants).
         figures: PNG files.
@@ -106,7 +101,8 @@ def write_formats(
     context: dict[str, Any],
 ) -> None:
     """Write the files of each format into the empty `folder`."""
-    results, differences = tidy(entries), _differences(views)
+    found = [(view.section.title, one) for view in views for one in view.table.differences]
+    results, differences = results_frame(entries), differences_frame(found)
     if "csv" in formats:
         results.to_csv(folder / "results.csv", index=False, quoting=csv.QUOTE_MINIMAL)
         differences.to_csv(folder / "differences.csv", index=False)
@@ -121,42 +117,6 @@ def write_formats(
         held = downloads(results, differences, [entry.record for entry in entries])
         page = {**context, "downloads": held}
         _render(folder / "index.html", "index.html.j2", html_environment(), page)
-
-
-def typed(frame: pd.DataFrame) -> pd.DataFrame:
-    """The tidy frame with one type a column: `goal` as text, what repeats as categories."""
-    goals = frame["goal"].map(lambda goal: None if goal is None else str(goal))
-    repeated = ("dataset", "direction", "label", "kind", "metric", "status", "protocol")
-    return frame.assign(goal=goals.astype("string")).astype(
-        {
-            **dict.fromkeys(repeated, "category"),
-            **dict.fromkeys(("id", "reason", "protocol_json"), "string"),
-        }
-    )
-
-
-def _differences(views: Sequence[SectionView]) -> pd.DataFrame:
-    """One row a metric and pair of variants: difference, intervals, p-values, and the judgement."""
-    rows = [
-        {
-            "section": view.section.title,
-            "metric": one.column.id,
-            "first": one.first.label,
-            "second": one.second.label,
-            "difference": one.difference,
-            "low": one.interval[0] if one.interval else None,
-            "high": one.interval[1] if one.interval else None,
-            "seeds_low": one.over_seeds[0] if one.over_seeds else None,
-            "seeds_high": one.over_seeds[1] if one.over_seeds else None,
-            "basis": one.basis,
-            "p": one.p_value,
-            "p_holm": one.corrected,
-            "distinguishable": one.distinguishable,
-        }
-        for view in views
-        for one in view.table.differences
-    ]
-    return pd.DataFrame(rows, columns=_DIFFERENCE_COLUMNS)
 
 
 def _render(path: Path, template: str, environment: jinja2.Environment, context: dict[str, Any]) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from bench.analysis.entry import Entry
 from bench.analysis.image_values import MAX_VARIANTS
-from bench.analysis.picks import Pick, Picks, picks
-from bench.analysis.table import Section
+from bench.analysis.picks import Picks, picks
+from bench.analysis.sections import Section
 from bench.records.gallery import CLASSES, _json, gallery_of, judge_fits, labels_folder, segmentation_folder
 from bench.records.record import GalleryFiles
 from bench.report.image_budget import Album, ShownImage
@@ -48,7 +48,7 @@ class PickTable:
     Attributes:
         picks: what was picked.
         ranked: (variant, its cells).
-        apart: the images on which variants lie farthest apart, or None.
+        apart: the images on which variants are farthest apart, or None.
         notes: what was left out, in words.
     """
 
@@ -64,7 +64,7 @@ class Gallery:
 
     Attributes:
         fixed: the same test images for all variants, chosen before any result.
-        judged: what the judge sees in them, beside the true labels; None where that is not at hand.
+        judged: what the judge sees in them, beside the true labels; None where there is none.
         legend: (class name, CSS colour) of the label maps.
         picks: images chosen by result, one table a metric.
         notes, judged_notes: what was left out, in words.
@@ -80,7 +80,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class _Scene:
-    """The variants that have images, and where those of one test image lie."""
+    """The variants that have images, and where those of one test image are."""
 
     album: Album
     shown: list[tuple[str, Entry]]
@@ -96,6 +96,10 @@ class _Scene:
         files = gallery_of(self.first.record)
         folder = {"source": files.sources, "target": files.targets, "labels": str(labels_folder(files))}[kind]
         return self.album.image(self.first.out, Path(folder) / f"{name}.png", kind, "", name)
+
+    def triple(self, label: str, entry: Entry, name: str) -> tuple[ShownImage, ...]:
+        """Source, output and target."""
+        return self.side("source", name), self.output(label, entry, name), self.side("target", name)
 
     def output(self, label: str, entry: Entry, name: str, value: str = "") -> ShownImage:
         folder = gallery_of(entry.record).predictions
@@ -117,15 +121,15 @@ def build(section: Section, album: Album, metrics: Sequence[str] = ()) -> Galler
         album: takes them.
         metrics: that images are picked by; empty = the usual ones.
     """
-    having = [(row.label, row.entries[0]) for row in section.rows if row.entries[0].record.gallery]
+    having = [(row.label, row.entries[0]) for row in section.rows if row.first.gallery]
     if not having:
         return None
     names = _shared_names([gallery_of(entry.record) for _, entry in having])
     if not names:
         return None
-    reals = (row.entries[-1] for row in section.references if row.label == "real")
+    real = section.real.entries[-1] if section.real else None
     scene = _Scene(
-        album, having[:MAX_VARIANTS], next((e for e in reals if e.record.gallery), None), names[:MAX_IMAGES]
+        album, having[:MAX_VARIANTS], real if real and real.record.gallery else None, names[:MAX_IMAGES]
     )
     notes = []
     if len(having) > MAX_VARIANTS:
@@ -146,7 +150,7 @@ def _shared_names(galleries: list[GalleryFiles]) -> list[str]:
 def _side_by_side(
     scene: _Scene, names: list[str], value: Callable[[str, str], str] = lambda label, name: ""
 ) -> ImageTable:
-    """Source, target and all variants of some test images; without sources where none is at hand.
+    """Source, target and all variants of some test images; without sources where there are none.
 
     Args:
         scene: of the section.
@@ -174,7 +178,7 @@ def _judged(scene: _Scene) -> tuple[ImageTable | None, tuple[str, ...]]:
         (name, (scene.side("labels", name), *(scene.seen(label, entry, name) for label, entry in fitting)))
         for name in scene.names
     )
-    notes = (f"Not at hand for {', '.join(gone)}.",) if gone else ()
+    notes = (f"Missing for {', '.join(gone)}.",) if gone else ()
     return ImageTable(("true labels", *(label for label, _ in fitting)), rows), notes
 
 
@@ -192,13 +196,17 @@ def _legend(entry: Entry) -> tuple[tuple[str, str], ...]:
 
 
 def _picked(scene: _Scene, found: Picks) -> PickTable:
-    """What was picked by one metric, as far as its images are at hand."""
+    """What was picked by one metric, as far as its images are there."""
     entries = dict(scene.shown[:MAX_PICKED_VARIANTS])
+    text = found.column.text
     ranked = [
-        (label, tuple(_pick_cell(scene, found, pick, label, entries[label]) for pick in chosen))
+        (label, tuple(
+            PickCell(one.words, text(one.value), one.name, scene.triple(label, entries[label], one.name))
+            for one in chosen
+        ))
         for label, chosen in found.ranked
         if label in entries
-    ]
+    ]  # fmt: skip
     apart = _apart(scene, found)
     notes = []
     if len(ranked) < len(found.ranked):
@@ -206,26 +214,15 @@ def _picked(scene: _Scene, found: Picks) -> PickTable:
     shown = [p for _, cells in ranked for cell in cells for p in cell.images]
     shown += [p for _, row in apart.rows for p in row] if apart else []
     if any(image.kind == "target" and image.data_uri is None for image in shown):
-        notes.append("Not all of these images lie in the output: `bench score OUT` writes what it can.")
+        notes.append("Not all of these images are in the output: `bench score OUT` writes what it can.")
     return PickTable(found, tuple(ranked), apart, tuple(notes))
-
-
-def _pick_cell(scene: _Scene, found: Picks, pick: Pick, label: str, entry: Entry) -> PickCell:
-    images = (
-        scene.side("source", pick.name),
-        scene.output(label, entry, pick.name),
-        scene.side("target", pick.name),
-    )
-    return PickCell(pick.words, found.column.text(pick.value), pick.name, images)
 
 
 def _apart(scene: _Scene, found: Picks) -> ImageTable | None:
     rows = {one.name: one.values for one in found.disagreements}
-    if not rows:
-        return None
 
     def value(label: str, name: str) -> str:
         known = rows[name].get(label)
         return "" if known is None else found.column.text(known)
 
-    return _side_by_side(scene, list(rows), value)
+    return _side_by_side(scene, list(rows), value) if rows else None

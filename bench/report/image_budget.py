@@ -71,21 +71,23 @@ class Album:
         self, out: Path | None, relative: Path | None, kind: str, label: str, name: str, value: str = ""
     ) -> ShownImage:
         """The image at `relative` in `out`; without pixels where it is missing or there is no room."""
-        if out is None or relative is None:
-            return ShownImage(kind, label, name, value=value)
-        path = out / relative
-        if path not in self._known:
-            pixels = _read(out, relative)
-            if pixels is None:
-                return ShownImage(kind, label, name, value=value)
-            self._known[path] = data_uri(pixels), pixels
-        uri, pixels = self._known[path]
+        missing = ShownImage(kind, label, name, value=value)
+        held = None if out is None or relative is None else self._encoded(out, relative)
+        if held is None:
+            return missing
+        uri, pixels = held
         if self.used + len(uri) > self.budget:
             self.left_out += 1
-            return ShownImage(kind, label, name, value=value)
+            return missing
         self.used += len(uri)
         height, width = pixels.shape[:2]
         return ShownImage(kind, label, name, uri, width, height, pixels, value)
+
+    def _encoded(self, out: Path, relative: Path) -> tuple[str, NDArray[np.uint8]] | None:
+        path = out / relative
+        if path not in self._known and (pixels := _read(out, relative)) is not None:
+            self._known[path] = data_uri(pixels), pixels
+        return self._known.get(path)
 
     @property
     def note(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.analysis.table import Section
+from bench.analysis.sections import Section
 
 _SCORES = (("pixel_acc", "Pixel accuracy"), ("class_acc", "Class accuracy"), ("class_iou", "Class IoU"))
 NO_VALUE = "–"
@@ -33,9 +33,9 @@ class JudgeView:
 def judges(section: Section) -> list[JudgeView]:
     """One view a trained judge, by its hash; none for judges that others trained."""
     found: dict[str, Mapping[str, Any]] = {}
-    for entry in section.entries:
-        meta = entry.record.details.get("judge") or {}
-        if entry.record.status == "finished" and isinstance(meta.get("held_out"), Mapping):
+    for record in section.finished:
+        meta = record.details.get("judge") or {}
+        if isinstance(meta.get("held_out"), Mapping):
             key = str(meta.get("hash"))
             if key not in found or _in_common(meta) > _in_common(found[key]):
                 found[key] = meta

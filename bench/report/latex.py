@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from bench.core.resources import resource_dir
+from bench.report.escape import environment
 from bench.report.plots.style import plain
 
 _ACROSS = 4  # metrics side by side in a tabular on a portrait page
@@ -40,11 +40,9 @@ def latex_text(value: object) -> str:
 
 
 def latex_environment() -> jinja2.Environment:
-    """Escapes whatever an expression `<< >>` prints; statements stand in `<% %>`."""
-    made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(resource_dir("reports/templates")), autoescape=False,
-        finalize=latex_text, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        variable_start_string="<<", variable_end_string=">>", block_start_string="<%",
+    """Escapes all that an expression `<< >>` prints; statements stand in `<% %>`."""
+    made = environment(
+        finalize=latex_text, variable_start_string="<<", variable_end_string=">>", block_start_string="<%",
         block_end_string="%>", comment_start_string="<#", comment_end_string="#>",
     )  # fmt: skip
     made.filters["short"] = plain

@@ -25,11 +25,7 @@ class LiveReport:
     """
 
     def __init__(
-        self,
-        out: Path,
-        total: int,
-        say: Callable[[str], None],
-        now: Callable[[], float] = time.monotonic,
+        self, out: Path, total: int, say: Callable[[str], None], now: Callable[[], float] = time.monotonic
     ) -> None:
         self._out, self._total, self._say, self._now = out, total, say, now
         self._due = now()  # the first run is shown at once

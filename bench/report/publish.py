@@ -14,7 +14,6 @@ What was published can be published again, from FOLDER itself: by later code, wi
 from __future__ import annotations
 
 import io
-import json
 import shlex
 import shutil
 from collections.abc import Sequence
@@ -22,9 +21,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.analysis.from_records import load_entries, sections
-from bench.analysis.table import Row, Section
+from bench.analysis.entry import load_entries
+from bench.analysis.rows import Row
+from bench.analysis.sections import Section, sections
 from bench.claims.ledger import load_ledger
+from bench.claims.outputs import to_json
 from bench.claims.sanity import Check, sanity
 from bench.claims.verdicts import verdicts_of
 from bench.core.environment import commit_here
@@ -40,7 +41,7 @@ from bench.report.plots.style import new_figure, plain, style
 from bench.report.render import write_report
 
 _HEAD = "### Generated images: "
-_JUDGE = "judge_hash"  # who repeats a study trains the judge anew: by the same recipe, to other last bits
+_JUDGE = "judge_hash"  # who repeats a study trains the judge again: by the same recipe, to other last bits
 SHOWN = 4
 """Images a variant in the figure of generated ones."""
 
@@ -91,7 +92,7 @@ def _for_others(record: RunRecord) -> RunRecord:
 
 
 def _without_paths(held: Any) -> Any:
-    """`held`, with the commands in it cut (`_last_part`), however deep they lie."""
+    """`held`, with the commands in it cut (`_last_part`), however deep they are."""
     if isinstance(held, dict):
         return {
             key: shlex.join(map(_last_part, shlex.split(value)))
@@ -109,14 +110,8 @@ def _last_part(word: str) -> str:
 
 
 def _write_claims(found: Sequence[Section], made_again: Sequence[Reproduction], path: Path) -> list[Check]:
-    verdicts = verdicts_of(load_ledger(), found)
     checks = sanity(found, made_again)
-    content = {
-        "claims": [one.to_json() for one in verdicts],
-        "sanity": [dict(vars(one)) for one in checks],
-        "judged_by": commit_here(),
-    }
-    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    write_text(path, to_json(verdicts_of(load_ledger(), found), checks, judged_by=commit_here()))
     return checks
 
 
@@ -161,7 +156,7 @@ def _generated(rows: Sequence[Row], names: Sequence[str], out: Path) -> bytes:
         figure = new_figure(1.7 * len(rows), 1.7 * len(names) + 0.3)
         axes = figure.subplots(len(names), len(rows), squeeze=False)
         for column, row in enumerate(rows):
-            gallery = row.entries[0].record.gallery
+            gallery = row.first.gallery
             for line, name in enumerate(names):
                 ax = axes[line][column]
                 ax.set_axis_off()
@@ -174,5 +169,5 @@ def _generated(rows: Sequence[Row], names: Sequence[str], out: Path) -> bytes:
 
 
 def _gallery(row: Row) -> tuple[str, ...]:
-    gallery = row.entries[0].record.gallery
+    gallery = row.first.gallery
     return gallery.names if gallery is not None and gallery.predictions is not None else ()

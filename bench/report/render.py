@@ -10,12 +10,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from bench.analysis.from_records import load_entries, sections
+from bench.analysis.column import info_of
+from bench.analysis.entry import load_entries
 from bench.analysis.image_values import image_values
 from bench.analysis.picks import check_picks
 from bench.analysis.readings import fitness_statements
+from bench.analysis.sections import Section, sections
 from bench.analysis.sweep_lines import Sweep, sweeps
-from bench.analysis.table import Section, info_of
 from bench.claims.ledger import load_ledger
 from bench.report import tables
 from bench.report.claims_view import claims_view
@@ -33,10 +34,7 @@ from bench.scoring.metrics.catalogue import CATALOGUE
 
 
 def write_report(
-    outs: Sequence[Path],
-    destination: Path,
-    wanted: Wanted = WANTED,
-    running: tuple[int, int] | None = None,
+    outs: Sequence[Path], destination: Path, wanted: Wanted = WANTED, running: tuple[int, int] | None = None
 ) -> ReportFiles:
     """Write the report on one or more outputs into `destination`.
 
@@ -73,16 +71,9 @@ def write_report(
 
 
 def _view(
-    section: Section,
-    colours: Mapping[str, str],
-    album: Album,
-    swept: Sequence[Sweep],
-    wanted: Wanted,
+    section: Section, colours: Mapping[str, str], album: Album, swept: Sequence[Sweep], wanted: Wanted
 ) -> SectionView:
     table = tables.comparison(section)
-    by_reason: dict[str, list[str]] = {}
-    for title, reasons in section.unmeasured.items():
-        by_reason.setdefault("; ".join(reasons), []).append(title)
     return SectionView(
         section=section,
         table=table,
@@ -90,7 +81,7 @@ def _view(
         facts=facts(section),
         fitness=fitness_statements(section),
         judges=judges(section),
-        unmeasured=[(", ".join(titles), reason) for reason, titles in by_reason.items()],
+        unmeasured=section.unmeasured_by_reason,
         failures=tables.failures(section),
         published=tables.published(section),
         measured_protocol=measured_protocol(section),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.analysis.image_values import ImageValues
-from bench.analysis.table import Section
+from bench.analysis.sections import Section
 from bench.report import tables
 from bench.report.gallery import Gallery
 from bench.report.judge_view import JudgeView

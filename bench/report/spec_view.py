@@ -6,7 +6,8 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
-from bench.analysis.table import Row, flatten
+from bench.analysis.comparable import flatten
+from bench.analysis.rows import Row
 from bench.records.record import RunRecord
 
 
@@ -23,17 +24,12 @@ class SpecView:
 
 def spec_view(row: Row) -> SpecView:
     """The view of a row, from its first record; all of its runs."""
-    record = row.entries[0].record
-    names = {"variant": "Variant", "training": "Training", "test": "Test", "data": "Data"}
+    record = row.first
     groups = []
-    for key, title in names.items():
-        held = flatten(record.spec.get(key, {}))
-        groups.append(
-            (
-                title,
-                [(name, _value(value)) for name, value in held.items() if name != "source" or key == "data"],
-            )
-        )
+    for key in ("variant", "training", "test", "data"):
+        held = flatten(record.spec.get(key, {})).items()
+        told = [(name, _value(value)) for name, value in held if name != "source" or key == "data"]
+        groups.append((key.capitalize(), told))
     runs = [
         (r.id, "–" if r.seed is None else str(r.seed), _duration(r.timings.get("train")))
         for r in (entry.record for entry in row.entries)
@@ -56,11 +52,6 @@ def _command(record: RunRecord) -> str:
 def _duration(seconds: float | None) -> str:
     if seconds is None:
         return "–"
-    minutes = seconds / 60
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 90
-        else f"{minutes:.0f} min"
-        if minutes < 90
-        else f"{minutes / 60:.1f} h"
-    )
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bench.analysis.differences import Difference, Standing, cautions, differences, standing, undecided
-from bench.analysis.readings import name_statements, trivial_statements
-from bench.analysis.table import Cell, Column, Row, Section
+from bench.analysis.cell import Cell
+from bench.analysis.column import Column
+from bench.analysis.differences import Difference, differences, standing
+from bench.analysis.readings import cautions, name_statements, trivial_statements, undecided
+from bench.analysis.rows import Row
+from bench.analysis.sections import Section
+from bench.report.headline import Standings
 from bench.report.published_scores import PublishedScores, published_scores
 from bench.scoring.judges.fitness import listed
 
@@ -20,7 +23,7 @@ REFERENCE_WORDS = {
     "random": "random training target",
 }
 REFERENCE_ABOUT = {
-    "real": "The real test images, judged like outputs: what a perfect model would score. Where a metric "
+    "real": "The real test images, scored like outputs: what a perfect model would score. Where a metric "
     "compares with the target itself, real training images stand in, or there is no value.",
     "copy": "The source given back unchanged: what doing nothing scores.",
     "nearest": "The target of the training pair whose source is most similar: what looking up scores.",
@@ -53,10 +56,14 @@ class CellView:
     notes: tuple[int, ...] = ()
 
     @property
+    def value_text(self) -> str:
+        """ "0.213 ± 0.004"."""
+        return f"{self.text} ± {self.spread}" if self.spread else self.text
+
+    @property
     def plain(self) -> str:
         """ "0.213 ± 0.004 [1]"."""
-        spread = f" ± {self.spread}" if self.spread else ""
-        return self.text + spread + "".join(f" [{number}]" for number in self.notes)
+        return self.value_text + "".join(f" [{number}]" for number in self.notes)
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,7 @@ class ComparisonTable:
     Attributes:
         columns, rows, references: the table.
         footnotes: why values are missing, in the order of their numbers.
-        standings: the best of each column.
+        standings: the best of each column that ranks against the next, None where it is alone.
         n: test images.
         differences: all pairs of variants in all columns.
         statements: what must be read beside the numbers: trivial rows that win, differences that are none,
@@ -109,7 +116,7 @@ class ComparisonTable:
     rows: list[RowView]
     references: list[RowView]
     footnotes: list[str]
-    standings: dict[str, Standing]
+    standings: Standings
     n: str
     differences: list[Difference] = field(default_factory=list)
     statements: list[str] = field(default_factory=list)
@@ -128,7 +135,8 @@ class PublishedTable:
 def comparison(section: Section) -> ComparisonTable:
     """The comparison table of a section, with numbered reasons for what is missing."""
     gaps = differences(section)
-    standings = {c.id: found for c in section.columns if (found := standing(section, c, gaps)) is not None}
+    ranking = [column for column in section.columns if column.info.ranks and section.rows_with(column)]
+    standings = {column.id: standing(section, column, gaps) for column in ranking}
     notes: dict[str, int] = {}
     rows = [_row(row, section, standings, notes) for row in section.rows]
     references = [_row(row, section, standings, notes) for row in section.references]
@@ -140,12 +148,12 @@ def comparison(section: Section) -> ComparisonTable:
     )
 
 
-def _row(row: Row, section: Section, standings: Mapping[str, Standing], notes: dict[str, int]) -> RowView:
+def _row(row: Row, section: Section, standings: Standings, notes: dict[str, int]) -> RowView:
     cells = []
     for column in section.columns:
         cell = row.cells[column.id]
         found = standings.get(column.id)
-        best = found is not None and found.distinguishable and found.best is row
+        best = found is not None and found.distinguishable and found.first is row
         cells.append(_cell(cell, column, best, notes, f"{row.label}, {column.title}"))
     words = REFERENCE_WORDS.get(row.label, "") if row.kind != "run" else ""
     seeds = str(len(row.seeds)) if row.kind == "run" and row.seeds else ""
@@ -156,19 +164,14 @@ def _cell(cell: Cell, column: Column, best: bool, notes: dict[str, int], what: s
     numbers = tuple(notes.setdefault(reason, len(notes) + 1) for reason in cell.reasons)
     if cell.mean is None:
         return CellView(MISSING, tip=f"{what}: {'; '.join(cell.reasons)}", notes=numbers)
-    text = column.text(cell.mean)
-    spread = column.text(cell.std) if cell.std is not None else ""
-    interval = ""
-    if cell.interval is not None:
-        interval = f"{column.text(cell.interval[0])} to {column.text(cell.interval[1])}"
-    parts = [f"{what}: {text}"]
-    if interval:
-        parts.append(f"95 % interval over test images {interval}")
-    seeds = ", ".join(column.text(v) for v in cell.values) if len(cell.values) > 1 else ""
-    if seeds:
-        parts.append(f"seeds {seeds}")
-    parts.append(f"N = {', '.join(map(str, dict.fromkeys(cell.n)))}")
-    return CellView(text, spread, interval, seeds, "; ".join(parts), best, cell.mean, numbers)
+    text, spread = column.text(cell.mean), "" if cell.std is None else column.text(cell.std)
+    interval = " to ".join(map(column.text, cell.interval or ()))
+    seeds = ", ".join(map(column.text, cell.values)) if len(cell.values) > 1 else ""
+    tip = [f"{what}: {text}"]
+    tip += [f"95 % interval over test images {interval}"] if interval else []
+    tip += [f"seeds {seeds}"] if seeds else []
+    tip.append(f"N = {', '.join(map(str, dict.fromkeys(cell.n)))}")
+    return CellView(text, spread, interval, seeds, "; ".join(tip), best, cell.mean, numbers)
 
 
 def unranked_words(section: Section) -> str:
@@ -199,7 +202,7 @@ def published(section: Section) -> list[PublishedTable]:
     """Measured rows and what papers report for the same variants: a table for each set of metrics."""
     found: list[tuple[Row, PublishedScores]] = []
     for row in section.all_rows:
-        batch = row.entries[0].record.spec.get("training", {}).get("batch_size")
+        batch = row.first.spec.get("training", {}).get("batch_size")
         scores = published_scores(row.variant, section.dataset, section.direction, batch)
         found += [(row, score) for score in scores]
     tables = [
@@ -217,7 +220,7 @@ def _published_table(
         scores = [score for other, score in found if other is row and tuple(score.values) == keys]
         if not scores:
             continue
-        cells = tuple(_measured_text(row.cells[column.id], column) for column in columns)
+        cells = tuple(_cell(row.cells[column.id], column, False, {}, "").value_text for column in columns)
         table.rows.append(PublishedRow(row.label, "measured here", "", cells, True, 1 + len(scores)))
         table.rows += [_published_line(score, columns) for score in scores]
         told = [(f"{score.paper}, {score.table}", score.cite, score.protocol) for score in scores]
@@ -231,16 +234,9 @@ def _published_line(score: PublishedScores, columns: list[Column]) -> PublishedR
     return PublishedRow("", f"{score.paper}, {score.table}", score.mark, cells, False)
 
 
-def _measured_text(cell: Cell, column: Column) -> str:
-    if cell.mean is None:
-        return MISSING
-    spread = f" ± {column.text(cell.std)}" if cell.std is not None else ""
-    return column.text(cell.mean) + spread
-
-
 def failures(section: Section) -> list[tuple[str, str, str, str]]:
     """(label, seed, status, error) of every run that did not finish."""
     return [
         (r.label, MISSING if r.seed is None else str(r.seed), r.status, r.error or "no reason was recorded")
-        for r in (entry.record for entry in section.failed)
+        for r in section.failed
     ]

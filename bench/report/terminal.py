@@ -12,9 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.analysis.entry import Entry
-from bench.analysis.from_records import sections
 from bench.analysis.readings import fitness_statements
-from bench.analysis.table import Section
+from bench.analysis.sections import Section, sections
 from bench.records.record import RunRecord
 from bench.report.headline import headline
 from bench.report.judge_view import seen_statements
@@ -30,7 +29,7 @@ def terminal_table(records: Sequence[RunRecord], width: int | None = None, out: 
     Args:
         records: of one or more data sets.
         width: columns of the terminal; found out when not given.
-        out: their output folder: its values by test image sharpen the judgement, as in the report.
+        out: their output folder: its values by test image sharpen the comparison, as in the report.
     """
     outer = Table.grid()
     outer.add_column()
@@ -65,10 +64,7 @@ def terminal_notes(records: Sequence[RunRecord], out: Path | None = None) -> lis
 
 
 def _section_notes(section: Section) -> list[str]:
-    by_reason: dict[str, list[str]] = {}
-    for title, reasons in section.unmeasured.items():
-        by_reason.setdefault("; ".join(reasons), []).append(title)
-    lines = [f"Not measured: {', '.join(titles)} ({reason})" for reason, titles in by_reason.items()]
+    lines = [f"Not measured: {titles} ({reason})" for titles, reason in section.unmeasured_by_reason]
     lines += section.notes
     lines += [f"{label}, seed {seed}, {status}: {error}" for label, seed, status, error in failures(section)]
     return lines
@@ -105,7 +101,7 @@ def _cell_width(table: ComparisonTable, position: int) -> int:
 
 def _head(table: ComparisonTable, position: int) -> str:
     column = table.columns[position]
-    return f"{column.title} {column.arrow}".rstrip()
+    return f"{column.head} {column.arrow}".rstrip()
 
 
 def _block(table: ComparisonTable, block: list[int]) -> Table:
@@ -113,7 +109,9 @@ def _block(table: ComparisonTable, block: list[int]) -> Table:
     shown.add_column("variant", no_wrap=True, overflow="ellipsis")
     shown.add_column("seeds", justify="right", no_wrap=True)
     for position in block:
-        head = "\n".join(textwrap.wrap(_head(table, position), _cell_width(table, position)))
+        head = "\n".join(
+            textwrap.wrap(_head(table, position), _cell_width(table, position), break_on_hyphens=False)
+        )
         shown.add_column(Text(head), justify="right", vertical="bottom", no_wrap=True)
     for row in table.rows:
         _add(shown, row, block)

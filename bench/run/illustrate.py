@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.entry import Entry
-from bench.analysis.from_records import load_entries, sections
+from bench.analysis.entry import Entry, load_entries
 from bench.analysis.picks import pick_metrics, picked_names
-from bench.analysis.table import Section
+from bench.analysis.sections import Section, sections
 from bench.core.files import write_text
 from bench.core.images import read_png, to_rgb8, write_palette_png
 from bench.data.types import SplitArrays

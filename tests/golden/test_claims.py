@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 import synthetic
 
-from bench.analysis.from_records import load_entries, sections
+from bench.analysis.entry import load_entries
+from bench.analysis.sections import sections
 from bench.claims.ledger import load_ledger
 from bench.claims.sanity import sanity
 from bench.claims.verdicts import ONE_SEED, Verdict, verdicts_of
@@ -66,7 +67,7 @@ margin = {margin}
     return path
 
 
-def judged(out: Path, path: Path) -> list[Verdict]:
+def decided(out: Path, path: Path) -> list[Verdict]:
     """The verdicts on "mine" alone."""
     made = sections(load_entries([out])[0])
     return verdicts_of([claim for claim in load_ledger([path]) if claim.id == "mine"], made)
@@ -95,13 +96,13 @@ def test_verdicts_follow_the_difference(
 ) -> None:
     write(tmp_path / "out", "l1", [0.499, 0.5, 0.501])
     write(tmp_path / "out", "cgan", [cgan - 0.001, cgan, cgan + 0.001])
-    (verdict,) = judged(tmp_path / "out", ledger(tmp_path, relation, margin=margin))
+    (verdict,) = decided(tmp_path / "out", ledger(tmp_path, relation, margin=margin))
     assert verdict.state == state, verdict.reasons
     assert verdict.caveat == ""
     evidence = verdict.findings[0].evidence
     assert evidence is not None
     assert (evidence.n, evidence.seeds) == (N, (3, 3))
-    assert evidence.gap == pytest.approx(cgan - 0.5)
+    assert evidence.difference == pytest.approx(cgan - 0.5)
 
 
 @pytest.mark.parametrize(
@@ -112,17 +113,17 @@ def test_closer_is_about_distances_from_the_target(
 ) -> None:
     write(tmp_path / "out", "l1", [l1, l1 + 0.001], metric="hf_ratio")
     write(tmp_path / "out", "cgan", [cgan, cgan + 0.001], metric="hf_ratio")
-    (verdict,) = judged(tmp_path / "out", ledger(tmp_path, "closer", margin=0.1))
+    (verdict,) = decided(tmp_path / "out", ledger(tmp_path, "closer", margin=0.1))
     assert verdict.state == state, verdict.reasons
 
 
 def test_seeds_that_disagree_leave_it_undecided_and_one_seed_says_so(tmp_path: Path) -> None:
     write(tmp_path / "many", "l1", [0.45, 0.5, 0.55])
     write(tmp_path / "many", "cgan", [0.5, 0.55, 0.6])
-    assert judged(tmp_path / "many", ledger(tmp_path, "above"))[0].state == "undecided"
+    assert decided(tmp_path / "many", ledger(tmp_path, "above"))[0].state == "undecided"
     write(tmp_path / "one", "l1", [0.5])
     write(tmp_path / "one", "cgan", [0.55])
-    (verdict,) = judged(tmp_path / "one", ledger(tmp_path, "above"))
+    (verdict,) = decided(tmp_path / "one", ledger(tmp_path, "above"))
     assert (verdict.state, verdict.caveat) == ("supported", ONE_SEED)
 
 
@@ -132,8 +133,8 @@ def test_one_refutation_among_many_comparisons_is_corrected_over_seeds(tmp_path:
     write(tmp_path / "out", "cgan", [0.446, 0.466, 0.486])
     for name in ("gan", "l1+gan", "l1+cgan"):
         write(tmp_path / "out", name, [0.446, 0.466, 0.486])
-    (alone,) = judged(tmp_path / "out", ledger(tmp_path, "above"))
-    (among,) = judged(tmp_path / "out", ledger(tmp_path, "above", b=["l1", "gan", "l1+gan", "l1+cgan"]))
+    (alone,) = decided(tmp_path / "out", ledger(tmp_path, "above"))
+    (among,) = decided(tmp_path / "out", ledger(tmp_path, "above", b=["l1", "gan", "l1+gan", "l1+cgan"]))
     assert (alone.state, among.state) == ("contradicted", "undecided")
     evidence = among.findings[0].evidence
     assert evidence is not None
@@ -147,29 +148,29 @@ def test_all_of_many_comparisons_may_be_tested_each_at_five_percent(tmp_path: Pa
     others = ["l1", "gan", "l1+gan", "l1+cgan"]
     for name in others:
         write(tmp_path / "out", name, [0.446, 0.466, 0.486])
-    (every,) = judged(tmp_path / "out", ledger(tmp_path, "above", b=others))
-    (some,) = judged(tmp_path / "out", ledger(tmp_path, "above", b=others, more='combine = "any"'))
+    (every,) = decided(tmp_path / "out", ledger(tmp_path, "above", b=others))
+    (some,) = decided(tmp_path / "out", ledger(tmp_path, "above", b=others, more='combine = "any"'))
     assert (every.state, some.state) == ("supported", "undecided")
 
 
 def test_a_row_that_is_not_there_is_called_a_row(tmp_path: Path) -> None:
     write(tmp_path / "out", "cgan", [0.5, 0.51])
-    (verdict,) = judged(tmp_path / "out", ledger(tmp_path, "above", b="random"))
+    (verdict,) = decided(tmp_path / "out", ledger(tmp_path, "above", b="random"))
     assert verdict.lacks == ("the row random",)
 
 
 def test_numbers_stand_without_uncertainty(tmp_path: Path) -> None:
     write(tmp_path / "out", "cgan", [0.549, 0.55, 0.551])
-    assert judged(tmp_path / "out", ledger(tmp_path, "above", b=0.5))[0].state == "supported"
-    assert judged(tmp_path / "out", ledger(tmp_path, "above", b=0.6))[0].state == "contradicted"
-    assert judged(tmp_path / "out", ledger(tmp_path, "above", b=0.549))[0].state == "undecided"
+    assert decided(tmp_path / "out", ledger(tmp_path, "above", b=0.5))[0].state == "supported"
+    assert decided(tmp_path / "out", ledger(tmp_path, "above", b=0.6))[0].state == "contradicted"
+    assert decided(tmp_path / "out", ledger(tmp_path, "above", b=0.549))[0].state == "undecided"
 
 
 def test_chance_is_one_over_the_classes(tmp_path: Path) -> None:
     synthetic.write_output(tmp_path / "out")
     path = ledger(tmp_path, "above", b="chance")
     path.write_text(path.read_text().replace('"ssim"', '"fcn_class_acc"'))
-    evidence = judged(tmp_path / "out", path)[0].findings[0].evidence
+    evidence = decided(tmp_path / "out", path)[0].findings[0].evidence
     assert evidence is not None
     assert evidence.b == pytest.approx(1 / 7)  # 8 classes, one of them absent and left out
 
@@ -178,9 +179,9 @@ def test_all_must_hold_or_any(tmp_path: Path) -> None:
     out = tmp_path / "out"
     for label, mean in {"l1": 0.5, "gan": 0.6, "cgan": 0.55}.items():
         write(out, label, [mean, mean + 0.001])
-    assert judged(out, ledger(tmp_path, "above", b=["l1", "gan"]))[0].state == "contradicted"
+    assert decided(out, ledger(tmp_path, "above", b=["l1", "gan"]))[0].state == "contradicted"
     assert (
-        judged(out, ledger(tmp_path, "above", b=["l1", "gan"], more='combine = "any"'))[0].state
+        decided(out, ledger(tmp_path, "above", b=["l1", "gan"], more='combine = "any"'))[0].state
         == "supported"
     )
 
@@ -188,12 +189,12 @@ def test_all_must_hold_or_any(tmp_path: Path) -> None:
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     out = tmp_path / "out"
     write(out, "cgan", [0.5])
-    (verdict,) = judged(out, ledger(tmp_path, "above"))
+    (verdict,) = decided(out, ledger(tmp_path, "above"))
     assert (verdict.state, verdict.lacks) == ("undecided", ("runs of l1",))
-    (verdict,) = judged(out, ledger(tmp_path, "above", more='dataset = "cityscapes"'))
+    (verdict,) = decided(out, ledger(tmp_path, "above", more='dataset = "cityscapes"'))
     assert verdict.lacks == ("runs of cgan, l1 on cityscapes",)
     write(out, "l1", [0.5], metric="psnr")
-    (verdict,) = judged(out, ledger(tmp_path, "above"))
+    (verdict,) = decided(out, ledger(tmp_path, "above"))
     assert "not among the metrics" in verdict.lacks[0]
 
 
@@ -202,9 +203,9 @@ def test_trainings_are_not_mixed_and_the_named_one_is_taken(tmp_path: Path) -> N
     for batch, gain in ((1, 0.05), (10, -0.05)):
         write(out, "l1", [0.5, 0.501], batch=batch)
         write(out, "cgan", [0.5 + gain, 0.501 + gain], batch=batch)
-    both = judged(out, ledger(tmp_path, "above"))
+    both = decided(out, ledger(tmp_path, "above"))
     assert sorted(verdict.state for verdict in both) == ["contradicted", "supported"]
-    (ten,) = judged(out, ledger(tmp_path, "above", more="training = { batch_size = 10 }"))
+    (ten,) = decided(out, ledger(tmp_path, "above", more="training = { batch_size = 10 }"))
     assert ten.state == "contradicted"
     assert "batch size 10" in ten.ground
 
@@ -213,7 +214,7 @@ def test_holm_counts_the_whole_ledger(tmp_path: Path) -> None:
     """One difference of p about 0.02 stands alone, and does not among ten."""
     write(tmp_path / "out", "l1", [0.5], noise=0.05)
     write(tmp_path / "out", "cgan", [0.517], noise=0.05)
-    alone = judged(tmp_path / "out", ledger(tmp_path, "above"))[0]
+    alone = decided(tmp_path / "out", ledger(tmp_path, "above"))[0]
     assert 0.005 < alone.findings[0].p_for < 0.05
     assert alone.state == "supported"
     made = sections(load_entries([tmp_path / "out"])[0])
@@ -330,7 +331,7 @@ def test_real_photos_that_score_below_a_variant_fail_unless_the_judge_is_known_t
 
     def spoil(metric: str, value: float) -> None:
         column = next(one for one in section.columns if one.info.key == metric)
-        real.cells[column.id] = replace(real.cells[column.id], mean=value)
+        real.cells[column.id] = replace(real.cells[column.id], values=(value,))
 
     def found(said: str) -> bool | None:
         monkeypatch.setattr(module, "fitness_statements", lambda _: [said])
@@ -354,7 +355,7 @@ def test_the_report_shows_the_ledger_with_links_to_images(tmp_path: Path) -> Non
     assert 'href="#s1-images"' in section
     assert 'id="s1-images"' in html
     text = (tmp_path / "report" / "report.md").read_text()
-    for said in (section[section.index("could not be judged here") :], text):
+    for said in (section[section.index("could not be checked here") :], text):
         wants = [part.split(":")[0] for part in said.split("For want of ")[1:]]
         assert wants.count("runs on cityscapes labels2photo") == 1  # several claims, one reason
         assert "runs on cityscapes photo2labels" in wants
@@ -386,7 +387,7 @@ def test_the_report_judges_claims_of_one_s_own(tmp_path: Path, capsys: pytest.Ca
     assert not (tmp_path / "other").exists()
 
 
-def test_outputs_side_by_side_are_judged_each_by_itself(
+def test_outputs_side_by_side_are_taken_each_by_itself(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, cgan in (("short", 0.45), ("long", 0.55), ("even", 0.5)):

@@ -12,9 +12,9 @@ import pytest
 import synthetic
 from matplotlib.colors import to_hex
 
-from bench.analysis.from_records import load_entries, sections
+from bench.analysis.entry import load_entries
+from bench.analysis.sections import Section, sections
 from bench.analysis.sweep_lines import sweep
-from bench.analysis.table import Section
 from bench.records.record import RunRecord, write_record
 from bench.report.plots.bars import metric_bars
 from bench.report.plots.colours import looks, variant_colours

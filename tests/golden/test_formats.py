@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 import synthetic
 
-from bench.analysis.from_records import load_entries, sections
+from bench.analysis.entry import load_entries
+from bench.analysis.sections import sections
 from bench.analysis.sweep_lines import sweeps
 from bench.cli.report import report
 from bench.core.errors import UsageError

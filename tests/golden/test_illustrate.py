@@ -12,8 +12,9 @@ import pytest
 import synthetic
 import torch
 
-from bench.analysis.from_records import load_entries, sections
+from bench.analysis.entry import load_entries
 from bench.analysis.picks import pick_metrics, picked_names
+from bench.analysis.sections import sections
 from bench.core.images import read_png, write_png
 from bench.data.types import SplitArrays
 from bench.records.gallery import judge_fits, labels_folder, segmentation_folder

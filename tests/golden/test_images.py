@@ -16,9 +16,10 @@ import pytest
 import synthetic
 from PIL import Image
 
-from bench.analysis.from_records import load_entries, sections
+from bench.analysis.entry import load_entries
 from bench.analysis.image_values import image_values, script_json
 from bench.analysis.picks import pick_metrics, picked_names, picks
+from bench.analysis.sections import sections
 from bench.core.errors import UsageError
 from bench.core.images import read_png, write_palette_png, write_png
 from bench.records.gallery import JUDGE, judge_stamp, labels_folder, segmentation_folder

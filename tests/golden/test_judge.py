@@ -10,7 +10,7 @@ import pytest
 import synthetic
 
 from bench.analysis.entry import Entry
-from bench.analysis.from_records import sections
+from bench.analysis.sections import sections
 from bench.report.judge_view import judges, seen_statements
 from bench.report.render import write_report
 from bench.report.terminal import terminal_notes

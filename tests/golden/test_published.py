@@ -7,7 +7,7 @@ from pathlib import Path
 import synthetic
 
 from bench.analysis.entry import Entry
-from bench.analysis.from_records import sections
+from bench.analysis.sections import sections
 from bench.report.published_scores import published_scores
 from bench.report.render import write_report
 from bench.report.tables import published

@@ -10,9 +10,8 @@ import pytest
 import synthetic
 
 from bench.analysis.entry import Entry
-from bench.analysis.from_records import sections
 from bench.analysis.readings import fitness_statements, name_statements, trivial_statements
-from bench.analysis.table import Section
+from bench.analysis.sections import Section, sections
 from bench.records.record import MetricResult, RunRecord, write_record
 from bench.report.escape import html_code, markdown_code
 from bench.report.render import write_report

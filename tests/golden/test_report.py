@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import synthetic
 
-from bench.analysis.entry import Entry
-from bench.analysis.from_records import load_entries, sections
+from bench.analysis.entry import Entry, load_entries
+from bench.analysis.sections import sections
 from bench.core.errors import UsageError
 from bench.records.record import MetricResult, RunRecord, read_records, record_path, write_record
 from bench.report.escape import markdown_text
@@ -153,6 +153,10 @@ def test_markdown_has_the_table_and_its_figures(city: tuple[Path, ReportFiles]) 
     assert head.count("|") == row.count("|")
     assert re.search(r"\*\*0\.2\d\d\*\* ± 0\.00\d", row)
     assert "| real (real images) |" in text
+    assert "| FCN class IoU (fcn-small) ↑ | FD (Lite0) ↓ |" in head
+    assert "Within 5 levels ↑" in head
+    page = city[1].html.read_text(encoding="utf-8")
+    assert "FCN class IoU (fcn-small)&nbsp;↑" in page  # whose score it is
 
 
 def test_markdown_says_the_finding_once(city: tuple[Path, ReportFiles]) -> None:

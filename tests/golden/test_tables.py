@@ -15,9 +15,8 @@ from rich.console import Console
 
 from bench.analysis.differences import standing
 from bench.analysis.entry import Entry
-from bench.analysis.from_records import sections
 from bench.analysis.picks import picks
-from bench.analysis.table import Section
+from bench.analysis.sections import Section, sections
 from bench.records.record import MetricResult, RunRecord, read_records, write_record
 from bench.report.headline import headline
 from bench.report.plots.colours import FIXED, variant_colours
@@ -81,6 +80,16 @@ def test_terminal_table_golden() -> None:
     assert notes[0] == "l1 leads on SSIM: 0.472, 0.057 [0.039, 0.075] over seeds above l1+cgan."
 
 
+def test_a_column_of_an_fcn_score_names_its_judge() -> None:
+    key, both = "fcn_class_iou", [{"judge": "fcn-small"}, {"judge": "fcn-lite0"}]
+    records = [make("l1", 0.5, key=key, protocol=both[0]), make("gan", 0.4, key=key, protocol=both[1])]
+    heads = [column.head for column in one_section(records).columns]
+    assert heads == ["FCN class IoU (a, fcn-small)", "FCN class IoU (b, fcn-lite0)"]
+    (column,) = one_section([make("l1", 0.5, key=key, protocol=both[0])]).columns
+    assert (column.head, column.title) == ("FCN class IoU (fcn-small)", "FCN class IoU")
+    assert "(fcn-small)" in shown([make("l1", 0.5, key=key, protocol=both[0])], 80)
+
+
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 def test_terminal_table_never_cuts_a_number(tmp_path: Path, width: int) -> None:
     synthetic.write_output(tmp_path)
@@ -128,7 +137,7 @@ def test_bold_needs_agreeing_seeds() -> None:
     section = one_section(ours + theirs)
     found = standing(section, section.columns[0])
     assert found is not None
-    assert found.basis == "seeds"
+    assert found.decided_by == "seeds"
     assert not found.distinguishable
 
 
@@ -140,7 +149,7 @@ def test_without_image_intervals_seeds_decide() -> None:
     assert found is not None
     assert found.distinguishable
     half = 2.7764451 * np.sqrt(0.01 / 3 * 2)  # t(0.975, 4)
-    assert found.interval == pytest.approx((-1.5 - half, -1.5 + half), abs=1e-6)
+    assert found.over_seeds == pytest.approx((-1.5 - half, -1.5 + half), abs=1e-6)
 
 
 def test_paired_values_tell_apart_what_intervals_cannot(tmp_path: Path) -> None:
@@ -238,7 +247,7 @@ def test_paired_confusion_matrices(tmp_path: Path) -> None:
     section = one_section(records, tmp_path)
     found = standing(section, section.columns[0])
     assert found is not None
-    assert found.best.label == "gan"
+    assert found.first.label == "gan"
     assert found.interval is not None
     assert found.difference is not None
     assert found.interval[0] < found.difference < found.interval[1]

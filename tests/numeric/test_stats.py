@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
+from bench.analysis.differences import leaves_out_zero
 from bench.core.bootstrap import (
     bootstrap_mean,
     bootstrap_sum,
     holm,
     paired_difference,
+    paired_replicates,
     pseudo_values,
+    resampled_sums,
     two_sided_p,
 )
 from bench.core.seed_stats import one_sample, welch
@@ -98,16 +101,28 @@ def test_pairing_finds_what_separate_intervals_cannot() -> None:
     assert alone_a[0] < alone_b[1]  # the separate intervals overlap
     found = paired_difference(a, b)
     assert found.difference == pytest.approx(a.mean() - b.mean())
-    assert found.distinguishable
-    assert not paired_difference(b, b + rng.normal(0, 1, 100)).distinguishable
+    assert leaves_out_zero(found.interval)
+    assert not leaves_out_zero(paired_difference(b, b + rng.normal(0, 1, 100)).interval)
+
+
+def test_paired_difference_of_sums_is_that_of_means_where_the_score_is_a_mean() -> None:
+    rng = np.random.default_rng(9)
+    a, b = rng.normal(1, 1, 50), rng.normal(0, 1, 50)
+    plain = paired_difference(a, b)
+    replicates = [resampled_sums(values[:, None])[:, 0] / 50 for values in (a, b)]
+    summed = paired_replicates(float(a.mean() - b.mean()), replicates[0] - replicates[1], 50)
+    assert summed.difference == pytest.approx(plain.difference)
+    assert summed.interval == pytest.approx(plain.interval)
+    assert leaves_out_zero(summed.interval)
 
 
 def test_degenerate_pairs() -> None:
-    assert paired_difference([], []) == (None, None, False, None, None)
-    assert paired_difference([3.0], [1.0]) == (2.0, None, False, None, None)
-    assert paired_difference([np.nan, 3.0], [1.0, 1.0]) == (2.0, None, False, None, None)
-    assert paired_difference([3.0, 4.0], [1.0, 2.0]) == (2.0, (2.0, 2.0), True, 0.0, 0.0)
-    assert paired_difference([3.0, 4.0], [3.0, 4.0]) == (0.0, (0.0, 0.0), False, 1.0, 0.0)
+    assert paired_difference([], []) == (None, None, None, None)
+    assert paired_difference([3.0], [1.0]) == (2.0, None, None, None)
+    assert paired_difference([np.nan, 3.0], [1.0, 1.0]) == (2.0, None, None, None)
+    assert paired_difference([3.0, 4.0], [1.0, 2.0]) == (2.0, (2.0, 2.0), 0.0, 0.0)
+    assert paired_difference([3.0, 4.0], [3.0, 4.0]) == (0.0, (0.0, 0.0), 1.0, 0.0)
+    assert paired_replicates(2.0, np.full(9, np.nan), 3) == (2.0, None, None, None)
 
 
 def test_p_values_are_those_of_a_paired_t_test() -> None:

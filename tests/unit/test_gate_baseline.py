@@ -12,8 +12,8 @@ from gate_records import (
     EXACT,
     PROTOCOL,
     ROW,
-    judge,
-    judge_by,
+    decide,
+    decide_by,
     reference,
     result,
     run,
@@ -35,18 +35,18 @@ def test_tolerances_can_be_edited_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "baseline.json"
     before, after = [run(result("ssim", 0.5))], [run(result("ssim", 0.4))]
     write_baseline(before, path)
-    assert judge_by(path, after).verdicts[0].state == "regressed"
+    assert decide_by(path, after).verdicts[0].state == "regressed"
     content = json.loads(path.read_text())
     content["tolerances"]["ssim"] = {"absolute": 0.2}
     path.write_text(json.dumps(content))
-    assert judge_by(path, after).verdicts[0].state == "pass"
+    assert decide_by(path, after).verdicts[0].state == "pass"
     content["rows"][ROW]["metrics"]["ssim"]["tolerance"] = {"relative": 0.1}  # its own goes first
     path.write_text(json.dumps(content))
-    assert judge_by(path, after).verdicts[0].state == "regressed"
+    assert decide_by(path, after).verdicts[0].state == "regressed"
     del content["tolerances"]["ssim"], content["rows"][ROW]["metrics"]["ssim"]["tolerance"]
     content["tolerances"]["*"] = {"absolute": 0.2}
     path.write_text(json.dumps(content))
-    assert judge_by(path, after).verdicts[0].state == "pass"
+    assert decide_by(path, after).verdicts[0].state == "pass"
 
 
 def update(path: Path, records: list[RunRecord], **options: Any) -> None:
@@ -93,7 +93,7 @@ def test_records_from_disk_are_judged_alike(tmp_path: Path) -> None:
     records = [run(result("ssim", 1 / 3, interval=(0.3, 0.4))), reference(result("ssim", 1.0))]
     for record in records:
         write_record(tmp_path / "out", record)
-    verdicts = judge(tmp_path, records, read_records(tmp_path / "out"), tolerances=EXACT)
+    verdicts = decide(tmp_path, records, read_records(tmp_path / "out"), tolerances=EXACT)
     assert [verdict.state for verdict in verdicts] == ["pass", "pass"]
 
 
@@ -123,7 +123,7 @@ def test_a_baseline_of_failed_runs_is_refused(tmp_path: Path) -> None:
 def test_a_run_without_steps_has_none_in_its_row(tmp_path: Path, training: dict[str, Any]) -> None:
     foreign = run(result("ssim", 0.5), label="theirs")
     foreign = replace(foreign, spec={"data": foreign.spec["data"], "training": training})
-    (verdict,) = judge(tmp_path, [foreign], [foreign])
+    (verdict,) = decide(tmp_path, [foreign], [foreign])
     assert (verdict.row, verdict.state) == ("toycity/labels2photo/64px/theirs", "pass")
 
 
@@ -200,7 +200,7 @@ def test_a_file_that_is_no_baseline_is_refused_by_name(tmp_path: Path, spoil: An
     write_baseline([run(result("ssim", 0.5))], path)
     path.write_text(spoil(json.loads(path.read_text())))
     with pytest.raises(UsageError, match=said) as caught:
-        judge_by(path, [run(result("ssim", 0.5))])
+        decide_by(path, [run(result("ssim", 0.5))])
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -254,7 +254,7 @@ def test_without_the_values_by_image_the_gate_goes_on_and_says_so(
     assert invoke(["check", str(out), "--baseline", str(path)]) == 0
     said = " ".join(capfd.readouterr().out.split())
     assert "No values by image: gate.parquet is not there" in said
-    assert "judged by tolerance and spread over seeds" in said
+    assert "tolerance and spread over seeds decide" in said
 
 
 def test_values_by_image_of_another_baseline_are_refused(

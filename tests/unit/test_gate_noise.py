@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gate_records import check_outs, judge_by, result, run, write_baseline, write_seeds
+from gate_records import check_outs, decide_by, result, run, write_baseline, write_seeds
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -79,7 +79,7 @@ def test_the_spread_a_baseline_keeps_stands_in_for_seeds(tmp_path: Path) -> None
         values = [0.5, 0.42, 0.58, 0.46, 0.54][:count]
         write_baseline([run(result("ssim", v, interval=(v - 0.01, v + 0.01)), seed=s)
                         for s, v in enumerate(values)], path)  # fmt: skip
-        found = judge_by(path, [run(result("ssim", 0.44, interval=(0.43, 0.45)))]).verdicts[0]
+        found = decide_by(path, [run(result("ssim", 0.44, interval=(0.43, 0.45)))]).verdicts[0]
         assert (found.state, found.basis) == (state, "intervals" if count == 1 else "seeds")
 
 
@@ -165,7 +165,7 @@ def test_all_tests_of_an_invocation_are_corrected_together(tmp_path: Path) -> No
 def test_a_change_of_seeds_alone_alarms_in_at_most_two_of_a_hundred(count: int) -> None:
     """The whole rule, without tolerance, on eight metrics that share their seeds' noise."""
     from bench.gate.baseline import Baseline
-    from bench.gate.rows import GateRow, MetricMean
+    from bench.gate.rows import GateCell, GateRow
     from bench.gate.tolerances import Settings
     from bench.gate.verdicts import row_verdicts
 
@@ -173,7 +173,7 @@ def test_a_change_of_seeds_alone_alarms_in_at_most_two_of_a_hundred(count: int) 
 
     def row(values: NDArray[np.float64]) -> GateRow:
         metrics = {
-            f"m{i}": MetricMean(tuple(map(float, column)), "max", N, {}) for i, column in enumerate(values)
+            f"m{i}": GateCell(tuple(map(float, column)), n=(N,) * count) for i, column in enumerate(values)
         }
         return GateRow("run", tuple(range(count)), "f00d", metrics)
 

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from gate_records import edit, judge, outcome, reference, result, run, write_seeds
+from gate_records import decide, edit, outcome, reference, result, run, write_seeds
 from rich.console import Console
 
 from bench.cli.main import invoke
@@ -28,25 +28,25 @@ def shown(verdicts: list[Verdict], width: int) -> list[str]:
 
 def test_the_table_shows_every_verdict_worst_first(tmp_path: Path) -> None:
     before = [run(result("ssim", 0.5), result("psnr", 20.0))]
-    verdicts = judge(tmp_path, before, [run(result("ssim", 0.1), result("psnr", None))])
+    verdicts = decide(tmp_path, before, [run(result("ssim", 0.1), result("psnr", None))])
     title, _head, first, second, *notes = shown(verdicts, 200)
     assert title.startswith("toycity/labels2photo/64px against the baseline: 1 regressed, 1 missing")
     assert first.split() == ["regressed", "100", "steps/l1", "ssim", "0.5", "0.1", "-0.4", "0.01", "–", "[1]"]
     assert second.split() == ["missing", "100", "steps/l1", "psnr", "20", "–", "–", "–", "–", "[2]"]
-    said = ["[1] judged by tolerance alone: its noise is not known", "[2] no weights"]
+    said = ["[1] decided by tolerance alone: its noise is not known", "[2] no weights"]
     assert [note.strip() for note in notes] == said
 
 
 def test_a_table_without_notes_fits_a_narrow_terminal(tmp_path: Path) -> None:
     before = [run(result("pixel_acc@10", 0.123456789)), reference(result("fd_lite0", 1234.5678, "min"))]
-    lines = shown(judge(tmp_path, before, before), 80)
+    lines = shown(decide(tmp_path, before, before), 80)
     assert len(lines) == 4
     assert "note" not in lines[1]
 
 
 def test_the_table_does_not_take_a_label_for_markup(tmp_path: Path) -> None:
     record = run(result("ssim", 0.5), label="l1[lambda_l1=10]")
-    assert "steps/l1[lambda_l1=10]" in shown(judge(tmp_path, [record], [record]), 200)[2]
+    assert "steps/l1[lambda_l1=10]" in shown(decide(tmp_path, [record], [record]), 200)[2]
 
 
 EVIL = "l1|<script>alert(1)</script>\x07]&"

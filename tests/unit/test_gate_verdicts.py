@@ -11,8 +11,8 @@ from gate_records import (
     EXACT,
     PROTOCOL,
     ROW,
-    judge,
-    judge_by,
+    decide,
+    decide_by,
     only,
     outcome,
     reference,
@@ -106,52 +106,52 @@ def test_the_spread_over_seeds_goes_before_the_interval(tmp_path: Path) -> None:
         return [run(result("ssim", v, interval=(0.0, 1.0)), seed=s) for s, v in enumerate(values)]
 
     noisy = seeds(0.4, 0.5, 0.6)
-    (verdict,) = judge(tmp_path, noisy, seeds(0.3, 0.4, 0.5), tolerances=EXACT)
+    (verdict,) = decide(tmp_path, noisy, seeds(0.3, 0.4, 0.5), tolerances=EXACT)
     assert verdict.state == "pass"
     assert (verdict.basis, verdict.seeds) == ("seeds", (3, 3))
     assert verdict.noise == pytest.approx(2.999 * 0.0816, rel=1e-3)  # t(0.98, 4) * sqrt(0.01 * (1/3 + 1/3))
-    (verdict,) = judge(tmp_path, seeds(0.49, 0.50, 0.51), seeds(0.39, 0.40, 0.41), tolerances=EXACT)
+    (verdict,) = decide(tmp_path, seeds(0.49, 0.50, 0.51), seeds(0.39, 0.40, 0.41), tolerances=EXACT)
     assert (verdict.state, verdict.baseline, verdict.measured) == ("regressed", 0.5, pytest.approx(0.4))
-    (verdict,) = judge(tmp_path, noisy, seeds(0.45), tolerances=EXACT)  # a spread on one side is enough
+    (verdict,) = decide(tmp_path, noisy, seeds(0.45), tolerances=EXACT)  # a spread on one side is enough
     assert verdict.state == "pass"
 
 
 def test_reference_rows_are_compared_and_have_no_noise(tmp_path: Path) -> None:
     before = reference(result("ssim", 0.50, interval=(0.3, 0.7)))
-    (verdict,) = judge(tmp_path, [before], [reference(result("ssim", 0.45, interval=(0.25, 0.65)))])
+    (verdict,) = decide(tmp_path, [before], [reference(result("ssim", 0.45, interval=(0.25, 0.65)))])
     assert (verdict.row, verdict.state) == ("toycity/labels2photo/64px/real", "regressed")
 
 
 def test_a_missing_metric_is_its_own_state(tmp_path: Path) -> None:
     before = [run(result("ssim", 0.5), result("psnr", 20.0))]
-    missing, passed = judge(tmp_path, before, [run(result("ssim", None), result("psnr", 20.0))])
+    missing, passed = decide(tmp_path, before, [run(result("ssim", None), result("psnr", 20.0))])
     assert (missing.state, missing.baseline, missing.measured, missing.note) == (
         "missing", 0.5, None, "no weights",
     )  # fmt: skip
     assert passed.state == "pass"
     assert outcome([missing, passed]).exit_code == 3
-    gone, _ = judge(tmp_path, before, [run(result("psnr", 20.0))])
+    gone, _ = decide(tmp_path, before, [run(result("psnr", 20.0))])
     assert (gone.state, gone.metric) == ("missing", "ssim")
 
 
 def test_a_value_that_one_seed_lacks_is_missing(tmp_path: Path) -> None:
     before = [run(result("ssim", 0.5), seed=seed) for seed in (0, 1)]
-    (verdict,) = judge(tmp_path, before, [run(result("ssim", 0.5)), run(result("ssim", None), seed=1)])
+    (verdict,) = decide(tmp_path, before, [run(result("ssim", 0.5)), run(result("ssim", None), seed=1)])
     assert verdict.state == "missing"
 
 
 def test_what_had_no_value_in_the_baseline_is_new_or_nothing(tmp_path: Path) -> None:
     before = [run(result("ssim", 0.5), result("fid", None, "min"))]
-    verdicts = judge(tmp_path, before, [run(result("ssim", 0.5), result("fid", 30.0, "min"))])
+    verdicts = decide(tmp_path, before, [run(result("ssim", 0.5), result("fid", 30.0, "min"))])
     assert [(v.metric, v.state) for v in verdicts] == [("fid", "new"), ("ssim", "pass")]
     assert outcome(verdicts).exit_code == 0
-    verdicts = judge(tmp_path, before, before)
+    verdicts = decide(tmp_path, before, before)
     assert [v.metric for v in verdicts] == ["ssim"]
 
 
 def test_rows_on_one_side_only(tmp_path: Path) -> None:
     shared, old, new = (run(result("ssim", 0.5), label=label) for label in ("l1", "gan", "cgan"))
-    verdicts = judge(tmp_path, [shared, old], [shared, new])
+    verdicts = decide(tmp_path, [shared, old], [shared, new])
     assert [(v.state, v.row.rsplit("/")[-1]) for v in verdicts] == [
         ("missing", "gan"), ("new", "cgan"), ("pass", "l1"),
     ]  # fmt: skip
@@ -159,7 +159,7 @@ def test_rows_on_one_side_only(tmp_path: Path) -> None:
 
 
 def test_nothing_in_common_is_a_state_that_names_both(tmp_path: Path) -> None:
-    empty, new = judge(tmp_path, [run(result("ssim", 0.5))], [run(result("ssim", 0.5), label="gan")])
+    empty, new = decide(tmp_path, [run(result("ssim", 0.5))], [run(result("ssim", 0.5), label="gan")])
     assert (empty.state, empty.row, new.state) == ("empty", ALL_ROWS, "new")
     assert "the baseline has" in empty.note
     assert "steps/l1; the records have toycity/labels2photo/64px/100 steps/gan" in empty.note
@@ -175,23 +175,23 @@ def test_what_is_undecided_passes_only_where_it_is_allowed_by_name(tmp_path: Pat
         "incomparable": run(result("ssim", 0.5), result("psnr", 20.0, protocol={"version": 2})),
         "empty": run(result("ssim", 0.5), label="gan"),
     }[state]
-    assert judge_by(path, [after]).exit_code == 3
+    assert decide_by(path, [after]).exit_code == 3
     others = {"missing", "incomparable", "empty"} - {state}
-    assert judge_by(path, [after], allow=tuple(others)).exit_code == 3
-    allowed = judge_by(path, [after], allow=(state,))
+    assert decide_by(path, [after], allow=tuple(others)).exit_code == 3
+    allowed = decide_by(path, [after], allow=(state,))
     assert allowed.exit_code == 0
     assert f"1 {state} (allowed)" in allowed.summary
     worse = [run(result("ssim", 0.1))]
-    assert judge_by(path, worse, allow=("missing", "incomparable", "empty")).exit_code == 1
+    assert decide_by(path, worse, allow=("missing", "incomparable", "empty")).exit_code == 1
 
 
-def test_only_the_metrics_that_are_named_are_judged(tmp_path: Path) -> None:
+def test_only_the_metrics_that_are_named_are_checked(tmp_path: Path) -> None:
     path = tmp_path / "baseline.json"
     write_baseline([run(result("ssim", 0.5), result("psnr", 20.0))], path)
-    found = judge_by(path, [run(result("ssim", 0.1), result("psnr", 20.0))], metrics=("psnr",))
+    found = decide_by(path, [run(result("ssim", 0.1), result("psnr", 20.0))], metrics=("psnr",))
     assert [(v.metric, v.state) for v in found.verdicts] == [("psnr", "pass")]
     with pytest.raises(UsageError, match="did you mean 'psnr'"):
-        judge_by(path, [run(result("ssim", 0.1))], metrics=("psnrr",))
+        decide_by(path, [run(result("ssim", 0.1))], metrics=("psnrr",))
 
 
 def test_what_is_judged_on_both_sides_may_not_grow_either(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_what_is_judged_on_both_sides_may_not_grow_either(tmp_path: Path) -> Non
 @pytest.mark.parametrize("status", ["failed", "diverged"])
 def test_a_run_that_did_not_finish_is_missing_with_its_error(tmp_path: Path, status: Any) -> None:
     broken = run(status=status, error="out of memory")
-    (verdict,) = judge(tmp_path, [run(result("ssim", 0.5))], [broken])
+    (verdict,) = decide(tmp_path, [run(result("ssim", 0.5))], [broken])
     assert (verdict.state, verdict.metric) == ("missing", WHOLE_ROW)
     assert status in verdict.note
     assert "out of memory" in verdict.note
@@ -252,7 +252,7 @@ def test_means_of_another_n_compare_but_not_on_other_images(tmp_path: Path) -> N
     assert only(tmp_path, before, after).state == "pass"
     record = run(after)
     spec = {**record.spec, "data": {**record.spec["data"], "test_fingerprint": "beef"}}
-    (verdict,) = judge(tmp_path, [run(before)], [replace(record, spec=spec)])
+    (verdict,) = decide(tmp_path, [run(before)], [replace(record, spec=spec)])
     assert verdict.state == "incomparable"
     assert "test images (f00d in the baseline, beef here)" in verdict.note
 
@@ -263,7 +263,7 @@ def test_a_metric_whose_goal_changed_is_incomparable(tmp_path: Path) -> None:
 
 def test_a_regression_outranks_what_cannot_be_compared(tmp_path: Path) -> None:
     before = [run(result("ssim", 0.5), result("psnr", 20.0))]
-    verdicts = judge(tmp_path, before, [run(result("ssim", 0.1), result("psnr", None))])
+    verdicts = decide(tmp_path, before, [run(result("ssim", 0.1), result("psnr", None))])
     assert [verdict.state for verdict in verdicts] == ["regressed", "missing"]
     assert outcome(verdicts).exit_code == 1
     assert outcome(verdicts).summary == "1 regressed, 1 missing"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from bench.analysis.sections import Section
 from bench.analysis.sweep_lines import Sweep
-from bench.analysis.table import Section
 from bench.report.plots.bars import metric_bars
 from bench.report.plots.classes import class_heat_map
 from bench.report.plots.colours import Looks, looks

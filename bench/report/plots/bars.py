@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis.table import Column, Row, Section
+from bench.analysis.column import Column
+from bench.analysis.rows import Row
+from bench.analysis.sections import Section
 from bench.report.plots.colours import Looks
 from bench.report.plots.style import INK, MAX_ROWS, MUTED, REFERENCE, Drawing, panels, plain, rows_cut
 
@@ -25,7 +27,7 @@ def metric_bars(section: Section, looks: Looks) -> list[Drawing]:
     As many figures as it takes for each to stand on a printed page.
     """
     rows = section.rows[:MAX_ROWS]
-    columns = [c for c in section.columns if any(row.cells[c.id].mean is not None for row in rows)]
+    columns = [c for c in section.columns if any(row.mean(c) is not None for row in rows)]
     if not rows or not columns:
         return []
     high = 0.72 + 0.24 * len(rows)
@@ -53,7 +55,7 @@ def _bars(
     figure, axes = panels(len(columns), 2.35, high, ACROSS, sharey=True)
     figure.set_figwidth(figure.get_figwidth() + min(2.6, 0.075 * max(map(len, names))))
     for ax, column in zip(axes, columns, strict=True):
-        known = [(row.label, row.cells[column.id].mean) for row in rows]
+        known = [(row.label, row.mean(column)) for row in rows]
         means = pd.DataFrame(known, columns=["variant", "value"])
         sns.barplot(means, x="value", y="variant", order=names, errorbar=None, width=0.66, ax=ax)
         bars: Any = ax.patches
@@ -100,8 +102,7 @@ def _seed_dots(ax: Axes, rows: list[Row], column: Column) -> None:
 
 
 def _reference_lines(ax: Axes, section: Section, column: Column) -> None:
-    real = next((row for row in section.references if row.label == "real"), None)
-    value = real.cells[column.id].mean if real else None
+    value = section.real.mean(column) if section.real else None
     if value is not None:
         ax.axvline(value, color=REFERENCE, linewidth=1, linestyle=(0, (4, 3)), zorder=2)
     if _aimed(column):
@@ -120,5 +121,5 @@ def _lines_said(section: Section) -> str:
 
 
 def _said(rows: list[Row], column: Column) -> str:
-    parts = [(row.label, row.cells[column.id].mean) for row in rows]
+    parts = [(row.label, row.mean(column)) for row in rows]
     return ", ".join(f"{label} {'missing' if v is None else column.text(v)}" for label, v in parts)

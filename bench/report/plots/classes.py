@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from bench.analysis.table import Section
+from bench.analysis.sections import Section
 from bench.report.plots.colours import Looks
 from bench.report.plots.style import MAX_ROWS, RULE, Drawing, new_figure, plain, rows_cut
 

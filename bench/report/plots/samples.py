@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.analysis.table import Column, Row, Section
+from bench.analysis.column import Column
+from bench.analysis.rows import Row
+from bench.analysis.sections import Section
 from bench.report.plots.colours import Looks
 from bench.report.plots.style import (
     MAX_LINES,
@@ -30,11 +32,9 @@ Curves = tuple[Any, Any, Any, Any]  # n, value, low, high
 
 def sample_curves(section: Section, looks: Looks) -> Drawing | None:
     """A panel a metric, a line a variant, a band where several subsets of a size were measured."""
-    rows, columns = section.rows[:MAX_LINES], []
-    for column in sorted(section.columns, key=_order):
-        if column.info.key in METRICS and not column.mark and any(_mean_curve(row, column) for row in rows):
-            columns.append(column)
-    columns = columns[:_MOST]
+    rows = section.rows[:MAX_LINES]
+    columns = [c for c in section.columns if not c.mark and any(_mean_curve(row, c) for row in rows)]
+    columns = sorted((c for c in columns if c.info.key in METRICS), key=_order)[:_MOST]
     if not columns:
         return None
     figure, axes = panels(len(columns), 3.0, 2.4)
@@ -50,9 +50,7 @@ def sample_curves(section: Section, looks: Looks) -> Drawing | None:
                 if bands:
                     ax.fill_between(n, low, high, color=looks[row.label].colour, alpha=0.12, linewidth=0)
                 drawn[row.label] = None
-        for row in section.references:
-            if row.label != "real" or (found := _mean_curve(row, column)) is None:
-                continue
+        if section.real is not None and (found := _mean_curve(section.real, column)) is not None:
             if all(near(ax.get_ylim(), value) for value in found[1]):
                 ax.plot(found[0], found[1], **REAL_SIGN.style)
                 real = True
@@ -72,7 +70,7 @@ def sample_curves(section: Section, looks: Looks) -> Drawing | None:
 
 
 def _order(column: Column) -> int:
-    return METRICS.index(column.info.key) if column.info.key in METRICS else len(METRICS)
+    return METRICS.index(column.info.key)
 
 
 def _log_sizes(ax: Any, column: Column) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.analysis.table import Row, Section
+from bench.analysis.rows import Row
+from bench.analysis.sections import Section
 from bench.report.plots.colours import Looks
 from bench.report.plots.style import (
     MAX_LINES,
@@ -71,7 +72,7 @@ def colour_histograms(section: Section, looks: Looks) -> Drawing | None:
     held = {
         row.label: histograms
         for row in section.rows[:MAX_LINES]
-        if (histograms := row.entries[0].record.details.get("lab_histograms"))
+        if (histograms := row.first.details.get("lab_histograms"))
     }
     channels = [c for c in _CHANNELS if all(c in histograms for histograms in held.values())]
     if not held or not channels:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from bench.analysis.table import Section
+    from bench.analysis.sections import Section
 
 INK, MUTED, RULE, REFERENCE = "#1b1b1c", "#6b6b6c", "#d4d4d5", "#4c4c4d"
 _VARIABLES = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", REFERENCE: "var(--ink)"}
@@ -194,7 +194,7 @@ def legend(
 
 
 def near(limits: tuple[float, float], value: float) -> bool:
-    """Whether a value lies within one span of what the variants take up: farther off it would squash them."""
+    """Whether a value is within one span of what the variants take up: farther off it would squash them."""
     span = limits[1] - limits[0]
     return limits[0] - span <= value <= limits[1] + span
 
@@ -226,7 +226,7 @@ ALL_IMAGES = frozenset(("svg", "png", "pdf"))
 def finish(drawing: Drawing, images: frozenset[str] = ALL_IMAGES) -> Plot:
     """Write a drawing as SVG, PNG and PDF, or as some of them: each takes its time."""
     figure, key = drawing.figure, drawing.key
-    if layout := figure.get_layout_engine():  # once: saving would find it anew, and draw once more to do so
+    if layout := figure.get_layout_engine():  # once: saving would find it again, and draw once more to do so
         figure.set_dpi(72)  # the SVG's
         layout.execute(figure)
         figure.set_layout_engine(None)

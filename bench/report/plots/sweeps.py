@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.analysis.cell import Cell
+from bench.analysis.column import Column
+from bench.analysis.sections import Section
 from bench.analysis.sweep_lines import IMAGES_SEEN, Line, Sweep, sweep
-from bench.analysis.table import Cell, Column, Section
 from bench.report.plots.colours import Look, Looks
 from bench.report.plots.style import (
     REAL_SIGN,
@@ -52,7 +54,7 @@ def _figure(section: Section, found: Sweep, looks: Looks, name: str) -> tuple[An
     varied = [line for line in found.lines if len({value for value, _ in line.points}) > 1]
     lines = varied[:_LINES]
     rows = [row for line in lines for _, row in line.points]
-    columns = [c for c in found.columns if any(row.cells[c.id].mean is not None for row in rows)]
+    columns = [c for c in found.columns if any(row.mean(c) is not None for row in rows)]
     if not columns:
         return None
     figure, axes = panels(len(columns), 3.0, 2.5)
@@ -61,8 +63,7 @@ def _figure(section: Section, found: Sweep, looks: Looks, name: str) -> tuple[An
     for ax, column in zip(axes, columns, strict=True):
         for turn, line in enumerate(lines):
             _draw_line(ax, line, column, found, own[line.label], turn)
-        reference = next((row for row in section.references if row.label == "real"), None)
-        if reference is not None and (value := reference.cells[column.id].mean) is not None:
+        if section.real is not None and (value := section.real.mean(column)) is not None:
             if drawn := near(ax.get_ylim(), value):
                 ax.axhline(value, zorder=1, **REAL_SIGN.style)
             else:
@@ -172,7 +173,7 @@ def _alt(lines: list[Line], columns: list[Column], name: str) -> str:
         values = [
             f"{value}: {column.text(mean)}"
             for value, row in line.points
-            if (mean := row.cells[column.id].mean) is not None
+            if (mean := row.mean(column)) is not None
         ]
         parts.append(f"{line.label} {', '.join(values)}")
     titles = ", ".join(c.title for c in columns)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.analysis.table import Column, Row, Section
+from bench.analysis.column import Column
+from bench.analysis.rows import Row
+from bench.analysis.sections import Section
 from bench.report.plots.colours import Looks
 from bench.report.plots.style import (
     INK,
@@ -66,18 +68,18 @@ def _axis(section: Section, rows: Sequence[Row], keys: Sequence[str]) -> Column 
     """Of the first metric in `keys` that any row has, the column with the most values."""
     for key in keys:
         columns = [column for column in section.columns if column.info.key == key]
-        counts = [sum(row.cells[column.id].mean is not None for row in rows) for column in columns]
+        counts = [sum(row.mean(column) is not None for row in rows) for column in columns]
         if any(counts):
             return columns[counts.index(max(counts))]
     return None
 
 
 def _both(row: Row, x: Column, y: Column) -> bool:
-    return row.cells[x.id].mean is not None and row.cells[y.id].mean is not None
+    return row.mean(x) is not None and row.mean(y) is not None
 
 
 def _text(row: Row, column: Column) -> str:
-    mean = row.cells[column.id].mean
+    mean = row.mean(column)
     return "missing" if mean is None else column.text(mean)
 
 
@@ -99,7 +101,7 @@ def _point(ax: Axes, row: Row, x: Column, y: Column, looks: Looks) -> None:
 
 
 def _references(ax: Axes, section: Section, x: Column, y: Column) -> tuple[str, list[Sign]]:
-    """Marks for what no training made; what lies so far off that it squashes the rest is said in words."""
+    """Marks for what no training made; what is so far off that it squashes the rest is said in words."""
     words, signs = [], []
     xlim, ylim = ax.get_xlim(), ax.get_ylim()  # what the variants take up
     for row in section.references:

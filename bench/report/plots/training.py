@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from bench.analysis.table import Row, Section
+from bench.analysis.rows import Row
+from bench.analysis.sections import Section
 from bench.report.plots.colours import Looks
 from bench.report.plots.style import MAX_LINES, Drawing, legend, panels, plain, rows_cut, short_ticks, trace
 

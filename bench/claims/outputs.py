@@ -1,18 +1,27 @@
-"""The ledger on several outputs side by side: which claims hold where. Each output is judged by itself."""
+"""What `bench claims` writes: JSON, and a table of several outputs side by side, each taken by itself."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from bench.analysis.table import info_of
-from bench.claims.evidence import said_of
+from bench.analysis.column import info_of
+from bench.claims.findings import Finding, said_of
 from bench.claims.ledger import Claim
-from bench.claims.verdicts import Finding, Verdict
+from bench.claims.sanity import Check
+from bench.claims.verdicts import Verdict
 
 _NOT_HERE, _NAMED = "–", 2
 
 
-def markdown(ledger: Sequence[Claim], outputs: Mapping[str, Sequence[Verdict]]) -> str:
+def to_json(verdicts: Sequence[Verdict], checks: Sequence[Check], **more: Any) -> str:
+    """Verdicts and checks before publication."""
+    content = {"claims": [one.to_json() for one in verdicts], "sanity": [vars(one) for one in checks], **more}
+    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+
+
+def to_markdown(ledger: Sequence[Claim], outputs: Mapping[str, Sequence[Verdict]]) -> str:
     """A Markdown table: a line a claim, a column an output.
 
     Args:
@@ -27,8 +36,7 @@ def markdown(ledger: Sequence[Claim], outputs: Mapping[str, Sequence[Verdict]]) 
 
 
 def _cell(verdicts: Sequence[Verdict]) -> str:
-    said = [_words(one) for one in verdicts if any(finding.evidence is not None for finding in one.findings)]
-    return _escaped("; ".join(said)) or _NOT_HERE
+    return _escaped("; ".join(_words(one) for one in verdicts if one.told)) or _NOT_HERE
 
 
 def _words(verdict: Verdict) -> str:

@@ -1,0 +1,124 @@
+"""Records -> rows: what counts together, over seeds."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from bench.analysis.by_image import ByImage, Seed, by_image
+from bench.analysis.cell import Cell
+from bench.analysis.column import Column
+from bench.analysis.comparable import differing_fields
+from bench.analysis.entry import Entry
+from bench.records.record import REFERENCE_ROWS, RunRecord
+
+Key = TypeVar("Key", bound=Hashable)
+_PAPERS = ("l1", "gan", "cgan", "l1+gan", "l1+cgan")  # in the order of its table 1
+
+
+@dataclass
+class Row:
+    """A variant under one training (all its finished seeds), or a reference row."""
+
+    label: str
+    kind: str
+    entries: list[Entry]
+    variant: str
+    cells: dict[str, Cell] = field(default_factory=dict)
+
+    @property
+    def seeds(self) -> list[int]:
+        return sorted({e.record.seed for e in self.entries if e.record.seed is not None})
+
+    @property
+    def first(self) -> RunRecord:
+        """The record of the first seed."""
+        return self.entries[0].record
+
+    @functools.cached_property
+    def by_image(self) -> ByImage | None:
+        """Its values by test image, averaged over seeds; tables are read one at a time, and not kept."""
+        return by_image((entry.sorted_table(), entry.values) for entry in self.entries)
+
+    def tables(self) -> list[Seed]:
+        """Its values by test image, seed by seed."""
+        return [(entry.sorted_table(), entry.values) for entry in self.entries]
+
+    def mean(self, column: Column) -> float | None:
+        """Its value in a column; None where it has none."""
+        return self.cells[column.id].mean
+
+    def value(self, column: Column) -> float:
+        """The same, where it is known that it has one."""
+        return self.cells[column.id].value
+
+    def complete(self, column: Column) -> bool:
+        """Whether every record has a value in the column: what its values by image belong to."""
+        return len(self.cells[column.id].values) == len(self.entries)
+
+
+def group(entries: Iterable[Entry], key: Callable[[RunRecord], Key]) -> dict[Key, list[Entry]]:
+    """The records that count together, by key: each lot in the order of its seeds, first those without."""
+    found: dict[Key, list[Entry]] = {}
+    for entry in entries:
+        found.setdefault(key(entry.record), []).append(entry)
+    return {key: sorted(lot, key=_by_seed) for key, lot in found.items()}
+
+
+def _by_seed(entry: Entry) -> tuple[bool, int]:
+    return entry.record.seed is not None, entry.record.seed or 0
+
+
+def run_rows(entries: Iterable[Entry]) -> list[Row]:
+    """One row a label and training; equal labels are told apart by what differs in their specs."""
+    by_label: dict[str, list[list[Entry]]] = {}
+    for (label, _), lot in group(
+        entries, lambda record: (record.label, as_text(settings_of(record)))
+    ).items():
+        by_label.setdefault(label, []).append(lot)
+    rows = []
+    for label, lots in by_label.items():
+        differing = differing_fields([settings_of(lot[0].record) for lot in lots])
+        for place, lot in enumerate(lots):
+            said = ", ".join(f"{name}={values[place]}" for name, values in differing.items())
+            rows.append(Row(f"{label} ({said})" if said else label, "run", lot, label))
+    return sorted(rows, key=lambda row: (_place(row.variant, _PAPERS), _natural(row.label)))
+
+
+def reference_rows(entries: Iterable[Entry]) -> list[Row]:
+    """One row a label, its records in the order in which they were made."""
+    ordered = sorted(entries, key=lambda entry: entry.record.created)
+    rows = [
+        Row(label, "reference", lot, label)
+        for label, lot in group(ordered, lambda record: record.label).items()
+    ]
+    return sorted(rows, key=lambda row: _place(row.label, REFERENCE_ROWS))
+
+
+def settings_of(record: RunRecord) -> dict[str, Any]:
+    """What makes two runs of one label different systems: all of the spec but seed, names and test data."""
+    variant = {k: v for k, v in record.spec.get("variant", {}).items() if k not in ("name", "source")}
+    data = record.spec["data"]
+    training = record.spec.get("training", {})
+    seen = {name: data[name] for name in ("train_n", "train_fingerprint") if name in data}
+    return {**variant, **training, **record.spec.get("test", {}), **seen}
+
+
+def as_text(settings: Any) -> str:
+    """The same text for the same settings."""
+    return json.dumps(settings, sort_keys=True, default=str)
+
+
+def _place(label: str, order: tuple[str, ...]) -> int:
+    """Where it stands in an order; others come last."""
+    return order.index(label) if label in order else len(order)
+
+
+def _natural(label: str) -> list[tuple[float, str]]:
+    """For an order in which 16 comes before 142."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", label)
+    return [(float(part), "") if place % 2 else (0.0, part) for place, part in enumerate(parts)]
