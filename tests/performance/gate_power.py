@@ -3,7 +3,7 @@
     python tests/performance/gate_power.py OUT --label l1+cgan [--cases 1+1,2+2,3+3,5+1] [--trials 200]
 
 From an output with many seeds of one label, some are the baseline and others the candidate, and both are
-decided by the gate's own rule (all metrics, Holm, default tolerances): every disjoint choice of seeds once, in
+decided by the gate's own rule (all metrics, Holm, default tolerances): every disjoint choice of seeds, in
 both directions, or `--trials` of them. One seed a side goes by a stored spread, that of all seeds but the
 candidate. Drops are planted into the candidate's values by image: confusion counts move off the diagonal,
 pseudo-values of a distance grow. For each of `--drops` choices the smallest drop that turns the planted
