@@ -1,4 +1,4 @@
-"""Records for tests of the gate: rows of seeds with values by image, judged through a real baseline file."""
+"""Records for tests of the gate: rows of seeds with values by image, checked through a real baseline file."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def test_nothing_got_worse(out: Path, capfd: pytest.CaptureFixture[str]) -> None
 
 
 def test_the_baseline_has_every_number_of_the_run(out: Path) -> None:
-    """What it lacks, the project's own gate would never judge: `make gate-baseline`."""
+    """What it lacks, the project's own gate would never check: `make gate-baseline`."""
     weights_of_others = {"fid", "kid", "lpips"}  # measured where a machine has them
     rows, _ = rows_of(read_records(out), out)
     known = read_baseline(BASELINE).rows

@@ -3,7 +3,7 @@
     python tests/performance/gate_power.py OUT --label l1+cgan [--cases 1+1,2+2,3+3,5+1] [--trials 200]
 
 From an output with many seeds of one label, some are the baseline and others the candidate, and both are
-judged by the gate's own rule (all metrics, Holm, default tolerances): every disjoint choice of seeds once, in
+decided by the gate's own rule (all metrics, Holm, default tolerances): every disjoint choice of seeds, in
 both directions, or `--trials` of them. One seed a side goes by a stored spread, that of all seeds but the
 candidate. Drops are planted into the candidate's values by image: confusion counts move off the diagonal,
 pseudo-values of a distance grow. For each of `--drops` choices the smallest drop that turns the planted
@@ -70,7 +70,7 @@ def choices(count: int, case: tuple[int, int]) -> list[tuple[list[int], list[int
     return [found[i] for i in np.random.default_rng(b + m).permutation(len(found))]
 
 
-def judged(before: GateRow, after: GateRow, metrics: tuple[str, ...] = ()) -> Outcome:
+def decided(before: GateRow, after: GateRow, metrics: tuple[str, ...] = ()) -> Outcome:
     return row_verdicts(
         {"row": after}, {}, Baseline({"row": before}, DEFAULT_TOLERANCES), Settings(metrics=metrics)
     )
@@ -146,7 +146,7 @@ def smallest_caught(
     """The smallest planted drop that makes the metric a regression; infinity beyond `most`."""
 
     def caught(drop: float) -> bool:
-        found = judged(before, plant(after, metric, drop), metrics)
+        found = decided(before, plant(after, metric, drop), metrics)
         return any(v.metric == metric and v.state == "regressed" for v in found.verdicts)
 
     if not caught(most):
@@ -172,7 +172,7 @@ def line(row: GateRow, case: tuple[int, int], metrics: tuple[str, ...], trials: 
         before, after = subset(row, first), subset(row, second)
         if case == (1, 1):
             before = with_stored_spread(before, row, sorted(set(range(len(row.seeds))) - set(second)))
-        alarms += judged(before, after, metrics).exit_code == 1
+        alarms += decided(before, after, metrics).exit_code == 1
         if trial < drops:
             for name, (plant, most, _) in PLANTS.items():
                 top = most * after.metrics[name].value if name == "fcn_class_iou" else most

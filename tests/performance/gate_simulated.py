@@ -82,7 +82,7 @@ def measure(row: GateRow, pairs: int = 6) -> Measured:
 
 @dataclass(frozen=True)
 class Draws:
-    """Invocations in which nothing changed: (T, M) worsenings and the errors they are judged by."""
+    """Invocations in which nothing changed: (T, M) worsenings and the errors they are held against."""
 
     worse: Floats
     seed_error: Floats
