@@ -27,7 +27,7 @@ def segmentation_folder(record: RunRecord) -> Path:
 
 def judge_fits(out: Path, record: RunRecord) -> bool:
     """Whether the segmentations at hand are by the judge that the record was scored by, of its outputs."""
-    stamp = _json(out / segmentation_folder(record) / JUDGE)
+    stamp = read_json_or_none(out / segmentation_folder(record) / JUDGE)
     return isinstance(stamp, dict) and stamp == judge_stamp(record)
 
 
@@ -38,7 +38,7 @@ def judge_stamp(record: RunRecord) -> dict[str, str | None]:
     return {"judge": judge, "predictions": record.details.get("predictions", record.spec.get("predictions"))}
 
 
-def _json(path: Path) -> object:
+def read_json_or_none(path: Path) -> object:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

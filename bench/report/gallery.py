@@ -10,7 +10,14 @@ from bench.analysis.entry import Entry
 from bench.analysis.image_values import MAX_VARIANTS
 from bench.analysis.picks import Picks, picks
 from bench.analysis.sections import Section
-from bench.records.gallery import CLASSES, _json, gallery_of, judge_fits, labels_folder, segmentation_folder
+from bench.records.gallery import (
+    CLASSES,
+    gallery_of,
+    judge_fits,
+    labels_folder,
+    read_json_or_none,
+    segmentation_folder,
+)
 from bench.records.record import GalleryFiles
 from bench.report.image_budget import Album, ShownImage
 from bench.report.image_sheet import sheet_png
@@ -185,7 +192,7 @@ def _judged(scene: _Scene) -> tuple[ImageTable | None, tuple[str, ...]]:
 def _legend(entry: Entry) -> tuple[tuple[str, str], ...]:
     if entry.out is None:
         return ()
-    held = _json(entry.out / Path(gallery_of(entry.record).sources).parent / CLASSES)
+    held = read_json_or_none(entry.out / Path(gallery_of(entry.record).sources).parent / CLASSES)
     if not isinstance(held, dict):
         return ()
     return tuple(

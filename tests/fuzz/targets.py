@@ -293,9 +293,7 @@ def _judge_store() -> st.SearchStrategy[bytes]:
     from bench.scoring.judges.train_network import build_network
     from bench.scoring.metrics.lite0_features import weights_hash
 
-    weights = {
-        name: value.contiguous() for name, value in build_network("fcn-small", 3, seed=0).state_dict().items()
-    }
+    weights = {name: value.contiguous() for name, value in build_network("fcn-small", 3).state_dict().items()}
     meta = {
         "network": "fcn-small", "size_px": 32, "data_key": "k", "seed": 0, "classes": ["a", "b", "c"],
         "recipe": {"steps": 1}, "hash": weights_hash(weights, store._PREPROCESSING),

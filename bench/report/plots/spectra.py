@@ -42,7 +42,7 @@ def spectra(section: Section, looks: Looks) -> Drawing | None:
     ax.set_yscale("log")
     plain_log_ticks(ax)
     ax.grid(axis="y", linewidth=0.6)
-    ax.set(xlabel="radial frequency (cycles per picture)", ylabel="power, output over target")
+    ax.set(xlabel="radial frequency (cycles per image)", ylabel="power, output over target")
     legend(figure, curves, looks)
     caption = (
         "1 (dashed): as much detail as the real images. Below 1: blurry; above 1: noise or artefacts "

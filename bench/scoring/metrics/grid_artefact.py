@@ -2,7 +2,7 @@
 
 A decoder that doubles its image step by step can leave a pattern that repeats every 2, 4 or 8 px (a
 checkerboard; Odena et al. 2016, "Deconvolution and Checkerboard Artifacts"). In a spectrum that is power in
-single coefficients, at multiples of size/8 cycles per picture, above that of the frequencies around them; the
+single coefficients, at multiples of size/8 cycles per image, above that of the frequencies around them; the
 content of images, smooth in frequency, makes no such peaks.
 """
 

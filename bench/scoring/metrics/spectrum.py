@@ -1,7 +1,7 @@
 """Power spectrum of outputs against targets: `hf_ratio`, its upper half in one number, and `grid_artefact`.
 
 `hf_ratio` is the power of the predictions over the power of the targets at radial frequencies in
-(size/4, size/2] cycles per picture, luminance in [0, 1] under a 2-D Hann window, summed over all test
+(size/4, size/2] cycles per image, luminance in [0, 1] under a 2-D Hann window, summed over all test
 images: 1 is as sharp as the targets, below 1 blurry, above 1 noisy or ringing. `grid_artefact` is what
 stands out at the periods of an up-sampling generator (`bench.scoring.metrics.grid_artefact`).
 """
@@ -58,7 +58,7 @@ def energy(plane: Floats) -> Floats:
 
 def radial_power(energies: Floats) -> Floats:
     """(S, S//2 + 1) of `energy` -> (S//2 + 2,): power summed over the frequencies that round to 0, 1, ... S/2
-    cycles per picture, and last that of the upper band (S/4, S/2]."""
+    cycles per image, and last that of the upper band (S/4, S/2]."""
     size = len(energies)
     _, radial, weight, upper = _geometry(size)
     weighted = weight * energies
