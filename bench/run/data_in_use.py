@@ -17,6 +17,7 @@ from bench.data.datasets import Dataset
 from bench.data.types import SplitArrays
 from bench.records.layout import write_gallery
 from bench.records.record import GalleryFiles
+from bench.scoring.judges.at_px import OPTION, JudgeAtPx, named
 from bench.scoring.judges.external import check_card, identity, is_adapter, open_adapter
 from bench.scoring.metrics.base import ScoringContext
 from bench.spec.data_spec import even_indices
@@ -76,6 +77,7 @@ class Workbench:
         """What the metrics of one row may use; trains the judge if there is none yet and one is wanted."""
         wanted = self.choice.wants_judge
         judge, reason = self.judge_of(self.test(size_px), size_px) if wanted else (None, UNUSED_JUDGE)
+        judge_px = getattr(judge, "judge_px", None)
         weights, inception_reason = self.inception
         return ScoringContext(
             card=self.dataset.card,
@@ -90,9 +92,17 @@ class Workbench:
             judge_reason=reason,
             inception_weights=weights,
             inception_reason=inception_reason,
-            file_labels=self.dataset.file_labels("test", self.spec.test_n),
+            file_labels=self._labels_at(judge_px),
             fid_protocol=self.choice.fid_protocol,
         )
+
+    def _labels_at(self, size_px: int | None) -> Callable[[int], NDArray[np.uint8]]:
+        """Index in the test split -> its label map at `size_px`; None: as large as in its file."""
+        if size_px is None:
+            return self.dataset.file_labels("test", self.spec.test_n)
+        labels = self.test(size_px).labels
+        assert labels is not None
+        return lambda index: np.array(labels[index])
 
     @property
     def inception(self) -> tuple[Path | None, str | None]:
@@ -114,11 +124,14 @@ class Workbench:
         """The judge that will be used at `size_px`, or None where there is nothing to judge."""
         if not self._is_judged():
             return None
-        if self.choice.judge != "auto":
+        if is_adapter(self.choice.judge):
             return self.choice.judge
-        from bench.scoring.judges.trained import default_judge_name
+        name, judge_px = named(self.choice.judge)
+        if name == "auto":
+            from bench.scoring.judges.trained import default_judge_name
 
-        return default_judge_name(size_px, self.device)
+            name = default_judge_name(judge_px or size_px, self.device)
+        return name if judge_px is None else f"{name},{OPTION}={judge_px}"
 
     def judge(self, size_px: int) -> tuple[Any, str | None]:
         """The judge for images of `size_px`, or None and why there is none; trained if need be."""
@@ -145,9 +158,10 @@ class Workbench:
             return None, self._no_judge_reason()
         if is_adapter(name):
             return self._open_adapter(name, size_px), None
+        name, judge_px = named(name)
         from bench.scoring.judges.trained import get_judge
 
-        split = self.train(size_px)
+        split = self.train(judge_px or size_px)
         if split.labels is None:
             return None, f"data set {self.dataset.name} has no label maps with --source {self.spec.source}"
         if len(split) < _FEWEST_PHOTOS:
@@ -158,10 +172,11 @@ class Workbench:
             self.dataset.card,
             cache=self.cache,
             device=self.device,
+            enlarge=judge_px is None,
             progress=_releasing(split, self.reporter.counter(f"training judge {name}")),
         )
         release_pages(split)
-        return judge, None
+        return (judge if judge_px is None else JudgeAtPx(judge, judge.meta)), None
 
     def _open_adapter(self, name: str, size_px: int) -> Any:
         """A judge that is not trained here; says what a row will take where the judge can tell."""

@@ -15,7 +15,8 @@ class ScoringChoice:
 
     Attributes:
         metrics: metric keys; empty = all.
-        judge: name of the segmentation network, "auto" (by size and device) or "none".
+        judge: name of the segmentation network, "auto" (by size and device) or "none"; a trained one may
+            have a resolution of its own, "fcn-lite0,judge_px=256".
         inception_weights: the user's file, or None: the environment's, then the cache's.
         fid_protocol: how images are made ready for Inception (`catalogue.FID_PROTOCOLS`).
     """
@@ -42,6 +43,7 @@ def check_judge_choice(choice: ScoringChoice) -> None:
     from bench.core import plugins
     from bench.core.errors import unknown_name
     from bench.data.acquire.weights import find_inception
+    from bench.scoring.judges.at_px import named
     from bench.scoring.one_pass import families_for
 
     families_for(choice.metrics)
@@ -49,5 +51,6 @@ def check_judge_choice(choice: ScoringChoice) -> None:
     if is_adapter(choice.judge):
         return check_adapter(choice.judge)
     known: Sequence[str] = ["auto", "none", *plugins.names("judges")]
-    if choice.judge not in known:
-        raise unknown_name("judge", choice.judge, known, "bench list judges")
+    name, _ = named(choice.judge)
+    if name not in known:
+        raise unknown_name("judge", name, known, "bench list judges")

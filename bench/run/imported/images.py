@@ -83,16 +83,19 @@ class ForeignImages:
         names = tuple(file.stem for file in files)
         return load_split(cache, key, names, read, progress).target
 
-    @property
-    def file_labels(self) -> Callable[[int], NDArray[np.uint8]] | None:
-        """Index in the test split -> (h, w) train ids as large as in their file; None without label maps."""
+    def labels_at(self, size_px: int | None) -> Callable[[int], NDArray[np.uint8]] | None:
+        """Index in the test split -> (h, w) train ids; None without label maps.
+
+        Args:
+            size_px: side that they are resized to (nearest); None: as large as in their file.
+        """
         part: Part = "labels" if "labels" in self.matched.parts else "source"
         files = self.matched.parts.get(part)
         if files is None or (part == "source" and roles_of(self.card, self.data.direction)[0] != "labels"):
             return None
 
         def read(index: int) -> NDArray[np.uint8]:
-            labels = self._side(part, files[index], size_px=None).labels
+            labels = self._side(part, files[index], size_px).labels
             assert labels is not None
             return labels
 

@@ -103,7 +103,7 @@ class ForeignScoring:
             judge_reason=judge[1],
             inception_weights=weights,
             inception_reason=inception_reason,
-            file_labels=images.file_labels,
+            file_labels=images.labels_at(getattr(judge[0], "judge_px", None)),
             fid_protocol=self.choice.fid_protocol,
         )
 

@@ -1,7 +1,6 @@
 """Graded faults of photos, to see what a judge punishes: each spoils a real photo by a known amount.
 
-All work on uint8 RGB at the photo's own size and give the same for the same photo: what is random is seeded by
-its place in the test split.
+All take uint8 RGB and keep its size. What is random is seeded by the photo's place in the test split.
 """
 
 from __future__ import annotations

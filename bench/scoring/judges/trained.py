@@ -87,6 +87,7 @@ def get_judge(
     cache: Path,
     device: str,
     budget: int | None = None,
+    enlarge: bool = True,
     progress: Progress | None = None,
 ) -> TrainedJudge:
     """The judge for a training split: from the cache, else trained now and kept there.
@@ -98,6 +99,7 @@ def get_judge(
         cache: `cache/judges/<name>-<hash>/` holds `weights.safetensors` and `meta.json`.
         device: torch device string.
         budget: optimiser steps, by default the recipe's.
+        enlarge: whether its augmentation may enlarge photos.
         progress: called with (steps done, steps in all) while training; never when it was cached.
 
     Raises:
@@ -106,6 +108,7 @@ def get_judge(
     classes = [info.name for info in card.train_classes]
     recipe = default_recipe(network_name, len(split))
     recipe = replace(recipe, steps=budget) if budget is not None else recipe
+    recipe = recipe if enlarge else replace(recipe, max_zoom=1.0)
     folder = cache / "judges" / f"{network_name}-{_identity(network_name, split, classes, recipe)}"
     if (cached := _load(folder, network_name, len(classes), device)) is not None:
         return cached

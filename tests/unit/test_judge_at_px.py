@@ -1,0 +1,125 @@
+"""A judge with a resolution of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from bench.cli.main import invoke
+from bench.core.errors import UsageError
+from bench.core.resources import cache_dir
+from bench.data.datasets import open_dataset
+from bench.records.record import RunRecord, read_records
+from bench.scoring.judges.at_px import JudgeAtPx, enlarged, named
+from bench.scoring.judges.train_network import to_images
+from bench.scoring.judges.trained import get_judge
+from bench.scoring.metrics.confusion import confusion_matrix, scores_from_confusion
+
+PX, SIZE = 64, 32
+RUN = [
+    "run",
+    "--variants",
+    "l1",
+    "--dataset",
+    "toycity",
+    "--size",
+    str(SIZE),
+    "--steps",
+    "4",
+    "--base-filters",
+    "4",
+]
+RUN += ["--train-limit", "40", "--test-limit", "6", "--device", "cpu", "--threads", "1"]
+RUN += ["--metrics", "fcn_pixel_acc,fcn_class_iou"]
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("judge_px") / "out"
+    assert invoke([*RUN, "--judge", f"fcn-small,judge_px={PX}", "--out", str(folder)]) == 0
+    return folder
+
+
+def by_label(out: Path) -> dict[str, RunRecord]:
+    return {record.label: record for record in read_records(out)}
+
+
+def test_real_photos_are_enlarged_and_compared_with_labels_at_the_judges_size(out: Path) -> None:
+    """The `real` row's score, computed here step by step from the judge and the data set alone."""
+    dataset = open_dataset("toycity")
+    train, large, small = (
+        dataset.load(split, size_px=size, cache=cache_dir(), limit=limit)
+        for split, size, limit in (("train", PX, 40), ("test", PX, 6), ("test", SIZE, 6))
+    )
+    inner = get_judge("fcn-small", train, dataset.card, cache=cache_dir(), device="cpu", enlarge=False)
+    assert inner.meta["recipe"]["max_zoom"] == 1.0
+    photos = to_images(np.array(small.target)).float()
+    wanted = functional.interpolate(photos, (PX, PX), mode="bilinear", align_corners=False, antialias=True)
+    seen = inner.segment(wanted.round().to(torch.uint8)).numpy()
+    assert large.labels is not None
+    matrix = confusion_matrix(np.array(large.labels), seen, inner.num_classes)
+    pixel_acc, _, class_iou = scores_from_confusion(matrix, dataset.card.class_policy)
+    results = by_label(out)["real"].results
+    assert results["fcn_pixel_acc"].value == pytest.approx(float(pixel_acc), abs=1e-12)
+    assert results["fcn_class_iou"].value == pytest.approx(float(class_iou), abs=1e-12)
+    assert results["fcn_pixel_acc"].protocol["judge_hash"] == inner.hash
+
+
+def test_the_protocol_says_so_and_another_resolution_is_another_protocol(out: Path) -> None:
+    protocol = by_label(out)["l1"].results["fcn_pixel_acc"].protocol
+    assert (protocol["judge_px"], protocol["judge_size_px"], protocol["size_px"]) == (PX, PX, SIZE)
+    assert protocol["judge_input"] == "enlarged bilinearly"
+    before = {label: record.results for label, record in by_label(out).items()}
+    assert invoke([*RUN, "--judge", "fcn-small,judge_px=size", "--out", str(out)]) == 0
+    after = by_label(out)["l1"].results["fcn_pixel_acc"].protocol
+    assert "judge_px" not in after
+    assert after["judge_size_px"] == SIZE
+    assert before["l1"]["fcn_pixel_acc"].value != by_label(out)["l1"].results["fcn_pixel_acc"].value
+
+
+def test_the_judges_map_has_the_images_size() -> None:
+    class Inner:
+        num_classes = 3
+
+        def segment(self, images: torch.Tensor) -> torch.Tensor:
+            return images[:, 0].long() % 3
+
+    judge = JudgeAtPx(Inner(), {"size_px": 64})  # type: ignore[arg-type]
+    images = torch.randint(0, 255, (2, 3, 32, 32), dtype=torch.uint8)
+    assert judge.segment(images).shape == (2, 32, 32)
+    labels = [np.zeros((64, 64), np.uint8)] * 2
+    assert judge.confusions(images, labels).sum() == 2 * 64 * 64
+
+
+def test_images_of_the_judges_size_stay_as_they_are() -> None:
+    images = torch.randint(0, 255, (1, 3, 64, 64), dtype=torch.uint8)
+    assert enlarged(images, 64) is images
+    flat = torch.full((1, 3, 32, 32), 77, dtype=torch.uint8)
+    assert torch.equal(enlarged(flat, 64), torch.full((1, 3, 64, 64), 77, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        ("fcn-lite0", ("fcn-lite0", None)),
+        ("auto,judge_px=256", ("auto", 256)),
+        ("fcn-small,judge_px=size", ("fcn-small", None)),
+    ],
+)
+def test_names(choice: str, expected: tuple[str, int | None]) -> None:
+    assert named(choice) == expected
+
+
+@pytest.mark.parametrize(
+    "choice", ["fcn-small,px=64", "fcn-small,judge_px=8", "fcn-small,judge_px=x", "a,b=1,c=2"]
+)
+def test_names_that_cannot_be(choice: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UsageError, match="judge_px"):
+        named(choice)
+    assert invoke([*RUN, "--judge", choice, "--out", str(tmp_path / "out")]) == 2
+    assert capfd.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
