@@ -93,7 +93,7 @@ def scoring_options(command: Command) -> Command:
             default="auto",
             show_default=True,
             metavar="NAME",
-            help="Judge behind the FCN score: auto, none, `bench list judges` (with ,judge_px=256), or KIND:FILE.",
+            help="Judge behind the FCN score: auto, none, a name of `bench list judges`, or KIND:FILE.",
         ),
         click.option(
             "--inception-weights",
