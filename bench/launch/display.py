@@ -11,7 +11,7 @@ from bench.launch.jobs import Advanced, Ended, Event, Job, Said
 
 
 class Board:
-    """A bar for each run under way, and one for the training steps of them all.
+    """A bar for each run in progress, and one for the training steps of all runs.
 
     Use it as a context manager; `notify` is the observer.
     """
