@@ -39,7 +39,7 @@ def info(name: str, data_roots: tuple[str, ...], direction: str | None, source: 
 @click.argument("name")
 @data_root_option
 def verify(name: str, data_roots: tuple[str, ...]) -> None:
-    """Check that every image of NAME is there and can be read (against its manifest where it has one)."""
+    """Check that every image of NAME is there and can be read (against its manifest, if it has one)."""
     from bench.core.progress import Reporter
     from bench.data.acquire.verify import verify as check
     from bench.spec.grid import data_roots as roots_of

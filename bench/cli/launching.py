@@ -127,7 +127,7 @@ def launcher_of(options: dict[str, Any], device: str, runs: int, team: Team | No
         from bench.launch.train_together import TrainTogether
 
         if launcher != "local":
-            raise UsageError(f"expected torchrun or srun alone, or --launcher {launcher}: found both")
+            raise UsageError(f"expected torchrun or srun, or --launcher {launcher}, found both: use one")
         return TrainTogether(team)
     if launcher == "slurm":
         from bench.launch.on_slurm import OnSlurm

@@ -30,7 +30,7 @@ from bench.core.errors import BenchError, UsageError
 from bench.core.interrupt import Terminated, terminate
 from bench.run.ranks import place
 
-_BY_SEVERAL = ("run", "train")  # commands whose training several processes can share
+_BY_SEVERAL = ("run", "train")  # commands that several processes can execute together
 EXIT_USAGE, EXIT_FAILED, EXIT_BUG, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 4, 70, 130, 143
 
 

@@ -32,7 +32,7 @@ class Workers:
     Attributes:
         count: how many.
         threads: CPU threads of each. Results depend on it (in the last bits), not on `count`.
-        devices: torch device strings, dealt out in turn.
+        devices: torch device strings, given to workers in turn.
     """
 
     def __init__(self, count: int, threads: int, devices: Sequence[str]) -> None:

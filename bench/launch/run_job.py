@@ -1,4 +1,4 @@
-"""One job in this process: its stages, told as events. A run that fails is recorded, never raised."""
+"""One job in this process: its stages, with their events. The error of a run is recorded, not raised."""
 
 from __future__ import annotations
 

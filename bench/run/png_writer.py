@@ -52,7 +52,7 @@ class Writer:
                 self._pool.shutdown(cancel_futures=True)
 
     def put(self, path: Path, image: NDArray[Any]) -> None:
-        """Have `image` written to `path`; the array must stay as it is."""
+        """Have `image` written to `path`; the array must not change."""
         if self._pool is None:
             save_png(path, image)
             return

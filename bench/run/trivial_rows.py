@@ -1,4 +1,4 @@
-"""Rows that no training made, for every table: `real`, `copy`, `nearest` and `random`.
+"""Rows without training, for every table: `real`, `copy`, `nearest` and `random`.
 
 real: the judge on real test photos, and distances of real training photos from real test photos: what a
     perfect system gets. copy: the source as output. nearest: the target of the most similar training source.

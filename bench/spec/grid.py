@@ -1,4 +1,4 @@
-"""From what a user asked for to the runs of a grid, all checked before anything is written."""
+"""From a user's request to the runs of a grid, all checked before anything is written."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from bench.spec.variants import get_variant, read_variants
 
 @dataclass(frozen=True)
 class GridRequest:
-    """A grid as asked for; None means: the suite's value, else the data set's card's, else the paper's.
+    """A requested grid; None means the suite's value, else the data set's card's, else the paper's.
 
     Attributes:
         variants: names in the variant grammar, or declared in `variant_file`.
@@ -78,7 +78,7 @@ def resolve(request: GridRequest) -> list[Plan]:
     """The runs of a grid, by data set. Opens the data sets' file lists, decodes nothing.
 
     Raises:
-        UsageError: for anything that cannot be run as asked.
+        UsageError: for anything that cannot be run as requested.
     """
     suite = get_suite(request.suite) if request.suite else None
     variants = _variants(request, suite.variants if suite else ())
