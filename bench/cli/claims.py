@@ -1,4 +1,4 @@
-"""`bench claims`: the ledger of claims, held against records."""
+"""`bench claims`: check the ledger of claims against records."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _REGRESSION, _NOT_COMPARABLE = 1, 3
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Claims of your own, beside the paper's (repeatable); the form is in docs/claims.md.",
+    help="Your own claims, added to the paper's (repeatable); format: docs/claims.md.",
 )
 @click.option(
     "--json", "json_file", metavar="FILE", help="Verdicts and checks as JSON; '-' for the terminal."
@@ -35,13 +35,16 @@ _REGRESSION, _NOT_COMPARABLE = 1, 3
     "--markdown",
     "table_file",
     metavar="FILE",
-    help="A table with a column for each output, taken by itself; '-' for the terminal.",
+    help="A table with one column for each output; '-' for the terminal.",
 )
 @click.option(
-    "--require", metavar="IDS", help="Exit code 1 if one of these is contradicted, 3 if it is not decided."
+    "--require", metavar="IDS", help="Exit code 1 if one of these is contradicted, 3 if one is undecided."
 )
 @click.option(
-    "--sanity", "checked", is_flag=True, help="Also what must hold before publication; 1 if it does not."
+    "--sanity",
+    "checked",
+    is_flag=True,
+    help="Also check what must hold before publication; 1 if it does not.",
 )
 def claims(
     outputs: tuple[Path, ...],
@@ -86,7 +89,7 @@ def claims(
 
 
 def _side_by_side(outputs: tuple[Path, ...], ledger: list[Claim]) -> str:
-    """The table of all outputs, by their last names where these differ."""
+    """One table for all outputs; columns are named after folders, or after paths if folders share a name."""
     from bench.analysis.entry import load_entries
     from bench.analysis.sections import sections
     from bench.claims.outputs import to_markdown
@@ -101,7 +104,7 @@ def _side_by_side(outputs: tuple[Path, ...], ledger: list[Claim]) -> str:
 
 
 def _write(where: str, text: str) -> None:
-    """To a file, or with "-" to the terminal."""
+    """Write `text` to a file, or to the terminal for "-"."""
     from bench.core.files import write_text
 
     if where == "-":

@@ -11,13 +11,13 @@ from bench.core.errors import UsageError
 
 @click.command()
 @click.argument("output", type=click.Path(path_type=Path), metavar="OUT")
-@click.option("--predictions", is_flag=True, help="Also test images of finished runs, the gallery's stay.")
+@click.option("--predictions", is_flag=True, help="Also test images of finished runs, except the gallery's.")
 @click.option("--unfinished", is_flag=True, help="Also the training states of runs that are not finished.")
-@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
 def clean(output: Path, predictions: bool, unfinished: bool, dry_run: bool) -> None:
     """Remove what can be made again: generators of finished runs, damaged files, leftovers.
 
-    Records, histories, samples and the gallery always stay; runs that a process is at are left alone.
+    Records, histories, samples and the gallery always stay; runs in progress are left alone.
     """
     from bench.records.clean import Wish
     from bench.records.clean import clean as remove

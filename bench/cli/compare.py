@@ -54,7 +54,7 @@ def compare(a: Path, b: Path, metrics: str | None, as_json: bool) -> None:
     console = table_console()
     console.print(f"A = {a}\nB = {b}", markup=False, soft_wrap=True)
     for table in tables(found):
-        console.print(table, crop=False)  # a terminal that is narrower breaks lines; nothing is left out
+        console.print(table, crop=False)  # a narrower terminal wraps lines; nothing is cut
     for note in _how_to_read(found.lines) + list(found.notes):
         console.print(note, markup=False, soft_wrap=True)
 
@@ -63,7 +63,7 @@ _HEADS = ("metric", "A", "B", "A - B", "95 % interval", "p", "differ")
 
 
 def tables(comparison: Comparison) -> list[Table]:
-    """The comparison for a terminal of 80 columns: a table a row of the outputs, all of one shape."""
+    """The comparison for a terminal of 80 columns: one table for each row, all of the same widths."""
     from rich.table import Table
     from rich.text import Text
 
@@ -85,7 +85,7 @@ def tables(comparison: Comparison) -> list[Table]:
 
 
 def _cells(line: Difference) -> tuple[str, ...]:
-    """What `_HEADS` name; the interval is that of what decided."""
+    """The cells under `_HEADS`; the interval is the one that decided."""
     digits = line.column.info.digits
     ends = line.over_seeds if line.decided_by == "seeds" else line.interval
     interval = "–" if ends is None else " to ".join(f"{end:+.{digits}f}" for end in ends)
@@ -96,13 +96,13 @@ def _cells(line: Difference) -> tuple[str, ...]:
 
 
 def _how_to_read(lines: Sequence[Difference]) -> list[str]:
-    """What the columns mean, as far as these lines need it."""
+    """What the columns of these lines mean."""
     said = ["p: of no difference by chance, corrected (Holm) over all lines; yes: the two differ, at 5 %."]
     seeds = [line for line in lines if line.decided_by == "seeds"]
     if seeds:
-        said.append("(seeds): the interval is over training seeds, and decided; else it is over test images.")
+        said.append("(seeds): the interval is over training seeds, which decide; else over test images.")
     if any(line.basis == "images" for line in seeds):
-        said.append("no (seeds): these images tell the two apart (p), other seeds may not: it holds 0.")
+        said.append("no (seeds): these images tell the two apart (p), other seeds may not (0 is inside).")
     if aimed := dict.fromkeys(one.metric for one in seeds if one.column.target is not None):
-        said.append(f"{', '.join(aimed)}: its interval over seeds is of the distances from its target.")
+        said.append(f"{', '.join(aimed)}: the interval over seeds is of the distances from the target.")
     return said

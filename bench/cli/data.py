@@ -1,4 +1,4 @@
-"""`bench data`: what a data set is, whether it is whole, and how it comes to be there."""
+"""`bench data`: show, check, prepare and download data sets."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from bench.core.errors import UsageError
 
 @click.group()
 def data() -> None:
-    """Look at, check, prepare and fetch data sets."""
+    """Show, check, prepare and download data sets."""
 
 
 @data.command()
 @click.argument("name")
 @data_options
 def info(name: str, data_roots: tuple[str, ...], direction: str | None, source: str) -> None:
-    """What the data set NAME is, and what was found of it."""
+    """Describe the data set NAME, and what was found of it on disk."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -39,7 +39,7 @@ def info(name: str, data_roots: tuple[str, ...], direction: str | None, source: 
 @click.argument("name")
 @data_root_option
 def verify(name: str, data_roots: tuple[str, ...]) -> None:
-    """Check that every image of NAME is there and can be read (against its manifest where it has one)."""
+    """Check that every image of NAME is there and can be read (against its manifest, if it has one)."""
     from bench.core.progress import Reporter
     from bench.data.acquire.verify import verify as check
     from bench.spec.grid import data_roots as roots_of

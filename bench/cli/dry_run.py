@@ -1,4 +1,4 @@
-"""What a grid would do and take: `bench run --dry-run`, and the room that is checked before it starts."""
+"""`bench run --dry-run`: what a grid will do and cost. Also the check for disk space before a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def room_of(plans: list[Plan], options: dict[str, Any]) -> Room:
-    """What the runs that are not there yet will take."""
+    """What the runs that do not exist yet will cost."""
     from bench.launch.cost.estimate import room_needed
     from bench.launch.url_output import local_folder
     from bench.records.layout import RunFiles
@@ -42,8 +42,8 @@ class Lanes(NamedTuple):
 
     Attributes:
         at_once: runs at once.
-        sharing: of them, on each device.
-        threads: CPU threads of each; None: those of this process.
+        sharing: runs at once on each device.
+        threads: CPU threads of each run; None: those of this process.
     """
 
     at_once: int = 1
@@ -52,7 +52,7 @@ class Lanes(NamedTuple):
 
 
 def lanes_of(options: dict[str, Any], device: str, runs: int) -> Lanes:
-    """The lanes that `bench run` with these options has; one where runs execute elsewhere."""
+    """The lanes that `bench run` has with these options; one lane if runs execute elsewhere."""
     jobs = options["jobs"]
     if options["launcher"] != "local" or not isinstance(jobs, int) or jobs == 1:
         return Lanes()
@@ -119,11 +119,11 @@ def _table(plan: Plan, times: dict[str, StepTime]) -> Table:
 
 
 def _in_words(costs: list[float], together: list[float | None], device: str, lanes: Lanes) -> str:
-    """The time of all runs, and by the clock where several run at once.
+    """The total time of all runs, and the elapsed time if several run at once.
 
     Args:
-        costs: seconds of each run with its device to itself.
-        together: of each, while it shares its device; None: not measured.
+        costs: seconds of each run alone on its device.
+        together: seconds of each run while it shares its device; None: not measured.
     """
     from bench.core.progress import duration
     from bench.launch.cost.estimate import with_lanes
@@ -140,7 +140,7 @@ def _in_words(costs: list[float], together: list[float | None], device: str, lan
         return f"{said}, {wall} with {lanes.at_once} at once, as `bench speed --jobs {lanes.sharing}` found"
     if device == "cpu":
         wall = duration(with_lanes(costs, lanes.at_once))
-        return f"{said}, {wall} with {lanes.at_once} at once, if they do not slow one another"
+        return f"{said}, {wall} with {lanes.at_once} at once, if they do not slow each other"
     return (
         f"{said}, one after the other; {lanes.sharing} that share a GPU have not been measured: "
         f"`bench speed --jobs {lanes.sharing}`"
@@ -149,7 +149,7 @@ def _in_words(costs: list[float], together: list[float | None], device: str, lan
 
 @contextmanager
 def _threads(count: int | None) -> Iterator[None]:
-    """This process computes with so many CPU threads, as a worker will."""
+    """Compute with `count` CPU threads in this process, as a worker will."""
     import torch
 
     before = torch.get_num_threads()

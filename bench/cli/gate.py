@@ -1,4 +1,4 @@
-"""`bench baseline` and `bench check`: hold records against a committed baseline."""
+"""`bench baseline` and `bench check`: compare records with a committed baseline."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from bench.core.errors import UsageError
 @click.command()
 @click.argument("output", type=click.Path(path_type=Path), metavar="OUT")
 @click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
-@click.option(
-    "--update", is_flag=True, help="Replace FILE, but keep its tolerances and what else was edited."
-)
+@click.option("--update", is_flag=True, help="Replace FILE, but keep its tolerances and other edits.")
 @click.option(
     "--ignore",
     "ignored",
@@ -48,8 +46,8 @@ def baseline(output: Path, file: Path, update: bool, ignored: tuple[str, ...], i
         keep_images(made, output, file, older)
     except OSError as error:
         raise UsageError(
-            f"expected to write images beside {file}: {error.strerror or error}; free some room or do "
-            "without --images"
+            f"expected to write images beside {file}: {error.strerror or error}; free some room or "
+            "leave out --images"
         ) from error
     for row in dropped:
         click.echo(f"dropped, not among the records: {row}")
@@ -73,7 +71,7 @@ def baseline(output: Path, file: Path, update: bool, ignored: tuple[str, ...], i
 @click.option(
     "--markdown",
     type=click.Path(path_type=Path),
-    help="Verdicts as Markdown; appended to $GITHUB_STEP_SUMMARY too, where that is set.",
+    help="Verdicts as Markdown; also appended to $GITHUB_STEP_SUMMARY if it is set.",
 )
 def check(
     output: Path, file: Path, metrics: str | None, allow: tuple[str, ...],

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @click.group()
 def judge() -> None:
-    """Train the judge behind the FCN score, or check whether one is fit to judge."""
+    """Train the judge behind the FCN score, or check whether a judge is fit for use."""
 
 
 def _which(command: Any) -> Any:
-    """Options that name a data set, a judge and how it is used."""
+    """Options that name a data set, a judge and its use."""
     return apply(
         command,
         click.option("--dataset", required=True, metavar="NAME", help="`bench list datasets`."),
@@ -38,10 +38,10 @@ def _which(command: Any) -> Any:
             "size_px",
             type=click.IntRange(1),
             metavar="PX",
-            help="Side at which it will judge; the card's by default.",
+            help="Side of the images that it scores; the card's by default.",
         ),
         click.option(
-            "--train-limit", type=click.IntRange(1), help="Use so many training pairs, evenly spaced."
+            "--train-limit", type=click.IntRange(1), help="Use this many training pairs, evenly spaced."
         ),
     )
 
@@ -50,7 +50,7 @@ def _which(command: Any) -> Any:
 @_which
 @device_options
 def train(**options: Any) -> None:
-    """Train the judge on real training photos (`bench run` does so itself); say how well it sees."""
+    """Train the judge on real training photos and print its accuracy. `bench run` does this by itself."""
     from bench.core.progress import Reporter
 
     with Reporter() as reporter:
@@ -63,14 +63,14 @@ def train(**options: Any) -> None:
 
 @judge.command()
 @_which
-@click.option("--test-limit", type=click.IntRange(1), help="Use so many test photos, evenly spaced.")
+@click.option("--test-limit", type=click.IntRange(1), help="Use this many test photos, evenly spaced.")
 @device_options
 def check(**options: Any) -> int:
-    """Run real test photos through a judge; exit code 0 where it is fit to judge, 1 where it is not.
+    """Run real test photos through a judge. Exit code 0: it is fit for use; 1: it is not.
 
-    Fit: on real photos it goes beyond always answering the most frequent class by a quarter of what is
-    left in pixel accuracy and a tenth in class IoU (lower ends of the 95 % intervals); where the same
-    judge's scores are published (caffe:FILE on Cityscapes at 256 px: 0.80 / 0.26 / 0.21), each within 0.05.
+    A judge is fit if, on real photos, it beats the constant answer "most frequent class": it closes a quarter
+    of the gap to 1 in pixel accuracy and a tenth in class IoU (lower ends of the 95 % intervals). If its
+    scores are published (caffe:FILE on Cityscapes at 256 px: 0.80 / 0.26 / 0.21), each must be within 0.05.
     """
     from bench.core.progress import Reporter
     from bench.scoring.judges.check import check_on_real_photos, statements

@@ -1,4 +1,4 @@
-"""Where the runs of a grid execute: options, and the launcher that they ask for."""
+"""Where the runs of a grid execute: the options, and the launcher that they choose."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def launcher_options(command: Command) -> Command:
             default="1",
             show_default=True,
             metavar="N|auto",
-            help="Runs at once, each in a worker process with its share of the cores; auto: as many as a GPU "
-            "gains from (docs/scaling.md), or one a core.",
+            help="Runs at once, each in a worker process with its share of the cores; auto: as many as speed "
+            "up a GPU (docs/scaling.md), or one for each core.",
         ),
         click.option(
             "--launcher",
@@ -45,17 +45,17 @@ def launcher_options(command: Command) -> Command:
             help="This machine, a Ray cluster or Slurm (docs/scaling.md).",
         ),
         click.option(
-            "--ray-address", metavar="HOST:PORT", help="The cluster; the one of this machine by default."
+            "--ray-address", metavar="HOST:PORT", help="The Ray cluster; this machine's by default."
         ),
         click.option(
-            "--ray-cpus", type=click.FloatRange(0.1), default=1.0, show_default=True, help="Of a run."
+            "--ray-cpus", type=click.FloatRange(0.1), default=1.0, show_default=True, help="CPUs of a run."
         ),
         click.option(
             "--ray-gpus",
             type=click.FloatRange(0),
             default=0.0,
             show_default=True,
-            help="Of a run, such as 0.5.",
+            help="GPUs of a run, such as 0.5.",
         ),
         click.option(
             "--slurm",
@@ -74,12 +74,12 @@ def grid_out_option(command: Command) -> Command:
         default="out",
         show_default=True,
         metavar="DIR|URL",
-        help="Output folder, or a URL such as s3://bucket/folder; what is finished there is skipped.",
+        help="Output folder, or a URL such as s3://bucket/folder; finished work there is skipped.",
     )(command)
 
 
 def local_data(roots: tuple[str, ...]) -> tuple[str, ...]:
-    """`--data-root` values with what lies at URLs copied into the cache."""
+    """`--data-root` values as paths; data at a URL is copied into the cache."""
     from bench.launch.url_store import is_url, local_data_root
 
     if not any(is_url(value.partition("=")[2]) or is_url(value) for value in roots):
@@ -91,14 +91,14 @@ def local_data(roots: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def device_of_driver(options: dict[str, Any]) -> str:
-    """`--device` as this process needs it: runs elsewhere find theirs on their own machine."""
+    """The device of this process. Runs elsewhere find a device on their own machine."""
     return "auto" if options["launcher"] != "local" else str(options["device"])
 
 
 def device_of_runs(options: dict[str, Any], device: str) -> str:
-    """The kind of device that runs will find, as far as it is known: `device`, or what another machine has.
+    """The kind of device that runs will use: `device`, or for runs elsewhere what the options ask for.
 
-    A run that was to be captured and finds no GPU trains eagerly, and says so.
+    A run that should be captured but finds no GPU trains eagerly, and says so.
     """
     if options["launcher"] == "local":
         return device
@@ -107,13 +107,13 @@ def device_of_runs(options: dict[str, Any], device: str) -> str:
 
 
 def launcher_of(options: dict[str, Any], device: str, runs: int, team: Team | None = None) -> Launcher | None:
-    """The launcher asked for; None: this process. Sets this process's threads to those of a worker.
+    """The chosen launcher; None: this process. Sets this process's threads to those of a worker.
 
     Args:
         options: of the command.
-        device: as `choose_device` gives it.
-        runs: how many there are.
-        team: the processes that train each run together, if there are several.
+        device: from `choose_device`.
+        runs: number of runs.
+        team: the processes that train each run together; None: one process.
 
     Raises:
         UsageError: for options that do not go together, or a launcher that is not installed.
@@ -127,7 +127,7 @@ def launcher_of(options: dict[str, Any], device: str, runs: int, team: Team | No
         from bench.launch.train_together import TrainTogether
 
         if launcher != "local":
-            raise UsageError(f"expected torchrun or srun alone, or --launcher {launcher}: found both")
+            raise UsageError(f"expected torchrun or srun, or --launcher {launcher}, found both: use one")
         return TrainTogether(team)
     if launcher == "slurm":
         from bench.launch.on_slurm import OnSlurm
@@ -149,12 +149,12 @@ def _workers(jobs: int, threads: int | None, device: str, runs: int) -> Launcher
     from bench.launch.local import Workers
 
     jobs, threads = shares(jobs, threads, runs)
-    torch.set_num_threads(threads)  # what is shared is computed as a worker would
+    torch.set_num_threads(threads)  # shared work is computed as in a worker
     return Workers(jobs, threads, gpus(device))
 
 
 def shares(jobs: int, threads: int | None, runs: int) -> tuple[int, int]:
-    """Worker processes for so many runs, and the CPU threads of each."""
+    """The number of worker processes for `runs` runs, and the CPU threads of each."""
     from bench.launch.local import cores
 
     jobs = max(1, min(jobs, runs))
@@ -162,7 +162,7 @@ def shares(jobs: int, threads: int | None, runs: int) -> tuple[int, int]:
 
 
 def jobs_of(options: dict[str, Any], plans: list[Plan], device: str) -> int | str:
-    """`--jobs`, with `auto` as a number where runs execute on this machine; the choice is said."""
+    """`--jobs`, with `auto` replaced by a number if runs execute on this machine; prints the choice."""
     if options["jobs"] != "auto" or options["launcher"] != "local":
         return cast("int | str", options["jobs"])
     from bench.launch.how_many import choose_jobs

@@ -12,7 +12,7 @@ KINDS = ("variants", "suites", "datasets", "metrics", "judges", "fields")
 @click.command("list")
 @click.argument("kind", required=False, metavar="[variants|suites|datasets|metrics|judges|fields]")
 def listing(kind: str | None) -> None:
-    """List what can be named on the command line: names of every kind, or what those of one kind are."""
+    """List what can be named on the command line: the names of every kind, or one kind with descriptions."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -22,7 +22,7 @@ def listing(kind: str | None) -> None:
         for each in KINDS:
             names = [name for name, _ in _ROWS[each]() if " " not in name]
             console.print(Text.assemble((each, "bold"), ": ", ", ".join(names)))
-        console.print("What each of them is: bench list variants, and so on. For --set: the fields.")
+        console.print("With descriptions: bench list variants, and so on. The fields are for --set.")
         return
     if kind not in KINDS:
         raise unknown_name("list", kind, KINDS, "bench list --help")

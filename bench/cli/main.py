@@ -30,7 +30,7 @@ from bench.core.errors import BenchError, UsageError
 from bench.core.interrupt import Terminated, terminate
 from bench.run.ranks import place
 
-_BY_SEVERAL = ("run", "train")  # commands whose training several processes can share
+_BY_SEVERAL = ("run", "train")  # commands that several processes can execute together
 EXIT_USAGE, EXIT_FAILED, EXIT_BUG, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 4, 70, 130, 143
 
 
@@ -62,7 +62,7 @@ def cli(context: click.Context, debug: bool, plugin_files: tuple[str, ...]) -> N
     context.ensure_object(dict).update(debug=debug, plugins=tuple(map(Path, plugin_files)))
     if place() is not None and context.invoked_subcommand not in _BY_SEVERAL:
         raise UsageError(
-            f"bench {context.invoked_subcommand} is work for one process: start it without torchrun or srun"
+            f"bench {context.invoked_subcommand} runs in one process: start it without torchrun or srun"
         )
     for file in plugin_files:
         plugins.load_file(Path(file))
@@ -121,7 +121,7 @@ def invoke(arguments: list[str]) -> int:
 
 
 def _is_follower() -> bool:
-    """Whether another process of this command says what there is to say."""
+    """Whether another process of this command prints the messages."""
     try:
         here = place()
     except UsageError:

@@ -24,12 +24,12 @@ _LOG_WIDTH = 120
 
 
 def names(text: str | None) -> tuple[str, ...]:
-    """A comma-separated list as names, in order, each once."""
+    """The names in a comma-separated list, in order, each once."""
     return tuple(dict.fromkeys(part.strip() for part in (text or "").split(",") if part.strip()))
 
 
 def table_console() -> Console:
-    """A console for wide tables: logs of CI jobs do not break lines, so there no name is broken either."""
+    """A console for wide tables; outside a terminal (in the log of a CI job) it does not wrap names."""
     from rich.console import Console
 
     console = Console(highlight=False)
@@ -39,14 +39,14 @@ def table_console() -> Console:
 
 
 def apply(command: Command, *options: Callable[[Command], Command]) -> Command:
-    """`command` with `options`, shown by `--help` in that order."""
+    """Add `options` to `command`; `--help` shows them in that order."""
     for option in reversed(options):
         command = option(command)
     return command
 
 
 def data_root_option(command: Command) -> Command:
-    """Where data lies."""
+    """Where the data is."""
     return click.option(
         "--data-root",
         "data_roots",
@@ -57,7 +57,7 @@ def data_root_option(command: Command) -> Command:
 
 
 def data_options(command: Command) -> Command:
-    """Where data lies and which side is the source."""
+    """Where the data is, and which side is the source."""
     return apply(
         command,
         data_root_option,
@@ -100,7 +100,7 @@ def scoring_options(command: Command) -> Command:
             type=click.Path(path_type=Path),
             envvar="PIX2PIX_BENCH_INCEPTION",
             metavar="FILE",
-            help="For FID and KID; also $PIX2PIX_BENCH_INCEPTION, or `bench data fetch inception`.",
+            help="Weights for FID and KID; also $PIX2PIX_BENCH_INCEPTION, or `bench data fetch inception`.",
         ),
         click.option(
             "--fid-protocol",
@@ -113,7 +113,7 @@ def scoring_options(command: Command) -> Command:
 
 
 def scoring_choice(options: dict[str, Any]) -> ScoringChoice:
-    """The `ScoringChoice` that `scoring_options` say.
+    """The `ScoringChoice` given by `scoring_options`.
 
     Raises:
         UsageError: for a judge that cannot be used.
@@ -142,20 +142,20 @@ def policy_options(command: Command) -> Command:
         click.option(
             "--space-check/--no-space-check",
             default=True,
-            help="Refuse to begin where the disk has no room (the default), or not.",
+            help="Refuse to start if the disk has too little room (the default), or start anyway.",
         ),
         click.option("--checkpoint-every", type=click.FloatRange(0), default=60.0, hidden=True),
         click.option(
             "--log",
             multiple=True,
             type=click.Choice(TRACKERS),
-            help="Show losses, samples and scores there too (repeatable); into OUT/logs.",
+            help="Also log losses, samples and scores there (repeatable); files go to OUT/logs.",
         ),
     )
 
 
 def policy_of(options: dict[str, Any], lengths: tuple[int, ...] = ()) -> Policy:
-    """The `Policy` that `policy_options` say; `lengths` are those of `--keep-at`."""
+    """The `Policy` given by `policy_options`; `lengths` are those of `--keep-at`."""
     from bench.run.trackers import check_trackers
     from bench.spec.retention import Policy
 
@@ -176,10 +176,10 @@ def engine_option(command: Command) -> Command:
 
 
 def choose_engine(name: str, device: str) -> EngineName:
-    """ "captured" or "eager", for a device as `choose_device` gives it.
+    """ "captured" or "eager", for a device from `choose_device`.
 
     Raises:
-        UsageError: if a captured step was asked for without a GPU.
+        UsageError: if a captured step is wanted without a GPU.
     """
     on_gpu = device.startswith("cuda")
     if name == "captured" and not on_gpu:
@@ -188,10 +188,10 @@ def choose_engine(name: str, device: str) -> EngineName:
 
 
 def choose_device(name: str, threads: int | None) -> str:
-    """The device as torch names it, with `threads` set.
+    """The device as torch names it; also sets the number of CPU threads.
 
     Raises:
-        UsageError: if it is not there.
+        UsageError: if it does not exist.
     """
     import torch
 

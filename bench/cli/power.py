@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bench.analysis.power_plan import Plan
 
-SEEDS, IMAGES = (2, 3, 5, 10, 20), (0.5, 1, 2, 4)  # of the grid; images as multiples of those there are
+SEEDS, IMAGES = (2, 3, 5, 10, 20), (0.5, 1, 2, 4)  # of the grid; images as multiples of the current number
 
 _HEADS = (
     "sd of\nseeds", "sd of\nimages", "seeds\nnow", "N\nnow", "found\nfrom", "best -\nnext", "seeds\nneeded",
@@ -37,7 +37,7 @@ _HEADS = (
     default=1,
     show_default=True,
     metavar="K",
-    help="Differences in the table they will stand in, to be corrected for.",
+    help="Number of differences in the planned table, to correct for.",
 )
 def power(output: Path, metric: str | None, difference: float | None, comparisons: int) -> None:
     """Say from the records in OUT how many seeds and test images a difference between two variants needs.
@@ -53,7 +53,7 @@ def power(output: Path, metric: str | None, difference: float | None, comparison
     from bench.analysis.power_plan import plans
 
     if difference is not None and metric is None:
-        raise UsageError("expected --metric KEY with --difference: its unit is the metric's")
+        raise UsageError("expected --metric KEY with --difference, found none: its unit is the metric's")
     found = plans(output, comparisons)
     if metric is not None:
         known = sorted({plan.column.info.key for plan in found})

@@ -12,7 +12,7 @@ import click
 @click.argument("folder", type=click.Path(path_type=Path), metavar="FOLDER")
 @click.option("--update", is_flag=True, help="Replace FOLDER.")
 def publish(output: Path, folder: Path, update: bool) -> int:
-    """Write what may be published of OUT into FOLDER: records and values by image, report, verdicts,
+    """Write the publishable part of OUT into FOLDER: records and values by image, report, verdicts,
     baseline, and generated images; no image of the data set, and no path of this machine.
 
     \b

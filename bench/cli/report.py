@@ -43,7 +43,7 @@ from bench.core.errors import UsageError
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Claims of your own, checked beside the paper's (repeatable); the form is in docs/claims.md.",
+    help="Your own claims, checked beside the paper's (repeatable); format: docs/claims.md.",
 )
 def report(
     outputs: tuple[Path, ...],
@@ -67,7 +67,7 @@ def report(
     from bench.report.render import write_report
 
     if metrics and not ablate:
-        raise UsageError("expected --ablate FIELD with --metrics, found none: it chooses what is drawn there")
+        raise UsageError("expected --ablate FIELD with --metrics, found none: it draws these metrics")
     wanted = Wanted(names(formats), names(ablate), names(metrics), names(picks), claims_files)
     if not wanted.formats:
         raise UsageError("expected --format with one format or more, found none")

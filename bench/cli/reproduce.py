@@ -1,4 +1,4 @@
-"""`bench reproduce`: one run again, to see that the same comes of it."""
+"""`bench reproduce`: repeat one run, and check that the result is the same."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from bench.cli.options import (
 @scoring_options
 @device_options
 def reproduce(output: Path, run_id: str | None, **options: Any) -> int:
-    """Train, generate and score a finished run of OUT again, and compare: on a CPU generator, test images
-    and values must be the same bit for bit, on a GPU values must lie within the seeds' spread.
+    """Train, generate and score a finished run of OUT again, and compare. On a CPU the generator, test
+    images and values must be equal bit for bit; on a GPU values must be within the seeds' spread.
 
     \b
-    What is made lies in OUT/reproduced, what came of it in OUT/reproduced.json; `bench claims OUT --sanity`
-    and `bench publish` tell it. Threads are those of the run. Exit code 1 if it is not the same.
+    The new run is in OUT/reproduced, the verdict in OUT/reproduced.json; `bench claims OUT --sanity` and
+    `bench publish` show it. Threads are those of the run. Exit code 1 if the results differ.
     """
     from bench.core.progress import Reporter
     from bench.core.resources import cache_dir

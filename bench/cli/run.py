@@ -61,7 +61,7 @@ def grid_options(command: Command) -> Command:
         click.option(
             "--keep-at",
             metavar="LIST",
-            help="Shorter lengths on the way, such as 2,8,25: each is a row, trained once for all.",
+            help="Also score shorter lengths, such as 2,8,25: a row each, all from one training.",
         ),
         click.option("--size", "size_px", type=int, metavar="PX", help="Side: 32, 64, 128, 256 or 512."),
         click.option("--batch-size", type=click.IntRange(1), help="Pairs a step (the paper: 1)."),
@@ -79,9 +79,9 @@ def grid_options(command: Command) -> Command:
             "--variant-file", type=click.Path(path_type=Path), help="TOML with [variants.NAME] tables."
         ),
         click.option(
-            "--train-limit", type=click.IntRange(1), help="Use so many training pairs, evenly spaced."
+            "--train-limit", type=click.IntRange(1), help="Use this many training pairs, evenly spaced."
         ),
-        click.option("--test-limit", type=click.IntRange(1), help="Use so many test pairs, evenly spaced."),
+        click.option("--test-limit", type=click.IntRange(1), help="Use this many test pairs, evenly spaced."),
         click.option(
             "--test-dropout/--no-test-dropout",
             default=True,
@@ -108,7 +108,7 @@ def grid_options(command: Command) -> Command:
 @click.option("--dry-run", is_flag=True, help="Show the runs, their parameters and the time; write nothing.")
 @click.pass_obj
 def run(obj: dict[str, Any], /, **options: Any) -> int:
-    """Train, generate, score and report a grid of variants; what is finished is skipped."""
+    """Train, generate, score and report a grid of variants; finished work is skipped."""
     return _execute(options, "score", obj)
 
 
@@ -121,7 +121,7 @@ def run(obj: dict[str, Any], /, **options: Any) -> int:
 @click.option("--dry-run", is_flag=True, help="Show the runs, their parameters and the time; write nothing.")
 @click.pass_obj
 def train(obj: dict[str, Any], /, **options: Any) -> int:
-    """Only train: `bench generate` and `bench score` go on from there."""
+    """Only train; `bench generate` and `bench score` continue from there."""
     no_scoring = {
         "metrics": None,
         "judge": "none",
@@ -132,7 +132,7 @@ def train(obj: dict[str, Any], /, **options: Any) -> int:
 
 
 def _execute(options: dict[str, Any], until: Until, obj: dict[str, Any]) -> int:
-    """Alone, or as one of several processes; returns the exit code."""
+    """Run alone, or as one of several processes; returns the exit code."""
     here = place()
     if here is None:
         _run_grid(options, until, obj, None)

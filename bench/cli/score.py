@@ -1,4 +1,4 @@
-"""`bench generate`, `bench score`: single stages, on what an output folder holds."""
+"""`bench generate`, `bench score`: single stages, on an existing output."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Of test-time dropout, with --images.",
+    help="Seed of test-time dropout, with --images.",
 )
 @data_root_option
 @device_options
@@ -97,27 +97,25 @@ def _translate(path: Path, images: Path, destination: Path, seed: int, device: s
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="OUT | DIR...")
 @click.option("--target", type=click.Path(path_type=Path), metavar="DIR", help="Targets; matched by stem.")
 @click.option("--labels", type=click.Path(path_type=Path), metavar="DIR", help="Label maps: ids or colours.")
-@click.option("--source", type=click.Path(path_type=Path), metavar="DIR", help="What was translated.")
+@click.option("--source", type=click.Path(path_type=Path), metavar="DIR", help="Sources of the predictions.")
 @click.option(
     "--train-target", type=click.Path(path_type=Path), metavar="DIR", help="Training targets, for row 'real'."
 )
-@click.option(
-    "--dataset", metavar="CARD", help="Whose classes and palette these are: a name, or a card.toml."
-)
+@click.option("--dataset", metavar="CARD", help="Card with the classes and palette: a name, or a card.toml.")
 @click.option("--direction", metavar="A2B", help="Such as photo2labels; the card's own by default.")
-@click.option("--name", "row_names", metavar="LABELS", help="What the folders are called, comma-separated.")
+@click.option("--name", "row_names", metavar="LABELS", help="Names for the folders, comma-separated.")
 @click.option("--size", "size_px", type=click.IntRange(16, 4096), metavar="PX", help="Resize all to PX x PX.")
-@click.option("--allow-missing", is_flag=True, help="Go on with the stems that all folders have.")
+@click.option("--allow-missing", is_flag=True, help="Use only the stems that all folders have.")
 @click.option("--judge-dataset", metavar="NAME", help="Train the judge on this data set's real photos.")
 @data_root_option
 @scoring_options
 @device_options
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("out"), show_default=True, help="With DIR: output."
+    "--out", type=click.Path(path_type=Path), default=Path("out"), show_default=True, help="Output, with DIR."
 )
 @click.pass_obj
 def score(obj: dict[str, Any], /, folders: tuple[Path, ...], **options: Any) -> None:
-    """Score the predictions in OUT again, or anybody's images, and write records and report:
+    """Score the predictions in OUT again, or images from any tool, and write records and report:
 
     \b
     bench score OUT
@@ -142,7 +140,7 @@ _FOREIGN_OPTIONS = ("target", "labels", "source", "train_target", "dataset", "si
 
 
 def _is_output(folder: Path) -> bool:
-    """Whether `folder` is an output of `bench run`, or nothing that could be anything else."""
+    """Whether `folder` is an output of `bench run`, or does not exist."""
     return (folder / "runs").is_dir() or not folder.exists()
 
 
@@ -190,7 +188,7 @@ def _card(name: str | None) -> DatasetCard | None:
 def _judge_training(
     options: dict[str, Any], device: str, choice: ScoringChoice, reporter: Reporter
 ) -> Workbench | None:
-    """The data set whose real photos train the judge, where one was named."""
+    """The data set with the real photos that train the judge; None if none was named."""
     from bench.core.resources import cache_dir
     from bench.data.datasets import open_dataset
     from bench.run.data_in_use import Workbench

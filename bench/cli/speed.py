@@ -48,17 +48,17 @@ FORMAT = 1
     help="Timed steps of each; on a GPU at least 200.",
 )
 @device_options
-@click.option("--json", "json_file", metavar="FILE", help="Write the numbers there too; - is stdout.")
+@click.option("--json", "json_file", metavar="FILE", help="Also write the numbers to FILE; - is stdout.")
 def speed(json_file: str | None, **options: Any) -> None:
-    """Measure training steps, and count what they must do at least. Needs no data.
+    """Measure training steps, and count the least work that they do. Needs no data.
 
     \b
     bench speed --variants l1,l1+cgan --size 128
     bench speed --jobs 4 --json -
 
-    The floor is the time that the counted operations take, or the counted bytes if that is longer, at the
-    speed of a large matrix product (on a CPU, of a convolution if that is quicker) and a large copy on this
-    device. `bench run --dry-run` uses what was measured.
+    The floor is the time for the counted operations or for the counted bytes, the longer of both. Operations
+    run at the speed of a large matrix product (on a CPU, of a convolution if that is faster), bytes at the
+    speed of a large copy. `bench run --dry-run` uses the measured times.
     """
     import json
     import sys
@@ -165,7 +165,7 @@ def _notes(results: list[dict[str, Any]]) -> list[str]:
         f"floor: at {first['peak_flops_per_second'] / 1e9:,.0f} GFLOP/s (product or convolution) and "
         f"{first['peak_bytes_per_second'] / 1e9:,.1f} GB/s (copy), measured; the longer of both. GFLOP, MB: "
         "counted; MB of weights, gradients and Adam",
-        "wait: share of the time spent waiting for data; memory: the most that was taken",
+        "wait: share of the time spent waiting for data; memory: the largest amount used",
     ]
     for result in results:
         if result["engine_reason"]:

@@ -11,7 +11,7 @@ from bench.launch.jobs import Advanced, Ended, Event, Job, Said
 
 
 class Board:
-    """A bar for each run under way, and one for the training steps of them all.
+    """A bar for each run in progress, and one for the training steps of all runs.
 
     Use it as a context manager; `notify` is the observer.
     """
@@ -21,7 +21,7 @@ class Board:
         self._titles = {job.id: job.title for job in jobs}
         self._steps = {job.id: job.spec.training.steps for job in jobs}
         self._behind = 0  # steps of ended runs
-        self._trained: dict[str, int] = {}  # steps of those under way
+        self._trained: dict[str, int] = {}  # steps of runs in progress
         self._bars: dict[str, tuple[str, Advance, ExitStack]] = {}
         self._overall: Advance | None = None
         self._stack = ExitStack()

@@ -29,16 +29,16 @@ def run_grid(
 ) -> list[Ended]:
     """Execute all runs and reference rows of a grid.
 
-    Data is decoded, and so checked, before the first training; decoding, the judge and the reference rows
-    are done here, once, whatever executes the runs. Finished work is skipped.
+    Data is decoded, and so checked, before the first training. Decoding, training the judge and scoring the
+    reference rows happen here, once, wherever the runs execute. Finished work is skipped.
 
     Args:
-        launcher: where runs execute; this process, one after the other, by default.
-        observers: told every event of a run, after it has been shown: a run advanced, a run ended (its
-            record is in the output by then).
+        launcher: where runs execute; by default this process, one after the other.
+        observers: called with every event of a run after it is shown: a run advanced, a run ended (its record
+            is then in the output).
 
     Returns:
-        what came of each run and, with `until="score"`, each reference row; the records are in the output.
+        the outcome of each run and, with `until="score"`, each reference row; the records are in the output.
     """
     runners = Runners(reporter)
     outcomes: list[Ended] = []
@@ -65,9 +65,9 @@ def _execute_all(
     launcher: Launcher,
     observers: Sequence[Observer],
 ) -> list[Ended]:
-    """Have all jobs executed, those too that other processes let go of; returns their ends."""
+    """Execute all jobs, also those that other processes release; returns their ends."""
     ends: list[Ended] = []
-    with Board(jobs, reporter) as board:  # from here on, so that its time left means something
+    with Board(jobs, reporter) as board:  # starts here, so that its time left is right
 
         def notify(event: Event) -> None:
             board.notify(event)
@@ -86,7 +86,7 @@ def _execute_all(
 
 
 def same_runs(specs: list[RunSpec]) -> list[str]:
-    """What to tell about variants that are one run at their size."""
+    """Messages about variants that are the same run at their size."""
     lines = [
         f"{other} at {spec.training.size_px} px is the same run as {spec.label}"
         for spec in specs
@@ -102,23 +102,23 @@ def _jobs(plan: Plan, launch: Launch) -> Iterator[Job]:
 
 
 def _unfinished(jobs: Sequence[Job], runners: Runners, notify: Observer) -> Iterator[Job]:
-    """The jobs that have work left; the end of the others is told."""
+    """The jobs with work left; notifies the end of the others."""
     for job in jobs:
         if job.launch.until == "score" and runners.of(job).is_finished(job.spec):
             notify(Ended(job.id, "finished", "finished before, skipped"))
         elif error := runners.of(job).diverged_before(job.spec):
-            notify(Ended(job.id, "diverged", f"{error}; the same again would come of it (--retry tries it)"))
+            notify(Ended(job.id, "diverged", f"{error}; it would diverge again (--retry trains it again)"))
         else:
             yield job
 
 
 def _train_judges(jobs: Sequence[Job], runners: Runners) -> None:
-    """Have every judge that is trained here in the cache before several processes want it."""
+    """Put every judge trained here into the cache before several processes need it."""
     wanted = {(job.spec.data, job.spec.training.size_px) for job in jobs if job.launch.until == "score"}
     for data, size_px in sorted(wanted, key=str):
         bench = runners.of_data(data).bench
         if bench.choice.wants_judge and not is_adapter(bench.choice.judge):
-            with suppress(Exception):  # then each run says so in its record
+            with suppress(Exception):  # each run's record reports it
                 bench.judge(size_px)
 
 
@@ -128,7 +128,7 @@ def _references(runner: Runner, plan: Plan, reporter: Reporter, debug: bool) -> 
         try:
             with reporter.task(f"{title}  score", plan.data.test_n) as advance:
                 record = runner.reference(row, size_px, advance)
-        except Exception as error:  # as for runs: the others go on
+        except Exception as error:  # the other rows go on, as runs do
             if debug:
                 reporter.say(traceback.format_exc())
             record = runner.reference_failed(row, size_px, error)

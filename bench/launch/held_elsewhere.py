@@ -1,4 +1,4 @@
-"""Other processes at work on the same output: their runs are left to them, then looked at."""
+"""Other processes that work on the same output: their runs are left to them, then checked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _POLL_SECONDS = 0.5
 
 
 class Others:
-    """Sorts out the jobs that other processes hold, while a launcher works on the rest."""
+    """Tracks the jobs that other processes hold, while a launcher works on the rest."""
 
     def __init__(self, jobs: Sequence[Job], runners: Runners, notify: Observer) -> None:
         self._jobs = {job.id: job for job in jobs}
@@ -24,7 +24,7 @@ class Others:
         self._held: list[Job] = []
 
     def notify(self, event: Event) -> None:
-        """As the observer of a launcher; the end of a job that another process holds is not yet its end."""
+        """The observer of a launcher. A job that another process holds has not ended yet."""
         if isinstance(event, Ended) and event.status == "busy":
             self._held.append(self._jobs[event.job])
             self._notify(Said(f"{self._jobs[event.job].title}: {event.note}: left to it"))
@@ -32,7 +32,7 @@ class Others:
             self._notify(event)
 
     def wait(self) -> list[Job]:
-        """Wait until another process lets one of its jobs go; returns those that are not done then."""
+        """Wait until another process releases one of its jobs; returns the jobs that are then not done."""
         while self._held:
             free = [job for job in self._held if not _is_held(job)]
             self._held = [job for job in self._held if job not in free]
@@ -43,15 +43,15 @@ class Others:
         return []
 
     def _is_done(self, job: Job) -> bool:
-        """Whether the other process brought the job to an end; told then."""
+        """Whether the other process ended the job; if so, notifies its end."""
         if job.launch.until == "score" and self._runners.of(job).is_finished(job.spec):
             self._notify(Ended(job.id, "finished", "done by another process"))
             return True
         if _written(job) == self._written[job.id]:
-            return False  # it has left no record: killed, or it was to train only
+            return False  # no new record: it was killed, or only trained
         record = read_record(record_path(job.launch.out, job.id))
         if record.status == "finished":
-            return False  # scored otherwise than is wanted here
+            return False  # scored in another way than wanted here
         self._notify(Ended(job.id, record.status, f"{record.error} (in another process)"))
         return True
 

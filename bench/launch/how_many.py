@@ -1,7 +1,7 @@
 """`--jobs auto`: how many runs at once.
 
-On a CPU one a core, as far as memory goes. On a GPU as many as `bench speed --jobs` found quickest together,
-as far as the memory of the GPU goes by counting; a few where that was not measured.
+On a CPU one for each core, if memory allows. On a GPU the number that `bench speed --jobs` found fastest, if
+its memory allows by counting; `UNMEASURED` if nothing was measured.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from bench.spec.grid import Plan
 from bench.spec.run_spec import RunSpec
 
 UNMEASURED = 2
-"""Runs on a GPU where nobody has measured: what one does on the CPU (decoding, scoring, writing) overlaps
-with the training of the other, and two that take turns lose little."""
-MOST = 16  # runs on a GPU that are looked up
+"""Runs on a GPU if nothing was measured: the CPU work of one (decoding, scoring, writing) overlaps with the
+training of the other, and two that take turns lose little."""
+MOST = 16  # the largest number of runs on a GPU that is looked up
 _BYTES_A_WORKER = 2 << 30  # of main memory: torch, a judge, a pix2pix in training
 _BYTES_BESIDES = 3 << 30  # of a GPU: context, workspaces of cuDNN, a graph's own pool, a judge, Inception
 _GPU_SHARE = 0.9  # of its free memory that workers may take
 
 
 class Choice(NamedTuple):
-    """How many at once, and why, in words."""
+    """How many runs at once, and why, in words."""
 
     jobs: int
     why: str
 
 
 def choose_jobs(plans: Sequence[Plan], device: str, threads: int | None) -> Choice:
-    """Runs at once for `--jobs auto`, never more than there are.
+    """The number of runs at once for `--jobs auto`, at most the number of runs.
 
     Args:
         plans: the grid.
@@ -64,10 +64,10 @@ def choose_jobs(plans: Sequence[Plan], device: str, threads: int | None) -> Choi
 
 
 def on_one_gpu(rates: Mapping[int, float], most: int) -> Choice:
-    """Runs at once on a GPU: the quickest count that was measured, at most `most`.
+    """Runs at once on a GPU: the fastest measured number, at most `most`.
 
     Args:
-        rates: runs at once -> images a second of all together; compared if several counts fit.
+        rates: runs at once -> images a second of all together; used if at least two counts fit.
         most: what memory and cores allow.
     """
     fitting = {count: rate for count, rate in sorted(rates.items()) if count <= most}
@@ -86,19 +86,19 @@ def gpus(device: str) -> list[str]:
 
 
 def _question(plan: Plan, spec: RunSpec, device: str) -> Question:
-    """What `bench speed` would measure of a run; runs whose steps cost the same share one."""
+    """The question that `bench speed` measures for a run; runs with equally costly steps share one."""
     channels = plan.dataset.source_channels, plan.dataset.target_channels
     return Question(spec.variant, replace(spec.training, steps=1), channels, device, threads=1)
 
 
 def _rates(question: Question) -> dict[int, float]:
-    """What was measured of one kind of step: processes side by side -> images a second of all."""
+    """The measurements of one kind of step: processes side by side -> images a second of all."""
     found = {jobs: kept_rate(replace(question, jobs=jobs)) for jobs in range(1, MOST + 1)}
     return {jobs: rate for jobs, rate in found.items() if rate is not None}
 
 
 def _fitting(jobs: int) -> int:
-    """As many workers as there is memory for, where that can be told; at least one."""
+    """`jobs`, reduced to the workers that fit into memory if that is known; at least one."""
     try:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):

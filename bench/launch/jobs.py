@@ -1,4 +1,4 @@
-"""What a launcher is given and what it tells: jobs and events, all of which JSON can hold."""
+"""What a launcher receives and reports: jobs and events, all JSON-able."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Job:
 
     Attributes:
         spec: the run.
-        title: what a person reads: "l1 seed 0 (1/3)".
+        title: for people: "l1 seed 0 (1/3)".
         root: folder of its data; None for the embedded data set.
         launch: how it is executed.
     """
@@ -69,7 +69,7 @@ class Job:
         return replace(self, launch=replace(self.launch, device=device))
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON only; paths absolute, since the process that reads it may stand elsewhere."""
+        """JSON only; paths are absolute, since the reader may have another working directory."""
         import msgspec
 
         plain: dict[str, Any] = msgspec.to_builtins(asdict(self), enc_hook=_absolute)
@@ -87,14 +87,14 @@ def _absolute(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Said:
-    """A line that a person should read."""
+    """A line for a person to read."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Advanced:
-    """A job went on: `done` of `total` parts of its `stage` ("train": steps; the others: images)."""
+    """A job advanced: `done` of `total` parts of its `stage` ("train": steps; the others: images)."""
 
     job: str
     stage: str
@@ -105,13 +105,13 @@ class Advanced:
 
 @dataclass(frozen=True)
 class Ended:
-    """A job will do nothing more. With status "finished", "failed" or "diverged" its record is in the output;
-    with "busy" another process is at it, and the driver waits for that one.
+    """A job has ended. With status "finished", "failed" or "diverged" its record is in the output; with
+    "busy" another process works on it, and the driver waits for that one.
 
     Attributes:
         job: the run's id.
-        status: what came of it.
-        note: what to tell: "done", "finished before, skipped", or why it failed.
+        status: the outcome.
+        note: for people: "done", "finished before, skipped", or why it failed.
     """
 
     job: str
@@ -120,7 +120,7 @@ class Ended:
 
     @property
     def is_done(self) -> bool:
-        """Whether what was asked for is there."""
+        """Whether the wanted result exists."""
         return self.status in DONE
 
 

@@ -15,7 +15,7 @@ from bench.launch.worker_process import Died, WorkerProcess
 from bench.records.record import record_path
 
 _TRIES = 2  # a run whose worker died is tried once more, from its saved state
-_POLL_SECONDS = 0.5  # so that a signal is noticed soon
+_POLL_SECONDS = 0.5  # short, so that a signal is noticed soon
 
 
 class InProcess:
@@ -32,7 +32,7 @@ class Workers:
     Attributes:
         count: how many.
         threads: CPU threads of each. Results depend on it (in the last bits), not on `count`.
-        devices: torch device strings, dealt out in turn.
+        devices: torch device strings, given to workers in turn.
     """
 
     def __init__(self, count: int, threads: int, devices: Sequence[str]) -> None:
@@ -73,7 +73,7 @@ class _Pool:
             stop([*self._busy, *self._idle])
 
     def _deal(self) -> None:
-        """Give every worker something to do; start those that are needed."""
+        """Give every worker a job; start workers as needed."""
         while self._waiting and (self._idle or self._places):
             worker = self._idle.pop() if self._idle else self._start(self._places.popleft())
             job = self._waiting.popleft()
@@ -88,14 +88,14 @@ class _Pool:
         return WorkerProcess(number, self._plan.threads, tell)
 
     def _recorded(self, job: Job, event: Ended) -> Ended:
-        """The end of a run; where its worker had no memory left to write the record, it is written here."""
+        """End a run. If its worker had no memory left to write the record, it is written here."""
         if event.status != "failed" or record_path(job.launch.out, job.id).is_file():
             return event
         error = RunFailedError(event.note.partition(UNWRITTEN)[0])
         return failed(job, partial(self._runners.of, job), error)
 
     def _bury(self, worker: WorkerProcess, died: Died) -> None:
-        """A worker is gone: its run is tried again after the others, or has failed."""
+        """Handle the death of a worker: its run is tried again after the others, or fails."""
         self._places.append(worker.number)
         if worker in self._idle:
             self._idle.remove(worker)
@@ -111,13 +111,13 @@ class _Pool:
 
 
 def stop(workers: Sequence[WorkerProcess]) -> None:
-    """End worker processes: those at work save their state first. None is left when this returns."""
+    """End worker processes; those at work save their state first. All have ended when this returns."""
     try:
         for worker in workers:
             worker.terminate()
         for worker in workers:
             worker.wait()
-    finally:  # a second Ctrl-C, or one that does not listen
+    finally:  # a second Ctrl-C, or a worker that does not react
         for worker in workers:
             worker.kill()
 

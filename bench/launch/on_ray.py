@@ -1,10 +1,10 @@
 """Runs on a Ray cluster: no file system is shared, everything goes through Ray.
 
-An actor on the driver's machine, `Home`, hands out what a run needs (data where the node does not see their
-folder, the trained judge, the state of an interrupted run) and takes home what it leaves (records,
-predictions, checkpoints), a piece of a file at a time: the driver's memory stays flat, and the object store
-too. A run's training state comes home every minute, less often where it is so large that sending it would
-take more than a twentieth of the time; so a lost node costs that much.
+An actor on the driver's machine, `Home`, sends a run what it needs (data that the node cannot see, the
+trained judge, the state of an interrupted run) and receives its results (records, predictions, checkpoints).
+Files move in pieces, so the memory of the driver and of the object store stays flat. A training state comes
+home every minute, or less often if sending it would take more than a twentieth of the time; a lost node costs
+the training since then.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _GRACE_SECONDS = 60.0
 
 
 class OnRay:
-    """A Ray cluster, or one started on this machine for the time being.
+    """A Ray cluster, or one started on this machine for this command.
 
     Attributes:
         address: HOST:PORT of the cluster's head, "auto", or None.
         cpus, gpus: what Ray reserves for each run; a fraction of a GPU lets several runs share it.
-        device: as `--device` says; found on the node.
+        device: value of `--device`; resolved on the node.
         threads: CPU threads of a run; `cpus` by default.
         share_paths: read data at the driver's path where a node sees the same files there; tests do not.
         state_every: seconds of training between two states sent home.
@@ -111,7 +111,7 @@ class _Grid:
             while self._waiting or self._under_way:
                 self._submit()
                 over, _ = ray.wait(list(self._under_way), timeout=_POLL_SECONDS)
-                self._listen()  # after `wait`: what a task that is over told is there by now
+                self._listen()  # after `wait`, so that all events of ended tasks are here
                 for task in over:
                     self._finish(task, self._under_way.pop(task))
         finally:
@@ -120,7 +120,7 @@ class _Grid:
     def _submit(self) -> None:
         """Keep as many tasks submitted as the cluster has room for.
 
-        No more: Ray lends the CPU of a task that waits for a file to the next one in its queue.
+        Submit no more: Ray lends the CPU of a task that waits for a file to the next one in its queue.
         """
         plan, room = self._plan, _room(self._plan)
         while self._waiting and len(self._under_way) < room:
@@ -148,7 +148,7 @@ class _Grid:
             self._notify(event)
 
     def _finish(self, task: Any, job: Job) -> None:
-        """A task is over; if its run has not ended, its worker or node has died."""
+        """Handle the end of a task. If its run has not ended, its worker or node has died."""
         import ray
 
         if job.id in self._ended:
@@ -169,7 +169,7 @@ class _Grid:
         self._notify(failed(job, partial(self._runners.of, job), lost))
 
     def _cancel(self) -> None:
-        """End what runs, with its state sent home."""
+        """End running tasks; their states are sent home first."""
         import ray
 
         for task in self._under_way:
@@ -181,7 +181,7 @@ class _Grid:
 
 
 def _room(plan: OnRay) -> int:
-    """Runs that the cluster's nodes hold at once; 1 where none can: then Ray says what it waits for."""
+    """Runs that the cluster's nodes hold at once; 1 if none fits: Ray then says what it waits for."""
     import ray
 
     room = 0

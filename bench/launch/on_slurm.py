@@ -1,8 +1,8 @@
-"""Runs as Slurm jobs, by submitit: one job a run, on a file system that the nodes share.
+"""Runs as Slurm jobs, by submitit: one job for each run, on a file system that the nodes share.
 
-Jobs tell their events in files below OUT/slurm, beside submitit's logs, and the driver reads on in them. A
-job that Slurm takes from its node (preemption, time limit) is queued again by submitit and goes on from the
-run's last saved state; one whose node dies is submitted once more by the driver.
+Jobs append their events to files below OUT/slurm, beside submitit's logs, and the driver reads them. If Slurm
+takes a job from its node (preemption, time limit), submitit queues it again and it continues from the run's
+last saved state. If the node dies, the driver submits the job once more.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ _NUMBERS = ("gpus", "cpus", "mem_gb")
 
 @dataclass(frozen=True)
 class Task:
-    """What a Slurm job does; submitit carries it there.
+    """The work of a Slurm job; submitit sends it to the node.
 
     Attributes:
-        job: the run, as JSON holds it.
+        job: the run, as JSON.
         device, threads: on the node; "auto" finds its GPU.
         events: file to which events are appended.
     """
@@ -58,7 +58,7 @@ class Task:
         execute_here(Job.from_dict(self.job), self.device, self.threads, tell)
 
     def checkpoint(self) -> Any:
-        """What submitit queues when the job is taken from its node: the same again."""
+        """What submitit queues when the job is taken from its node: the same job."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
@@ -71,7 +71,7 @@ def _append(path: Path, event: Event) -> None:
 
 @dataclass
 class _Submitted:
-    """A job under way."""
+    """A submitted job."""
 
     job: Job
     handle: Any
@@ -85,10 +85,10 @@ class OnSlurm:
 
     Attributes:
         options: `--slurm KEY=VALUE`: partition, time (minutes or H:MM:SS), gpus, cpus, mem_gb, account, qos,
-            constraint, cluster; any other goes to sbatch as it is.
-        device: as `--device` says; found on the node.
-        threads: CPU threads of a run; those that Slurm gives it by default.
-        at_once: jobs at once, or None for as many as Slurm likes.
+            constraint, cluster; any other is passed to sbatch unchanged.
+        device: value of `--device`; resolved on the node.
+        threads: CPU threads of a run; by default as many as Slurm gives it.
+        at_once: jobs at once; None: no limit.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class OnSlurm:
             while under_way:
                 time.sleep(_POLL_SECONDS)
                 for one in list(under_way):
-                    is_over = one.handle.done()  # asked first: what it told last is read below
+                    is_over = one.handle.done()  # asked first: its last events are read below
                     if _read_on(one, notify):
                         under_way.remove(one)
                     elif is_over:
@@ -163,7 +163,7 @@ class OnSlurm:
 
 
 def _read_on(one: _Submitted, notify: Observer) -> bool:
-    """Tell what a job has told since; whether it has ended."""
+    """Pass on the new events of a job; returns whether it has ended."""
     try:
         with one.events.open("rb") as file:
             file.seek(one.read)
@@ -193,7 +193,7 @@ def parameters(options: Mapping[str, str], at_once: int | None) -> dict[str, Any
     """submitit's parameters for `--slurm KEY=VALUE`.
 
     Raises:
-        UsageError: for a value that is none.
+        UsageError: for an invalid value.
     """
     chosen: dict[str, Any] = {"cpus_per_task": 4, "timeout_min": _DAY_MINUTES}
     others: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""The driver's end of a Ray cluster: an actor that hands files out and takes them home, piece by piece."""
+"""The driver's end of a Ray cluster: an actor that sends and receives files, piece by piece."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ PIECE_BYTES = 8 << 20
 
 @dataclass(frozen=True)
 class Places:
-    """Folders of the driver's machine that nodes may ask for, by a word.
+    """Folders of the driver's machine that nodes may ask for, by name.
 
     Attributes:
-        folders: "out", "cache" and, where they are needed, "inception" and "data:<fingerprint>".
+        folders: "out", "cache" and, if needed, "inception" and "data:<fingerprint>".
         judges: folders of the trained judges, relative to the cache.
-        inception: the weights file, or None where there is none.
+        inception: the weights file, or None.
     """
 
     folders: dict[str, Path]
@@ -47,7 +47,7 @@ class Places:
 
 
 def data_place(job: Job) -> str:
-    """The word for the folder of a job's data."""
+    """The name of the folder of a job's data."""
     return f"data:{job.spec.data.train_fingerprint}"
 
 
@@ -57,14 +57,14 @@ def _judge_hashes(jobs: Sequence[Job], runners: Runners) -> set[str]:
     for data, size_px in wanted:
         bench = runners.of_data(data).bench
         if bench.choice.wants_judge and not is_adapter(bench.choice.judge):
-            with suppress(Exception):  # then each run says so in its record
+            with suppress(Exception):  # each run's record reports it
                 judge, _ = bench.judge(size_px)
                 hashes.add(str(getattr(judge, "hash", "")))
     return hashes
 
 
 def _judge_folders(hashes: set[str]) -> list[str]:
-    """Where the judges lie in the cache."""
+    """The folders of these judges in the cache."""
     found = []
     for meta in (cache_dir() / "judges").glob("*/meta.json"):
         if json.loads(meta.read_text(encoding="utf-8")).get("hash") in hashes:
@@ -80,7 +80,7 @@ class Home:
         self._events: list[dict[str, Any]] = []
 
     def places(self) -> Places:
-        """What is here."""
+        """The folders that nodes may ask for."""
         return self._places
 
     def tell(self, event: dict[str, Any]) -> None:
@@ -104,7 +104,7 @@ class Home:
             return file.read(PIECE_BYTES)
 
     def write(self, name: str, offset: int, piece: bytes) -> None:
-        """A piece of a file that comes home; `finish` puts it in its place."""
+        """Receive a piece of a file; `finish` moves the whole file to its place."""
         temporary = self._temporary(name)
         temporary.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("r+b" if offset else "wb") as file:
@@ -113,7 +113,7 @@ class Home:
             file.write(piece)
 
     def finish(self, name: str) -> str:
-        """All pieces of a file are here; returns its stamp."""
+        """Complete a received file; returns its stamp."""
         path = self._path("out", name)
         move_file(self._temporary(name), path)
         return _stamp(path)

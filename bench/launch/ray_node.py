@@ -1,4 +1,4 @@
-"""A run on a node of a Ray cluster: what it needs is fetched from `Home`, what it leaves is sent there."""
+"""A run on a node of a Ray cluster: its inputs are fetched from `Home`, its results are sent there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bench.launch.remote import Relay, at_most_every, execute_here
 from bench.launch.run_job import Runners
 from bench.launch.url_store import Mirror
 
-_SHARE_OF_TIME = 0.05  # that sending states may take
+_SHARE_OF_TIME = 0.05  # the most that sending states may take
 
 
 class HomeStore:
@@ -62,13 +62,13 @@ def _get(reference: Any) -> Any:
 def run_on_node(
     content: dict[str, Any], device: str, threads: int, home: Any, share_paths: bool, state_every: float
 ) -> None:
-    """Execute one run in a folder of its own; a Ray task.
+    """Execute one run in a folder of its own, as a Ray task.
 
     Args:
-        content: the job, as JSON holds it.
-        device, threads: here.
+        content: the job, as JSON.
+        device, threads: on this node.
         home: the actor.
-        share_paths: read data at the driver's path where the same files lie there.
+        share_paths: read data at the driver's path if the same files are there.
         state_every: seconds between two states sent home.
     """
     with tempfile.TemporaryDirectory(prefix="pix2pix-bench-") as folder:
@@ -95,7 +95,7 @@ def run_on_node(
 
 
 class _Parcel:
-    """What belongs to a run, fetched before and sent home after; its training state in between."""
+    """The files of a run: fetched before, sent home after it; the training state also in between."""
 
     def __init__(self, job: Job, home: Any, folder: Path, state_every: float) -> None:
         self._id, self._every = job.id, state_every
@@ -104,14 +104,14 @@ class _Parcel:
         self._thread = threading.Thread(target=self._send_states, name="states", daemon=True)
 
     def open(self) -> None:
-        """Fetch what an earlier try has left, and the record of the row `real`: runs are read against it."""
+        """Fetch the files of an earlier try, and the record of the row `real`, which runs need."""
         self._mirror.pull(f"runs/{self._id}")
         self._mirror.pull(f"predictions/{self._id}")
         self._mirror.pull("records", lambda name: "-real-" in name or self._id in name)
         self._thread.start()
 
     def close(self) -> None:
-        """Send everything home, the record last. The second time, nothing is left to send."""
+        """Send everything home, the record last. A second call finds nothing left to send."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -126,7 +126,7 @@ class _Parcel:
 
 
 def _at_hand(job: Job, places: Places, home: Any, share_paths: bool) -> Job:
-    """`job` with the paths of this machine: judge, Inception weights and data are fetched where need be."""
+    """`job` with the paths of this machine: judge, Inception weights and data are fetched if needed."""
     cache = HomeStore(home, "cache")
     for judge in places.judges:
         if not (cache_dir() / judge / "meta.json").is_file():
@@ -150,7 +150,7 @@ def _at_hand(job: Job, places: Places, home: Any, share_paths: bool) -> Job:
 
 
 def _is_here(job: Job) -> bool:
-    """Whether the run's very images lie at the driver's path on this machine too."""
+    """Whether the driver's path holds the run's own images on this machine too."""
     try:
         Runners(Relay(lambda event: None)).of(job)
     except UsageError:

@@ -1,4 +1,4 @@
-"""What launchers share that execute jobs elsewhere: how a job runs there, what is fixed before it goes."""
+"""Shared by launchers that execute jobs elsewhere: how a job runs there, and what is fixed before."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.launch.run_job import Runners, execute
 
 
 class Relay:
-    """Tells the driver what a person should know (`bench.core.progress.Teller`)."""
+    """Sends the driver messages for people (`bench.core.progress.Teller`)."""
 
     def __init__(self, notify: Observer) -> None:
         self._notify = notify
@@ -24,7 +24,7 @@ class Relay:
         self._notify(Said(text))
 
     def counter(self, title: str) -> Callable[[int, int], None]:
-        """Says that the work was begun; how far it is would only clutter the driver's display."""
+        """Reports the start of the work; its progress would clutter the driver's display."""
         begun = False
 
         def count(done: int, total: int) -> None:
@@ -54,7 +54,7 @@ def execute_here(job: Job, device: str, threads: int, notify: Observer) -> None:
 
 
 def pinned(job: Job, runners: Runners) -> Job:
-    """`job` with the judge named that this machine would choose: the choice depends on the device."""
+    """`job` with the judge that this machine would choose: the choice depends on the device."""
     choice = job.launch.choice
     if choice.judge != "auto" or job.launch.until != "score":
         return job
@@ -65,7 +65,7 @@ def pinned(job: Job, runners: Runners) -> Job:
 
 
 def at_most_every(seconds: float, notify: Observer) -> Observer:
-    """`notify`, told of a stage's progress at most so often; of everything else at once."""
+    """`notify`, but progress of a stage is passed on at most once in `seconds`."""
     last: dict[str, float] = {}
 
     def tell(event: Event) -> None:

@@ -1,4 +1,4 @@
-"""One job in this process: its stages, told as events. A run that fails is recorded, never raised."""
+"""One job in this process: its stages, with their events. The error of a run is recorded, not raised."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UNWRITTEN = "; and no record could be written: "
 
 
 class Runners:
-    """The runners of this process, one for each data set: what is decoded or trained is opened once."""
+    """The runners of this process, one for each data set, so that its data and judges are opened once."""
 
     def __init__(self, reporter: Teller) -> None:
         self._reporter = reporter
@@ -37,7 +37,7 @@ class Runners:
         """The runner of a job's data.
 
         Raises:
-            UsageError: if the data is not there, or not what the run is about.
+            UsageError: if the data is missing, or is not the run's.
         """
         if job.spec.data not in self._known:
             self._known[job.spec.data] = self._open(job)
@@ -64,37 +64,37 @@ class Launcher(Protocol):
     """Decides where jobs execute."""
 
     def run(self, jobs: Sequence[Job], runners: Runners, notify: Observer) -> None:
-        """Execute all jobs; tells every event on the calling thread, and exactly one `Ended` a job.
+        """Execute all jobs; notifies every event on the calling thread, and exactly one `Ended` for each job.
 
-        A job whose process dies ends as failed; the others go on. KeyboardInterrupt and Terminated pass
-        through once everything that was started has been stopped, with its state saved.
+        A job whose process dies ends as failed; the others go on. KeyboardInterrupt and Terminated are
+        raised after everything that was started has saved its state and stopped.
 
         Args:
-            jobs: what is to be done, in order of preference.
-            runners: of this process; they record what a dead process could not.
-            notify: told every event.
+            jobs: the jobs, in order of preference.
+            runners: of this process; they write the records that a dead process could not.
+            notify: called with every event.
         """
         ...
 
 
 class _LockLostError(Exception):
-    """Another machine took this process for dead and goes on with its run."""
+    """Another machine considered this process dead and continues its run."""
 
 
 def execute(job: Job, runner: Callable[[], Runner], notify: Observer) -> None:
-    """Take one run through its stages; tells how far it is, and its end. No two processes do so at once.
+    """Take one run through its stages; notifies its progress and its end. No two processes do so at once.
 
     Args:
         job: the run.
-        runner: opens its runner (on another machine that can fail: then the job fails).
-        notify: told every event.
+        runner: opens its runner; if that fails (on another machine), the job fails.
+        notify: called with every event.
     """
     path = RunFiles(job.launch.out, job.id).lock
     lock = None
     try:
         lock = try_lock(path)
         if lock is None:
-            notify(Ended(job.id, "busy", f"{owner_of(path)} is at it"))
+            notify(Ended(job.id, "busy", f"{owner_of(path)} is working on it"))
         else:
             notify(_stages(job, runner(), notify, lock))
     except _LockLostError:
@@ -109,11 +109,11 @@ def execute(job: Job, runner: Callable[[], Runner], notify: Observer) -> None:
 
 
 def failed(job: Job, runner: Callable[[], Runner], error: Exception) -> Ended:
-    """The end of a job that failed, with its record written where that can be done."""
+    """The end of a failed job; writes its record if possible."""
     try:
         record = runner().run_failed(job.spec, error)
         return Ended(job.id, "diverged" if record.status == "diverged" else "failed", str(record.error))
-    except Exception as unwritten:  # the disk, most likely; or a worker that has no data
+    except Exception as unwritten:  # probably a full disk, or a worker without data
         said = reason_of(error)
         if unwritten is not error and str(unwritten) != str(error):
             said += f"{UNWRITTEN}{unwritten}"

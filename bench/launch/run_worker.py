@@ -1,6 +1,6 @@
-"""A worker process: `python -m bench.launch.run_worker THREADS`, started by the driver and by nobody else.
+"""A worker process: `python -m bench.launch.run_worker THREADS`, started by the driver only.
 
-Jobs come in on stdin, events go out on what was stdout; whatever prints to stdout prints to stderr instead.
+Jobs arrive on stdin, events leave on the original stdout; what other code prints to stdout goes to stderr.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def main(threads: int) -> int:
 
 
 def _read(source: BinaryIO, jobs: SimpleQueue[bytes | None], idle: threading.Event) -> None:
-    """Take jobs in. At the end of them the driver is done, or dead: then the run in hand is saved."""
+    """Receive jobs. When stdin ends, the driver is done or dead: the current run is then saved."""
     for line in source:
         jobs.put(line)
     if idle.is_set():
@@ -78,7 +78,7 @@ def _tell(channel: BinaryIO, event: Event) -> None:
 
 @cache
 def _leave() -> None:
-    """The driver is gone: save the state of the run in hand and end. Once: a second signal does not wait."""
+    """Save the state of the current run and end. Acts once: a second signal would not wait."""
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -1,7 +1,7 @@
 """Runs trained by several processes together, each with its part of every batch (`torchrun`, `srun`).
 
-The first process does all that `bench` does, and calls the others to every training. They train along, write
-nothing, say nothing, and leave when the first one does.
+The first process does all the work of `bench`, and calls the others to every training. They train along,
+write and print nothing, and leave when the first one does.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from bench.run.runner import Runner
 from bench.run.train import train_along
 from bench.spec.grid import Plan
 
-_TIMEOUT = timedelta(minutes=30)  # of a step that all take together: a rank that is so late has died
+_TIMEOUT = timedelta(minutes=30)  # of a step that all take together: a rank this late has died
 _LOOK_SECONDS = 0.05
 _FAREWELL_SECONDS = 20.0  # torchrun kills 30 seconds after it has asked to leave
 
@@ -48,19 +48,19 @@ class Team:
         self.ranks, self._store, self._calls = ranks, store, 0
 
     def call(self, job: Job | None) -> None:
-        """Call the other processes to the training of a job; None: they are to leave."""
+        """Call the other processes to the training of a job; None: they must leave."""
         self._store.set(f"call/{self._calls}", json.dumps(None if job is None else job.to_dict()))
         self._calls += 1
 
     def called(self, patience: float | None = None) -> Job | None:
-        """Wait for the next call, or for `patience` seconds; None: this process is to leave.
+        """Wait for the next call, at most `patience` seconds; None: this process must leave.
 
         Raises:
             RanksApartError: if the first process is gone.
         """
         key, started = f"call/{self._calls}", time.monotonic()
         try:
-            while not self._store.check([key]):  # in Python, so that signals are heard
+            while not self._store.check([key]):  # in Python, so that signals are handled
                 if patience is not None and time.monotonic() - started > patience:
                     return None
                 time.sleep(_LOOK_SECONDS)
@@ -79,12 +79,12 @@ class Team:
             time.sleep(_LOOK_SECONDS)
 
     def leave(self) -> None:
-        """Let the first process know that this one goes."""
+        """Tell the first process that this one leaves."""
         self._store.add("left", 1)
 
 
 class TrainTogether:
-    """The launcher of the first process: as `InProcess`, but the others train along."""
+    """The launcher of the first process: like `InProcess`, but the others train along."""
 
     def __init__(self, team: Team) -> None:
         self._team = team
@@ -101,17 +101,17 @@ class TrainTogether:
 def follow(team: Team, device: str) -> int:
     """What the other processes do: train along until they are told to leave; returns the exit code.
 
-    That is 0 even where the first process ends with another: torchrun ends all as soon as one fails, and
-    the first one may still have to save its work and to say why.
+    The code is 0 even if the first process fails: torchrun ends all processes as soon as one fails, and the
+    first may still have to save its work and report the error.
 
     Raises:
-        RanksApartError: if this one fails where the others do not, or the first is gone.
+        RanksApartError: if only this process fails, or the first is gone.
     """
     runners = Runners(Reporter(Console(quiet=True)))
     try:
         while (job := team.called()) is not None:
             _train_along(job.on(device), runners, team.ranks)
-    except (KeyboardInterrupt, Terminated):  # the first process has its own, and things to save
+    except (KeyboardInterrupt, Terminated):  # the first process is interrupted too, and saves its work
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         while team.called(_FAREWELL_SECONDS) is not None:
@@ -126,7 +126,7 @@ def _train_along(job: Job, runners: Runners, ranks: Ranks) -> None:
         pairs = runners.of(job).bench.train(spec.training.load_size_px)
         train_along(spec, pairs, job.launch.device, ranks)
     except DivergedError:
-        pass  # the first process has met it too, and records it
+        pass  # the first process gets the same error, and records it
     except Exception as error:
         if job.launch.debug:
             traceback.print_exc()
@@ -137,7 +137,7 @@ def check_shares(ranks: Ranks, plans: Sequence[Plan], jobs: int | str) -> None:
     """Refuse batches that the processes cannot share evenly, and `--jobs`.
 
     Raises:
-        UsageError: saying what to do.
+        UsageError: with what to do.
     """
     world = ranks.world
     if jobs != 1:
@@ -155,11 +155,11 @@ def check_shares(ranks: Ranks, plans: Sequence[Plan], jobs: int | str) -> None:
 
 @contextmanager
 def joined(here: Place, device: str) -> Iterator[Team]:
-    """This process's team, on torch device `device`; when the first process leaves it takes the others along.
+    """This process's team, on torch device `device`. When the first process leaves, so do the others.
 
     Raises:
         UsageError: if the processes cannot meet.
-        RunFailedError: if one of them is lost on the way.
+        RunFailedError: if one of them is lost.
     """
     backend = "nccl" if device.startswith("cuda") else "gloo"
     try:
@@ -179,7 +179,7 @@ def joined(here: Place, device: str) -> Iterator[Team]:
         yield team
     except RanksApartError as error:
         if here.rank == 0:
-            team.call(None)  # one that is gone will not answer
+            team.call(None)  # a lost process will not answer
         _part(error, backend)
     except BaseException:
         if here.rank == 0:
@@ -193,14 +193,14 @@ def joined(here: Place, device: str) -> Iterator[Team]:
 
 def _part(error: RanksApartError, backend: str) -> NoReturn:
     message = f"{error}; the same command goes on from the last saved state"
-    if backend == "nccl":  # a kernel may wait for the lost rank for ever, and Python's end for the kernel
+    if backend == "nccl":  # a kernel may wait forever for the lost rank, and Python's exit for the kernel
         click.echo(f"bench: {message}", err=True)
         os._exit(RunFailedError.exit_code)
     raise RunFailedError(message) from error
 
 
 def own_device(name: str, here: Place) -> str:
-    """`name`, with the GPU of this process where it only says that there is to be one.
+    """`name`, with the GPU of this process added if it only says "cuda".
 
     Raises:
         UsageError: if this machine has fewer GPUs than processes, or one is named.

@@ -1,4 +1,4 @@
-"""`--out URL`: a grid that is worked on in a local folder and kept, run by run, where the URL says."""
+"""`--out URL`: a grid works in a local folder, and each run is uploaded to the URL."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _STATE_EVERY_SECONDS = 60.0  # how much training another machine would have to r
 
 
 class Staging:
-    """An output at a URL, with the local folder that stands for it.
+    """An output at a URL, with its local folder.
 
-    What other machines have finished is fetched at the start, and the states of unfinished runs. A run is
-    uploaded when it has ended; while it trains, its state every minute. One command at a time may work on a
-    URL: locks are files of the local folder.
+    At the start it fetches what other machines have finished, and the states of unfinished runs. It uploads a
+    run when it has ended, and its state every minute while it trains. Only one command at a time may work on
+    a URL: locks are files of the local folder.
     """
 
     def __init__(self, url: str, reporter: Reporter) -> None:
-        """Fetch what is there.
+        """Fetch the output.
 
         Raises:
             UsageError: if the URL cannot be used.
@@ -47,7 +47,7 @@ class Staging:
         self._thread.start()
 
     def observe(self, event: Event) -> None:
-        """Upload what a run has left, in the background."""
+        """Upload a run's files, in the background."""
         if isinstance(event, Ended):
             self._queue.put(run_prefixes(event.job))
         elif isinstance(event, Advanced) and event.stage == "train":
@@ -57,7 +57,7 @@ class Staging:
                 self._queue.put([f"runs/{event.job}"])
 
     def close(self) -> None:
-        """Upload what is left: everything, the report too, records last.
+        """Upload everything that is not there yet, the report too, records last.
 
         Raises:
             RunFailedError: if something could not be uploaded; the same command tries again.
@@ -80,7 +80,7 @@ class Staging:
                 self._reporter.say(f"not uploaded yet: {error}")
 
     def _fetch(self) -> None:
-        """Records first: of what is finished, neither checkpoints nor states are wanted."""
+        """Fetch records first: finished runs need neither checkpoints nor states."""
         count = self._reporter.counter(f"fetching {self.url}")
         self._mirror.pull("records", progress=count)
         done = finished_ids(self.folder)
@@ -94,14 +94,14 @@ class Staging:
 
 
 def local_folder(out: str) -> Path:
-    """Where an output is worked on: the folder itself, or one of the cache for a URL."""
+    """The folder in which an output is made: itself, or a folder of the cache for a URL."""
     if not is_url(out):
         return Path(out)
     return cache_dir() / "outputs" / hashlib.sha256(out.rstrip("/").encode()).hexdigest()[:16]
 
 
 def finished_ids(out: Path) -> set[str]:
-    """Ids of the finished records of an output; those that cannot be read are none."""
+    """Ids of the finished records of an output; unreadable ones are ignored."""
     ids = set()
     for path in (out / "records").glob("*.json"):
         try:
@@ -115,7 +115,7 @@ def finished_ids(out: Path) -> set[str]:
 
 @contextmanager
 def output_folder(out: str) -> Iterator[tuple[Path, list[Callable[[Event], None]]]]:
-    """The local folder of an output, and who has to be told what happens in it."""
+    """The local folder of an output, and the observers of its events."""
     if not is_url(out):
         yield Path(out), []
         return

@@ -1,8 +1,8 @@
-"""Outputs and data at a URL (S3 and whatever else fsspec reaches): worked on in a local folder, kept in step.
+"""Outputs and data at a URL (S3 and all else that fsspec reaches), kept in step with a local folder.
 
-A URL is no file system: nothing trains on it. `--out URL` works in a folder of the cache; what is finished is
-uploaded whole, a run's record last, so that what a record promises is there. `--data-root URL` is copied into
-the cache once, and what changed is copied again.
+A URL is not a file system: nothing trains on it. `--out URL` works in a folder of the cache; finished files
+are uploaded whole, a run's record last, so that the files of a record are there before it. `--data-root URL`
+is copied into the cache once; changed files are copied again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TRIES, _WAIT_SECONDS = 4, 2.0
 
 
 class Store(Protocol):
-    """Files by name ("records/x.json"), each put and got whole."""
+    """Files by name ("records/x.json"), each read and written whole."""
 
     def stamps(self, prefix: str) -> dict[str, str]:
         """Name -> a text that changes with the content, for all files below the folder `prefix`."""
@@ -41,23 +41,23 @@ class Store(Protocol):
         ...
 
     def remove(self, name: str) -> None:
-        """Delete a file that may be there."""
+        """Delete a file, if it exists."""
         ...
 
 
 def is_url(text: str) -> bool:
-    """Whether `text` is a URL such as "s3://bucket/folder", and no path."""
+    """Whether `text` is a URL such as "s3://bucket/folder", not a path."""
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text) is not None
 
 
 class UrlStore:
-    """A folder that fsspec reaches."""
+    """A folder at a URL, through fsspec."""
 
     def __init__(self, url: str) -> None:
         """Open it.
 
         Raises:
-            UsageError: if fsspec or what it needs for this kind of URL is missing, or the URL has no sense.
+            UsageError: if fsspec or what it needs for this kind of URL is missing, or the URL is invalid.
         """
         try:
             import fsspec
@@ -113,11 +113,11 @@ class UrlStore:
         return f"{self._root}/{name}".rstrip("/")
 
     def _trying(self, action: Callable[[], Any]) -> Any:
-        """Networks fail: a few tries, further and further apart.
+        """Do `action`; as networks fail, try a few times, with longer and longer waits.
 
         Raises:
-            FileNotFoundError: if there is no such file.
-            UsageError: for everything else that goes on failing.
+            FileNotFoundError: if the file does not exist.
+            UsageError: for any other error that persists.
         """
         for number in range(_TRIES):
             try:
@@ -133,15 +133,15 @@ class UrlStore:
 
 
 def _stamp(info: dict[str, Any]) -> str:
-    """Content hash where the store tells one, else size and time."""
+    """The store's content hash if it has one, else size and time."""
     changed = info.get("ETag") or info.get("etag") or info.get("LastModified") or info.get("mtime") or ""
     return f"{info.get('size')} {changed}"
 
 
 class Mirror:
-    """Keeps a folder and a store in step, file by file, as far as it is asked to.
+    """Keeps a folder and a store in step, file by file, on request.
 
-    `.stamps.json` in the folder remembers what both looked like when they last agreed.
+    `.stamps.json` in the folder holds the stamps of both from when they last agreed.
     """
 
     def __init__(self, store: Store, folder: Path) -> None:
@@ -160,10 +160,10 @@ class Mirror:
         *,
         keep_local: bool = True,
     ) -> list[str]:
-        """Fetch what is below `prefix` in the store and not here, or has changed there.
+        """Fetch the files below `prefix` that are missing here or have changed in the store.
 
         Args:
-            keep_local: leave files alone that changed here and have not been uploaded.
+            keep_local: keep files that changed here and have not been uploaded.
 
         Returns:
             the wanted names.
@@ -182,9 +182,9 @@ class Mirror:
         return list(stamps)
 
     def push(self, prefixes: Sequence[str]) -> None:
-        """Upload what is new or changed below `prefixes`, in that order, and delete there what went here.
+        """Upload new and changed files below `prefixes`, in that order; delete there what was deleted here.
 
-        Records are the last of their folder: a table of values first, the record that promises it after.
+        In each folder records come last: a table of values first, then the record that refers to it.
         """
         try:
             for prefix in prefixes:
@@ -229,7 +229,7 @@ class Mirror:
 
 
 def files_below(folder: Path, prefix: str) -> list[Path]:
-    """Files of `folder` below the folder `prefix`, or whose name begins so; no temporary ones."""
+    """Files of `folder` below the folder `prefix`, or with a path that starts with it; no temporary ones."""
     place = folder / prefix
     found = place.rglob("*") if place.is_dir() else place.parent.glob(f"{glob.escape(place.name)}*")
     return [path for path in found if path.is_file() and not _is_hidden(path, folder)]
@@ -241,10 +241,10 @@ def _local_stamp(path: Path) -> list[int]:
 
 
 def checked_name(name: str) -> str:
-    """`name`, unless it leads out of its folder.
+    """`name`, if it stays in its folder.
 
     Raises:
-        UsageError: if it does.
+        UsageError: if it leads out of it.
     """
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
@@ -257,15 +257,15 @@ def _is_hidden(path: Path, folder: Path) -> bool:
 
 
 def run_prefixes(run_id: str) -> list[str]:
-    """What belongs to a run, the record last."""
+    """The prefixes of a run's files, the record last."""
     return [f"runs/{run_id}", f"predictions/{run_id}", "gallery", f"records/{run_id}"]
 
 
 def local_data_root(value: str, counter: Callable[[str], Callable[[int, int], None]]) -> str:
-    """A `--data-root` (DIR or NAME=DIR) as a path: what lies at a URL is copied into the cache.
+    """A `--data-root` (DIR or NAME=DIR) as a path: data at a URL is copied into the cache.
 
     Raises:
-        UsageError: if there is nothing, or it cannot be read.
+        UsageError: if nothing is there, or it cannot be read.
     """
     name, equals, url = value.partition("=")
     if not equals or is_url(value):
@@ -281,5 +281,5 @@ def local_data_root(value: str, counter: Callable[[str], Callable[[int, int], No
         raise UsageError(f"expected images at --data-root {url}, found nothing: check the URL")
     for path in [path for path in folder.rglob("*") if path.is_file()]:
         if path.relative_to(folder).as_posix() not in there and not _is_hidden(path, folder):
-            path.unlink()  # it went there, so it is no longer part of the data
+            path.unlink()  # deleted at the URL, so no longer part of the data
     return f"{name}{equals}{folder}"

@@ -21,7 +21,7 @@ _LAST_WORDS = 2000  # bytes of stderr that may hold the reason
 
 @dataclass(frozen=True)
 class Died:
-    """A worker process is gone, and why."""
+    """A worker process has died, and why."""
 
     reason: str
 
@@ -29,8 +29,8 @@ class Died:
 class WorkerProcess:
     """A worker process of this machine.
 
-    It leads a session of its own: Ctrl-C on the terminal reaches the driver alone, which then ends its
-    workers. It ends by itself when the driver is gone (its stdin ends).
+    It has a session of its own: Ctrl-C on the terminal reaches only the driver, which then ends its workers.
+    It ends by itself when the driver is gone (its stdin ends).
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class WorkerProcess:
         threading.Thread(target=self._listen, name=f"worker {number}", daemon=True).start()
 
     def send(self, job: Job) -> None:
-        """Have it execute `job`. If it has died, `tell` says so."""
+        """Have it execute `job`; if it has died, `tell` gets `Died`."""
         with suppress(BrokenPipeError):
             self._write(json.dumps(job.to_dict()).encode() + b"\n")
 
@@ -60,7 +60,7 @@ class WorkerProcess:
             self._process.send_signal(signal.SIGTERM)
 
     def wait(self) -> None:
-        """Wait until it has left, a minute at most."""
+        """Wait until it has left, at most a minute."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_GRACE_SECONDS)
 
@@ -81,7 +81,7 @@ class WorkerProcess:
     def _listen(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            if line.endswith(b"\n"):  # else its death has cut it off
+            if line.endswith(b"\n"):  # else the worker died while writing it
                 self._tell(self, event_from_dict(json.loads(line)))
         self._tell(self, Died(self._reason(self._process.wait())))
 

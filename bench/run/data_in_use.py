@@ -31,7 +31,7 @@ _FEWEST_PHOTOS = 2  # one to train on, one to hold out
 
 @dataclass
 class Workbench:
-    """A data set in use: splits by size, the judge trained on its real photos, the weights at hand.
+    """A data set in use: splits by size, the judge trained on its real photos, the Inception weights.
 
     Attributes:
         dataset: as opened.
@@ -74,7 +74,7 @@ class Workbench:
         return self._splits[key]
 
     def context(self, size_px: int, row: str) -> ScoringContext:
-        """What the metrics of one row may use; trains the judge if there is none yet and one is wanted."""
+        """What the metrics of one row may use; trains the judge first if it is wanted."""
         wanted = self.choice.wants_judge
         judge, reason = self.judge_of(self.test(size_px), size_px) if wanted else (None, UNUSED_JUDGE)
         judge_px = getattr(judge, "judge_px", None)
@@ -106,7 +106,7 @@ class Workbench:
 
     @property
     def inception(self) -> tuple[Path | None, str | None]:
-        """The Inception weights at hand, or why there are none."""
+        """The Inception weights, or why there are none."""
         from bench.data.acquire.weights import find_inception
 
         return find_inception(self.choice.inception_weights)
@@ -116,12 +116,12 @@ class Workbench:
         return self.choice.judge != "none" and is_photo and has_classes
 
     def judge_identity(self, size_px: int) -> str | None:
-        """`judge_name`, with content hashes in place of files."""
+        """`judge_name`, with content hashes instead of files."""
         name = self.judge_name(size_px)
         return identity(name) if name is not None and is_adapter(name) else name
 
     def judge_name(self, size_px: int) -> str | None:
-        """The judge that will be used at `size_px`, or None where there is nothing to judge."""
+        """The judge that will be used at `size_px`, or None if none is."""
         if not self._is_judged():
             return None
         if is_adapter(self.choice.judge):
@@ -134,13 +134,13 @@ class Workbench:
         return name if judge_px is None else f"{name},{OPTION}={judge_px}"
 
     def judge(self, size_px: int) -> tuple[Any, str | None]:
-        """The judge for images of `size_px`, or None and why there is none; trained if need be."""
+        """The judge for images of `size_px`, or None and why there is none; trained if needed."""
         if size_px not in self._judges:
             self._judges[size_px] = self._open_judge(size_px)
         return self._judges[size_px]
 
     def judge_of(self, test: SplitArrays, size_px: int) -> tuple[Any, str | None]:
-        """`judge`; one trained here also tells, in `meta["seen"]`, how many photos of `test` it has seen."""
+        """`judge`; one trained here also counts, in `meta["seen"]`, the photos of `test` it has seen."""
         judge, reason = self.judge(size_px)
         if judge is None or is_adapter(self.choice.judge):
             return judge, reason
@@ -179,7 +179,7 @@ class Workbench:
         return (judge if judge_px is None else JudgeAtPx(judge, judge.meta)), None
 
     def _open_adapter(self, name: str, size_px: int) -> Any:
-        """A judge that is not trained here; says what a row will take where the judge can tell."""
+        """A judge that is not trained here; announces the time of a row."""
         judge = open_adapter(name, self.dataset.card, self.device)
         announce(judge, len(self.test(size_px)), self.device, self.reporter)
         return judge
@@ -192,7 +192,7 @@ class Workbench:
         return f"the predictions are {self.dataset.target_role}, not photos"
 
     def _train_targets(self, size_px: int) -> NDArray[np.uint8]:
-        """As many real training targets as there are test images, evenly spaced, where there are enough."""
+        """Real training targets, evenly spaced: as many as test images, or all if there are fewer."""
         from bench.core.images import to_rgb8
 
         targets = self.train(size_px).target
@@ -214,7 +214,7 @@ class Workbench:
 
 
 def _releasing(split: SplitArrays, counter: Callable[[int, int], None]) -> Callable[[int, int], None]:
-    """`counter`, which now and then also gives the memory of the pages read so far back."""
+    """`counter`, which now and then also frees the memory of the pages read so far."""
 
     def count(done: int, total: int) -> None:
         if done % 20 == 0:
@@ -225,7 +225,7 @@ def _releasing(split: SplitArrays, counter: Callable[[int, int], None]) -> Calla
 
 
 def announce(judge: Any, count: int, device: str, reporter: Teller) -> None:
-    """Say what judging a row of `count` images will take, where the judge can tell."""
+    """Say how long the judge needs for a row of `count` images, if it knows."""
     if hasattr(judge, "seconds_per_image"):
         seconds = judge.seconds_per_image()
         reporter.say(

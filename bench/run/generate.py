@@ -85,7 +85,7 @@ def translate_folder(
 
     Raises:
         UsageError: for a missing or empty folder, an image that cannot be read (it is named), or an
-            `out` that is there; nothing is written then.
+            `out` that exists; nothing is written then.
     """
     if out.exists():
         raise UsageError(f"expected a new folder for --to {out}, found one: choose another")

@@ -1,5 +1,5 @@
-"""What the report shows beside the predictions: sources, targets and labels of picked images, and what
-the judge sees in each output. Runs after scoring, because images are picked by their result.
+"""What the report shows beside the predictions: sources, targets and labels of picked images, and the
+judge's segmentation of each output. Runs after scoring, because images are picked by their result.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ class Scene:
     """A test split as it was scored.
 
     Attributes:
-        data: which pairs, as the records say it.
+        data: which pairs, as in the records.
         size_px: side of the images.
         test: the split.
         palette: class name -> colour, in the order of train ids; empty without classes.
-        judge: gives the segmentation network that scored it, or None; called where something is to do.
+        judge: returns the segmentation network that scored it, or None; called only if needed.
         has_sources: whether `test.source` holds images.
-        predictions: of records whose outputs lie elsewhere, by index in the test split.
+        predictions: of records with outputs elsewhere, by index in the test split.
     """
 
     data: DataSpec
@@ -61,13 +61,13 @@ class Scene:
 
 
 def scene_of(bench: Workbench, size_px: int) -> Scene:
-    """The test split of an opened data set at `size_px`, and its judge where there is one."""
+    """The test split of an opened data set at `size_px`, and its judge if there is one."""
     palette = {entry.name: entry.colour for entry in bench.dataset.card.train_classes}
     return Scene(bench.spec, size_px, bench.test(size_px), palette, lambda: bench.judge(size_px)[0])
 
 
 def illustrate(out: Path, scenes: Iterable[Scene]) -> None:
-    """Write what the report on `out` will show of these test splits; what is there already stays."""
+    """Write the images of these test splits that the report on `out` will show; existing files stay."""
     found = sections(load_entries([out])[0])
     for scene in scenes:
         for section in found:
@@ -90,7 +90,7 @@ def _illustrate(out: Path, section: Section, scene: Scene) -> None:
     places = {name: place for place, name in enumerate(scene.test.names)}
     files = gallery_of(shown[0].record)
     usual = [name for name in dict.fromkeys([*files.names, *picked_names(section)]) if name in places]
-    # Whatever metric a reader wants to pick by: `bench report --picks` has no test images at hand.
+    # For any metric that a reader may pick by: `bench report --picks` has no test images.
     every = [name for name in picked_names(section, pick_metrics(section)) if name in places]
     names = list(dict.fromkeys([*usual, *every]))
     at = [places[name] for name in names]
@@ -106,7 +106,7 @@ def _illustrate(out: Path, section: Section, scene: Scene) -> None:
 
 
 def _write_outputs(out: Path, entry: Entry, scene: Scene, names: list[str], at: list[int]) -> None:
-    """Outputs of a record that lie elsewhere, beside those of its gallery."""
+    """Write picked outputs of a record that are stored elsewhere beside those of its gallery."""
     prediction, folder = scene.predictions.get(entry.record.id), gallery_of(entry.record).predictions
     if prediction is not None and folder is not None:
         write_gallery(out / folder, names, (prediction(i) for i in at))
@@ -124,7 +124,7 @@ def _write_labels(out: Path, folder: Path, scene: Scene, names: list[str], at: l
 
 
 def _write_seen(out: Path, entry: Entry, scene: Scene, names: list[str], at: list[int]) -> None:
-    """What the judge sees in a record's outputs, unless another judge scored it or all is there."""
+    """Write the judge's segmentation of a record's outputs, unless another judge scored it or all exist."""
     record, folder = entry.record, segmentation_folder(entry.record)
     stamp, fits = judge_stamp(record), judge_fits(out, record)
     todo = {
@@ -151,7 +151,7 @@ def _write_seen(out: Path, entry: Entry, scene: Scene, names: list[str], at: lis
 def _segment(
     folder: Path, judge: Any, outputs: Mapping[str, NDArray[np.uint8]], colours: NDArray[np.uint8]
 ) -> None:
-    """Write `<name>.png` with what the judge sees in each (H, W, 3) output."""
+    """Write `<name>.png` with the judge's segmentation of each (H, W, 3) output."""
     import torch
 
     if not outputs:
@@ -163,7 +163,7 @@ def _segment(
 
 
 def _output(out: Path, record: RunRecord, scene: Scene, name: str, index: int) -> NDArray[np.uint8] | None:
-    """(H, W, 3) uint8: what the record was scored by; None where its file is gone."""
+    """(H, W, 3) uint8: the scored output; None if its file is gone."""
     if record.kind != "run":
         return to_rgb8(np.array(scene.test.target[index]))
     folder = gallery_of(record).predictions

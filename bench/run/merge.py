@@ -1,4 +1,4 @@
-"""When a scoring answers another question too, and how the values of two scorings come together."""
+"""When one scoring also answers another request, and how the values of two scorings are merged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.scoring.metrics.sample_curve import joined
 
 
 def covers(done: dict[str, Any] | None, wanted: dict[str, Any]) -> bool:
-    """Whether a scoring of one asking also answers another: same judge and weights, no metric missing."""
+    """Whether one scoring also answers another request: same judge and weights, no metric missing."""
     if done is None or any(done.get(key) != value for key, value in wanted.items() if key != "metrics"):
         return False
     return not done["metrics"] or (bool(wanted["metrics"]) and set(wanted["metrics"]) <= set(done["metrics"]))
@@ -21,10 +21,9 @@ def covers(done: dict[str, Any] | None, wanted: dict[str, Any]) -> bool:
 def merged(
     before: RunRecord, table_before: pd.DataFrame | None, now: RunRecord, table: pd.DataFrame
 ) -> tuple[RunRecord, pd.DataFrame]:
-    """A record scored again: new values in place of old ones, and the old ones where there is no new.
+    """A record scored again: new values replace old ones; an old value without a new one stays.
 
-    The images are the same, so what was measured of them before still holds, each value under the
-    protocol that it carries.
+    The images are the same, so old measurements still hold, each under its own protocol.
     """
     measured = {key: result for key, result in now.results.items() if result.value is not None}
     results = {**now.results, **before.results, **measured}

@@ -1,7 +1,7 @@
 """Images written by threads while the next ones are made.
 
-Encoding a PNG of 256 px takes some 6 ms of CPU, in which Pillow lets other threads run; a GPU makes an image
-in much less.
+Encoding a PNG of 256 px takes about 6 ms of CPU, during which other threads can run; a GPU makes an image
+much faster.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from numpy.typing import NDArray
 from bench.core.images import save_png
 
 MOST_THREADS = 8
-_AHEAD = 4  # images a thread that may wait to be written
+_AHEAD = 4  # images that may wait for each thread
 
 
 def writing_threads(device: torch.device) -> int:
-    """None on a CPU, whose cores make the images; on a GPU as many as torch may use, within reason."""
+    """0 on a CPU, where the cores make the images; on a GPU as many as torch may use, within limits."""
     return min(MOST_THREADS, torch.get_num_threads()) if device.type == "cuda" else 0
 
 
 class Writer:
-    """Writes the images that it is given by `threads` threads, or at once if there are none.
+    """Writes images with `threads` threads, or at once if that is 0.
 
-    All are written when its block ends. The first that could not be, in the order given, raises its error, at
-    the next `put` or at the end; no thread writes any more when the block has been left.
+    All are written when its block ends. The first error, in the order of the images, is raised at the next
+    `put` or at the end. No thread writes after the block.
     """
 
     def __init__(self, threads: int) -> None:
@@ -52,7 +52,7 @@ class Writer:
                 self._pool.shutdown(cancel_futures=True)
 
     def put(self, path: Path, image: NDArray[Any]) -> None:
-        """Have `image` written to `path`; the array must stay as it is."""
+        """Have `image` written to `path`; the array must not change."""
         if self._pool is None:
             save_png(path, image)
             return

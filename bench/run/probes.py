@@ -1,4 +1,4 @@
-"""What a trained generator is asked at scoring, for `diversity` and `source_response`; answers are kept."""
+"""What scoring asks a trained generator, for `diversity` and `source_response`; answers are kept."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _VERSION = 1
 
 @dataclass(frozen=True)
 class _Questions:
-    """The run's generator, asked what its predictions do not say.
+    """Asks the run's generator what its predictions do not tell.
 
-    What was found is kept in a file of the run, with all that it depends on, so that scoring again runs no
+    Answers are kept in a file of the run, with all that they depend on, so that scoring again runs no
     network.
 
     Attributes:
@@ -64,7 +64,7 @@ class _Questions:
         return np.array(found)
 
     def _about(self) -> dict[str, Any]:
-        """What all answers depend on, but the weights."""
+        """What all answers depend on, except the weights."""
         return {
             "version": _VERSION,
             "torch": torch.__version__,
@@ -75,7 +75,7 @@ class _Questions:
         }
 
     def _kept(self, file: Path, key: str, asked: dict[str, Any]) -> NDArray[np.float64] | None:
-        """What was kept for the same question and the same weights, if they are still there."""
+        """The answers kept for the same question and the same weights, if there are any."""
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
             found = np.array(content.pop(key), dtype=np.float64)
@@ -89,9 +89,9 @@ class _Questions:
 
 
 class DropoutSamples(_Questions):
-    """How its answers to one source differ; `ScoringContext.repeats` of a run.
+    """How the outputs for one source differ; `ScoringContext.repeats` of a run.
 
-    Each sample is made exactly as the run's prediction was, with another dropout seed; kept in
+    Each sample is made like the run's prediction, with another dropout seed. Answers are kept in
     `runs/<id>/diversity.json`.
     """
 
@@ -124,14 +124,14 @@ class DropoutSamples(_Questions):
 
 
 class SwappedSources(_Questions):
-    """How far its output moves when it is given another image's source; `ScoringContext.swaps` of a run.
+    """How far an output moves when it gets another image's source; `ScoringContext.swaps` of a run.
 
-    Both outputs are made with the dropout seed of the run's own prediction; kept in
+    Both outputs are made with the dropout seed of the run's own prediction. Answers are kept in
     `runs/<id>/source_response.json`.
     """
 
     def __call__(self, pairs: Sequence[tuple[int, int]]) -> NDArray[np.float64] | None:
-        """The change in grey levels (see `bench.scoring.metrics.source_response.change`) by each swap.
+        """The change in grey levels (see `bench.scoring.metrics.source_response.change`) of each swap.
 
         Args:
             pairs: indices in the test split: the image, and the one whose source it is given.

@@ -1,4 +1,4 @@
-"""Which of several processes of one command this one is: as `torchrun` or Slurm's `srun` says it."""
+"""Which of a command's processes this one is, as `torchrun` or Slurm's `srun` says."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Place:
 
 
 def place(environment: Mapping[str, str] = os.environ) -> Place | None:
-    """This process's place, or None where it is alone.
+    """This process's place, or None if it is alone.
 
-    Slurm's variables count where the processes are told where to meet (MASTER_ADDR, MASTER_PORT): a batch
+    Slurm's variables count only if the processes know where to meet (MASTER_ADDR, MASTER_PORT): a batch
     script that starts one process has them too.
 
     Raises:
-        UsageError: if only a part of them is there.
+        UsageError: if only some of the variables are set.
     """
     for names in (_TORCHRUN, _SLURM):
         needed = (*names, *_MEETING)

@@ -1,10 +1,10 @@
-"""One finished run made again from its spec, and whether the same comes of it.
+"""One finished run repeated from its spec, and whether the result is the same.
 
 On a CPU with the same number of threads everything must be the same: the generator's file, each test image,
-each value. On a GPU sums are made in another order: there each value has to lie within the seeds' spread.
+each value. On a GPU sums are made in another order, so each value must be within the seeds' spread.
 
-OUT/reproduced/       the run made again, with all its files: the same command goes on from there
-OUT/reproduced.json   what came of it
+OUT/reproduced/       the repeated run, with all its files; the same command continues it
+OUT/reproduced.json   the verdict
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from bench.spec.grid import Plan, plans_of
 from bench.spec.run_spec import RunSpec
 from bench.spec.scoring_choice import ScoringChoice
 
-SPREADS = 3.0  # standard deviations over seeds that a value may be off where sums differ in their order
+SPREADS = 3.0  # standard deviations over seeds that a value may differ by if sums are made in another order
 
 
 def chosen(records: Sequence[RunRecord], run_id: str | None) -> RunRecord:
-    """The finished run of that id, or the one that took the least time.
+    """The finished run with that id, or the one that took the least time.
 
     Raises:
-        UsageError: if there is none.
+        UsageError: if it does not exist.
     """
     runs = [one for one in records if one.kind == "run" and one.status == "finished"]
     if run_id is not None:
@@ -59,7 +59,7 @@ def reproduce(
     """Train, generate and score the run of `before` again, and compare.
 
     Raises:
-        UsageError: if the run's spec or its data is not there.
+        UsageError: if the run's spec or its data is missing.
     """
     plan, spec = _planned(out, before, data_roots)
     again = out / "reproduced"
@@ -91,7 +91,7 @@ def _planned(out: Path, before: RunRecord, data_roots: Sequence[str]) -> tuple[P
 def compared(
     out: Path, again: Path, before: RunRecord, after: RunRecord, records: Sequence[RunRecord]
 ) -> Reproduction:
-    """Two records of one spec, with their files; `records` of the output tell how far seeds spread."""
+    """Two records of one spec, with their files; `records` of the output give the spread of seeds."""
     files = [RunFiles(folder, before.id).checkpoint for folder in (out, again)]
     sums = [sha256_file(path) if path.is_file() else None for path in files]
     comparable: list[str] = []
@@ -123,7 +123,7 @@ def compared(
 def _within_spread(
     key: str, pair: tuple[float | None, float | None], before: RunRecord, records: Sequence[RunRecord]
 ) -> bool:
-    """Whether the second value is as near to the first as other seeds are."""
+    """Whether the second value is as near to the first as the values of other seeds."""
     seeds = [
         value
         for one in records

@@ -1,4 +1,4 @@
-"""One run from spec to record: train, generate, score; each stage is skipped when its file is there."""
+"""One run from spec to record: train, generate, score; each stage is skipped if its file exists."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Runner:
         command: the command line that asked for it, for the record.
         again: score again what has been scored; train nothing.
         policy: what is kept and what is tried again.
-        ranks: the processes that train a run together; this one alone does all the rest.
+        ranks: the processes that train a run together; only this one does all the rest.
         call: calls the others to a training.
     """
 
@@ -69,11 +69,11 @@ class Runner:
     call: Callable[[], None] = nobody
 
     def is_finished(self, spec: RunSpec) -> bool:
-        """Whether the run's record is there, finished, and scored as is wanted now."""
+        """Whether the run has a finished record, scored as wanted now."""
         return self._has_record(spec.id, spec.training.size_px)
 
     def train(self, spec: RunSpec, advance: Advance, *, for_good: bool = True) -> None:
-        """Train unless a whole checkpoint is there; not `for_good`: or all that is made with it."""
+        """Train unless a whole checkpoint exists or, if not `for_good`, all predictions made with it."""
         files = RunFiles(self.out, spec.id)
         if self._is_trained(spec, files) or (not for_good and self._is_generated(spec, files)):
             advance(spec.training.steps, "")
@@ -91,7 +91,7 @@ class Runner:
         stage.run(advance)
 
     def _is_trained(self, spec: RunSpec, files: RunFiles) -> bool:
-        """Whether the generator is there; a damaged one is set aside, with what was made by it."""
+        """Whether the generator exists; a damaged one is set aside and its predictions are removed."""
         if not files.checkpoint.is_file():
             return False
         try:
@@ -110,12 +110,12 @@ class Runner:
         return all(is_whole(files.predictions / f"{name}.png") for name in names)
 
     def tidy(self, spec: RunSpec) -> None:
-        """Remove what is not to be kept of a scored run."""
+        """Remove the files of a scored run that the policy does not keep."""
         if self.policy.keep == "none":
             remove(RunFiles(self.out, spec.id).checkpoint)
 
     def generate(self, spec: RunSpec, advance: Advance) -> None:
-        """Predict the test split unless all predictions are there."""
+        """Predict the test split unless all predictions exist."""
         files, test = RunFiles(self.out, spec.id), self.bench.test(spec.training.size_px)
         if self._is_generated(spec, files):
             return
@@ -139,7 +139,7 @@ class Runner:
         return ScoringStage(self.out, self.bench, self._environment())
 
     def reference(self, row: str, size_px: int, advance: Advance) -> RunRecord:
-        """The record of the reference row `row` at `size_px`, scored unless it is there already."""
+        """The record of the reference row `row` at `size_px`, scored unless it exists."""
         record_id = reference_record(self.bench.spec, row, size_px).id
         with locked(RunFiles(self.out, record_id).lock):
             if self._has_record(record_id, size_px):
@@ -169,12 +169,12 @@ class Runner:
         if finished_record(self.out, record.id) is None:
             try:
                 write_record(self.out, failed)
-            except OSError as unwritten:  # a full disk, most likely: then this is all that is heard of it
+            except OSError as unwritten:  # probably a full disk: this message is then the only trace
                 self.bench.reporter.say(f"{failed.id}: no record could be written: {unwritten}")
         return failed
 
     def diverged_before(self, spec: RunSpec) -> str | None:
-        """What the record says, where the run has diverged before and is not to be tried again."""
+        """The error in the record, if the run diverged before and is not tried again."""
         path = record_path(self.out, spec.id)
         if self.policy.retry or not path.is_file():
             return None
@@ -200,7 +200,7 @@ class Runner:
 
 
 def reason_of(error: Exception) -> str:
-    """Why a run failed, for people."""
+    """Why a run failed, in words."""
     if isinstance(error, DivergedError | BenchError):
         return str(error)
     said = f"{type(error).__name__}: {error}"
@@ -210,12 +210,12 @@ def reason_of(error: Exception) -> str:
 
 
 def _is_memory(error: Exception) -> bool:
-    """Whether memory ran out, of the machine or of a GPU; torch's CPU allocator says so in words alone."""
+    """Whether the machine or a GPU ran out of memory; torch's CPU allocator says so only in its message."""
     words = ("can't allocate memory", "not enough memory")
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(one in str(error) for one in words)
 
 
 def reference_rows(specs: list[RunSpec]) -> list[tuple[str, int]]:
-    """The reference rows that belong to a grid: every one at every size."""
+    """The reference rows of a grid: every one at every size."""
     sizes = sorted({spec.training.size_px for spec in specs})
     return [(row, size_px) for size_px in sizes for row in REFERENCE_ROWS]

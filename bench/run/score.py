@@ -1,4 +1,4 @@
-"""The scoring of one row, of a run or a reference: what it starts from, and the record that comes of it."""
+"""The scoring of one row, of a run or a reference: what it starts from, and the record that it makes."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class ScoringStage:
         return finished
 
     def _fitness(self, record: RunRecord, results: list[MetricResult]) -> dict[str, Any]:
-        """Whether the judge can tell this run from real photos, in words; nothing without a `real` row."""
+        """Whether the judge can tell this run from real photos, in words; empty without a `real` row."""
         row = reference_record(self.bench.spec, "real", int(record.spec["training"]["size_px"]))
         real = finished_record(self.out, row.id)
         if record.kind != "run" or real is None:
@@ -116,10 +116,10 @@ class ScoringStage:
 
 
 def predictions_of(files: RunFiles, test: SplitArrays) -> Predictions:
-    """The images of a run: place in the test split -> (H, W, C).
+    """The predictions of a run: index in the test split -> (H, W, C).
 
     Raises (when called):
-        UsageError: if one is not there or cannot be read.
+        UsageError: if one is missing or cannot be read.
     """
 
     def prediction(index: int) -> NDArray[Any]:
@@ -133,7 +133,7 @@ def predictions_of(files: RunFiles, test: SplitArrays) -> Predictions:
 
 
 def _unscored(spec: RunSpec, files: RunFiles, names: Sequence[str]) -> RunRecord:
-    """What is known of a run before it is scored."""
+    """The record of a run before it is scored."""
     history = read_history(files)
     steps_seconds = history["train_seconds"]
     return RunRecord(
@@ -159,24 +159,24 @@ def _unscored(spec: RunSpec, files: RunFiles, names: Sequence[str]) -> RunRecord
 
 
 def reference_record(data: DataSpec, row: str, size_px: int) -> RunRecord:
-    """What is known of the reference row `row` at `size_px` before it is scored."""
+    """The record of the reference row `row` at `size_px` before it is scored."""
     content = content_of(data, size_px, row=row)
     name = f"{slug(data.name)}-{row}-{size_px}px-{digest_of(content)}"
     return RunRecord(name, "reference", row, content, "finished")
 
 
 def content_of(data: DataSpec, size_px: int, **more: Any) -> dict[str, Any]:
-    """The spec of a row that no training of ours made."""
+    """The spec of a row that was not trained here."""
     return {"data": asdict(data), "training": {"size_px": size_px}, **more}
 
 
 def digest_of(content: dict[str, Any]) -> str:
-    """12 hexadecimal digits over it, for its id."""
+    """12 hexadecimal digits of a hash of `content`, for its id."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def finished_record(out: Path, record_id: str) -> RunRecord | None:
-    """The record that is there, if it is one of finished work."""
+    """The record with that id, if it exists and is finished."""
     path = record_path(out, record_id)
     try:
         record = read_record(path) if path.is_file() else None
@@ -186,7 +186,7 @@ def finished_record(out: Path, record_id: str) -> RunRecord | None:
 
 
 def asked_of(bench: Workbench, size_px: int) -> dict[str, Any]:
-    """What is asked of the scoring; a record of another asking is scored again."""
+    """What is asked of the scoring; a record with another request is scored again."""
     from bench.data.acquire.weights import weights_digest
 
     weights, _ = bench.inception
@@ -199,7 +199,7 @@ def asked_of(bench: Workbench, size_px: int) -> dict[str, Any]:
 
 
 def _digest(files: RunFiles, names: Sequence[str]) -> str:
-    """What the predictions of a run are: values measured of others do not stand beside them."""
+    """A hash of a run's predictions: values measured on others are not combined with theirs."""
     digest = hashlib.sha256()
     for name in names:
         digest.update(sha256_file(files.predictions / f"{name}.png").encode())
@@ -207,7 +207,7 @@ def _digest(files: RunFiles, names: Sequence[str]) -> str:
 
 
 def read_history(files: RunFiles) -> dict[str, Any]:
-    """What the training left beside the checkpoint.
+    """What the training wrote beside the checkpoint.
 
     Raises:
         UsageError: if it is damaged.

@@ -1,7 +1,7 @@
 """Experiment trackers: `--log tensorboard` and `--log wandb` show a training as it goes.
 
-A tracker is a witness, never a reason to fail: one that breaks is said once and left out from there on.
-What it is told is in the records and in `runs/<id>/` all the same.
+A tracker never makes a run fail: one that breaks is reported once and left out from then on. All that it
+shows is in the records and in `runs/<id>/` too.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _NOT_CURVES = ("step", "images_seen")
 
 
 class Tracker(Protocol):
-    """What a run is shown to."""
+    """Shows a run to people."""
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
-        """Numbers by name ("train/loss_l1", "score/ssim") at a training step."""
+        """Show numbers by name ("train/loss_l1", "score/ssim") at a training step."""
 
     def image(self, name: str, image: NDArray[np.uint8], step: int) -> None:
-        """One (H, W, 3) uint8 RGB image."""
+        """Show one (H, W, 3) uint8 RGB image."""
 
     def close(self) -> None:
-        """Everything is written out."""
+        """Write everything out."""
 
 
 def check_trackers(names: Sequence[str]) -> None:
@@ -56,7 +56,7 @@ class TensorBoard:
         from torch.utils.tensorboard import SummaryWriter
 
         folder = out / "logs" / "tensorboard" / spec.id
-        # An interrupted run goes on from its last saved step: what was shown beyond it is shown again.
+        # An interrupted run continues from its last saved step: later steps are shown again.
         self._writer: Any = SummaryWriter(str(folder), purge_step=step + 1 if step else None)
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
@@ -105,7 +105,7 @@ _MAKERS: dict[str, Callable[[Path, RunSpec, int], Tracker]] = {"tensorboard": Te
 
 
 class Trackers:
-    """Several trackers as one; each that breaks is said once and left out."""
+    """Several trackers as one; each that breaks is reported once and left out."""
 
     def __init__(self, trackers: Iterable[tuple[str, Callable[[], Tracker]]], say: Callable[[str], None]):
         self._say = say
@@ -114,16 +114,16 @@ class Trackers:
             self._try(name, lambda name=name, make=make: self._open.update({name: make()}))  # type: ignore[misc]
 
     def training(self, entry: Mapping[str, float]) -> None:
-        """A log point of `baselines.trainer.Trainer.train`."""
+        """Show a log point of `baselines.trainer.Trainer.train`."""
         values = {f"train/{name}": value for name, value in entry.items() if name not in _NOT_CURVES}
         self._all(lambda tracker: tracker.scalars(values, int(entry["step"])))
 
     def samples(self, sheet: NDArray[np.uint8], step: int) -> None:
-        """A sheet of sample images: source, prediction, target, a row each."""
+        """Show a sheet of sample images: source, prediction, target, a row each."""
         self._all(lambda tracker: tracker.image("samples", sheet, step))
 
     def scores(self, record: RunRecord, step: int) -> None:
-        """The metrics of the finished run."""
+        """Show the metrics of the finished run."""
         results = record.results.values()
         values = {f"score/{result.name}": result.value for result in results if result.value is not None}
         self._all(lambda tracker: tracker.scalars(values, step))
@@ -149,7 +149,7 @@ class Trackers:
 def tracking(
     names: Sequence[str], out: Path, spec: RunSpec, step: int, say: Callable[[str], None]
 ) -> Iterator[Trackers]:
-    """The trackers called `names` for one run, which stands at `step`; closed at the end, come what may."""
+    """The trackers called `names` for one run, which is at `step`; always closed at the end."""
     trackers = Trackers([(name, lambda name=name: _MAKERS[name](out, spec, step)) for name in names], say)  # type: ignore[misc]
     try:
         yield trackers

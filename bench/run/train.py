@@ -35,22 +35,22 @@ _SAMPLE_IMAGES = 4
 
 
 def nobody() -> None:
-    """Calls the other processes where there are none."""
+    """Does nothing: there are no other processes to call."""
 
 
 @dataclass
 class TrainingStage:
-    """Trains one run in its folder; interrupted, it goes on from the last saved state.
+    """Trains one run in its folder; an interrupted run continues from the last saved state.
 
-    Ctrl-C and SIGTERM save the state first; anything harder loses what came after the last saved one.
+    Ctrl-C and SIGTERM save the state first; a harder end loses the steps since the last saved state.
 
     Attributes:
         spec, files: the run, and where its files are.
         train: training pairs at the load size.
         test: test pairs, for the sample images.
-        source_resize: how sources are resized, for those who use the checkpoint: "bicubic" or "nearest".
+        source_resize: how sources are resized, for users of the checkpoint: "bicubic" or "nearest".
         device: as `resolve_device` takes it.
-        say: told, in a line, what a person should know.
+        say: gets messages for people, a line each.
         environment: commit, versions, device and command of this training, for its record.
         policy: how often the state is saved, and what is kept.
         ranks: the processes that train together; this is the first of them.
@@ -74,7 +74,7 @@ class TrainingStage:
         """Train to the end.
 
         Raises:
-            DivergedError: if the training comes to nothing; the last good state stays.
+            DivergedError: if the training diverges; the last good state stays.
         """
         for folder in (self.files.folder, self.files.samples, self.files.checkpoints):
             for leftover in leftovers(folder):
@@ -91,14 +91,14 @@ class TrainingStage:
                 if trainer.steps_done < steps:
                     self._save_state(trainer)
             if trainer.steps_done < steps:
-                raise Terminated  # as another rank was told to
+                raise Terminated  # another rank was terminated
             self._sample(trainer, steps, trackers)
         if trainer.engine_reason:
             self.say(f"{self.spec.label} seed {self.spec.seed}: trained eagerly: {trainer.engine_reason}")
         self._finish(trainer)
 
     def _restored(self) -> Trainer:
-        """A trainer at the last state that is whole; a damaged one is set aside."""
+        """A trainer at the last whole state; damaged states are set aside."""
         title, damaged = f"{self.spec.label} seed {self.spec.seed}", False
         for path in (self.files.state, self.files.state_before):
             if not path.is_file():
@@ -118,7 +118,7 @@ class TrainingStage:
         return self._continued() or self._trainer()
 
     def _continued(self) -> Trainer | None:
-        """A trainer at the end of the longest shorter run (`--keep-at`); None where none is kept whole."""
+        """A trainer at the end of the longest shorter run (`--keep-at`); None if no whole one is kept."""
         for shorter in self._shorter():
             path = RunFiles(self.files.out, shorter.id).state_at_end
             if not path.is_file():
@@ -136,7 +136,7 @@ class TrainingStage:
         return None
 
     def _shorter(self) -> list[RunSpec]:
-        """The runs of `--keep-at` that this one may go on from, the longest first."""
+        """The runs of `--keep-at` that this one may continue from, the longest first."""
         training, lengths = self.spec.training, self.policy.lengths
         return [
             replace(self.spec, training=replace(training, steps=steps))
@@ -185,7 +185,7 @@ class TrainingStage:
             state.unlink(missing_ok=True)
 
     def _save_state(self, trainer: Trainer) -> None:
-        """Write the state; the one before it is kept, the one before that goes. A bad one replaces none."""
+        """Write the state; the one before it is kept, older ones are removed. A bad state replaces none."""
         if not trainer.is_finite:
             return
         with atomic_path(self.files.state) as temporary:
@@ -229,7 +229,7 @@ class TrainingStage:
 
 
 def train_along(spec: RunSpec, train: SplitArrays, device: str, ranks: Ranks) -> None:
-    """What the other processes do while the first one runs the stage: the same steps, and nothing else.
+    """What the other processes do while the first one runs the stage: the same steps only.
 
     Raises:
         DivergedError: as in the first process.
@@ -252,5 +252,5 @@ def log_every(steps: int) -> int:
 
 
 def remark(entry: dict[str, float]) -> str:
-    """The losses of a log point in few words."""
+    """The losses of a log point, in short."""
     return "  ".join(f"{name.removeprefix('loss_')} {entry[name]:.3f}" for name in entry if "loss" in name)

@@ -1,9 +1,9 @@
-"""Rows that no training made, for every table: `real`, `copy`, `nearest` and `random`.
+"""Rows without training, for every table: `real`, `copy`, `nearest` and `random`.
 
-real: the judge on real test photos, and distances of real training photos against real test photos:
-    what a perfect system would get. copy: the source as output. nearest: the target of the most similar
-    training source. random: a training target drawn blindly, what perfect realism gets without a look at the
-    source. The trivial rows cost nothing, and a variant that does not beat them has learnt nothing.
+real: the judge on real test photos, and distances of real training photos from real test photos: what a
+    perfect system gets. copy: the source as output. nearest: the target of the most similar training source.
+    random: a random training target: perfect realism that ignores the source. The trivial rows cost nothing,
+    and a variant that does not beat them has learnt nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bench.core.images import to_rgb8
 from bench.data.cache import release_array
 from bench.data.types import SplitArrays
 
-_RANDOM_SEED = 0  # one draw for all, whatever the seed of a training
+_RANDOM_SEED = 0  # one draw for all seeds of a training
 _POOLED_PX = 32
 _CHUNK = 256
 
@@ -30,7 +30,7 @@ def reference_predictions(
 
     Args:
         row: one of `REFERENCE_ROWS`.
-        train: gives the training split at the test's size; called for `nearest` and `random` only.
+        train: returns the training split at the test's size; called only for `nearest` and `random`.
         test: the test split.
     """
     if row == "copy":
@@ -46,9 +46,9 @@ def reference_predictions(
 
 
 def random_targets(train_n: int, test_n: int) -> NDArray[np.int64]:
-    """For each test image the index of a training target, without a look at either: (test_n,) int64.
+    """For each test image the index of a random training target: (test_n,) int64.
 
-    Each target is drawn as often as any other, to one. The same draw whenever the numbers are the same.
+    All targets are drawn equally often, up to one. The same numbers always give the same draw.
     """
     drawn = np.random.default_rng(_RANDOM_SEED).permutation(train_n)
     return np.resize(drawn, test_n)
@@ -56,7 +56,7 @@ def random_targets(train_n: int, test_n: int) -> NDArray[np.int64]:
 
 def nearest_sources(train: NDArray[Any], test: NDArray[Any]) -> NDArray[np.int64]:
     """For each test source the index of the training source at the smallest squared distance, both
-    averaged over areas down to 32 px; the first of equals.
+    averaged over areas down to 32 px. Ties go to the first.
 
     Shapes: (M, H, W, C) and (N, H, W, C) of one sample type -> (N,) int64. Memory does not grow with M.
     """

@@ -15,7 +15,7 @@ def even_indices(total: int, wanted: int) -> NDArray[np.int64]:
 
 
 def data_spec(dataset: Dataset, train_limit: int | None, test_limit: int | None) -> DataSpec:
-    """Which pairs of `dataset` are used, at most so many of each split, with their content hashes."""
+    """Which pairs of `dataset` are used, at most these numbers of each split, with their content hashes."""
     counts = {}
     for split, limit in (("train", train_limit), ("test", test_limit)):
         there = dataset.splits[split]

@@ -24,7 +24,7 @@ def parse_sets(assignments: Sequence[str]) -> dict[str, list[str]]:
     """`--set field=1,10,100` as field -> values.
 
     Raises:
-        UsageError: if one is not of that form, names no field, or names one twice.
+        UsageError: if one has another form, names an unknown field, or repeats a field.
     """
     sweeps: dict[str, list[str]] = {}
     for assignment in assignments:

@@ -1,4 +1,4 @@
-"""From what a user asked for to the runs of a grid, every part checked before anything is written."""
+"""From a user's request to the runs of a grid, all checked before anything is written."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from bench.spec.variants import get_variant, read_variants
 
 @dataclass(frozen=True)
 class GridRequest:
-    """A grid as asked for; None means: what the suite says, else the data set's card, else the paper.
+    """A requested grid; None means the suite's value, else the data set's card's, else the paper's.
 
     Attributes:
         variants: names in the variant grammar, or declared in `variant_file`.
         suite: a table of the paper; brings variants, batch size, data set and direction.
         datasets: names of cards, or of the user's own folders.
-        data_roots: where they lie: folders, or NAME=DIR.
+        data_roots: where they are: folders, or NAME=DIR.
         direction, source: see `open_dataset`.
-        train_limit, test_limit: use only so many pairs, evenly spaced.
+        train_limit, test_limit: use at most this many pairs, evenly spaced.
         seeds: one run each.
         epochs, steps: the budget; one of them.
-        keep_at: shorter budgets, in the same unit: a row each, on the way to the whole one.
+        keep_at: shorter budgets in the same unit; each is a row, from the same training.
         size_px, batch_size, base_filters, precision, engine: training settings.
         sets: `FIELD=VALUE,...` sweeps.
         variant_file: TOML with more variants.
@@ -78,7 +78,7 @@ def resolve(request: GridRequest) -> list[Plan]:
     """The runs of a grid, by data set. Opens the data sets' file lists, decodes nothing.
 
     Raises:
-        UsageError: for anything that cannot be run as asked.
+        UsageError: for anything that cannot be run as requested.
     """
     suite = get_suite(request.suite) if request.suite else None
     variants = _variants(request, suite.variants if suite else ())
@@ -102,7 +102,7 @@ def resolve(request: GridRequest) -> list[Plan]:
         data = data_spec(dataset, request.train_limit, request.test_limit)
         training, epochs = _training(request, dataset, suite.batch_size if suite else None)
         if "steps" in sweeps:
-            training["steps"] = 1  # each value of the sweep takes its place
+            training["steps"] = 1  # replaced by each value of the sweep
         runs = [
             run
             for shorter, whole in _budgets(request, training, epochs)
@@ -188,7 +188,7 @@ def plans_of(out: Path, data_roots_given: Sequence[str]) -> list[Plan]:
     """The trained runs in an output folder, by data set.
 
     Raises:
-        UsageError: if there is none, one cannot be read, or the data is not what they were trained on.
+        UsageError: if there is none, one cannot be read, or the data differs from what they were trained on.
     """
     trained: dict[DataSpec, list[RunSpec]] = {}
     for path in sorted((out / "runs").glob("*/spec.json")):
@@ -197,7 +197,7 @@ def plans_of(out: Path, data_roots_given: Sequence[str]) -> list[Plan]:
         except ValueError as error:
             raise UsageError(f"expected a run's spec in {path}: {error}: delete its folder") from None
         files = RunFiles(out, path.parent.name)
-        if files.checkpoint.is_file() or files.predictions.is_dir():  # trained, whether it was kept or not
+        if files.checkpoint.is_file() or files.predictions.is_dir():  # trained, kept or not
             trained.setdefault(spec.data, []).append(spec)
     if not trained:
         raise UsageError(
@@ -219,10 +219,10 @@ def _plan_of(data: DataSpec, runs: list[RunSpec], root: Path | None) -> Plan:
 
 
 def data_roots(given: Sequence[str], names: Sequence[str]) -> dict[str, Path]:
-    """Data set name -> root, from `--data-root` values: NAME=DIR, or a folder for all that have no own.
+    """Data set name -> root, from `--data-root` values: NAME=DIR, or one folder for all others.
 
     Raises:
-        UsageError: if a folder is not there, or two folders are given for one name.
+        UsageError: if a folder does not exist, or two folders are given for one name.
     """
     roots: dict[str, Path] = {}
     common: Path | None = None

@@ -1,4 +1,4 @@
-"""How runs are carried out: what is kept of them and what is tried again. No part of what a run is."""
+"""How runs are carried out: what is kept of them and what is tried again. Not part of a run's identity."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class Policy:
     """JSON-able (`dataclasses.asdict`), so that it can go to other processes.
 
     Attributes:
-        keep: generators of scored runs: "none", the "last", or "all" ten sample points' too.
-        checkpoint_every: seconds between two saved training states: what a crash costs at most.
+        keep: generators of scored runs: "none", the "last", or "all" (also those of the ten sample points).
+        checkpoint_every: seconds between two saved training states: the most that a crash costs.
         retry: train diverged runs again.
-        log: trackers that a run is shown to (`TRACKERS`, in `bench.run.trackers`).
-        lengths: steps of the runs that differ in nothing else (`--keep-at`), rising; a longer one goes on
-            from the end of a shorter one.
+        log: trackers that show a run (`TRACKERS`, in `bench.run.trackers`).
+        lengths: steps of runs that differ only in these (`--keep-at`), rising; a longer run continues from
+            the end of a shorter one.
     """
 
     keep: Keep = "last"

@@ -1,6 +1,6 @@
 """From names, flags and TOML to run specs: what is trained on what, and the hash that names it.
 
-Imports no torch, so that a grid can be resolved, listed and refused at once.
+Imports no torch, so that a grid is resolved, listed or refused at once.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """Everything that decides a run's result, but for the machine: equal specs have equal hashes.
+    """Everything that decides a run's result, except the machine: equal specs have equal hashes.
 
-    `swept` and `also` are words about it: the training fields that vary in its grid, and other variant
+    `swept` and `also` only describe it: the training fields that vary in its grid, and other variant
     names of the grid that mean the same run at this size ("imagegan" at 64 px is "l1+cgan").
     """
 
@@ -56,15 +56,15 @@ class RunSpec:
     also: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """As records hold it (JSON only)."""
+        """As records store it (JSON only)."""
         return {name: value for name, value in asdict(self).items() if name not in ("swept", "also")}
 
     @staticmethod
     def from_dict(content: Mapping[str, Any]) -> RunSpec:
-        """The spec that `to_dict` (with an optional "swept" and "also") described.
+        """The spec that `to_dict` wrote, with an optional "swept" and "also".
 
         Raises:
-            ValueError: if it describes none.
+            ValueError: if `content` is not a spec.
         """
         return decode(content, RunSpec)
 
@@ -78,7 +78,7 @@ class RunSpec:
 
     @property
     def label(self) -> str:
-        """What tables call it: the variant, and the training fields that were swept."""
+        """Its name in tables: the variant, and the swept training fields."""
         said = [f"{name}={getattr(self.training, name)}" for name in self.swept]
         return f"{self.variant.name}[{','.join(said)}]" if said else self.variant.name
 
@@ -89,5 +89,5 @@ class RunSpec:
 
 
 def slug(text: str) -> str:
-    """`text` with everything but letters, digits, "+", "_" and "." turned into "-"; 60 characters at most."""
+    """`text` with everything except letters, digits, "+", "_" and "." as "-"; at most 60 characters."""
     return re.sub(r"[^A-Za-z0-9+_.]+", "-", text).strip("-.")[:60] or "x"

@@ -1,4 +1,4 @@
-"""What a run is scored by, and whether that can be had."""
+"""What a run is scored by, and whether that is available."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class ScoringChoice:
         metrics: metric keys; empty = all.
         judge: name of the segmentation network, "auto" (by size and device) or "none"; a trained one may
             have a resolution of its own, "fcn-lite0,judge_px=256".
-        inception_weights: the user's file, or None: the environment's, then the cache's.
-        fid_protocol: how images are made ready for Inception (`catalogue.FID_PROTOCOLS`).
+        inception_weights: the user's file; None: the environment's, else the cache's.
+        fid_protocol: how images are prepared for Inception (`catalogue.FID_PROTOCOLS`).
     """
 
     metrics: tuple[str, ...] = ()
@@ -28,14 +28,14 @@ class ScoringChoice:
 
     @property
     def wants_judge(self) -> bool:
-        """Whether one of the metrics may look at the judge: it takes minutes to train."""
+        """Whether one of the metrics may use the judge, which takes minutes to train."""
         from bench.scoring.one_pass import wants_judge
 
         return wants_judge(self.metrics)
 
 
 def check_judge_choice(choice: ScoringChoice) -> None:
-    """Refuse unknown judges and metrics, and weights that are not there, before anything is trained.
+    """Refuse unknown judges and metrics, and missing weights, before anything is trained.
 
     Raises:
         UsageError: with the nearest known name, or the path.

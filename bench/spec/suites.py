@@ -9,10 +9,10 @@ from bench.core.errors import unknown_name
 
 @dataclass(frozen=True)
 class Suite:
-    """A table of the paper, by one name.
+    """A table of the paper.
 
     Attributes:
-        name, about, source: as they read.
+        name, about, source: as shown to people.
         variants: names in the variant grammar.
         dataset, direction: what the paper used.
         batch_size: what the paper used.

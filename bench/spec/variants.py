@@ -47,12 +47,12 @@ def read_variants(path: Path) -> dict[str, Variant]:
     """Variants declared in TOML: `[variants.NAME]` with an optional `base` and any fields.
 
     Raises:
-        UsageError: if the file cannot be read or a declaration does not hold; the message names it.
+        UsageError: if the file cannot be read or a declaration is invalid; the message names it.
     """
     try:
         tables = decode(read_toml(path), _Declarations).variants
     except DocumentError as error:
-        raise UsageError(f"expected TOML with [variants.NAME] tables alone in {path}: {error}") from None
+        raise UsageError(f"expected TOML with only [variants.NAME] tables in {path}: {error}") from None
     declared: dict[str, Variant] = {}
     for name, wanted in tables.items():
         if name in {*NAMED, *ALIASES} or _is_grammar(name):

@@ -178,4 +178,4 @@ def test_other_commands_are_for_one_process(
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
     monkeypatch.setenv("MASTER_PORT", "1")
     assert invoke(command) == 2
-    assert f"bench {command[0]} is work for one process" in capfd.readouterr().err
+    assert f"bench {command[0]} runs in one process" in capfd.readouterr().err

@@ -1,4 +1,4 @@
-"""What a grid will cost, before it runs: parameters by construction, time by `bench speed` or a probe."""
+"""What a grid will cost, before it runs: parameters by construction, time from `bench speed` or a probe."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _ADAM_COPIES = 3  # weights and two moments, as the saved training state holds t
 
 
 class Parameters(NamedTuple):
-    """Trainable parameters of both networks; `discriminator` is 0 where there is none."""
+    """Trainable parameters of both networks; `discriminator` is 0 without one."""
 
     generator: int
     discriminator: int
 
 
 def parameters(spec: RunSpec, dataset: Dataset) -> Parameters:
-    """Parameters of a run's networks; no weights are allocated."""
+    """Parameters of a run's networks; allocates no weights."""
     generator, discriminator = _networks(spec, dataset)
     return Parameters(
         parameter_count(generator), 0 if discriminator is None else parameter_count(discriminator)
@@ -44,7 +44,7 @@ def parameters(spec: RunSpec, dataset: Dataset) -> Parameters:
 
 
 def _networks(spec: RunSpec, dataset: Dataset) -> tuple[Generator, Discriminator | None]:
-    """Both networks without memory."""
+    """Both networks, without allocating weights."""
     channels = dataset.source_channels, dataset.target_channels
     with torch.device("meta"):
         generator = build_generator(spec.variant, spec.training, *channels)
@@ -52,10 +52,10 @@ def _networks(spec: RunSpec, dataset: Dataset) -> tuple[Generator, Discriminator
 
 
 def gpu_bytes(spec: RunSpec, dataset: Dataset, train_n: int) -> int:
-    """Bytes of a GPU that one training takes at most, by counting.
+    """The most bytes of a GPU that one training takes, by counting.
 
-    Weights with gradients and moments; what forward passes keep for backward ones (in float32; D sees real
-    and generated images); pairs as they are stored.
+    Counts weights with gradients and moments, what forward passes keep for backward passes (in float32; D
+    sees real and generated images), and the stored pairs.
     """
     settings, channels = spec.training, (dataset.source_channels, dataset.target_channels)
     generator, discriminator = _networks(spec, dataset)
@@ -84,11 +84,11 @@ def _kept_for_backward(network: torch.nn.Module, *inputs: torch.Tensor | None) -
 
 
 class StepTime(NamedTuple):
-    """What a training step takes.
+    """The time of a training step.
 
     Attributes:
-        seconds: with its device to itself.
-        measured_on: the day `bench speed` measured it; None: just now.
+        seconds: alone on its device.
+        measured_on: the day `bench speed` measured it; None: measured just now.
         together: seconds while several runs share the device, by `bench speed --jobs`; None: not measured.
     """
 
@@ -98,10 +98,10 @@ class StepTime(NamedTuple):
 
 
 def step_time(spec: RunSpec, dataset: Dataset, device: str, sharing: int = 1) -> StepTime:
-    """What `bench speed` has measured on this device before, else the median of a few steps taken now.
+    """The time that `bench speed` measured on this device, else the median of a few steps taken now.
 
     Args:
-        spec, dataset, device: of the run; this process's threads are those of a run.
+        spec, dataset, device: of the run, which has as many threads as this process.
         sharing: runs on the device at once.
     """
     channels = dataset.source_channels, dataset.target_channels
@@ -113,7 +113,7 @@ def step_time(spec: RunSpec, dataset: Dataset, device: str, sharing: int = 1) ->
 
 
 def with_lanes(seconds: Iterable[float], lanes: int) -> float:
-    """Seconds until all are done, where each goes to the first of the lanes that is free, in order."""
+    """Seconds until all are done; each, in order, goes to the first free lane."""
     ends = [0.0] * lanes
     for one in seconds:
         heapq.heapreplace(ends, ends[0] + one)
@@ -138,7 +138,7 @@ def _probed(spec: RunSpec, channels: tuple[int, int], device: str) -> float:
 def grid_step_times(
     specs: list[RunSpec], dataset: Dataset, device: str, sharing: int = 1
 ) -> dict[str, StepTime]:
-    """Run hash -> time of a step; runs that differ in seed or steps alone are measured once."""
+    """Run hash -> time of a step; runs that differ only in seed or steps are measured once."""
     measured: dict[str, StepTime] = {}
     result = {}
     for spec in specs:
@@ -158,12 +158,12 @@ def where_from(times: Iterable[StepTime]) -> str:
 
 
 class Room(NamedTuple):
-    """Bytes that a grid takes in its output, at most.
+    """The most bytes that a grid takes in its output.
 
     Attributes:
         checkpoints: generators that stay.
-        predictions: test images, as if PNG could not compress them.
-        states: training states under way: two kept and one being written, of each run that trains.
+        predictions: test images, uncompressed.
+        states: training states: two kept and one being written, for each run in training.
     """
 
     checkpoints: int
@@ -184,7 +184,7 @@ class Room(NamedTuple):
 def room_needed(
     runs: Sequence[tuple[RunSpec, Dataset, int]], keep: Keep, sample_points: int, at_once: int
 ) -> Room:
-    """Room for runs that are not there yet: each with its data set and number of test images."""
+    """Room for runs that do not exist yet, each with its data set and number of test images."""
     checkpoints = predictions = 0
     states = [0]
     for spec, dataset, test_n in runs:
@@ -192,6 +192,6 @@ def room_needed(
         checkpoints += 4 * counts.generator * (1 + sample_points if keep == "all" else 1)
         predictions += test_n * spec.training.size_px**2 * dataset.target_channels
         states.append(4 * _ADAM_COPIES * sum(counts) * _STATES)
-    if keep == "none":  # one by one: each goes when it has been scored
+    if keep == "none":  # each is deleted once it is scored
         checkpoints = checkpoints * at_once // max(len(runs), 1)
     return Room(checkpoints, predictions, sum(sorted(states)[-at_once:]))

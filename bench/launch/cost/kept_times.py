@@ -28,13 +28,13 @@ def keep(question: Question, result: dict[str, Any]) -> Path:
 
 
 def kept(question: Question) -> tuple[float, str] | None:
-    """Seconds a step and the day they were measured; None where there is no such measurement."""
+    """Seconds a step and the day they were measured; None if not measured."""
     content = _content(question)
     return None if content is None else (content["result"]["ms_per_step"] / 1e3, content["measured_on"])
 
 
 def kept_rate(question: Question) -> float | None:
-    """Images a second of all processes of a measurement together; None where there is none."""
+    """Images a second of all processes together; None if not measured."""
     content = _content(question)
     return None if content is None else float(content["result"]["images_per_second"])
 
@@ -53,7 +53,7 @@ def _path(question: Question) -> Path:
 
 
 def _key(question: Question) -> dict[str, Any]:
-    """What the time of a step depends on: not on seeds, rates or names, nor on a GPU on the CPU's threads."""
+    """All that the time of a step depends on: not seeds, rates or names; on a GPU not the CPU's threads."""
     device = torch.device(question.device)
     variant, settings = question.variant.at_size(question.settings.size_px), asdict(question.settings)
     return {

@@ -1,4 +1,4 @@
-"""What a training step must do at least: floating-point operations and bytes, by counting."""
+"""The least work of a training step: floating-point operations and bytes, by counting."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _PASSES = 3  # weights are read forward and backward, gradients are written
 
 
 def step_flops(trainer: Trainer) -> int:
-    """Operations of one step, which is taken: a multiplication and an addition are two.
+    """Take one step and count its operations: a multiplication and an addition are two.
 
-    Convolutions and matrix products as they are called, forward and backward; all else is small.
+    Counts convolutions and matrix products, forward and backward; all else is small.
     """
     with FlopCounterMode(display=False) as counter:
         trainer.step()
@@ -24,11 +24,11 @@ def step_flops(trainer: Trainer) -> int:
 
 
 def step_bytes(generator: nn.Module, discriminator: nn.Module | None) -> int:
-    """Bytes that one step moves between memory and chip, by the parameters alone.
+    """Bytes that one step moves between memory and chip, counted from the parameters alone.
 
-    Adam's reads and writes; each network's weights once forward and once backward, and its gradients
+    Counts Adam's reads and writes; each network's weights once forward and once backward, and its gradients
     written once, in its own update; D's weights forward and backward once more in the update of G.
-    Activations are left out: at batch size 1 they are small beside these, and stay in the cache in part.
+    Activations are left out: at batch size 1 they are small, and partly stay in the cache.
     """
     total = (_ADAM + _PASSES) * parameter_count(generator)
     if discriminator is not None:

@@ -1,4 +1,4 @@
-"""Measuring training steps in processes of their own, one or several side by side."""
+"""Measures training steps in processes of their own, one or several side by side."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from baselines.variants import Variant
 from bench.core.errors import RunFailedError
 from bench.launch.cost.peaks import Peaks
 
-_WARM_UP_STEPS = 5  # a captured step is captured within them
-_GPU_WARM_UP_SECONDS = 0.5  # until its clocks are up
+_WARM_UP_STEPS = 5  # capture happens within these
+_GPU_WARM_UP_SECONDS = 0.5  # until its clocks reach full speed
 _GPU_LEAST_STEPS = 200  # of a few milliseconds each
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is measured.
+    """What to measure.
 
     Attributes:
-        variant, settings: of the step; "steps" of the settings is how many are timed (200 at least on a GPU).
+        variant, settings: of the step; `settings.steps` is the number of timed steps (at least 200 on a GPU).
         channels: of source and target.
         device: as torch names it.
         threads: CPU threads of each process.
@@ -57,11 +57,11 @@ class Question:
 
 @dataclass(frozen=True)
 class Trial:
-    """What a step could do otherwise than it does, to be measured.
+    """A change to the step, to be measured.
 
     Attributes:
-        cudnn_benchmark: cuDNN tries its algorithms and takes the quickest, not the one it predicts.
-        channels_last: weights and features lie channels last.
+        cudnn_benchmark: cuDNN tries its algorithms and takes the fastest, not the one it predicts.
+        channels_last: weights and features are stored channels last.
         compiled: both networks by `torch.compile`.
         products: deep layers as products of matrices on a GPU, as they are on a CPU.
     """
@@ -73,12 +73,12 @@ class Trial:
 
 
 def measure(question: Question, trial: Trial | None = None) -> dict[str, Any]:
-    """Take the steps and tell how long they took; keys carry their units, as `--json` shows them.
+    """Take the steps and return their times; keys name their units, as `--json` shows them.
 
-    `trial`: what is otherwise than in training.
+    `trial`: what differs from training.
 
     Raises:
-        RunFailedError: if a process cannot do it.
+        RunFailedError: if a process fails.
     """
     asked = {
         "what": "steps",
@@ -112,7 +112,7 @@ def _result(
     settings, jobs = question.settings, question.jobs
     times = np.concatenate([answer["step_seconds"] for answer in answers]) * 1e3
     low, median, high = np.percentile(times, [25, 50, 75]).tolist()
-    # of several processes, by the clock: until the last one is done
+    # for several processes: elapsed time until the last one is done
     every_ms = median if jobs == 1 else 1e3 * seconds / (question.timed_steps * jobs)
     flops, moved = answers[0]["flops_per_step"], answers[0]["bytes_per_step"]
     floor = peaks.floor_ms(flops, moved)
@@ -146,14 +146,14 @@ def _result(
 
 @cache
 def peaks_of(device: str, precision: str, threads: int) -> Peaks:
-    """What `device` can do with nothing else running on it, as far as we know."""
+    """The peaks of `device`, measured with none of our other processes on it."""
     asked = {"what": "peaks", "precision": precision, "device": device, "threads": threads}
     with _Worker(asked) as worker:
         return Peaks(**json.loads(worker.answer()))
 
 
 class _Worker:
-    """A `bench.launch.cost.step_worker`; none is left when the block ends."""
+    """A `bench.launch.cost.step_worker`; it has ended when the block ends."""
 
     def __init__(self, asked: dict[str, Any]) -> None:
         threads = str(asked["threads"])
@@ -183,13 +183,13 @@ class _Worker:
         self._send("go")
 
     def answer(self) -> str:
-        """The next line that it says."""
+        """The worker's next line."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
             code = self._process.wait()
             self._said.seek(0)
-            words = self._said.read().decode(errors="replace").strip().splitlines() or ["no words"]
+            words = self._said.read().decode(errors="replace").strip().splitlines() or ["no message"]
             raise RunFailedError(f"a measuring process ended with {code}: {words[-1]}")
         return line
 
@@ -199,4 +199,4 @@ class _Worker:
             self._process.stdin.write(line + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            pass  # it is gone: `answer` says why
+            pass  # it has ended: `answer` reports why

@@ -1,4 +1,4 @@
-"""What a device can do at most, as measured: a large matrix product or convolution, and a large copy."""
+"""The measured peaks of a device: a large matrix product or convolution, and a large copy."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import torch
 
 from baselines.engine import set_precision
 
-_SECONDS = 0.5  # of repetitions, the best of which counts
+_SECONDS = 0.5  # of repetitions; the best one counts
 _LEAST_TRIES = 3
 
 
 @dataclass(frozen=True)
 class Peaks:
-    """The best that was seen of a device, in one precision.
+    """The best speeds measured on a device, in one precision.
 
     Attributes:
-        flops_per_second: of a square matrix product, on a CPU of a convolution if that is quicker.
+        flops_per_second: of a square matrix product; on a CPU of a convolution if that is faster.
         bytes_per_second: of a copy, read and written bytes both counted.
     """
 
@@ -27,19 +27,19 @@ class Peaks:
     bytes_per_second: float
 
     def floor_ms(self, flops: int, moved: int) -> float:
-        """Milliseconds that a step of so many operations and bytes takes at least, if both overlap."""
+        """Least milliseconds of a step with these operations and bytes, if both overlap."""
         return 1e3 * max(flops / self.flops_per_second, moved / self.bytes_per_second)
 
     def serial_floor_ms(self, flops: int, moved: int) -> float:
-        """The same, if nothing overlaps."""
+        """The same, if they do not overlap."""
         return 1e3 * (flops / self.flops_per_second + moved / self.bytes_per_second)
 
 
 def measure_peaks(device: torch.device, precision: str) -> Peaks:
-    """Measure `device` with the arithmetic that convolutions have in `precision`.
+    """Measure `device` with the arithmetic that convolutions use in `precision`.
 
-    The copy is larger than any cache. On a GPU it takes 2 GiB. On a CPU products and convolutions come from
-    two libraries, of which either may be the slower one: on an AMD EPYC products reached half of the speed.
+    The copy is larger than any cache; on a GPU it takes 2 GiB. On a CPU, products and convolutions come from
+    two libraries, and either can be slower: on an AMD EPYC, products reached half of the speed.
     """
     set_precision(precision, device)
     on_gpu = device.type == "cuda"
@@ -62,7 +62,7 @@ def measure_peaks(device: torch.device, precision: str) -> Peaks:
 
 
 def _convolved_flops_per_second(dtype: torch.dtype) -> float:
-    """Of a convolution of 3 x 3 over many channels, on the CPU."""
+    """Speed of a 3 x 3 convolution over many channels, on the CPU."""
     channels, side, kernel = 256, 64, 3
     image = torch.randn(1, channels, side, side).to(dtype)
     weight = torch.randn(channels, channels, kernel, kernel).to(dtype)
@@ -74,7 +74,7 @@ def _convolved_flops_per_second(dtype: torch.dtype) -> float:
 
 
 def _best_seconds(work: Callable[[], object], device: torch.device) -> float:
-    """The shortest of repeated executions; the first is not counted."""
+    """The shortest of repeated executions, without the first."""
     work()
     wait_for(device)
     best, began, tries = float("inf"), time.perf_counter(), 0
@@ -87,6 +87,6 @@ def _best_seconds(work: Callable[[], object], device: torch.device) -> float:
 
 
 def wait_for(device: torch.device) -> None:
-    """Until a GPU has done what it was given."""
+    """Wait until a GPU has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

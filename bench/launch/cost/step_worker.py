@@ -1,7 +1,7 @@
 """A process that takes training steps: `python -m bench.launch.cost.step_worker`, started by `measure`.
 
-A line of JSON says what; it answers with a line "ready" once it is warm, waits for a line, takes its steps
-and tells their times. A process of its own, so that memory is its own and several run side by side.
+It reads a line of JSON that says what to measure, prints "ready" once it is warm, waits for a line, takes its
+steps and prints their times. As a process it has its own memory, and several run side by side.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from baselines.variants import Variant
 from bench.launch.cost.least_work import step_bytes, step_flops
 from bench.launch.cost.peaks import measure_peaks, wait_for
 
-_PAIRS = 32  # different ones, so that no cache holds what training would have to fetch
+_PAIRS = 32  # all different, so that caches help no more than in training
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class RandomPairs:
 
 
 def random_pairs(side: int, channels: tuple[int, int]) -> RandomPairs:
-    """So many pairs as a measurement needs, `side` px square."""
+    """The pairs that a measurement needs, `side` px square."""
     rng = np.random.default_rng(0)
     made = [rng.integers(0, 256, (_PAIRS, side, side, count), dtype=np.uint8) for count in channels]
     return RandomPairs(*made)
@@ -47,7 +47,7 @@ def random_pairs(side: int, channels: tuple[int, int]) -> RandomPairs:
 def main() -> None:
     """Do what the first line of stdin says."""
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever libraries print is no answer
+    os.dup2(2, 1)  # keeps what libraries print out of the answers
     asked = json.loads(sys.stdin.readline())
     torch.set_num_threads(asked["threads"])
     device = resolve_device(asked["device"])
@@ -67,21 +67,21 @@ def _measure(asked: dict[str, Any], device: torch.device, answers: TextIO) -> No
         convolutions.PRODUCTS_ON.add("cuda")
     trainer = Trainer(Variant(**asked["variant"]), settings, data, 0, device)
     networks = [one for one in (trainer.generator, trainer.discriminator) if one is not None]
-    if trial["channels_last"]:  # before Adam has moments, which lie as their weights do
+    if trial["channels_last"]:  # before Adam creates its moments in the layout of the weights
         for network in networks:
             network.to(memory_format=torch.channels_last)
     counted = {
         "flops_per_step": step_flops(trainer),
         "bytes_per_step": step_bytes(trainer.generator, trainer.discriminator),
     }
-    if trial["compiled"]:  # after the counting, which a compiled network would hide from
+    if trial["compiled"]:  # after counting: a compiled network hides its operations
         for network in networks:
             network.compile()
     _warm_up(trainer, asked["warm_up"], asked["warm_up_seconds"], device)
     answers.write("ready\n")
     answers.flush()
     if not sys.stdin.readline():
-        return  # whoever asked is gone
+        return  # the parent process is gone
     waited = trainer.wait_seconds
     began = time.perf_counter()
     seconds = _step_seconds(trainer, asked["steps"], device)
@@ -99,7 +99,7 @@ def _measure(asked: dict[str, Any], device: torch.device, answers: TextIO) -> No
 
 
 def _warm_up(trainer: Trainer, steps: int, seconds: float, device: torch.device) -> None:
-    """So many steps at least, and so long at least: a captured step first needs some that are not."""
+    """Take at least `steps` steps, for at least `seconds`: a step is captured only after some eager ones."""
     began = time.perf_counter()
     while steps > 0 or time.perf_counter() - began < seconds:
         trainer.step()
@@ -129,7 +129,7 @@ def _mark() -> torch.cuda.Event:
 
 
 def _peak_memory(device: torch.device) -> int | None:
-    """Bytes that this process took at most: of the GPU, or of main memory. None: not known here."""
+    """The most bytes that this process took, of the GPU or of main memory; None: not known here."""
     if device.type == "cuda":
         return torch.cuda.max_memory_reserved(device)
     try:

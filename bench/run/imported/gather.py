@@ -1,7 +1,7 @@
 """Images that this project did not make: matched by name, checked by their headers.
 
-Nothing is resized unless `--size` says so: predictions and targets then have one size and are scored pixel
-by pixel. Labels may be larger; they are resized as those of data sets are (nearest).
+Nothing is resized without `--size`: predictions and targets must have one size and are scored pixel by pixel.
+Labels may be larger; they are resized like those of data sets (nearest).
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class ForeignRequest:
-    """What is to be scored against what.
+    """What to score against what.
 
     Attributes:
         folders: of predictions, each a row of the comparison.
-        names: what the rows are called; empty: after their folders.
+        names: of the rows; empty: after their folders.
         target: folder of targets; None: those beside the first folder's predictions.
         labels, source: folders, or None: sources beside the predictions, labels from a label-map side.
         train_target: folder of real training targets for the `real` row, or None.
         card: palette, classes and roles; None: images without classes.
         direction: of the card's domains, or None: its default.
-        size_px: side to which everything is resized; None: as it is.
-        allow_missing: go on with the stems that all folders have.
+        size_px: side to which all images are resized; None: not resized.
+        allow_missing: use only the stems that all folders have.
     """
 
     folders: tuple[Path, ...]
@@ -52,7 +52,7 @@ class ForeignRequest:
 
 
 def gather(request: ForeignRequest, hashes: FileHashes) -> ForeignImages:
-    """Match what was asked for, and check names, modes and sizes by the files' headers.
+    """Match the requested images, and check names, modes and sizes by the files' headers.
 
     Raises:
         UsageError: for anything that does not fit; the first few files are named.
@@ -106,7 +106,7 @@ def _rows(request: ForeignRequest) -> tuple[tuple[str, Path], ...]:
 def _matched(request: ForeignRequest, hashes: FileHashes) -> Matched:
     predictions = {folder: images_of(folder, "prediction", "") for folder in request.folders}
     if len(predictions) < len(request.folders):
-        raise UsageError("expected each folder of predictions once")
+        raise UsageError("expected each folder of predictions once, found one twice")
     first = request.folders[0]
     parts: dict[Part, Files] = {}
     if request.target is not None:
@@ -141,7 +141,7 @@ def _own_targets(folders: Sequence[Path], hashes: FileHashes) -> Files:
 
 
 def _train_targets(folder: Path, wanted: int) -> tuple[Path, ...]:
-    """As many training targets as there are test images, evenly spaced, where there are enough."""
+    """Training targets, evenly spaced: as many as test images, or all if there are fewer."""
     files = tuple(images_of(folder, "target", "--train-target").values())
     return tuple(files[i] for i in even_indices(len(files), min(wanted, len(files))))
 
@@ -194,7 +194,7 @@ def _size(
 
 
 def _test_fingerprint(matched: Matched, roles: tuple[Role, Role], hashes: FileHashes) -> str:
-    """Content hash of what predictions are judged by: names, targets, labels."""
+    """Content hash of what predictions are scored against: names, targets, labels."""
     judged_by = {"target", "labels"} | ({"source"} if roles[0] == "labels" else set())
     return digest(
         [matched.names, {part: hashes.hashes(f) for part, f in matched.parts.items() if part in judged_by}]

@@ -1,4 +1,4 @@
-"""A test split out of foreign images: matched and checked before (`gather`), read here."""
+"""A test split of foreign images: `gather` has matched and checked them, they are read here."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NO_SOURCE = np.zeros((1, 1, 1), np.uint8)
 
 @dataclass(frozen=True)
 class ForeignImages:
-    """Matched and checked images, ready to be read.
+    """Matched and checked images, ready to read.
 
     Attributes:
         card: palette, classes and roles.
@@ -32,7 +32,7 @@ class ForeignImages:
         size_px: side of the square images.
         matched: files by stem.
         modes: expected mode of each part ("prediction" first).
-        resized_from: size of the predictions where `--size` changes it, such as "512x256"; else None.
+        resized_from: size of the predictions if `--size` changes it, such as "512x256"; else None.
         train_targets: real training targets, or ().
     """
 
@@ -55,7 +55,7 @@ class ForeignImages:
         return "source" in self.matched.parts
 
     def test(self, cache: Path, progress: Progress | None = None) -> SplitArrays:
-        """Targets, labels and sources as a split; sources are one black pixel each where there are none."""
+        """Targets, labels and sources as a split; missing sources are one black pixel each."""
         parts = self.matched.parts
         content = {part: self.hashes.hashes(files) for part, files in parts.items()}
         key = digest([readers.READER_VERSION, self.matched.names, content, self._reading])
@@ -71,7 +71,7 @@ class ForeignImages:
         return load_split(cache, key, self.matched.names, read, progress)
 
     def train(self, cache: Path, progress: Progress | None = None) -> NDArray[np.uint8] | None:
-        """(N, S, S, C) training targets, or None where no folder was named."""
+        """(N, S, S, C) training targets, or None if no folder was named."""
         if not self.train_targets:
             return None
         files = self.train_targets

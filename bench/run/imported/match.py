@@ -1,7 +1,7 @@
-"""Which image belongs to which, in folders that other tools have written: by stem, endings understood.
+"""Matches images in folders that other tools have written: by stem, with known endings.
 
 `road_leftImg8bit_fake_B.png` and `road_leftImg8bit_real_B.png` of the released PyTorch code are the
-prediction and the target of `road`; they may lie in one folder. Only file names are looked at here.
+prediction and the target of `road`; they may be in one folder. Only file names are read here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ENDINGS: dict[Part, tuple[str, ...]] = {
     "source": ("_real_A", "_input_label", "-inputs", "_inputs", "_input"),
     "labels": ("_gtFine_labelIds", "_labelIds", "_gtFine_color", "_label"),  # the best first
 }
-PHOTO_ENDINGS = ("_leftImg8bit",)  # says what is shown, not which part it plays
+PHOTO_ENDINGS = ("_leftImg8bit",)  # says what the image shows, not which part it plays
 OTHER_ENDINGS = (
     "_fake_A", "_rec_A", "_rec_B", "_idt_A", "_idt_B", "_gtFine_instanceIds", "_gtFine_labelTrainIds",
 )  # fmt: skip
@@ -41,8 +41,8 @@ class Matched:
     Attributes:
         names: stems without endings.
         predictions: one tuple of files a folder of predictions.
-        parts: "target", and where they are at hand "source" and "labels": files in the order of `names`.
-        left_out: what was not matched and is left out, in words; empty where everything was.
+        parts: "target", and if available "source" and "labels": files in the order of `names`.
+        left_out: what was not matched and is left out, in words; empty if all matched.
     """
 
     names: tuple[str, ...]
@@ -60,7 +60,7 @@ def stem_of(file: Path) -> str:
 
 
 def part_of(file: Path) -> Part | Literal["other"] | None:
-    """What the last ending of a file's name says it is; None where it says nothing."""
+    """The part that the last ending of a file's name states; None if it states none."""
     for part, endings in ENDINGS.items():
         if file.stem.endswith(endings):
             return part
@@ -68,10 +68,11 @@ def part_of(file: Path) -> Part | Literal["other"] | None:
 
 
 def images_of(folder: Path, part: Part, option: str) -> Files:
-    """The images of `folder` (or, where it has none itself, of its subfolders) that play `part`, by stem.
+    """The images of `folder` (or, if it has none itself, of its subfolders) that play `part`, by stem.
 
-    Those whose ending says so (predictions: and those whose ending says nothing); with none of them, those
-    whose ending says nothing; or, where all say the same other thing, all: the folder was named for it.
+    The images with an ending that states `part`; for predictions also those without a known ending.
+    If there are none: the images without a known ending. If all images state the same other part: all, since
+    the user gave the folder for `part`.
 
     Raises:
         UsageError: if there is no such folder or image, or two files have one stem.
@@ -94,7 +95,7 @@ def images_of(folder: Path, part: Part, option: str) -> Files:
 
 
 def marked(folder: Path, part: Part) -> Files:
-    """The images of `folder` whose ending says that they play `part`, by stem; none is no error."""
+    """The images of `folder` with an ending that states `part`, by stem; there may be none."""
     return _by_stem(file for file in _images(folder) if part_of(file) == part)
 
 
@@ -103,8 +104,8 @@ def match(predictions: Mapping[Path, Files], parts: Mapping[Part, Files], *, all
 
     Args:
         predictions: folder -> its images by stem.
-        parts: "target" and what else is at hand, by stem.
-        allow_missing: go on with the stems that all of them have.
+        parts: "target" and the other available parts, by stem.
+        allow_missing: use only the stems that all of them have.
 
     Raises:
         UsageError: naming the first few stems that one has and another lacks, or if they share none.
@@ -131,7 +132,7 @@ def match(predictions: Mapping[Path, Files], parts: Mapping[Part, Files], *, all
 
 
 def label_of(folder: Path) -> str:
-    """What a folder of predictions is called: NAME for results/NAME/test_latest/images, else its own name."""
+    """The name of a folder of predictions: NAME for results/NAME/test_latest/images, else its own name."""
     folder = folder.resolve()
     epoch = folder.parent
     if folder.name == "images" and epoch.name.startswith(("test_", "val_", "train_")):
@@ -140,7 +141,7 @@ def label_of(folder: Path) -> str:
 
 
 def _images(folder: Path) -> list[Path]:
-    """The images of a folder in natural order; of its subfolders, where it has none itself."""
+    """The images of a folder in natural order; of its subfolders, if it has none itself."""
     if found := images(folder):
         return found
     inner = (path for path in sorted(folder.rglob("*")) if path.is_dir() and not path.name.startswith("."))
@@ -148,7 +149,7 @@ def _images(folder: Path) -> list[Path]:
 
 
 def _best_ending(files: Sequence[Path]) -> list[Path]:
-    """Those with the first of the label endings that any has: ids rather than colours."""
+    """The files with the best label ending that occurs: ids rather than colours."""
     for ending in ENDINGS["labels"]:
         if chosen := [file for file in files if file.stem.endswith(ending)]:
             return chosen

@@ -1,4 +1,4 @@
-"""Foreign images to records: the same metrics, reference rows and gallery as a run of this project has."""
+"""Foreign images to records: with the metrics, reference rows and gallery of this project's runs."""
 
 from __future__ import annotations
 
