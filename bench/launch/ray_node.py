@@ -74,7 +74,7 @@ def run_on_node(
     with tempfile.TemporaryDirectory(prefix="pix2pix-bench-") as folder:
         if not share_paths:
             os.environ["PIX2PIX_BENCH_CACHE"] = str(Path(folder) / "cache")
-        job = _at_hand(Job.from_dict(content), _get(home.places.remote()), home, share_paths)
+        job = _with_local_paths(Job.from_dict(content), _get(home.places.remote()), home, share_paths)
         there, here = str(job.launch.out), Path(folder) / "out"
         job = replace(job, launch=replace(job.launch, out=here))
         parcel = _Parcel(job, home, here, state_every)
@@ -125,7 +125,7 @@ class _Parcel:
             pause = max(self._every, (time.monotonic() - started) / _SHARE_OF_TIME)
 
 
-def _at_hand(job: Job, places: Places, home: Any, share_paths: bool) -> Job:
+def _with_local_paths(job: Job, places: Places, home: Any, share_paths: bool) -> Job:
     """`job` with the paths of this machine: judge, Inception weights and data are fetched if needed."""
     cache = HomeStore(home, "cache")
     for judge in places.judges:

@@ -328,4 +328,4 @@ def test_random_weights_are_not_fit(model: Path, cache: Path, capsys: pytest.Cap
 def test_help_of_the_check() -> None:
     said = CliRunner().invoke(cli, ["judge", "check", "--help"]).output
     assert "--test-limit" in said
-    assert "exit code 0 where it is fit" in said
+    assert "Exit code 0: it is fit" in said
