@@ -194,23 +194,14 @@ class Mirror:
                 names = {path.relative_to(self._folder).as_posix(): path for path in there}
                 for name, path in names.items():
                     with suppress(FileNotFoundError):  # a state that was rotated meanwhile
-                        if self._agreed.get(name, [])[1:] != _local_stamp(path):
-                            self._agree(name, self._store.put(path, name))
+                        here = _local_stamp(path)  # before the upload: a later change goes next time
+                        if self._agreed.get(name, [])[1:] != here:
+                            self._agreed[name] = [self._store.put(path, name), *here]
                 for name in [n for n in self._agreed if n not in names and n.startswith(prefix)]:
                     self._store.remove(name)
                     del self._agreed[name]
         finally:
             self._save()
-
-    def _listed(self, prefix: str) -> dict[str, list[int]]:
-        """Name -> stamp of the files below `prefix`: training states late, JSON last."""
-        found = files_below(self._folder, prefix)
-        found.sort(key=lambda path: (path.suffix == ".json", path.name.startswith("state"), path))
-        listed = {}
-        for path in found:
-            with suppress(FileNotFoundError):
-                listed[path.relative_to(self._folder).as_posix()] = _local_stamp(path)
-        return listed
 
     def _is_stale(self, name: str, stamp: str, keep_local: bool) -> bool:
         path = self._folder / name

@@ -114,6 +114,27 @@ def test_data_are_copied_once_and_followed(s3: s3fs.S3FileSystem, tmp_path: Path
     assert not (folder / "train/2.png").exists()
 
 
+def test_a_file_that_changes_while_it_is_uploaded_is_uploaded_again(tmp_path: Path) -> None:
+    class Store:
+        """Keeps what it is given; the first upload is slower than the next training state."""
+
+        kept: list[bytes] = []  # noqa: RUF012
+
+        def put(self, path: Path, name: str) -> str:
+            self.kept.append(path.read_bytes())
+            if len(self.kept) == 1:
+                path.write_bytes(b"the state after that")
+            return str(len(self.kept))
+
+    state = tmp_path / "runs" / "a" / "state.safetensors"
+    state.parent.mkdir(parents=True)
+    state.write_bytes(b"a state")
+    mirror = Mirror(Store(), tmp_path)  # type: ignore[arg-type]
+    for _ in range(3):
+        mirror.push(["runs"])
+    assert Store.kept == [b"a state", b"the state after that"]
+
+
 def test_what_could_not_be_uploaded_is_not_overwritten(s3: s3fs.S3FileSystem, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     (folder / "records").mkdir(parents=True)
