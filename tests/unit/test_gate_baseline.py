@@ -307,5 +307,5 @@ def test_a_baseline_that_is_too_large_or_no_file_is_refused(tmp_path: Path) -> N
     path.write_text("{}" + " " * MAX_JSON_BYTES)
     with pytest.raises(UsageError, match="more than 16,777,216 bytes; write one with"):
         read_baseline(path)
-    with pytest.raises(UsageError, match="no regular file"):
+    with pytest.raises(UsageError, match="not a regular file"):
         read_baseline(tmp_path)

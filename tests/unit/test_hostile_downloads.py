@@ -1,4 +1,4 @@
-"""Servers that stall, trickle, cut off, send elsewhere, lie or never end: one line, nothing half-believed."""
+"""Servers that stall, trickle, cut off, redirect, send false data or never end: one line, nothing kept."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_a_server_that_stalls_is_left(server: Server, tmp_path: Path, after: str
 
     server.answers = [stall]
     began = time.monotonic()
-    refused(server, tmp_path / "set.tar.gz", "timed out|bytes came")
+    refused(server, tmp_path / "set.tar.gz", "timed out|bytes arrived")
     assert time.monotonic() - began < 5
     assert len(server.ranges) == 2
 
@@ -117,11 +117,11 @@ def test_a_server_that_trickles_is_as_good_as_silent(server: Server, tmp_path: P
 
     server.answers = [trickle]
     began = time.monotonic()
-    refused(server, tmp_path / "set.tar.gz", "bytes came in")
+    refused(server, tmp_path / "set.tar.gz", "bytes arrived in")
     assert time.monotonic() - began < 5
 
 
-# --- lies ------------------------------------------------------------------------------------------
+# --- false answers ------------------------------------------------------------------------------------------
 
 
 def test_a_cut_transfer_goes_on_and_a_false_rest_is_not_believed(server: Server, tmp_path: Path) -> None:
