@@ -62,14 +62,14 @@ def test_writing_anew_keeps_what_was_edited(tmp_path: Path) -> None:
     content["rows"][ROW]["metrics"]["psnr"]["tolerance"] = {"absolute": 7}
     path.write_text(json.dumps(content))
     update(path, [run(result("ssim", 0.6), result("psnr", 21.0))])
-    anew = read_baseline(path)
-    assert anew.tolerances["ssim"] == Tolerance(absolute=0.2)
-    assert anew.rows[ROW].metrics["psnr"].tolerance == Tolerance(absolute=7)
-    assert (anew.rows[ROW].metrics["ssim"].value, anew.ignore_protocol) == (0.6, ("judge",))
+    again = read_baseline(path)
+    assert again.tolerances["ssim"] == Tolerance(absolute=0.2)
+    assert again.rows[ROW].metrics["psnr"].tolerance == Tolerance(absolute=7)
+    assert (again.rows[ROW].metrics["ssim"].value, anew.ignore_protocol) == (0.6, ("judge",))
     given = {"ssim": Tolerance(0.3)}
     update(path, [run(result("ssim", 0.6))], tolerances=given, ignore=["version"])
-    anew = read_baseline(path)
-    assert (anew.tolerances["ssim"], anew.ignore_protocol) == (Tolerance(0.3), ("version",))
+    again = read_baseline(path)
+    assert (again.tolerances["ssim"], anew.ignore_protocol) == (Tolerance(0.3), ("version",))
 
 
 def test_default_tolerances_are_for_known_metrics() -> None:

@@ -196,7 +196,7 @@ def test_a_checkpoint_whose_description_lies(
         load_checkpoint(tmp_path / "c", torch.device("cpu"))
 
 
-# --- tensors that claim too much -------------------------------------------------------------------------------------
+# --- tensors that claim too much ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

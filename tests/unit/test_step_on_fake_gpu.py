@@ -1,7 +1,7 @@
 """A step on tensors of a GPU that is not there: nothing is mixed with the host's, and nothing waits for it.
 
 Torch's fake tensors know shape, type and device and hold no numbers. Whatever asks for a number, which would
-break a capture, and whatever mixes devices fails here. Gradients and Adam are torch's own and left out: torch
+break a capture, and code that mixes devices fails here. Gradients and Adam are torch's own and left out: torch
 cannot run them without a driver. What runs on a real GPU is in `tests/gpu`.
 """
 

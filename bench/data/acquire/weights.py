@@ -59,14 +59,14 @@ INCEPTION = Released(
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
     "6726825d",
     "PIX2PIX_BENCH_INCEPTION",
-    "no Inception weights at hand: `bench data fetch inception` gets them",
+    "no Inception weights found: `bench data fetch inception` gets them",
     "delete it, then `bench data fetch inception`",
 )
 ALEXNET = Released(
     _ALEXNET_URL,
     "7be5be79",
     "PIX2PIX_BENCH_ALEXNET",
-    f"no AlexNet weights at hand: get {_ALEXNET_URL} and name the file in $PIX2PIX_BENCH_ALEXNET, then "
+    f"no AlexNet weights found: get {_ALEXNET_URL} and name the file in $PIX2PIX_BENCH_ALEXNET, then "
     "`bench score OUT`",
     "delete it and get it again",
 )

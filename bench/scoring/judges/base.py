@@ -12,7 +12,7 @@ _PIXELS_AT_ONCE, _IMAGES_AT_ONCE = 1 << 18, 16  # 16 images of 128 px
 
 
 def in_batches(images: Tensor, size: Sequence[int]) -> list[Tensor]:
-    """Split (N, C, H, W) into parts that a network takes at once if it sees images at `size`, (height, width)."""
+    """Split (N, C, H, W) into batches for a network that sees images at `size`, (height, width)."""
     step = min(max(1, _PIXELS_AT_ONCE // (size[0] * size[1])), _IMAGES_AT_ONCE)
     return [images[start : start + step] for start in range(0, len(images), step)]
 

@@ -85,7 +85,7 @@ def open_judge(rest: str, card: DatasetCard, device: str) -> PaperJudge:
     """The judge of "FILE[,policy=...][,label_size=HxW]" on `device`.
 
     Raises:
-        UsageError: for classes other than the 19 of Cityscapes, or a file other than an FCN-8s with 20 outputs.
+        UsageError: for classes other than the 19 of Cityscapes, or if the file is not FCN-8s with 20 outputs.
     """
     path, options = _parse(rest)
     check_card(card)
