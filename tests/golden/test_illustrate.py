@@ -65,7 +65,7 @@ def test_all_that_was_picked_is_written(tmp_path: Path, run: RunRecord) -> None:
     illustrate(tmp_path, [scene(judge)])
     assert run.gallery is not None
     (section,) = sections(load_entries([tmp_path])[0])
-    names = {*run.gallery.names, *picked_names(section, pick_metrics(section))}  # any metric may be picked later
+    names = {*run.gallery.names, *picked_names(section, pick_metrics(section))}  # as any may be picked
     usual = {*run.gallery.names, *picked_names(section)}
     assert len(names) > len(usual) > len(run.gallery.names)
     for folder, wanted in {

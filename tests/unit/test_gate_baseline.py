@@ -54,7 +54,7 @@ def update(path: Path, records: list[RunRecord], **options: Any) -> None:
     save_baseline(Baseline.from_records(records, **options).keeping(read_baseline(path), given), path)
 
 
-def test_writing_anew_keeps_what_was_edited(tmp_path: Path) -> None:
+def test_writing_again_keeps_what_was_edited(tmp_path: Path) -> None:
     path = tmp_path / "baseline.json"
     write_baseline([run(result("ssim", 0.5), result("psnr", 20.0))], path, ignore=["judge"])
     content = json.loads(path.read_text())
@@ -65,11 +65,11 @@ def test_writing_anew_keeps_what_was_edited(tmp_path: Path) -> None:
     again = read_baseline(path)
     assert again.tolerances["ssim"] == Tolerance(absolute=0.2)
     assert again.rows[ROW].metrics["psnr"].tolerance == Tolerance(absolute=7)
-    assert (again.rows[ROW].metrics["ssim"].value, anew.ignore_protocol) == (0.6, ("judge",))
+    assert (again.rows[ROW].metrics["ssim"].value, again.ignore_protocol) == (0.6, ("judge",))
     given = {"ssim": Tolerance(0.3)}
     update(path, [run(result("ssim", 0.6))], tolerances=given, ignore=["version"])
     again = read_baseline(path)
-    assert (again.tolerances["ssim"], anew.ignore_protocol) == (Tolerance(0.3), ("version",))
+    assert (again.tolerances["ssim"], again.ignore_protocol) == (Tolerance(0.3), ("version",))
 
 
 def test_default_tolerances_are_for_known_metrics() -> None:

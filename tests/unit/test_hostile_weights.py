@@ -206,7 +206,7 @@ def test_a_checkpoint_whose_description_lies(
         (torch.zeros(10**9, device="meta"), "not a plain tensor"),
         (torch.zeros(3).to_sparse(), "not a plain tensor"),
         (torch.quantize_per_tensor(torch.zeros(3), 0.1, 0, torch.qint8), "not a plain tensor|without code"),
-        ([1, 2], "something else"),
+        ([1, 2], "more than named tensors"),
     ],
     ids=["expanded", "meta", "sparse", "quantised", "list"],
 )
