@@ -1,6 +1,6 @@
-"""Tensors in a file that knows whether it is whole: safetensors (no pickle) with a checksum over all content.
+"""Files of tensors with a checksum over all content: safetensors (no pickle).
 
-The description and the checksum are one JSON text in the header: equal content, equal bytes.
+The header holds the description and the checksum as one JSON text. Equal content gives equal bytes.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ _KEY, _CHECKSUM = "about", "sha256"
 
 
 class DamagedFileError(ValueError):
-    """A file does not hold what was written, or was never one of ours."""
+    """The file is damaged, or this project did not write it."""
 
 
 def save_checked(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
     """Write tensors and their description (JSON only) to `path`.
 
     Raises:
-        OSError: if the disk does not take it.
+        OSError: if the disk cannot take it.
     """
     kept = {name: value.detach().contiguous().cpu() for name, value in tensors.items()}
     text = json.dumps({**about, _CHECKSUM: _digest(kept, about)})
     try:
         save_file(kept, path, metadata={_KEY: text})
-    except SafetensorError as error:  # its own name for any error of the disk
+    except SafetensorError as error:  # safetensors raises it for any disk error
         raise OSError(f"cannot write {path}: {error}") from error
 
 
 def load_checked(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors, on the CPU, and description, as `save_checked` was given them.
+    """Tensors (on the CPU) and description, as given to `save_checked`.
 
     Raises:
-        DamagedFileError: if a byte differs, or the file is another kind of file.
+        DamagedFileError: if a byte differs, or the file is of another kind.
     """
     try:
         with safe_open(path, framework="pt", device="cpu") as stored:
@@ -50,10 +50,10 @@ def load_checked(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise DamagedFileError(" ".join(str(error).split())[:200]) from error
     if not isinstance(about, dict) or _CHECKSUM not in about:
-        raise DamagedFileError("it has no checksum, so it is none of ours")
+        raise DamagedFileError("it has no checksum, so this project did not write it")
     expected = about.pop(_CHECKSUM)
     if _digest(tensors, about) != expected:
-        raise DamagedFileError("its content does not fit its checksum")
+        raise DamagedFileError("its content does not match its checksum")
     return tensors, about
 
 

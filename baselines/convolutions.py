@@ -1,8 +1,8 @@
-"""Strided convolutions that are quick at the bottom of the networks, where an image is a few pixels wide.
+"""Strided convolutions that are fast at the bottom of the networks, where an image is a few pixels wide.
 
-There a layer is nearly all weights: 256 x 256 x 4 x 4 of them for one output pixel. On the CPU oneDNN
-reorders those weights at each pass, forward and backward, which costs several times the arithmetic; a product
-of matrices reads them once, in the order of memory. docs/performance.md has the times.
+There a layer is almost all weights: 256 x 256 x 4 x 4 of them for one output pixel. On the CPU oneDNN
+reorders these weights in each forward and backward pass, which costs several times the arithmetic. A matrix
+product reads them once, in memory order. See docs/performance.md for the times.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 FEW_POSITIONS = 64
-"""Up to so many pixels (of the smaller side, over the batch) the product of matrices is the quicker one."""
+"""Up to this many pixels (of the smaller side, over the batch) the matrix product is faster."""
 
 
 PRODUCTS_ON = {"cpu"}
-"""Kinds of devices with such layers. Whether "cuda" is quicker with them has not been measured."""
+"""Device types that use these layers. Whether they are faster on "cuda" is not measured."""
 
 
 class Window(NamedTuple):
@@ -30,16 +30,16 @@ class Window(NamedTuple):
     padding: int
 
     def positions(self, side: int) -> int:
-        """How many fit along a side of so many pixels."""
+        """Number of positions along a side of this many pixels."""
         return (side + 2 * self.padding - self.kernel) // self.stride + 1
 
     def covered(self, positions: int) -> int:
-        """The side that so many positions cover, padding excluded."""
+        """The side that this many positions cover, without padding."""
         return (positions - 1) * self.stride - 2 * self.padding + self.kernel
 
 
 class Conv(nn.Conv2d):
-    """`nn.Conv2d` with a square kernel: the same function, to summation order."""
+    """`nn.Conv2d` with a square kernel: the same function, except for summation order."""
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, in, H, W) -> (N, out, H', W')."""
@@ -50,7 +50,7 @@ class Conv(nn.Conv2d):
 
 
 class ConvTranspose(nn.ConvTranspose2d):
-    """`nn.ConvTranspose2d` with a square kernel: the same function, to summation order."""
+    """`nn.ConvTranspose2d` with a square kernel: the same function, except for summation order."""
 
     def forward(self, features: Tensor, output_size: list[int] | None = None) -> Tensor:
         """(N, in, H, W) -> (N, out, H', W')."""
@@ -111,7 +111,7 @@ class _TransposedProduct(torch.autograd.Function):
 
 
 def _patches(image: Tensor, window: Window) -> Tensor:
-    """(N, C, H, W) -> (N * positions, C * kernel * kernel): what the window sees, a row a position."""
+    """(N, C, H, W) -> (N * positions, C * kernel * kernel): the window's content, one row a position."""
     seen = functional.unfold(image, window.kernel, padding=window.padding, stride=window.stride)
     return seen[0].t() if len(seen) == 1 else seen.transpose(1, 2).flatten(0, 1)
 

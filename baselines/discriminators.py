@@ -13,11 +13,11 @@ from baselines.layers import init_weights, norm_layer
 class Discriminator(nn.Module):
     """A map of logits, each of which sees `receptive_field` px of the image.
 
-    4x4 convolutions, all but the last two of stride 2, leaky ReLU 0.2, no normalisation on the first;
+    4x4 convolutions, all except the last two with stride 2, leaky ReLU 0.2, no normalisation on the first;
     1x1 convolutions for a receptive field of 1. No sigmoid: the loss takes logits.
 
     Args:
-        channels: channels of what it sees: source + target if conditional, else target.
+        channels: channels of its input: source + target if conditional, else target.
         receptive_field: 1, 16, 34, 70, 142 or 286 px.
         base_filters: width of the first layer; widths are 1, 2, 4, 8, 8, ... times this.
         norm: "batch", "instance" or "none".
@@ -47,7 +47,7 @@ class Discriminator(nn.Module):
         init_weights(self)
 
     def forward(self, source: Tensor | None, image: Tensor) -> Tensor:
-        """Logits for `image`, given `source` if this discriminator is conditional (eq. 1), else None."""
+        """Logits for `image`; `source` is given if this discriminator is conditional (eq. 1), else None."""
         seen = image if source is None else torch.cat([source, image], dim=1)
         logits: Tensor = self.layers(seen)
         return logits

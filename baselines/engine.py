@@ -1,4 +1,4 @@
-"""On which device and in which precision a step is executed. How: `baselines.execution`."""
+"""The device and the precision of a step. `baselines.execution` executes it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def resolve_device(name: str) -> torch.device:
     """The torch device for "auto", "cpu", "cuda" or "cuda:N".
 
     Raises:
-        ValueError: if the device is not there; the message says what is.
+        ValueError: for an unknown or missing device.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -26,20 +26,19 @@ def resolve_device(name: str) -> torch.device:
         raise ValueError(f"expected a device of auto, cpu, cuda or cuda:N, found '{name}'")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ValueError(
-            f"device '{name}' was asked for, but torch {torch.__version__} finds no such GPU: "
-            "use --device cpu"
+            f"expected the GPU '{name}', but torch {torch.__version__} does not find it: use --device cpu"
         )
     return device
 
 
 def make_current(device: torch.device) -> None:
-    """Have torch take `device`, where it is one of several GPUs, for everything that names no device."""
+    """Make `device` torch's default GPU, if it is one of several."""
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
 
 
 def default_generator(device: torch.device) -> torch.Generator:
-    """Torch's own random numbers on `device`, a GPU that has been used before or the CPU."""
+    """Torch's default random generator on `device`: the CPU, or a GPU that is already in use."""
     if device.type != "cuda":
         return torch.default_generator
     return torch.cuda.default_generators[
@@ -48,7 +47,7 @@ def default_generator(device: torch.device) -> torch.Generator:
 
 
 def set_precision(precision: str, device: torch.device) -> None:
-    """Set what float32 arithmetic may be replaced by on `device`, for this process.
+    """Set how `device` computes float32 arithmetic, for this process.
 
     Raises:
         ValueError: for TF32 on a CPU.
@@ -60,7 +59,7 @@ def set_precision(precision: str, device: torch.device) -> None:
 
 @contextmanager
 def arithmetic(precision: str) -> Iterator[None]:
-    """A piece of work in `precision`, and then again what was set before; nothing to a CPU."""
+    """Run the block in `precision`, then restore the settings; does nothing on a CPU."""
     before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     _allow_tf32(precision)
     try:
@@ -72,21 +71,21 @@ def arithmetic(precision: str) -> Iterator[None]:
 def _allow_tf32(precision: str) -> None:
     if precision in ("fp32", "tf32"):
         convolutions = products = precision == "tf32"
-    else:  # also undoes what an earlier run of this process asked for
+    else:  # also undoes the settings of an earlier run in this process
         convolutions, products = _FRAMEWORK_TF32
     torch.backends.cudnn.allow_tf32 = convolutions
     torch.backends.cuda.matmul.allow_tf32 = products
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """Context of the forward passes: bfloat16 autocast for "bf16", nothing else otherwise."""
+    """Context of the forward passes: bfloat16 autocast for "bf16", else none."""
     if precision == "bf16":
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()
 
 
 def describe_device(device: torch.device) -> str:
-    """What the device calls itself, for records."""
+    """The device's name, for records."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return "cpu"

@@ -1,6 +1,6 @@
 """How a step is executed: operation by operation, or captured once as a CUDA graph and replayed.
 
-A step of pix2pix at batch size 1 is some hundreds of small kernels: launched one by one they leave a GPU
+A step of pix2pix at batch size 1 has hundreds of small kernels. Launched one by one, they leave a GPU mostly
 idle. A graph launches them all at once.
 """
 
@@ -16,16 +16,16 @@ from baselines.engine import default_generator
 from baselines.settings import EngineName
 
 Work = Callable[[], None]
-_broken: list[torch.cuda.CUDAGraph] = []  # captures that failed; they hold no memory of the GPU
+_broken: list[torch.cuda.CUDAGraph] = []  # failed captures; they hold no GPU memory
 _EAGER_STEPS = 3  # before the capture: libraries choose algorithms, Adam makes its moments
 
 
 class Eager:
-    """Operation by operation.
+    """Executes steps operation by operation.
 
     Attributes:
-        used: what executes steps.
-        reason: why not what was asked for; None where it is.
+        used: the engine that executes steps.
+        reason: why it is not the requested engine; None if it is.
     """
 
     used: EngineName = "eager"
@@ -34,7 +34,7 @@ class Eager:
         self.reason = reason
 
     def run(self, work: Work) -> None:
-        """Do the work of a step."""
+        """Execute one step."""
         work()
 
     def forget(self) -> None:
@@ -42,16 +42,16 @@ class Eager:
 
 
 class Captured:
-    """The first steps eagerly, then as a CUDA graph; eagerly for good where the capture fails.
+    """Executes the first steps eagerly, then as a CUDA graph. If the capture fails, it stays eager.
 
-    The work must do the same to the same tensors in every step, and wait for nothing. Dropout draws from
-    torch's own generator of the device or from `streams`: seeded again before a step, they give it the same
-    numbers captured as they give it eagerly.
+    The work must do the same to the same tensors in every step, and must not wait for the device. Dropout
+    draws from torch's default generator of the device or from `streams`. Seeded again before a step, these
+    give the same numbers in a captured step as in an eager one.
 
     Args:
         device: a CUDA device.
-        streams: generators that the work draws from, besides torch's own.
-        capturable: a context in which the work is captured.
+        streams: generators that the work draws from, besides torch's default one.
+        capturable: the context for the capture.
 
     Attributes: those of `Eager`.
     """
@@ -73,7 +73,7 @@ class Captured:
         return "captured" if self.reason is None else "eager"
 
     def run(self, work: Work) -> None:
-        """Do the work of a step."""
+        """Execute one step."""
         if self._graph is None and self.reason is None and self._eager_steps == _EAGER_STEPS:
             self._graph = self._capture(work)
         if self._graph is not None:
@@ -85,11 +85,11 @@ class Captured:
             self._eager_steps += 1
 
     def forget(self) -> None:
-        """State tensors were replaced by others: the graph, which knows the old ones, goes."""
+        """State tensors were replaced by others: drop the graph, which uses the old ones."""
         self._graph, self._eager_steps = None, 0
 
     def _beside(self, work: Work) -> None:
-        """Eagerly, on the stream of the capture, beside the main one."""
+        """Execute a step eagerly, on the stream of the capture."""
         if self._side is None:
             self._side = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
         main = torch.cuda.current_stream(self._device)
@@ -99,10 +99,10 @@ class Captured:
         main.wait_stream(self._side)
 
     def _capture(self, work: Work) -> torch.cuda.CUDAGraph | None:
-        """The graph of `work`, which is not done meanwhile; None if there is none, for `reason`."""
+        """The graph of `work`, which is captured without being executed; None on failure (see `reason`)."""
         graph, pool = torch.cuda.CUDAGraph(), torch.cuda.graph_pool_handle()
         main = torch.cuda.current_stream(self._device)
-        said: list[str] = []  # by the work, then by the end of a broken capture
+        said: list[str] = []  # error of the work, then of the end of a broken capture
         signal: list[BaseException] = []
 
         def noted() -> None:
@@ -111,17 +111,17 @@ class Captured:
             except Exception as error:
                 said.append(_words(error))
                 raise
-            except BaseException as error:  # Ctrl-C and the like: the capture's end must not hide it
+            except BaseException as error:  # Ctrl-C and others: the capture's end must not hide it
                 signal.append(error)
                 raise
 
         for stream in self._streams:
             graph.register_generator_state(stream)
-        with torch.cuda.device(self._device):  # torch would capture on the current device
+        with torch.cuda.device(self._device):  # torch captures on the current device
             try:
                 with self._capturable(), torch.cuda.graph(graph, pool=pool, stream=self._side):
                     noted()
-            except Exception as error:  # a network, a loss or the driver may refuse in its own way
+            except Exception as error:  # a network, a loss or the driver may raise anything
                 said.append(_words(error))
             if not said:
                 return graph
@@ -132,12 +132,12 @@ class Captured:
         return None
 
     def _mend(self, graph: torch.cuda.CUDAGraph, pool: Any, main: torch.cuda.Stream) -> None:
-        """Undo what a capture that was cut short leaves behind; the GPU is the current one.
+        """Clean up after a failed capture on the current GPU.
 
-        `torch.cuda.graph` leaves its stream the current one when the capture's end fails. In versions around
-        2.11 the allocators go on asking the graph whether memory is to come from its pool: the one of the GPU
-        can be told to stop, the one of pinned memory cannot, so the graph stays. Later versions end both in
-        `reset`, which makes the calls here fail. Generators believe that the capture goes on.
+        If the capture's end fails, `torch.cuda.graph` leaves its stream as the current one, and generators
+        still count as captured. In versions around 2.11 the allocators also keep asking the graph whether
+        memory comes from its pool. The GPU's allocator can be told to stop; the one of pinned memory cannot,
+        so the graph is kept. Later versions end both in `reset`, which makes the calls here fail.
         """
         _broken.append(graph)
         torch.cuda.set_stream(main)
@@ -163,7 +163,7 @@ def execution(
     streams: Sequence[torch.Generator],
     capturable: Callable[[], AbstractContextManager[None]],
 ) -> Eager | Captured:
-    """What executes the steps of a training where `engine` was asked for; `world` processes train it."""
+    """The executor of a training's steps if `engine` is requested and `world` processes train together."""
     if engine == "eager":
         return Eager()
     if device.type != "cuda":

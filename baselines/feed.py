@@ -1,9 +1,9 @@
-"""How the images of a step come to the device that trains.
+"""Brings the images of a step to the training device.
 
-On a CPU they are cut out of the arrays. On a GPU all pairs are in its memory as they are stored, and a step
-needs but to be told which windows of which pairs; pairs that are too many stream through pinned memory.
-`fetch` is the host's part and never waits for the device, but to stay a few steps ahead; `images` is the
-device's part, which a CUDA graph can hold.
+On a CPU they are cropped from the arrays. A GPU holds all pairs in memory as stored, and a step only needs
+the pairs' indices and windows; if there are too many pairs, they stream through pinned memory.
+`fetch` is the host's part: it stays a few steps ahead and waits for the device only for that. `images` is the
+device's part, which a CUDA graph can capture.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from torch import Tensor
 from baselines.pairs import PairArrays, batch_at, choices_at, raw_tensor, scaled, to_tensor, windows
 from baselines.settings import TrainingSettings
 
-RESIDENT_SHARE = 0.25  # of the free memory of a GPU, which several trainings may share
+RESIDENT_SHARE = 0.25  # largest share of a GPU's free memory, as several trainings may share a GPU
 _STEPS_AHEAD = 4
-_PAIRS_AT_ONCE = 64  # while they are copied to the GPU
+_PAIRS_AT_ONCE = 64  # copied to the GPU at once
 
 
 class Feed(Protocol):
-    """Images for one training.
+    """The images of one training.
 
     Attributes:
-        waited: seconds so far in which the device had nothing to do but wait for images.
+        waited: seconds so far in which the device was idle, waiting for images.
     """
 
     waited: float
 
     def fetch(self, step: int) -> None:
-        """Make the batch of step `step` the one that `images` gives."""
+        """Prepare the batch of step `step`, which `images` then returns."""
         ...
 
     def images(self) -> tuple[Tensor, Tensor]:
@@ -45,7 +45,7 @@ class Feed(Protocol):
 def feed_for(
     data: PairArrays, settings: TrainingSettings, seed: int, places: range, device: torch.device
 ) -> Feed:
-    """The feed for `device`: pairs stay on a GPU where they take a small part of its free memory."""
+    """The feed for `device`: pairs stay on a GPU if they take a small part of its free memory."""
     if device.type != "cuda":
         return HostFeed(data, settings, seed, places, device)
     free, _ = torch.cuda.mem_get_info(device)
@@ -54,7 +54,7 @@ def feed_for(
 
 
 class HostFeed:
-    """Images are cut out and converted when they are asked for."""
+    """Images are cropped and converted on request."""
 
     def __init__(
         self, data: PairArrays, settings: TrainingSettings, seed: int, places: range, device: torch.device
@@ -74,7 +74,7 @@ class HostFeed:
 
 
 class _StagedFeed:
-    """What the host prepares for a step, a few steps ahead of the device."""
+    """A feed whose host part prepares steps a few steps ahead of the device."""
 
     def __init__(
         self, data: PairArrays, settings: TrainingSettings, seed: int, places: range, device: torch.device
@@ -114,7 +114,7 @@ class ResidentFeed(_StagedFeed):
 
 
 class StreamedFeed(_StagedFeed):
-    """Each batch is cut out on the host and sent, while the device is busy with the one before."""
+    """The host crops and sends each batch while the device works on the one before."""
 
     def _prepare(self, step: int) -> Sequence[Tensor]:
         batch = batch_at(step, self._data, self._settings, self._seed, self._places)
@@ -126,7 +126,7 @@ class StreamedFeed(_StagedFeed):
 
 
 def _copied(images: NDArray[Any], device: torch.device) -> Tensor:
-    """On `device`, a part at a time: nothing is held twice in main memory."""
+    """Copy to `device` in parts, so that main memory holds no second copy."""
     first = raw_tensor(images[:1])
     out = torch.empty((len(images), *first.shape[1:]), dtype=first.dtype, device=device)
     for start in range(0, len(images), _PAIRS_AT_ONCE):
@@ -135,10 +135,10 @@ def _copied(images: NDArray[Any], device: torch.device) -> Tensor:
 
 
 class _Staging:
-    """Tensors that stay in place on the device (`held`), and a ring of slots through which they get values.
+    """Tensors that stay in place on the device (`held`), and a ring of slots that bring their values.
 
-    A slot is memory of the host, pinned where the device is a GPU, and of the device. Values go to the slot
-    on a stream of its own, beside the computation, and to `held` when the steps before are done.
+    A slot has memory on the host (pinned for a GPU) and on the device. Values are copied to the slot on a
+    separate stream, during the computation, and to `held` when the steps before are done.
     """
 
     def __init__(self, held: Sequence[Tensor]) -> None:
@@ -152,18 +152,18 @@ class _Staging:
         self._turn = 0
 
     def wait_for_room(self) -> None:
-        """Until the next slot is free: then the device is less than `_STEPS_AHEAD` steps behind."""
+        """Wait until the next slot is free: then the device is less than `_STEPS_AHEAD` steps behind."""
         self._turn = (self._turn + 1) % _STEPS_AHEAD
         slot = self._slots[self._turn]
         if slot.read is not None:
             slot.read.synchronize()
 
     def device_is_idle(self) -> bool:
-        """Whether all that was asked of the device is done: it waits for what comes next."""
+        """Whether the device has done all its work and is idle."""
         return not self._on_gpu or torch.cuda.current_stream(self._device).query()
 
     def put(self, values: Sequence[Tensor]) -> None:
-        """Have `held` be `values` for what is asked of the device from now on."""
+        """Set `held` to `values` for all later work of the device."""
         slot = self._slots[self._turn]
         for host, value in zip(slot.host, values, strict=True):
             host.copy_(value)
@@ -183,7 +183,7 @@ class _Staging:
 
 
 class _Slot:
-    """One place in the ring; events only where there is a GPU."""
+    """One place in the ring; it has events only on a GPU."""
 
     def __init__(self, like: Sequence[Tensor], on_gpu: bool) -> None:
         self.host = [torch.empty(one.shape, dtype=one.dtype, pin_memory=on_gpu) for one in like]

@@ -13,9 +13,9 @@ from baselines.layers import Dropout, init_weights, norm_layer
 class Generator(nn.Module):
     """Down to 1x1 by 4x4 stride-2 convolutions and up again, with or without skips.
 
-    The image's side sets the depth: log2(size_px) layers each way (8 at 256 px). No normalisation on
-    the first layer, nor at the 1x1 bottleneck, where batch statistics of one value would zero it
-    (erratum; the released code does the same).
+    The image's side sets the depth: log2(size_px) layers each way (8 at 256 px). There is no normalisation
+    on the first layer and at the 1x1 bottleneck, where batch statistics of one value would zero it (erratum;
+    the released code does the same).
 
     Args:
         source_channels, target_channels: channels of input and output.

@@ -1,4 +1,4 @@
-"""What fits an image's size, by arithmetic: the generator's depth, the discriminators' receptive fields.
+"""The generator's depth and the discriminators' receptive fields for an image size.
 
 A discriminator of n stride-2 layers of 4x4 convolutions, followed by two of stride 1, sees
 16, 34, 70, 142, 286 px for n = 1..5 (Isola et al. 2017, appendix 6.1.2). The 1x1 PixelGAN has 1x1
@@ -17,7 +17,7 @@ def depth(size_px: int) -> int:
     """Layers of the generator each way: log2(size_px).
 
     Raises:
-        ValueError: if `size_px` is no power of two from 32 to 512.
+        ValueError: if `size_px` is not a power of two from 32 to 512.
     """
     levels = size_px.bit_length() - 1
     if not MIN_SIZE_PX <= size_px <= MAX_SIZE_PX or 2**levels != size_px:
@@ -31,13 +31,13 @@ def depth(size_px: int) -> int:
 def dropout_layers(size_px: int) -> int:
     """How many of the generator's innermost decoder layers have dropout: up to three, never the last two.
 
-    The paper has three at 256 px (appendix 6.1.1: CD512-CD512-CD512); it is three at every size here.
+    The paper has three at 256 px (appendix 6.1.1: CD512-CD512-CD512); all sizes here have three.
     """
     return min(MAX_DROPOUT_LAYERS, depth(size_px) - 2)
 
 
 def output_side(receptive_field: int, size_px: int) -> int:
-    """Side of the discriminator's output map for a `size_px` image; 0 or less: it cannot be built."""
+    """Side of the discriminator's output map for a `size_px` image; if 0 or less, it cannot be built."""
     if receptive_field == 1:
         return size_px
     side = size_px

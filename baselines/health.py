@@ -1,4 +1,4 @@
-"""Signs that a training goes wrong, looked at once in each log interval."""
+"""Signs of a failing training, checked once in each log interval."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import torch
 from torch import Tensor, nn
 
 _GREY_LEVEL = 2 / 255  # of images in [-1, 1]
-_FEWEST_STEPS = 50  # a sign must last so long: short intervals are common in short trainings, and mean little
+_FEWEST_STEPS = 50  # a sign must last this long: short trainings have short log intervals, which mean little
 _SATURATED_NATS = 1e-4
 
 
 class DivergedError(Exception):
-    """A training has come to nothing: its generator is of no use.
+    """A training has diverged: its generator is useless.
 
     Attributes:
         step: when it was noticed, at most a log interval late.
         history: the training curve until then.
-        last_good_step: step of the last training state that was saved before; None where none was.
+        last_good_step: step of the last training state that was saved before; None if none was saved.
     """
 
     def __init__(self, step: int, said: str) -> None:
@@ -31,18 +31,18 @@ class DivergedError(Exception):
 
 
 def spreads(prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-    """How far apart the least and the largest value of a batch are: scalars in [0, 2]."""
+    """Difference of the largest and smallest value of a batch: scalars in [0, 2]."""
     images = {"spread_prediction": prediction.detach(), "spread_target": target}
     ends = {name: image.aminmax() for name, image in images.items()}
     return {name: (highest - lowest).float() for name, (lowest, highest) in ends.items()}
 
 
 class Health:
-    """Notices NaN and infinity, a generator of constant output, and a discriminator that is always right.
+    """Detects NaN and infinity, a generator with constant output, and a discriminator that is always right.
 
-    The first two end a training. The third is written down: D's loss is below 1e-4 nats, so it gives the
+    The first two end a training. The third only gives a warning: D's loss is below 1e-4 nats, so it gives the
     right answer with a probability above 0.9999 and G learns little from it (Arjovsky and Bottou 2017,
-    "Towards principled methods for training GANs", section 2). A low loss of D by itself is no such sign:
+    "Towards principled methods for training GANs", section 2). A low loss of D alone is not such a sign:
     pix2pix trains well while D is ahead.
 
     Attributes:
@@ -51,13 +51,13 @@ class Health:
 
     def __init__(self) -> None:
         self.warnings: list[dict[str, Any]] = []
-        self._constant = self._saturated = 0  # steps that it has lasted
+        self._constant = self._saturated = 0  # steps that the sign has lasted
 
     def check(self, step: int, steps: int, means: dict[str, float], networks: Iterable[nn.Module]) -> None:
-        """Look at the `steps` steps before `step`; takes the means of `spreads` out of `means`.
+        """Check the `steps` steps before `step`; removes the means of `spreads` from `means`.
 
         Raises:
-            DivergedError: if the training need not go on.
+            DivergedError: if the training has diverged.
         """
         prediction, target = means.pop("spread_prediction"), means.pop("spread_target")
         if not all(map(math.isfinite, means.values())):
@@ -81,17 +81,17 @@ class Health:
             self.warnings.append({"sign": sign, "from_step": began, "to_step": step})
 
     def state(self) -> dict[str, Any]:
-        """What a training that goes on has to know (JSON only)."""
+        """The state that a resumed training needs (JSON only)."""
         return {"warnings": self.warnings, "constant": self._constant, "saturated": self._saturated}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take up what `state` gave."""
+        """Restore the result of `state`."""
         self.warnings = [dict(warning) for warning in state["warnings"]]
         self._constant, self._saturated = state["constant"], state["saturated"]
 
 
 def all_finite(networks: Iterable[nn.Module]) -> bool:
-    """Whether no weight and no running statistic is NaN or infinite; waits for the device once."""
+    """Whether all weights and running statistics are finite; waits for the device once."""
     values = [value for network in networks for value in network.state_dict().values()]
     floats = [value for value in values if value.is_floating_point()]
     return bool(torch.stack([torch.isfinite(value).all() for value in floats]).all())

@@ -1,4 +1,4 @@
-"""What both networks are built from."""
+"""The layers of both networks."""
 
 from __future__ import annotations
 
@@ -13,15 +13,13 @@ from baselines.parallel import ALONE, Ranks, normalised
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """`nn.BatchNorm2d`; over the batch of all ranks while `ranks` are several (torch's own `SyncBatchNorm`
-    refuses the CPU), over each sample alone while `each`, as if every one were a batch of its own.
+    """`nn.BatchNorm2d` with other batches: over the batch of all ranks if `ranks` has several (torch's own
+    `SyncBatchNorm` does not work on a CPU), over each sample alone while `each` is set.
     """
 
     ranks: Ranks = ALONE
     each = False
-    uncounted: int | None = (
-        None  # batches seen that `num_batches_tracked` does not know yet; None: it knows all
-    )
+    uncounted: int | None = None  # batches not yet added to `num_batches_tracked`; None: all are added
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, C, H, W) -> the same shape."""
@@ -48,7 +46,7 @@ class BatchNorm(nn.BatchNorm2d):
         return out
 
     def _normalised_each(self, features: Tensor) -> Tensor:
-        """Samples as further channels of one: the running statistics are left alone."""
+        """Normalise each sample alone, as further channels of one; the running statistics do not change."""
         count = len(features)
         weight, bias = self.weight.repeat(count), self.bias.repeat(count)
         apart = features.flatten(0, 1)[None]
@@ -59,7 +57,7 @@ class BatchNorm(nn.BatchNorm2d):
 class Dropout(nn.Dropout):
     """`nn.Dropout`; while `streams` are given, the mask of sample i is drawn from stream i.
 
-    A sample's masks then do not depend on the batch that it is in, and so not on how a batch is split.
+    Then a sample's masks do not depend on its batch or on how the batch is split.
     """
 
     streams: Sequence[torch.Generator] | None = None
@@ -79,10 +77,10 @@ class Dropout(nn.Dropout):
 def one_batch(
     networks: Iterable[nn.Module], ranks: Ranks, streams: Sequence[torch.Generator] | None
 ) -> Iterator[None]:
-    """Within, networks see their input as a part of one batch that is spread over `ranks`.
+    """In this context, networks treat their input as a part of one batch that is spread over `ranks`.
 
-    Outside of it, for an image that one rank translates by itself, they do not wait for the others. Batches
-    are counted at the end, all at once: on a GPU each count would be an operation of its own.
+    Outside it, ranks do not wait for each other, for example when one rank translates an image. Batches are
+    counted once at the end: on a GPU each count is an operation of its own.
     """
     layers = [layer for network in networks for layer in network.modules()]
     norms = [layer for layer in layers if isinstance(layer, BatchNorm)]

@@ -1,7 +1,7 @@
-"""From stored pairs to the tensors of a step: order, jitter, mirroring, range.
+"""Makes the tensors of a step from stored pairs: order, jitter, mirroring, range.
 
-Every choice is a function of (seed, epoch) or (seed, step) alone, so an interrupted training goes on
-exactly as it would have, with no random state to save.
+Every choice depends only on (seed, epoch) or (seed, step), so an interrupted training resumes exactly, with
+no random state to save.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class PairArrays(Protocol):
 
 
 def raw_tensor(images: NDArray[Any]) -> Tensor:
-    """The same images as a tensor; uint16, with which torch can do little, as int16 of equal bits."""
+    """The same images as a tensor; uint16, which torch hardly supports, as int16 with equal bits."""
     writable = np.require(images, requirements=["C", "W"])  # copies the slices of read-only memory maps
     return torch.from_numpy(writable.view(np.int16) if writable.dtype == np.uint16 else writable)
 
 
 def scaled(images: Tensor) -> Tensor:
-    """(N, H, W, C) as `raw_tensor` gives them -> (N, C, H, W) float32 in [-1, 1], on the same device."""
+    """(N, H, W, C) from `raw_tensor` -> (N, C, H, W) float32 in [-1, 1], on the same device."""
     wide = images.dtype == torch.int16
     values = images.to(torch.int32).bitwise_and(0xFFFF) if wide else images
     floats = values.permute(0, 3, 1, 2).to(torch.float32)
@@ -69,12 +69,12 @@ def dropout_seed(seed: int, step: int, place: int = 0) -> int:
 def choices_at(
     step: int, total: int, settings: TrainingSettings, seed: int, places: range | None = None
 ) -> NDArray[np.int64]:
-    """Which of `total` pairs make the batch of step `step`, and which window of each (appendix 6.2).
+    """The pairs (of `total`) in the batch of step `step`, and the window of each (appendix 6.2).
 
-    Epochs are permutations without replacement; a batch may reach over the end of one. `places` picks a
-    part of the batch, whose images are as they would be in the whole.
+    Epochs are permutations without replacement; a batch may span two epochs. `places` selects a part of the
+    batch; its images are the same as in the whole batch.
 
-    Shapes: (batch_size, 4), or as long as `places`: index, top, left, and 1 where it is mirrored, else 0.
+    Shapes: (batch_size, 4), or as long as `places`: index, top, left, and 1 if it is mirrored, else 0.
     """
     rng, room = _stream(seed, _JITTER, step), settings.load_size_px - settings.size_px + 1
     choices = []
@@ -83,7 +83,7 @@ def choices_at(
         index = int(_order(seed, epoch, total)[place])
         top, left = rng.integers(0, room, size=2).tolist()
         flip = settings.mirror and bool(rng.integers(2))
-        if places is None or slot in places:  # the numbers of others are drawn, so that these stay
+        if places is None or slot in places:  # numbers are drawn for the others too
             choices.append((index, top, left, int(flip)))
     return np.array(choices, np.int64)
 
@@ -91,7 +91,7 @@ def choices_at(
 def batch_at(
     step: int, data: PairArrays, settings: TrainingSettings, seed: int, places: range | None = None
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Source and target images of step `step`, jittered and mirrored alike, as `choices_at` has it.
+    """Source and target images of step `step`, jittered and mirrored alike by `choices_at`.
 
     Shapes: two arrays (batch_size, size_px, size_px, C), or as long as `places`.
     """
@@ -106,7 +106,7 @@ def batch_at(
 
 
 def windows(sides: Sequence[Tensor], choices: Tensor, size_px: int) -> list[Tensor]:
-    """What `batch_at` does, where the images are: no number of `choices` is looked at on the host.
+    """`batch_at` on the images' device: the host does not read `choices`.
 
     Shapes: sides (N, L, L, C) each, choices (B, 4) int64 -> (B, size_px, size_px, C) each.
     """
@@ -122,7 +122,7 @@ _last_order: dict[tuple[int, int, int], NDArray[np.int64]] = {}
 
 
 def _order(seed: int, epoch: int, total: int) -> NDArray[np.int64]:
-    """The order of the pairs in an epoch; the last two are kept, as a batch may need both."""
+    """The order of the pairs in an epoch; the last two are cached, as a batch may need both."""
     key = (seed, epoch, total)
     if key not in _last_order:
         while len(_last_order) > 1:

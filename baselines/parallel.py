@@ -1,8 +1,8 @@
 """One training over several processes ("ranks"), each with an equal part of every batch.
 
-What one process computes over a batch, the ranks compute together: the statistics of normalisation,
-the gradients, the losses. So the result is that of one process with the same batch, to the order of
-summation. Each rank holds all weights, and as all receive the same sums, the same ones bit for bit.
+The ranks compute together what one process computes over a batch: the statistics of normalisation, the
+gradients, the losses. So the result is that of one process with the same batch, except for summation order.
+Each rank holds all weights. All ranks receive the same sums, so their weights are bit-identical.
 """
 
 from __future__ import annotations
@@ -18,22 +18,23 @@ from torch import Tensor
 
 
 class RanksApartError(BaseException):
-    """The ranks are no longer at the same step: one is gone, or failed where the others did not.
+    """The ranks are no longer at the same step: one is gone, or failed alone.
 
-    No error of the run in hand, which the next run would outlive: like a signal, it ends the process.
+    It is not an error of a single run, after which the next one could start: like a signal, it ends the
+    process.
     """
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """Which of how many processes this one is. With several, torch's default process group joins them.
+    """This process's rank and the number of ranks. Several ranks are joined by torch's default process group.
 
-    The group needs a backend for CPU tensors too. Every method but `share` is for all ranks to call
-    together, in the same order.
+    The group needs a backend for CPU tensors too. All ranks must call every method except `share` together,
+    in the same order.
 
     Attributes:
         rank: from 0.
-        world: how many there are.
+        world: number of ranks.
         backend: what moves tensors between them; None for one process.
     """
 
@@ -46,11 +47,11 @@ class Ranks:
 
     @property
     def first(self) -> bool:
-        """Whether this is the rank that writes files and speaks."""
+        """Whether this is the rank that writes files and messages."""
         return self.rank == 0
 
     def share(self, batch_size: int) -> range:
-        """The places of the batch that are this rank's.
+        """This rank's places in the batch.
 
         Raises:
             ValueError: if the batch cannot be split evenly.
@@ -61,7 +62,7 @@ class Ranks:
         return range(self.rank * part, (self.rank + 1) * part)
 
     def highest(self, number: int) -> int:
-        """The highest of the ranks' numbers: how they agree, on the CPU, without waiting for a GPU."""
+        """The highest of the ranks' numbers; exchanged on the CPU, without waiting for a GPU."""
         if self.world == 1:
             return number
         found = torch.tensor(number)
@@ -70,10 +71,10 @@ class Ranks:
 
     @contextmanager
     def together(self, but: type[Exception]) -> Iterator[None]:
-        """Work that all ranks do at once; an error of kind `but` is one that all of them have.
+        """Work that all ranks do together. All ranks raise errors of type `but` alike, so these pass.
 
         Raises:
-            RanksApartError: in place of any other error, where there are several ranks.
+            RanksApartError: instead of any other error, if there are several ranks.
         """
         try:
             yield
@@ -94,9 +95,9 @@ class Ranks:
         return total / self.world
 
     def average_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
-        """Replace each gradient by its mean over ranks: that of a loss that is a mean over the whole batch.
+        """Replace each gradient by its mean over ranks: the gradient of the mean loss over the whole batch.
 
-        All in one message, which a CUDA graph can hold; nothing is overlapped with the backward pass.
+        It is one message, which a CUDA graph can capture. It does not overlap with the backward pass.
         """
         if self.world == 1:
             return
@@ -107,7 +108,7 @@ class Ranks:
             gradient.copy_(part.view_as(gradient))
 
     def from_first(self, tensors: dict[str, Tensor], about: Any, device: torch.device) -> Any:
-        """The first rank's tensors, on `device`, and what it tells about them (plain data)."""
+        """The first rank's tensors, on `device`, and its description of them (plain data)."""
         if self.world == 1:
             return tensors, about
         kinds = {name: (value.shape, value.dtype, value.device.type) for name, value in tensors.items()}
@@ -131,7 +132,7 @@ ALONE = Ranks()
 def normalised(
     features: Tensor, weight: Tensor, bias: Tensor, eps: float, ranks: Ranks
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Batch normalisation over the parts of all ranks, which are of one shape.
+    """Batch normalisation over the parts of all ranks, which have equal shapes.
 
     Args:
         features: (N, C, ...) this rank's part of the batch.
@@ -140,7 +141,7 @@ def normalised(
         ranks: all of them.
 
     Returns:
-        (N, C, ...) of the type of `features`; mean and population variance (C,) over the whole batch,
+        (N, C, ...) with the type of `features`; mean and population variance (C,) over the whole batch,
         without gradient.
     """
     out: tuple[Tensor, Tensor, Tensor] = _Normalise.apply(features, weight, bias, eps, ranks)
@@ -148,7 +149,7 @@ def normalised(
 
 
 class _Normalise(torch.autograd.Function):
-    """One gather forward, one sum backward; both in float32 at least, whatever autocast made of the input."""
+    """One gather forward, one sum backward; both in float32 at least, also under autocast."""
 
     @staticmethod
     def forward(
@@ -158,7 +159,7 @@ class _Normalise(torch.autograd.Function):
         own = torch.stack(torch.var_mean(wide, _reduced(features), correction=0))
         every = own.new_empty(ranks.world * len(own), *own.shape[1:])
         dist.all_gather_into_tensor(every, own)
-        # equal parts: the variance is that within them and that between them (Chan et al. 1979)
+        # equal parts: the variance is the sum of those within and between them (Chan et al. 1979)
         within, means = every.view(ranks.world, *own.shape).unbind(1)
         var = within.mean(0) + means.var(0, correction=0)
         mean, scale = means.mean(0), torch.rsqrt(var + eps)

@@ -1,4 +1,4 @@
-"""How a variant is trained and tested: the settings of appendix 6.2, each a named field."""
+"""How a variant is trained and tested: the settings of appendix 6.2 as named fields."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LrSchedule = Literal["constant", "linear"]
 Precision = Literal["default", "fp32", "tf32", "bf16"]
 EngineName = Literal["eager", "captured"]
 TestNorm = Literal["batch", "running"]
-Number = int | float  # read as it was written: 1 and 1.0 are two texts, and a run's hash is over its text
+Number = int | float  # kept as written: 1 and 1.0 are different texts, and a run's hash is over its text
 MAX_BASE_FILTERS = 512
 
 
@@ -27,11 +27,11 @@ class TrainingSettings:
         base_filters: width of the first layer of both networks (64 in the paper), 512 at most.
         lr, beta1, beta2: Adam (appendix 6.2).
         lr_schedule: "constant" (the paper, the Lua code), or "linear": constant for the first half of
-            the steps, then falling linearly to 0 (as the released PyTorch code's, step by step).
+            the steps, then falling linearly to 0 (as in the released PyTorch code, but step by step).
         jitter: load at round(size_px * 286 / 256) and crop at random.
         mirror: mirror half of the pairs.
         precision: "default" is the framework's own (on CUDA: TF32 convolutions).
-        engine: how a step is executed: "eager", or "captured" as a CUDA graph where that can be.
+        engine: how a step is executed: "eager", or "captured" as a CUDA graph if possible.
 
     Raises:
         ValueError: for values out of range.
@@ -87,9 +87,9 @@ class TestSettings:
     """How a trained generator is applied (section 3.2 and appendix 6.2).
 
     Attributes:
-        dropout: dropout stays on at test time, with a seed an image (the paper's only noise).
+        dropout: dropout stays on at test time, with a seed for each image (the paper's only noise).
         norm: "batch": statistics of the test image itself (the paper); "running": the moving averages
-            of training, PyTorch's `eval()`, a named departure.
+            of training, as in PyTorch's `eval()` (a departure from the paper).
     """
 
     __test__ = False  # pytest takes it for a test class by its name

@@ -1,4 +1,4 @@
-"""Parts of a training state as flat tensors."""
+"""The optimiser's part of a training state, as flat tensors."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def adam_tensors(network: str, adam: torch.optim.Adam) -> dict[str, Tensor]:
 
 
 def load_adam(network: str, adam: torch.optim.Adam, tensors: dict[str, Tensor]) -> None:
-    """Take up what `adam_tensors` gave.
+    """Restore the result of `adam_tensors`.
 
-    Moments get the memory order of their weights: a fused Adam walks through memory and ignores strides.
+    Moments get the memory order of their weights, because a fused Adam ignores strides.
     """
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in part(tensors, f"adam.{network}.").items():

@@ -65,10 +65,10 @@ class Trainer:
     Args:
         variant, settings, seed: what is trained, and how.
         data: training pairs at `settings.load_size_px`.
-        device: where.
+        device: the training device.
         ranks: the processes that train together; each takes its part of every batch.
 
-    The state is weights, Adam's moments and the step counter; all else follows from (seed, step).
+    The state is weights, Adam's moments and the step counter; everything else follows from (seed, step).
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Trainer:
         self.discriminator_adam = self._updates.discriminator_adam
         self._feed = feed_for(data, settings, seed, self._places, device)
         alone = settings.batch_size == 1
-        self._streams = [] if alone else [torch.Generator(device) for _ in self._places]  # one a sample
+        self._streams = [] if alone else [torch.Generator(device) for _ in self._places]  # one per sample
         self._execution = execution(
             settings.engine, device, ranks.world, self._streams, self._updates.capturable
         )
@@ -115,26 +115,26 @@ class Trainer:
 
     @property
     def engine_used(self) -> str:
-        """What executes the steps."""
+        """The engine that executes the steps."""
         return self._execution.used
 
     @property
     def engine_reason(self) -> str | None:
-        """Why that is not what was asked for; None where it is."""
+        """Why it is not the requested engine; None if it is."""
         return self._execution.reason
 
     def train(self, *, log_every: int, stop: Callable[[], bool] = lambda: False) -> Steps:
         """Train to the end, yielding a history entry at each multiple of `log_every` and at the last step.
 
-        Ends early, between two steps, once `stop` says so on any rank: `save` then keeps all there is.
+        Ends early, between two steps, if `stop` is true on any rank; `save` then saves the whole state.
 
-        An entry holds the means of the losses since the one before: "step", "images_seen", "lr",
+        An entry holds the means of the losses since the last entry: "step", "images_seen", "lr",
         "seconds" (training time so far), "data_wait" (share of it spent waiting for data), "loss_l1"
         (in [0, 2]), and with a discriminator "loss_g_gan", "loss_d" (nats).
 
         Raises:
-            DivergedError: when a loss or weight is not finite, or the output constant (`Health`).
-            RanksApartError: when a step fails and there are several ranks.
+            DivergedError: if a loss or weight is not finite, or the output is constant (`Health`).
+            RanksApartError: if a step fails and there are several ranks.
         """
         with self.ranks.together(but=DivergedError):
             self._align()
@@ -145,7 +145,7 @@ class Trainer:
         while self.steps_done < self.settings.steps and not self.ranks.highest(stop()):
             self.step()
             if self.steps_done % log_every == 0 or self.steps_done == self.settings.steps:
-                entry = self._log_entry()  # waits for the device, so that the time below is whole
+                entry = self._log_entry()  # waits for the device, so that the time below is complete
                 now = time.perf_counter()
                 self.train_seconds += now - started
                 entry["seconds"] = self.train_seconds
@@ -153,7 +153,7 @@ class Trainer:
                 self.history.append(entry)
                 try:
                     yield entry
-                except GeneratorExit:  # whoever asked has ended early: so do the other ranks
+                except GeneratorExit:  # the caller has stopped early: so do the other ranks
                     if self.steps_done < self.settings.steps:
                         self.ranks.highest(True)
                     raise
@@ -161,7 +161,7 @@ class Trainer:
         self.train_seconds += time.perf_counter() - started
 
     def _align(self) -> None:
-        """Go on from where the first rank is."""
+        """Continue from the first rank's state."""
         if self.ranks.world > 1:
             state = self.ranks.from_first(self._tensors(), self._progress(), self.device)
             if not self.ranks.first:
@@ -177,17 +177,17 @@ class Trainer:
         self.steps_done += 1
 
     def _work(self) -> None:
-        """What the device does in a step: the same operations on the same tensors in every step."""
+        """The device's work in a step: the same operations on the same tensors in every step."""
         source, target = self._feed.images()
         prediction, losses = self._updates.step(source, target, self._streams or None)
         self._accumulate(losses | spreads(prediction, target))
 
     def _seed_dropout(self) -> None:
-        """This step's random numbers for dropout: a stream a sample, or torch's own for a batch of one.
+        """Seed dropout for this step: a stream for each sample, or torch's default for a batch of one.
 
-        A CUDA graph needs generators that stay and are seeded again.
+        A CUDA graph needs generators that stay in place and are seeded again.
         """
-        if not self._streams:  # `torch.manual_seed` takes 0.1 ms more, for devices that are not there
+        if not self._streams:  # `torch.manual_seed` takes 0.1 ms more, for other devices
             default_generator(self.device).manual_seed(dropout_seed(self.seed, self.steps_done))
             return
         for place, stream in zip(self._places, self._streams, strict=True):
@@ -221,20 +221,20 @@ class Trainer:
         }
 
     def _forget_sums(self) -> None:
-        """Reset in place, where a captured step finds them."""
+        """Reset the sums in place, because a captured step keeps their address."""
         self._summed = 0
         if self._sums is not None:
             self._sums.zero_()
 
     @property
     def is_finite(self) -> bool:
-        """Whether all weights are finite: what may be saved."""
+        """Whether all weights are finite, so that the state may be saved."""
         return all_finite(self._updates.networks)
 
     def save(self, path: Path, identity: str) -> None:
         """Write weights, moments, counters and history to `path` (`baselines.checked`).
 
-        `identity` names the run: `restore` refuses the state of another one.
+        `identity` names the run: `restore` refuses the state of another run.
         """
         save_checked(path, self._tensors(), {"identity": identity, "progress": self._progress()})
 
@@ -259,7 +259,7 @@ class Trainer:
         }
 
     def restore(self, path: Path, identity: str) -> None:
-        """Go on from a saved state; where that fails the trainer is of no use any more.
+        """Continue from a saved state. If this fails, the trainer must not be used any more.
 
         Raises:
             ValueError: if the file is damaged or belongs to another run.

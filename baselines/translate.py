@@ -1,4 +1,4 @@
-"""A trained generator as a file, and its application to new images."""
+"""Saves and loads trained generators and applies them to new images."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _FORMAT = "pix2pix-bench generator 2"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A generator and all that is needed to use it.
+    """A generator and everything needed to use it.
 
     Attributes:
         generator: in train mode, on its device.
         variant, settings: what it is and how it was trained.
         source_channels: channels it expects.
-        source_dtype: "uint8" or "uint16": sample type of the sources it was trained on.
-        source_resize: "bicubic" or "nearest" (label maps): how those were resized.
+        source_dtype: "uint8" or "uint16": sample type of its training sources.
+        source_resize: "bicubic" or "nearest" (label maps): how these were resized.
         target_dtype: sample type of the images it makes.
         identity: id of the run that made it.
     """
@@ -71,7 +71,7 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
     """Read a checkpoint written by `save_checkpoint`.
 
     Raises:
-        ValueError: if the file is none, or is damaged.
+        ValueError: if the file is not a checkpoint, or is damaged.
     """
     try:
         weights, about = load_checked(path)
@@ -105,7 +105,7 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
 def _check_widths(
     settings: TrainingSettings, channels: tuple[int, int], weights: Mapping[str, Tensor]
 ) -> None:
-    """Refuse, before it is built, a network that is wider than the weights that are there."""
+    """Refuse, before it is built, a network that is wider than its weights in the file."""
     levels = depth(settings.size_px)
     names = "down.0.0.weight", f"down.{levels - 1}.1.weight", f"up.{levels - 1}.1.weight"
     first, deepest, last = (tuple(weights[name].shape) for name in names)
@@ -114,8 +114,8 @@ def _check_widths(
 
 
 BATCH_ON_GPU = 16
-"""Images at once on a GPU. A CPU takes one: its convolutions round otherwise in a batch of another size,
-and an image would depend, in the last bits, on those that are translated with it."""
+"""Images at once on a GPU. On a CPU it is one: there, rounding in convolutions depends on the batch size, so
+the last bits of an image would depend on the other images of its batch."""
 
 
 def translations(
@@ -124,11 +124,11 @@ def translations(
     test: TestSettings,
     batch_size: int | None = None,
 ) -> Iterator[NDArray[Any]]:
-    """The predictions for images, each given with the seed of its dropout; in order, as they are made.
+    """Yield the predictions for images in order. Each image is given with its dropout seed.
 
-    An image has its own statistics and its own dropout seed, whatever the training's batch size was and
-    whatever images are translated with it: the prediction depends on nothing but the source, the seed and
-    the weights. `batch_size`: how many at once; by default what suits the device.
+    An image has its own statistics and dropout seed, regardless of the training's batch size and of the other
+    images in its batch: the prediction depends only on the source, the seed and the weights. `batch_size`:
+    images at once; the default suits the device.
 
     Shapes: (H, W, C) uint8 or uint16, all the same -> (H, W, C') of the checkpoint's `target_dtype`.
     """
@@ -159,8 +159,8 @@ def _translated(
 def _test_mode(
     generator: Generator, test: TestSettings, streams: Sequence[torch.Generator]
 ) -> Iterator[None]:
-    """Dropout on, from a stream an image, or off; normalisation by an image's own statistics, or by the
-    running ones, which stay as they are."""
+    """Set dropout (off, or on with a stream for each image) and normalisation (by an image's own statistics,
+    or by the running ones, which do not change)."""
     norms = [layer for layer in generator.modules() if isinstance(layer, BatchNorm)]
     dropouts = [layer for layer in generator.modules() if isinstance(layer, Dropout)]
     for dropout in dropouts:

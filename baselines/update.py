@@ -1,4 +1,4 @@
-"""What one step does to the networks (Isola et al. 2017, section 3.3 and appendix 6.2)."""
+"""One update of the networks (Isola et al. 2017, section 3.3 and appendix 6.2)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from baselines.variants import Variant
 class Updates:
     """Both networks with their optimisers.
 
-    On a GPU the learning rate is in its memory, where a captured step finds it.
+    On a GPU the learning rate is a tensor in its memory, so that a captured step can read it.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Updates:
             else torch.zeros_like(losses["loss_l1"])
         )
         if self.discriminator is not None:
-            self.discriminator.requires_grad_(False)  # D is not updated here: spare its weight gradients
+            self.discriminator.requires_grad_(False)  # D is not updated here: skip its weight gradients
             condition = source if self.variant.adversarial == "cgan" else None
             with autocast(self.settings.precision, self._device):
                 losses["loss_g_gan"] = adversarial_loss(self.discriminator(condition, prediction), real=True)
@@ -108,9 +108,9 @@ class Updates:
 
     @contextmanager
     def capturable(self) -> Iterator[None]:
-        """Within, the optimisers' steps may be captured; fused, they do the same as ever.
+        """In this context, the optimisers' steps may be captured; fused, they give the same result.
 
-        Old gradients go first: those of a captured step live in the graph's own memory.
+        Old gradients are dropped first, because those of a captured step are in the graph's own memory.
         """
         for adam in self._adams:
             adam.zero_grad(set_to_none=True)

@@ -1,4 +1,4 @@
-"""The variants: each is data, fully resolved, and named by one grammar.
+"""The variants: each is plain data with all fields resolved, and has a name in one grammar.
 
     [GENERATOR:]LOSSES[/RECEPTIVE_FIELD]      "l1+cgan", "encdec:l1", "l1+cgan/16", "gan/full"
 
@@ -36,13 +36,13 @@ class Variant:
         name: canonical name in the grammar above, or the user's.
         generator: "unet" or "encdec" (section 3.2, table 2).
         adversarial: "none", "gan" (D sees the output alone) or "cgan" (D sees the source too; eq. 1, 2).
-        receptive_field: side of what one output of D sees, in pixels (table 3); 0 = "full", resolved by
-            `at_size`; None without a discriminator.
+        receptive_field: side in pixels of the area that one output of D sees (table 3); 0 = "full", resolved
+            by `at_size`; None without a discriminator.
         lambda_l1: weight of the L1 term (eq. 4); 0 = none.
         lambda_gan: weight of the adversarial term; 0 without a discriminator.
         dropout: probability in the generator's innermost decoder layers, at training and test time.
         norm: normalisation in both networks.
-        source: where the declaration comes from.
+        source: the source of the declaration, such as a table of the paper.
 
     Raises:
         ValueError: for fields that contradict each other.
@@ -88,7 +88,7 @@ class Variant:
         )
 
     def with_fields(self, overrides: Mapping[str, Any]) -> Variant:
-        """This variant with fields replaced, and that said in its name: "l1+cgan[lambda_l1=10]".
+        """This variant with fields replaced; its name says so: "l1+cgan[lambda_l1=10]".
 
         Raises:
             ValueError: for an unknown field or a value that does not fit.
@@ -146,7 +146,7 @@ NAMED = [
 
 
 def parse_variant(name: str) -> Variant:
-    """The variant a name stands for; equal systems get the same canonical name ("l1+cgan/70" is "l1+cgan").
+    """The variant with a name. Equal systems get the same canonical name ("l1+cgan/70" is "l1+cgan").
 
     Raises:
         KeyError: if the name does not follow the grammar.

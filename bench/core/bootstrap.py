@@ -30,7 +30,7 @@ class PairedDifference(NamedTuple):
     """How far two scores of the same test images are apart.
 
     Attributes:
-        difference: score of a minus score of b; None where there is no pair to compare.
+        difference: score of a minus score of b; None without a pair to compare.
         interval: its bootstrap interval, or None for fewer than two pairs.
         p_value: two-sided, of no difference; None without an interval.
         error: standard error of the difference; None without an interval.
@@ -91,7 +91,7 @@ def pseudo_values(stats: ArrayLike, statistic: SumStatistic) -> Floats:
         statistic: maps (R, D) totals to (R,) scores.
 
     Returns:
-        (N,) float64; an image without which there is no score has the score itself.
+        (N,) float64. If the score does not exist without an image, that image gets the score itself.
     """
     rows = _floats(stats)
     total = rows.sum(0, keepdims=True)
@@ -184,7 +184,7 @@ def _draws(n: int, replicates: int) -> Iterator[Floats]:
 
 @lru_cache(maxsize=4)
 def _all_draws(n: int, replicates: int) -> Floats:
-    """The same in one piece, kept: a table's comparisons resample the same images again and again."""
+    """All resamples at once, cached: the comparisons of a table resample the same images many times."""
     return _counts(np.random.default_rng(_SEED), n, replicates)
 
 

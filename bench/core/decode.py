@@ -1,7 +1,7 @@
-"""From parsed JSON or TOML to dataclasses: one door, which names the place of what does not fit.
+"""Parsed JSON or TOML to dataclasses. Errors name the place in the document that does not fit.
 
-A dataclass takes its own fields and no others. A TypedDict says what is looked at in something that may hold
-more. What types cannot say, a `__post_init__` says by a ValueError.
+A dataclass takes its own fields and no others. A TypedDict describes the keys that are read in a table that
+may hold more. A `__post_init__` checks what types cannot express and raises ValueError.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _WORDS = {
 
 
 def decode(raw: object, kind: type[T], view: Any = Any) -> T:
-    """What was parsed (`read_json`, `read_toml`) as a `kind`.
+    """Convert parsed content (`read_json`, `read_toml`) to a `kind`.
 
     Args:
-        view: a TypedDict that says more about tables which `kind` leaves open.
+        view: a TypedDict that describes tables that `kind` leaves open.
 
     Raises:
-        DocumentError: if it is none, with the place: "results.ssim.n: expected a whole number, found '7'".
-            NaN, infinity and whole numbers that no float can hold fit nowhere.
+        DocumentError: if it does not fit, with the place: "results.ssim.n: expected a whole number, found
+            '7'". NaN, infinity and whole numbers that no float can hold are always refused.
     """
-    import msgspec  # takes longer to import than all else that `bench --help` needs
+    import msgspec  # imported late: it takes longer than everything else that `bench --help` needs
 
     wanted: Any = view
     try:
@@ -75,7 +75,7 @@ def _is_finite(value: Any) -> bool:
         value = value.values()
     elif kind is not list and kind is not tuple:
         return kind not in _NUMBERS or _all_finite((value,))
-    if _NUMBERS.issuperset(map(type, value)):  # curves and histories are nearly all of a record
+    if _NUMBERS.issuperset(map(type, value)):  # fast path: most of a record is curves and histories
         return _all_finite(value)
     return all(map(_is_finite, value))
 
@@ -96,7 +96,7 @@ def _not_finite(value: Any) -> tuple[str, Any] | None:
 
 
 def _refuse_unknown(raw: Any, made: Any, place: str) -> None:
-    """Raise DocumentError if a table holds a key that the dataclass made of it does not know."""
+    """Raise DocumentError if a table holds a key that its dataclass does not know."""
     if raw is made:
         return
     if isinstance(made, dict):
@@ -116,7 +116,7 @@ def _refuse_unknown(raw: Any, made: Any, place: str) -> None:
 
 
 def _blame(value: Any, kind: Any, place: str, error: Exception) -> tuple[str, str]:
-    """The innermost part that does not fit: its place, and what is wrong with it."""
+    """Place of the innermost part that does not fit, and what is wrong with it."""
     import msgspec
 
     for step, part, inner in _parts(value, kind):
@@ -132,7 +132,7 @@ def _blame(value: Any, kind: Any, place: str, error: Exception) -> tuple[str, st
 
 
 def _parts(value: Any, kind: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Place, value and type of each part of a table or list; of anything else none."""
+    """Place, value and type of each part of a table or list; nothing for other values."""
     if isinstance(value, dict):
         for name, part in value.items():
             yield f".{name}", part, _inner(kind, name)
@@ -142,7 +142,7 @@ def _parts(value: Any, kind: Any) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _inner(kind: Any, key: str | int) -> Any:
-    """The type of a part of a `kind`, by its name or number; Any where that says nothing."""
+    """The type of a part of a `kind`, by its name or number; Any where `kind` does not say."""
     for arm in _arms(kind):
         args, origin = get_args(arm), get_origin(arm)
         if origin in (dict, Mapping) and isinstance(key, str):
@@ -156,7 +156,7 @@ def _inner(kind: Any, key: str | int) -> Any:
 
 
 def _arms(kind: Any) -> list[Any]:
-    """The types of a union; of anything else the type itself."""
+    """The types of a union; for any other type, the type itself."""
     if get_origin(kind) is Annotated:
         return _arms(get_args(kind)[0])
     if get_origin(kind) in (Union, UnionType):
@@ -165,7 +165,7 @@ def _arms(kind: Any) -> list[Any]:
 
 
 def _words(kind: Any) -> str:
-    """What a type takes."""
+    """What a type accepts, in words."""
     found = _said(kind)
     if _WORDS[float] in found:
         found = [words for words in found if words != _WORDS[int]]

@@ -1,4 +1,4 @@
-"""TOML and JSON files that may be anybody's: refused, with one kind of error, where they cost too much."""
+"""TOML and JSON files from untrusted sources. All errors are `DocumentError`; costly files are refused."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 
 MAX_JSON_BYTES = 16 << 20  # nested empty lists take 25 times as much memory
 MAX_TOML_BYTES = 256 << 10
-_MAX_DOTS = 200  # in a line: tomllib's time grows with the square of a dotted key's parts
+_MAX_DOTS = 200  # per line: tomllib's time grows with the square of a dotted key's parts
 
 
 class DocumentError(ValueError):
-    """A file that cannot be read as what it should be; the message says why, without its name."""
+    """A file that cannot be read. The message says why, without the file's name."""
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The content of a TOML file.
 
     Raises:
-        DocumentError: if it is none, or larger than `MAX_TOML_BYTES`.
+        DocumentError: if it is no TOML, or larger than `MAX_TOML_BYTES`.
     """
     text = _text(path, MAX_TOML_BYTES)
     if max((line.count(".") for line in text.splitlines()), default=0) > _MAX_DOTS:
@@ -36,7 +36,7 @@ def read_json(path: Path) -> Any:
     """The content of a JSON file.
 
     Raises:
-        DocumentError: if it is none, or larger than `MAX_JSON_BYTES`.
+        DocumentError: if it is no JSON, or larger than `MAX_JSON_BYTES`.
     """
     import msgspec
 
@@ -51,8 +51,8 @@ def read_json(path: Path) -> Any:
 
 def _text(path: Path, most: int) -> str:
     try:
-        if path.exists() and not path.is_file():  # a pipe would block for ever
-            raise DocumentError("no regular file")
+        if path.exists() and not path.is_file():  # a pipe would block forever
+            raise DocumentError("not a regular file")
         if path.stat().st_size > most:
             raise DocumentError(f"more than {most:,} bytes")
         return path.read_text(encoding="utf-8")

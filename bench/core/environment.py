@@ -1,4 +1,4 @@
-"""Where and with what a run was made, for its record."""
+"""The environment of a run, for its record: commit, versions, device."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def environment(device_name: str) -> dict[str, Any]:
 
 
 def cpu_name() -> str:
-    """What the processor calls itself."""
+    """The processor's name."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

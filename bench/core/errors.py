@@ -1,6 +1,6 @@
 """Errors a user can act on: one line that says what was expected, what was found and what to do.
 
-The exit codes of the `bench` command hang on these classes; any other exception is a bug.
+These classes set the exit code of the `bench` command. Any other exception is a bug.
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-_LONGEST = 2000  # letters of a message; whoever needs more has a file
+_LONGEST = 2000  # characters of a message
 
 
 class BenchError(Exception):
     """Base class. `exit_code` becomes the exit status of `bench`.
 
-    The message is one line of printable text: names of files and words of libraries that enter it may hold
-    line ends, or escape sequences that a terminal would obey.
+    The message is one line of printable text. File names and library messages in it may hold line ends or
+    terminal escape sequences, so these are escaped.
     """
 
     exit_code = 2
@@ -26,13 +26,13 @@ class BenchError(Exception):
 
 
 class UsageError(BenchError):
-    """Wrong usage or input, refused before anything was written (exit code 2)."""
+    """Wrong usage or input, refused before anything is written (exit code 2)."""
 
     exit_code = 2
 
 
 class NotComparableError(BenchError):
-    """Numbers that must not be compared: nothing in common, or protocols differ (exit code 3)."""
+    """Numbers that must not be compared: they share nothing, or their protocols differ (exit code 3)."""
 
     exit_code = 3
 
@@ -44,7 +44,7 @@ class RunFailedError(BenchError):
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], list_command: str) -> UsageError:
-    """The error for a name nobody registered, with the nearest known one."""
+    """The error for an unknown name, with the nearest known one."""
     candidates = sorted(known)
     near = difflib.get_close_matches(name, candidates, n=1, cutoff=0.4)
     hint = f"did you mean '{near[0]}'? " if near else ""

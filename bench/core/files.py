@@ -1,7 +1,7 @@
-"""Writing files and folders whole or not at all, so that neither a crash nor a power cut leaves half of one.
+"""Write files and folders whole or not at all: neither a crash nor a power cut leaves half of one.
 
-Temporary name, fsync, rename, fsync of the folder. What a killed process leaves behind begins with `.tmp-`
-or `.partial-` (`leftovers`).
+Temporary name, fsync, rename, fsync of the folder. The leftovers of a killed process begin with `.tmp-` or
+`.partial-` (`leftovers`).
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield a new folder to fill, which becomes `path` when the block ends without error.
+    """Yield a new folder to fill. It becomes `path` when the block ends without error.
 
-    A folder that is at `path` then is replaced; after an error the new one is gone.
+    A folder that already exists at `path` is replaced. After an error the new folder is removed.
     """
     make_folder(path.parent)
     partial = path.with_name(f"{_PARTIAL}{path.name}")
@@ -57,17 +57,17 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def named_path(text: str | Path) -> Path:
-    """A path that somebody has typed, with `~` and `~user` replaced by the folder.
+    """A path that a user typed, with `~` and `~user` replaced by the home folder.
 
     Raises:
-        UsageError: if there is no such user.
+        UsageError: if the user does not exist.
     """
     try:
         return Path(text).expanduser()
     except (RuntimeError, ValueError):
         raise UsageError(
             f"expected a path, found {str(text)!r}: no user of that name has a home folder; "
-            "a file of that name is written with ./ before it"
+            "write ./ before it if you mean a file of that name"
         ) from None
 
 
@@ -83,14 +83,14 @@ def write_text(path: Path, text: str) -> None:
 
 
 def move_file(finished: Path, path: Path) -> None:
-    """Put a finished file in its place, on disk before it is seen there."""
+    """Move a finished file to its place. It is on disk before it appears there."""
     _sync(finished)
     finished.replace(path)
     _sync(path.parent)
 
 
 def move_folder(finished: Path, path: Path) -> None:
-    """The same for a folder and all that is in it; `path` must not exist, or be an empty folder."""
+    """The same for a folder with its content; `path` must not exist, or must be an empty folder."""
     for folder, _, names in os.walk(finished):
         for name in names:
             if not (file := Path(folder, name)).is_symlink():
@@ -101,7 +101,7 @@ def move_folder(finished: Path, path: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it; on disk when this returns."""
+    """Make a folder and its parents; they are on disk when this returns."""
     if folder.is_dir():
         return
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
@@ -111,17 +111,17 @@ def make_folder(folder: Path) -> None:
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """What killed processes left in `folder`, or what living ones are writing there just now."""
+    """Unfinished files in `folder`: of killed processes, or of live ones that are still writing."""
     return sorted(filter(is_leftover, folder.glob(".*"))) if folder.is_dir() else []
 
 
 def is_leftover(path: Path) -> bool:
-    """Whether `path` is the unfinished form of a file or folder: nothing to be read."""
+    """Whether `path` is an unfinished file or folder, which must not be read."""
     return path.name.startswith((_TEMPORARY, _PARTIAL))
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a damaged file, so that it is used no more but can be looked at; returns its new path."""
+    """Rename a damaged file: it is no longer used, but can be inspected. Returns its new path."""
     aside = path.with_name(f"{path.name}{_DAMAGED}")
     path.replace(aside)
     _sync(path.parent)
@@ -129,7 +129,7 @@ def set_aside(path: Path) -> Path:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder with all that is in it, if it is there."""
+    """Remove a file, or a folder with its content, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

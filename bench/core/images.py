@@ -1,4 +1,4 @@
-"""Images as files: opened with care, PNG in, PNG out, and the 8-bit RGB view of metrics and galleries."""
+"""Image files: safe opening, PNG reading and writing, and the 8-bit RGB view for metrics and galleries."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from PIL import (
 
 from bench.core.files import atomic_path
 
-MAX_PIXELS = 50_000_000  # of one image; what it costs in memory stays below 1 GB
-# What a file may hold; its name does not count: Pillow knows dozens more, and runs Ghostscript for one.
+MAX_PIXELS = 50_000_000  # of one image: it takes less than 1 GB of memory
+# Accepted formats, by content and not by name. Pillow knows dozens more and runs Ghostscript for one of them.
 _READERS = (
     PngImagePlugin.PngImageFile, JpegImagePlugin.JpegImageFile,
     BmpImagePlugin.BmpImageFile, TiffImagePlugin.TiffImageFile, WebPImagePlugin.WebPImageFile,
@@ -33,17 +33,17 @@ FORMATS = tuple(reader.format for reader in _READERS)
 
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
-    """An image file whose header was read and found to be what this project reads; no pixels yet.
+    """Open an image file and check its header; pixels are not read yet.
 
-    One frame (of a stereo or motion JPEG, MPO, the first), at most `MAX_PIXELS`, and no values that Pillow
-    would change: 16 bits a colour channel are cut to 8 there, gray of 2 or 4 bits is stretched.
+    Accepted: one frame (the first of a stereo or motion JPEG, MPO), at most `MAX_PIXELS`, and no values that
+    Pillow would change: it cuts 16 bits a colour channel to 8, and stretches gray of 2 or 4 bits.
 
     Raises:
-        ValueError: for an image that is none of these, or no regular file.
+        ValueError: for any other image, or if `path` is not a regular file.
         Exception: Pillow raises nearly anything on damaged files.
     """
-    if path.exists() and not path.is_file():  # a pipe would block for ever
-        raise ValueError("no regular file")
+    if path.exists() and not path.is_file():  # a pipe would block forever
+        raise ValueError("not a regular file")
     with Image.open(path, formats=FORMATS) as image:
         width, height = image.size
         if width * height > MAX_PIXELS:
@@ -59,7 +59,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
 
 
 def _bits(image: Image.Image) -> str:
-    """Bits of a value in a PNG or TIFF file, where they are not those of Pillow's mode; else ""."""
+    """Bits of a value in a PNG or TIFF file where they differ from Pillow's mode; else ""."""
     if not isinstance(image, ImageFile.ImageFile) or image.format not in ("PNG", "TIFF") or not image.tile:
         return ""
     stored: Any = image.tile[0][3]
@@ -81,13 +81,13 @@ def write_png(path: Path, image: NDArray[Any]) -> None:
 
 
 def save_png(path: Path, image: NDArray[Any]) -> None:
-    """The same, straight to `path`: for a folder that appears as a whole."""
+    """The same, directly to `path`: for files in a folder that itself appears whole or not at all."""
     plane = image[..., 0] if image.shape[-1] == 1 else image
     Image.fromarray(np.ascontiguousarray(plane)).save(path, format="PNG", compress_level=1)
 
 
 def write_palette_png(path: Path, values: NDArray[np.uint8], colours: NDArray[np.uint8]) -> None:
-    """Write (H, W) uint8 as a PNG whose value i has `colours[i]`, (K, 3) uint8; from K on black."""
+    """Write (H, W) uint8 as a palette PNG: value i has `colours[i]`, (K, 3) uint8; from K on black."""
     image = Image.fromarray(np.ascontiguousarray(values))
     image.putpalette(np.pad(colours, ((0, 256 - len(colours)), (0, 0))).astype(np.uint8).tobytes())
     with atomic_path(path) as temporary:
@@ -98,7 +98,7 @@ def read_png(path: Path) -> NDArray[Any]:
     """(H, W, C) uint8 or uint16, C = 1 or 3, as `write_png` wrote it; a palette's colours as RGB.
 
     Raises:
-        OSError: if there is no such file, or no such image in it.
+        OSError: if the file does not exist or holds no such image.
     """
     try:
         with opened(path) as image:
@@ -113,7 +113,7 @@ def read_png(path: Path) -> NDArray[Any]:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether `path` is an image file without damage (its checksums are read, not its pixels)."""
+    """Whether `path` is an undamaged image file (checks its checksums, does not decode pixels)."""
     try:
         with opened(path) as image:
             image.verify()

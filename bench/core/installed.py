@@ -1,7 +1,6 @@
-"""What the installed package says of itself, or, where none is installed, the checkout's pyproject.toml.
+"""Metadata of the installed package, or of the checkout's pyproject.toml if the package is not installed.
 
-A checkout on the module path (`PYTHONPATH=.`) is then as good as an installed one: on a machine without
-network nothing has to be installed.
+So a checkout on the module path (`PYTHONPATH=.`) works like an installed package, without network.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ NAME = "pix2pix-bench"
 
 
 def own_version() -> str | None:
-    """This package's version; None where nothing tells it."""
+    """This package's version; None if unknown."""
     installed = _installed()
     return installed.version if installed is not None else _project().get("version")
 
 
 def own_entry_points(group: str) -> list[EntryPoint]:
-    """Those of this package that `importlib.metadata.entry_points` cannot see, as it is not installed."""
+    """Entry points of a checkout, which `importlib.metadata.entry_points` cannot see."""
     if _installed() is not None:
         return []
     named = _project().get("entry-points", {}).get(group, {})
@@ -38,7 +37,7 @@ def _installed() -> Distribution | None:
 
 @cache
 def _project() -> dict[str, Any]:
-    """The table `project` of the checkout around these files; empty where there is none."""
+    """The table `project` of the checkout around these files; empty outside a checkout."""
     import tomllib
 
     try:

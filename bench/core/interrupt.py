@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: work that can be saved is saved first, then the process leaves with 130 or 143."""
+"""Ctrl-C and SIGTERM: the process saves its work, then exits with 130 or 143."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ class Terminated(BaseException):
 
 
 def terminate(signum: int, frame: FrameType | None) -> None:
-    """Handler of SIGTERM: leave at once, as KeyboardInterrupt does for SIGINT."""
+    """Handler of SIGTERM: exit at once, as KeyboardInterrupt does for SIGINT."""
     raise Terminated
 
 
 @contextmanager
 def deferred(*, patient: bool = False) -> Iterator[Callable[[], bool]]:
-    """Hold the first SIGINT or SIGTERM back until the block has ended; a second one is not held back.
+    """Hold the first SIGINT or SIGTERM back until the block ends. A second one takes effect at once.
 
-    But with `patient` it is: torchrun passes on what the terminal has sent already.
+    With `patient` a second one is held back too: torchrun repeats the signal that the terminal has sent.
 
     Yields:
-        a function that says whether one has arrived: the block then saves its work and ends.
+        a function that says whether a signal has arrived. The block should then save its work and end.
 
     Raises:
         KeyboardInterrupt, Terminated: at the end of the block, if one has arrived.
@@ -39,7 +39,7 @@ def deferred(*, patient: bool = False) -> Iterator[Callable[[], bool]]:
             _raise(signum)
         arrived.append(signum)
 
-    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's matter
+    if threading.current_thread() is not threading.main_thread():  # only the main thread handles signals
         yield lambda: False
         return
     before = {number: signal.signal(number, note) for number in _SIGNALS}

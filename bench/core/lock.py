@@ -1,13 +1,13 @@
-"""One owner at a time for work that several processes, on one machine or on several, may want to do.
+"""Locks: one owner at a time, among processes of one machine or of several.
 
-A lock is a small file that names its owner. Between processes of one machine the kernel's lock on that file
-(flock) decides: it ends with its process, however that ends. Between machines that share a file system, which
-flock need not reach, the name in the file and its heartbeat decide: an owner whose file has not been touched
-for five minutes is taken for dead. Where there is no flock, the owner's process id and start time decide.
+A lock is a small file that names its owner. On one machine the kernel's lock on that file (flock) decides: it
+ends with its process. Between machines that share a file system flock may not work, so the name in the file
+and its heartbeat decide: an owner that has not touched its file for five minutes counts as dead. On systems
+without flock, the owner's process id and start time decide.
 
-Not `filelock.SoftFileLease` (4.3): there a suspended process loses its lock to another one of its machine, a
-living owner on a second machine of the same name is taken for dead, and one look never takes over from a
-machine that died long ago, since each contender must watch the file for five minutes itself.
+Why not `filelock.SoftFileLease` (4.3): a suspended process loses its lock to another one on its machine; a
+live owner on a second machine of the same name counts as dead; and a single try never takes over from a
+machine that died long ago, because each contender must first watch the file for five minutes.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ except ImportError:  # no flock on this system
     fcntl = None  # type: ignore[assignment]
 
 HEARTBEAT_S, STALE_S = 30.0, 300.0
-_SETTLE_S = 1.0  # until a file written on another machine is seen here
-_POLL_S = 0.1, 2.0  # between two looks at a lock that is held: at first, and at most
+_SETTLE_S = 1.0  # until a file written on another machine is visible here
+_POLL_S = 0.1, 2.0  # first and longest wait between two tries for a held lock
 _SIZE = 512  # an owner's entry is padded to this, so that one write replaces all of it
 
 
@@ -41,7 +41,7 @@ class Owner:
 
     Attributes:
         host: the machine's name.
-        boot: an id of the machine's running system, or its name where there is none.
+        boot: an id of the machine's running system, or its name if there is no such id.
         pid, started: the process, and when it started (clock ticks after boot; None where unknown).
         token: random; no two holders have the same.
     """
@@ -57,7 +57,7 @@ class Owner:
 
 
 class Lock:
-    """A lock that is held; its file is touched now and then until `release`."""
+    """A held lock. Its file is touched regularly until `release`."""
 
     def __init__(self, path: Path, handle: int, owner: Owner) -> None:
         self.path, self.owner = path, owner
@@ -68,16 +68,16 @@ class Lock:
 
     @property
     def is_lost(self) -> bool:
-        """Whether another machine took this process for dead (it was suspended) and goes on with the work."""
+        """Whether another machine has taken over the lock because this process seemed dead (suspended)."""
         return self._lost
 
     def release(self) -> None:
-        """Let others have it."""
+        """Release the lock."""
         self._released.set()
         with suppress(OSError):
             if _owner_at(self.path) == self.owner:
                 self.path.unlink()
-        os.close(self._handle)  # ends the flock; who waits for it finds the file gone and starts over
+        os.close(self._handle)  # ends the flock; a waiting process finds the file gone and starts over
 
     def _beat(self) -> None:
         while not self._released.wait(HEARTBEAT_S):
@@ -87,14 +87,14 @@ class Lock:
 
 
 def try_lock(path: Path) -> Lock | None:
-    """The lock at `path`, or None while a living process holds it.
+    """The lock at `path`, or None while a live process holds it.
 
     Raises:
         OSError: if the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        try:  # where this call makes the file, no other machine can have made it
+        try:  # if this call creates the file, no other machine has created it
             handle, is_new = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644), True
         except FileExistsError:
             handle, is_new = os.open(path, os.O_RDWR | os.O_CREAT, 0o644), False
@@ -114,7 +114,7 @@ def try_lock(path: Path) -> Lock | None:
 
 @contextmanager
 def locked(path: Path, busy: Callable[[str], None] = lambda owner: None) -> Iterator[Lock]:
-    """Hold the lock at `path` in the block; waits for it. `busy` is told once who holds it."""
+    """Wait for the lock at `path` and hold it in the block. `busy` is told once who holds it."""
     pause, told = _POLL_S[0], False
     while (lock := try_lock(path)) is None:
         if not told:
@@ -134,24 +134,24 @@ def owner_of(path: Path) -> str:
 
 
 def _take(path: Path, handle: int, is_new: bool, flocked: bool) -> Owner | None:
-    """Write this process into the file as its owner, unless another one may still be at work."""
+    """Write this process into the file as its owner, unless another owner may be alive."""
     before, me = _owner_at(path), _me()
     here = before is not None and before.boot == me.boot
     if before is not None and here:
         if not flocked and _runs(before):
             return None
-    elif os.fstat(handle).st_size and _age(path, handle) < STALE_S:  # empty: its maker died before it wrote
+    elif os.fstat(handle).st_size and _age(path, handle) < STALE_S:  # empty: its creator died before writing
         return None
     os.pwrite(handle, json.dumps(asdict(me)).ljust(_SIZE).encode(), 0)
     os.fsync(handle)
     if not (is_new or (flocked and here)):
-        time.sleep(_SETTLE_S)  # another machine may have written just now, too: the last one has it
+        time.sleep(_SETTLE_S)  # another machine may have written at the same time: the last writer wins
         return me if _owner_at(path) == me else None
     return me
 
 
 def _flock(handle: int) -> bool | None:
-    """Whether the kernel's lock could be had; None where there is none to be had."""
+    """Whether this process got the kernel's lock; None on systems without flock."""
     if fcntl is None:
         return None
     try:
@@ -173,18 +173,18 @@ def _me() -> Owner:
 
 
 def _runs(owner: Owner) -> bool:
-    """Whether a process of this machine still runs: the same one, not another with its number."""
+    """Whether a process of this machine still runs: the same one, not another one with its id."""
     try:
         os.kill(owner.pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass  # it is there, and somebody else's
+        pass  # it exists and belongs to another user
     return _start_of(owner.pid) == owner.started
 
 
 def _start_of(pid: int) -> int | None:
-    """When a process started, in clock ticks after boot; None where the system does not tell."""
+    """Start of a process in clock ticks after boot; None if the system does not say."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         return int(stat.rpartition(")")[2].split()[19])
@@ -208,6 +208,6 @@ def _is_at(path: Path, handle: int) -> bool:
 
 
 def _age(path: Path, handle: int) -> float:
-    """Seconds since the last heartbeat by the clock of the file system, which all machines share."""
+    """Seconds since the last heartbeat, by the file system's clock, which all machines share."""
     with tempfile.TemporaryFile(dir=path.parent) as now:
         return os.fstat(now.fileno()).st_mtime - os.fstat(handle).st_mtime

@@ -1,8 +1,8 @@
-"""One door for what plugs in: metrics, judges, variants and data set cards.
+"""Plug-ins: metrics, judges, variants and data set cards.
 
 Entry points (groups `pix2pix_bench.metrics`, `.judges`, `.variants`, `.cards`) are found by name and
-imported only when named. `--plugin FILE` runs a Python file that calls `register`. A plugin is code:
-nothing here loads one that was not asked for.
+imported only when named. `--plugin FILE` runs a Python file that calls `register`. A plugin is code, so
+only plugins that the user names are loaded.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _registered: dict[str, dict[str, Any]] = {"metrics": {}, "judges": {}, "variants
 
 
 def register(group: Group, name: str, plugin: Any) -> None:
-    """Make `plugin` available under `name`; a file given to `--plugin` calls this.
+    """Make `plugin` available under `name`. A file given to `--plugin` calls this.
 
     Raises:
         UsageError: if the name is taken by another plugin of the group.
@@ -44,7 +44,7 @@ def names(group: Group) -> list[str]:
 
 
 def load(group: Group, name: str) -> Any:
-    """The plugin object called `name`, imported now.
+    """Import and return the plugin object called `name`.
 
     Raises:
         UsageError: for an unknown name (with the nearest known one).
@@ -58,7 +58,7 @@ def load(group: Group, name: str) -> Any:
 
 
 def load_file(path: Path) -> None:
-    """Run a plugin file, which registers what it brings.
+    """Run a plugin file, which registers its plugins.
 
     Raises:
         UsageError: if the file is missing or fails; the message names it.

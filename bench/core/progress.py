@@ -1,4 +1,4 @@
-"""What a person sees while it runs: bars on a terminal, plain lines in a log file."""
+"""Progress for the user: bars on a terminal, plain lines in a log file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FIRST_LINE_SECONDS, _LINE_EVERY_SECONDS = 5.0, 30.0
 
 
 class Teller(Protocol):
-    """Whom work that is shared by all runs (decoding, training a judge) tells how far it is."""
+    """Receives the progress of work that all runs share (decoding, training a judge)."""
 
     def say(self, text: str) -> None:
         """One line that stays."""
@@ -29,9 +29,9 @@ class Teller(Protocol):
 
 
 class Reporter:
-    """Bars with time left where `console` is a terminal; else a line at most every 30 seconds.
+    """Bars with the time left if `console` is a terminal; else a line at most every 30 seconds.
 
-    Use it as a context manager: the bars live from enter to exit.
+    Use it as a context manager: the bars exist from enter to exit.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -92,7 +92,7 @@ class Reporter:
 
 
 class _Lines:
-    """Progress as lines, for a console that is no terminal."""
+    """Progress as lines, for a console that is not a terminal."""
 
     def __init__(self, reporter: Reporter, title: str) -> None:
         self._reporter, self._title = reporter, title
@@ -102,7 +102,7 @@ class _Lines:
         now = time.monotonic()
         if self._reporter.console.is_terminal or now - self._said < self._wait or done <= self._done:
             return
-        left = (now - self._said) / (done - self._done) * (total - done)  # at the rate of late
+        left = (now - self._said) / (done - self._done) * (total - done)  # at the recent rate
         self._done, self._said, self._wait = done, now, _LINE_EVERY_SECONDS
         self._reporter.say(f"{self._title}: {done}/{total}, {duration(left)} left  {remark}".rstrip())
 

@@ -1,6 +1,6 @@
-"""The only place that locates the project's data files: cards, templates, published scores, reference rows.
+"""Locates the project's data files: cards, templates, published scores, reference rows.
 
-An installed wheel carries them under `bench/_data/`; in a checkout they stand beside the packages.
+An installed wheel has them under `bench/_data/`, a checkout beside the packages.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def resource_dir(relative: str) -> Path:
     """The folder `relative` (such as "datasets/cards"), from the wheel or from the checkout.
 
     Raises:
-        UsageError: if neither place has it; both paths are named.
+        UsageError: if neither has it; the message names both paths.
     """
     candidates = [_PACKAGE / "_data" / relative, _PACKAGE.parent / relative]
     for candidate in candidates:
@@ -31,8 +31,8 @@ def resource_dir(relative: str) -> Path:
 
 
 def cache_dir() -> Path:
-    """Where decoded images, trained judges and downloads are kept: `$PIX2PIX_BENCH_CACHE`, else
-    `$XDG_CACHE_HOME/pix2pix-bench`, else `~/.cache/pix2pix-bench`. Created by those who write to it."""
+    """The folder for decoded images, trained judges and downloads: `$PIX2PIX_BENCH_CACHE`, else
+    `$XDG_CACHE_HOME/pix2pix-bench`, else `~/.cache/pix2pix-bench`. It may not exist yet."""
     explicit = os.environ.get("PIX2PIX_BENCH_CACHE")
     if explicit:
         return named_path(explicit).resolve()

@@ -13,7 +13,7 @@ from bench.core.bootstrap import Interval, two_sided_p
 
 @dataclass(frozen=True)
 class SeedDifference:
-    """A difference of means over training seeds, and how well it is known (Student's t).
+    """A difference of means over training seeds and its uncertainty (Student's t).
 
     Attributes:
         difference: first minus second.
@@ -27,19 +27,19 @@ class SeedDifference:
 
     @property
     def interval(self) -> Interval:
-        """At 95 %."""
+        """The 95 % interval."""
         from scipy.special import stdtrit
 
         half = float(stdtrit(self.freedom, 0.975)) * self.error if self.error else 0.0
         return self.difference - half, self.difference + half
 
     def p_value(self, bound: float = 0.0) -> float:
-        """Two-sided, of a difference of `bound`."""
+        """Two-sided p-value of a difference of `bound`."""
         return two_sided_p(self.difference - bound, self.error, self.freedom)
 
 
 def welch(first: Sequence[float], second: Sequence[float]) -> SeedDifference | None:
-    """Two means whose seeds are independent and may vary differently; None below two seeds each.
+    """Difference of two means over independent seeds (variances may differ); None below two seeds each.
 
     Source: Welch, "The generalization of 'Student's' problem when several different population variances are
     involved", 1947.
@@ -56,7 +56,7 @@ def welch(first: Sequence[float], second: Sequence[float]) -> SeedDifference | N
 
 
 def one_sample(values: Sequence[float], number: float) -> SeedDifference | None:
-    """A mean over seeds and a number that is known; None below two seeds."""
+    """Difference of a mean over seeds and an exact number; None below two seeds."""
     if len(values) < 2:
         return None
     found = np.asarray(values, np.float64)

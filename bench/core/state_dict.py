@@ -1,4 +1,4 @@
-"""State dicts of other people's networks: tensors and nothing else, and no larger than their file."""
+"""State dicts from untrusted files: tensors only, and no larger than their file."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from torch import Tensor
 
 
 class WeightsError(ValueError):
-    """A file that is no state dict which loads without code; the message says why, without its name."""
+    """The file is not a state dict that loads without code. The message says why, without its name."""
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """Name -> tensor of a file written by `torch.save(model.state_dict(), ...)`, on the CPU.
 
-    torch's restricted unpickler builds tensors and plain containers only; anything else that a file names is
-    refused, not run.
+    torch's restricted unpickler builds tensors and plain containers only. It refuses anything else that the
+    file names and does not run it.
 
     Raises:
-        WeightsError: if the file is no such state dict, or one whose tensors claim more than its bytes.
+        WeightsError: if the file is not such a state dict, or its tensors claim more than its bytes.
     """
     try:
         _check_size(path)
@@ -34,14 +34,14 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     if not isinstance(found, Mapping) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in found.items()
     ):
-        raise WeightsError("it holds something else than named tensors: save model.state_dict() alone")
+        raise WeightsError("it holds more than named tensors: save model.state_dict() alone")
     for name, value in found.items():
         _check_tensor(name, value)
     return dict(found)
 
 
 def _why(error: Exception) -> str:
-    """torch's own text advises to load the file with code."""
+    """A message of our own: torch's text advises loading the file with code."""
     named = re.search(r"GLOBAL ([\w.]+)", str(error))
     if named is not None:
         return f"it names {named[1][:80]}"
@@ -50,9 +50,9 @@ def _why(error: Exception) -> str:
 
 
 def _check_size(path: Path) -> None:
-    """torch keeps tensors uncompressed: an archive that says otherwise is a bomb."""
+    """Refuse compressed archives: torch stores tensors uncompressed, so they may be zip bombs."""
     if not path.is_file():
-        raise WeightsError("no regular file")
+        raise WeightsError("not a regular file")
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
@@ -60,8 +60,8 @@ def _check_size(path: Path) -> None:
 
 
 def _check_tensor(name: str, value: Tensor) -> None:
-    """A tensor may repeat its few values without end (stride 0), or have none at all (meta)."""
+    """Refuse tensors that repeat few values without end (stride 0) or hold none (meta)."""
     if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized:
-        raise WeightsError(f"{name[:80]} is no plain tensor")
+        raise WeightsError(f"{name[:80]} is not a plain tensor")
     if value.untyped_storage().nbytes() < value.numel() * value.element_size():
         raise WeightsError(f"{name[:80]} claims more values than it has")

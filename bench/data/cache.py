@@ -1,9 +1,8 @@
 """Decoded splits as memory-mapped arrays, found by content.
 
-`CACHE/decoded/KEY/` holds source.npy, target.npy, labels.npy (where there are labels) and meta.json. It is
-written beside its place and renamed into it, so that it is there whole or not at all; of processes that want
-the same split at once, one decodes and the others wait. Content hashes of files are remembered by path, size
-and times, so that a second start reads no image.
+`CACHE/decoded/KEY/` holds source.npy, target.npy, labels.npy (if there are labels) and meta.json. It appears
+whole or not at all. If several processes want the same split, one decodes it and the others wait. Content
+hashes of files are remembered by path, size and times, so a second start reads no image.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ class Sample:
 
 
 def digest(content: Any) -> str:
-    """16 hexadecimal digits over anything JSON can hold."""
+    """Hash (16 hexadecimal digits) of a JSON value."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -56,7 +55,7 @@ def digest(content: Any) -> str:
 class FileHashes:
     """Content hashes of files, remembered in `index` (JSON) by path, size, modification and change time.
 
-    The index is a convenience: where it cannot be read or written, files are hashed again.
+    Files are hashed again if the index cannot be read or written.
     """
 
     def __init__(self, index: Path) -> None:
@@ -67,7 +66,7 @@ class FileHashes:
         """sha256 of each file.
 
         Raises:
-            UsageError: if one cannot be read.
+            UsageError: if a file cannot be read.
         """
         if self._known is None:
             self._known = _read_index(self._index)
@@ -110,11 +109,11 @@ def load_split(
     read: Callable[[int], Sample],
     progress: Progress | None = None,
 ) -> SplitArrays:
-    """The split of content `key`, from the cache or decoded into it.
+    """The split with content `key`, from the cache or decoded into it.
 
     Args:
         cache: folder of the cache; created when needed.
-        key: names the content: equal keys, equal pixels.
+        key: names the content: equal keys mean equal pixels.
         names: stems, one a pair.
         read: decodes pair i; called from several threads.
         progress: called with (pairs done, pairs in all) while decoding, never on a hit.
@@ -126,7 +125,7 @@ def load_split(
     arrays = _open(place, key, names)
     if arrays is None:
         with _cache_errors(cache), locked(cache / "locks" / f"{key}.lock"):
-            if _open(place, key, names) is None:  # else another process has made it meanwhile
+            if _open(place, key, names) is None:  # else another process has just made it
                 _decode(place, names, read, progress)
         arrays = _open(place, key, names)
     if arrays is None:
@@ -137,28 +136,28 @@ def load_split(
 def release_pages(arrays: SplitArrays) -> None:
     """Give the memory of pages read so far back to the system (they stay in its file cache).
 
-    Pages of a memory map count as resident once touched; a long training touches all of them.
+    Pages of a memory map count as resident once read; a long training reads all of them.
     """
     for array in (arrays.source, arrays.target, arrays.labels):
         release_array(array)
 
 
 def release_array(array: NDArray[Any] | None) -> None:
-    """`release_pages` for one array; nothing happens to one that is no memory map, or a view of one."""
+    """`release_pages` for one array; does nothing unless it is a memory map itself."""
     mapped = getattr(array, "_mmap", None)
     if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
         mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _open(place: Path, key: str, names: tuple[str, ...]) -> SplitArrays | None:
-    """The arrays in `place`; None (and the place cleared) where they are missing or damaged."""
+    """The arrays in `place`; None if they are missing or damaged (then `place` is cleared)."""
     try:
         meta = json.loads((place / "meta.json").read_text(encoding="utf-8"))
         stored = {
             name: np.load(place / f"{name}.npy", mmap_mode="r") for name in _ARRAYS if name in meta["arrays"]
         }
         if any(len(array) != len(names) or array.dtype.kind != "u" for array in stored.values()):
-            raise ValueError("another number of pairs, or no images")
+            raise ValueError("wrong number of pairs, or no images")
         return SplitArrays(
             names, stored["source"], stored["target"], stored.get("labels"), meta["void_share"], key
         )
@@ -202,7 +201,7 @@ def _decode(
 def _write_arrays(
     folder: Path, count: int, read: Callable[[int], Sample], progress: Progress | None
 ) -> dict[str, Any]:
-    """Decode all pairs in threads and append them in order: a full disk is an error, not a lost page."""
+    """Decode all pairs in threads and append them in order; a full disk raises an error."""
     files: dict[str, IO[bytes]] = {}
     void = pixels = 0
     try:

@@ -1,6 +1,6 @@
 """Data set cards: `datasets/cards/NAME.toml` -> `DatasetCard`, checked field by field.
 
-Imports nothing heavy: `bench list datasets` and `--help` come through here.
+Imports nothing heavy: `bench list datasets` and `--help` use it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bench.data.types import DatasetCard
 
 
 def card_names() -> list[str]:
-    """Names of all data sets: the project's cards and those of plugins, without loading either."""
+    """Names of all data sets, of the project and of plugins, without loading any card."""
     built_in = [path.stem for path in resource_dir("datasets/cards").glob("*.toml")]
     return sorted({*built_in, *plugins.names("cards")})
 
@@ -27,7 +27,7 @@ def load_card(name: str) -> DatasetCard:
     """The card called `name`.
 
     Raises:
-        UsageError: for an unknown name (with the nearest known one), or a card that does not hold.
+        UsageError: for an unknown name (with the nearest known one), or an invalid card.
     """
     known = card_names()
     if name not in known:
@@ -50,7 +50,7 @@ def read_card(path: Path, defaults: Mapping[str, Any] | None = None) -> DatasetC
         defaults: values for fields that the file leaves out (a `card.toml` in a user's own folder).
 
     Raises:
-        UsageError: if it cannot be read, has an unknown key, lacks one, or a value does not fit;
+        UsageError: if it cannot be read, has an unknown key, lacks a key, or a value does not fit;
             the message names the file and the key.
     """
     try:
@@ -94,7 +94,7 @@ def make_card(raw: Mapping[str, Any]) -> DatasetCard:
 
 
 def _is_split(value: int | str | tuple[str, ...], embedded: bool) -> bool:
-    """Whether it says where the pairs are below the data set's folder; of an embedded one how many."""
+    """Whether a split's value is a path in the data set's folder or, if embedded, a number of pairs."""
     if embedded or isinstance(value, int):
         return embedded and isinstance(value, int) and 1 <= value <= 10**6
     folders = (value,) if isinstance(value, str) else value
@@ -102,7 +102,7 @@ def _is_split(value: int | str | tuple[str, ...], embedded: bool) -> bool:
 
 
 def _is_folder(name: str) -> bool:
-    """Whether `name` is a path that stays below where it starts, in plain text."""
+    """Whether `name` is a relative path in plain text that stays below its start."""
     if not name.isprintable() or not 0 < len(name) <= 255:
         return False
     parts = PureWindowsPath(name).parts

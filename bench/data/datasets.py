@@ -1,4 +1,4 @@
-"""Data sets for the rest of the harness: found on disk or generated, read in either direction, cached."""
+"""Data sets: found on disk or generated, read in either direction, cached."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class Dataset:
     """A data set in one direction.
 
     Attributes:
-        card: what it is.
+        card: its card.
         direction: "<source>2<target>"; with a derived source, "gray2<target>" or "edges2<target>".
         source: "paired", or how the source is derived from the target: "gray", "edges".
-        target_side: 0 where the target is the card's left domain, 1 where it is the right.
+        target_side: 0 if the target is the card's left domain, 1 if it is the right.
         images: where the pairs come from.
     """
 
@@ -80,7 +80,7 @@ class Dataset:
 
     @property
     def sample_type(self) -> str:
-        """ "uint8" or "uint16": type of the target's samples, and so of predictions."""
+        """Type of the samples of targets and predictions: "uint8" or "uint16"."""
         return "uint16" if self._target_mode == "16-bit" else "uint8"
 
     @property
@@ -89,7 +89,7 @@ class Dataset:
 
     @property
     def splits(self) -> dict[str, int]:
-        """Number of pairs of each split that is there."""
+        """Number of pairs of each split."""
         return self.images.splits
 
     def names(self, split: str, limit: int | None = None) -> tuple[str, ...]:
@@ -99,7 +99,7 @@ class Dataset:
         return tuple(stems[i] for i in indices)
 
     def fingerprint(self, split: str, limit: int | None = None) -> str:
-        """Content hash (16 hexadecimal digits) of the pairs behind a split, names included."""
+        """Content hash (16 hexadecimal digits) of a split's pairs, names included."""
         indices = self._indices(split, limit)
         return digest([self.names(split, limit), self.images.content(split, indices)])
 
@@ -115,8 +115,8 @@ class Dataset:
         """The split at `size_px` x `size_px` as read-only memory maps; decoded on first use.
 
         Raises:
-            UsageError: for any image that is damaged or not as expected (the file is named), or a cache
-                that cannot be written. Nothing is kept of a split that has an error.
+            UsageError: if an image is damaged or not as expected (the file is named), or the cache cannot be
+                written. A split with an error is not cached.
         """
         indices = self._indices(split, limit)
         key = digest(
@@ -147,10 +147,10 @@ class Dataset:
         return read
 
     def file_labels(self, split: str, limit: int | None = None) -> Callable[[int], NDArray[np.uint8]]:
-        """Reads the label map of pair i of a split as large as its file is: (h, w) uint8 train ids.
+        """A function that reads the label map of pair i of a split: (h, w) uint8 train ids, as in its file.
 
         Raises:
-            UsageError: when called, for a file that is damaged or no label map.
+            UsageError: when called, if the file is damaged or not a label map.
         """
         indices = self._indices(split, limit)
 
@@ -177,15 +177,15 @@ def open_dataset(
 
     Args:
         name: a card's name, or any name for the user's own folder.
-        root: the data set's folder, or one that holds it by name; without it `data/NAME`, where
-            `bench data fetch` puts it, is searched.
+        root: the data set's folder, or one that holds it by name; by default `data/NAME`, where
+            `bench data fetch` puts it.
         direction: "<source>2<target>" of the card's domains ("source2target" or "target2source" for own
             folders); the card's default where None.
         source: "paired", or "gray" or "edges" to derive the source from the target.
 
     Raises:
-        UsageError: for an unknown name, a direction or source that does not exist, missing data (where it was
-            looked for and how to get it), a missing or empty split, or a pair with one half missing.
+        UsageError: for an unknown name, direction or source, missing data (the message says where it was
+            searched and how to get it), a missing or empty split, or a pair with one half missing.
     """
     if source not in ("paired", *DERIVED):
         raise UsageError(f"expected --source among paired, {', '.join(DERIVED)}, found '{source}'")
@@ -227,7 +227,7 @@ def _find(card: DatasetCard, root: Path | None) -> FileImages:
 
 
 def _own(name: str, root: Path | None, source: str) -> tuple[DatasetCard, FileImages]:
-    """A folder of the user's own, with an optional `card.toml` in it."""
+    """A user's own folder, with an optional `card.toml` in it."""
     near = difflib.get_close_matches(name, card_names(), n=1, cutoff=0.8)
     if root is None or (near and not (root / name).is_dir() and root.name != name):
         if root is None and not near:

@@ -1,4 +1,4 @@
-"""Sources made from the target: grayscale (colourisation) and edges, for folders of plain photos."""
+"""Sources derived from the target: grayscale (colourisation) and edges, for folders of plain photos."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _luminance(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _edges(gray: NDArray[Any]) -> NDArray[np.uint8]:
-    from skimage.feature import canny  # heavy: only where edges are asked for
+    from skimage.feature import canny  # imported late: it is heavy
 
     unit = gray[..., 0].astype(np.float64) / np.iinfo(gray.dtype).max
     detect: Callable[..., NDArray[np.bool_]] = canny

@@ -1,7 +1,7 @@
-"""Finding the files of a data set: which layout a folder has, and the pairs of each split.
+"""Finds the files of a data set: the layout of a folder, and the pairs of each split.
 
-A layout is recognised by the folders it has; once recognised it is read strictly: a missing split, an
-empty one, or a pair with one half missing is an error that names the place.
+A layout is recognised by its folders and then read strictly: a missing or empty split, or a pair with one
+half missing, is an error that names the place.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Pair:
     """The files of one pair.
 
     Attributes:
-        stem: its name, unique in the split.
+        stem: the pair's name, unique in the split.
         files: one file (side by side, or a plain photo), or two (left domain, right domain).
     """
 
@@ -42,10 +42,10 @@ class Found:
 
 
 def find(card: DatasetCard, root: Path) -> Found | None:
-    """The first of the card's layouts that `root` has, read in full; None where it has none.
+    """The first of the card's layouts that `root` has, read in full; None if it has none of them.
 
     Raises:
-        UsageError: if a layout is there but a split is missing or empty, or a pair lacks a half.
+        UsageError: if a split of the layout is missing or empty, or a pair lacks a half.
     """
     for layout in card.layouts:
         if layout in _LAYOUTS:
@@ -59,7 +59,7 @@ def images(folder: Path) -> list[Path]:
     """Image files of a folder in natural order (2.jpg before 10.jpg), hidden files left out.
 
     Raises:
-        UsageError: if one has a name that is no plain text, or is no file: a pipe, a folder, a broken link.
+        UsageError: if a name is not plain text, or a path is not a file (a pipe, a folder, a broken link).
     """
     files = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     return sorted(
@@ -71,12 +71,12 @@ def _checked(file: Path) -> Path:
     if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in file.name):
         raise UsageError(f"expected image names without control characters, found {file}: rename it")
     if not file.is_file():
-        raise UsageError(f"expected an image at {file}, found no regular file: remove it")
+        raise UsageError(f"expected an image at {file}, found something else than a file: remove it")
     return file
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:
-    """Sort key under which numbers count by their value."""
+    """Sort key that orders numbers by their value."""
     parts = re.split(r"(\d+)", name)
     return [(1, int(p), "") if p.isdecimal() else (0, 0, p) for p in parts] + [(0, 0, name)]
 
@@ -95,7 +95,7 @@ def _candidates(card: DatasetCard, split: str) -> tuple[str, ...]:
 
 
 def _split_folders(card: DatasetCard, root: Path) -> dict[str, Path]:
-    """Existing folder of each split; "train" and "test" must be there, any other may be."""
+    """Existing folder of each split; "train" and "test" are required, others optional."""
     folders: dict[str, Path] = {}
     for split in card.splits:
         names = _candidates(card, split)
@@ -112,7 +112,7 @@ def _split_folders(card: DatasetCard, root: Path) -> dict[str, Path]:
 
 
 def _need(pairs: Iterable[Pair], split: str, folder: Path) -> tuple[Pair, ...]:
-    """The pairs, unique by name, at least one."""
+    """The pairs, checked: names are unique, and there is at least one."""
     seen: dict[str, Pair] = {}
     for pair in pairs:
         if pair.stem in seen:
@@ -130,7 +130,7 @@ def _need(pairs: Iterable[Pair], split: str, folder: Path) -> tuple[Pair, ...]:
 
 
 def _join(left: Mapping[str, Path], right: Mapping[str, Path], wanted: tuple[str, str]) -> list[Pair]:
-    """Pairs by stem; `wanted` says in words what each half's file would be, with {} for the stem."""
+    """Pairs by stem; `wanted` says in words what each half's file is called, with {} for the stem."""
     for have, other, where in ((left, right, wanted[1]), (right, left, wanted[0])):
         if alone := [stem for stem in have if stem not in other]:
             raise UsageError(
@@ -208,7 +208,7 @@ def _is_cmp(card: DatasetCard, root: Path) -> bool:
 
 
 def _cmp(card: DatasetCard, root: Path) -> dict[str, tuple[Pair, ...]]:
-    """One flat folder, STEM.jpg + STEM.png; of the sorted names every `cmp_fold`-th is for the test."""
+    """One flat folder, STEM.jpg + STEM.png; every `cmp_fold`-th of the sorted names is a test pair."""
     files = images(root)
     left = {p.stem: p for p in files if p.suffix.lower() in (".jpg", ".jpeg")}
     right = {p.stem: p for p in files if p.suffix.lower() == ".png"}

@@ -1,4 +1,4 @@
-"""Between colours and classes: references are decoded with a limit, predictions always take a class."""
+"""Converts colours to classes and back: references may become void, predictions always get a class."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from bench.data.types import VOID, ClassInfo, DatasetCard
 
 MAX_DISTANCE = 30.0
-"""Euclidean RGB distance above which a pixel of a reference is void. JPEG blurs the colours at the borders of
-regions: on the Cityscapes pairs 9 % of the pixels are further away."""
-_CHUNK = 1 << 16  # pixels compared with the palette at once: memory stays flat for any image
+"""RGB distance (Euclidean) above which a pixel of a reference is void. JPEG blurs colours at the borders of
+regions: in the Cityscapes pairs 9 % of the pixels are above the limit."""
+_CHUNK = 1 << 16  # pixels compared with the palette at once, to limit memory
 
 
 def decode_colours(rgb: NDArray[np.uint8], card: DatasetCard) -> NDArray[np.uint8]:
@@ -55,9 +55,9 @@ def paint(train_ids: NDArray[np.uint8], card: DatasetCard) -> NDArray[np.uint8]:
 
 
 def file_values(card: DatasetCard) -> dict[int, ClassInfo | None]:
-    """What the values of a single-channel label file mean: value -> class, None = void.
+    """Meaning of the values of a single-channel label file: value -> class, None = void.
 
-    Where no class has an id of its own, files hold train ids with 255 for void.
+    If no class has an id of its own, files hold train ids with 255 for void.
     """
     by_id: dict[int, ClassInfo | None] = {c.id: c for c in card.classes if c.id is not None}
     if by_id:
@@ -66,7 +66,7 @@ def file_values(card: DatasetCard) -> dict[int, ClassInfo | None]:
 
 
 def value_tables(card: DatasetCard) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]:
-    """Look-up tables over the values of a label file.
+    """Lookup tables for the values of a label file.
 
     Returns:
         train ids (256,) uint8 with 255 = void; colours (256, 3) uint8; known (256,) bool.

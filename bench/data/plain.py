@@ -1,4 +1,4 @@
-"""Reading single images as sources for a trained generator: no pairs, no card, any folder."""
+"""Reads single images from any folder, as sources for a trained generator: no pairs, no card."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def list_images(folder: Path) -> list[Path]:
     """The images of `folder`, in natural order, their stems unique.
 
     Raises:
-        UsageError: if there is no such folder, no image in it, or two have one stem.
+        UsageError: if the folder does not exist, holds no image, or holds two with the same stem.
     """
     if not folder.is_dir():
         raise UsageError(f"expected a folder of images at {folder}, found none: check --images")
@@ -39,12 +39,11 @@ def read_images(
 ) -> Iterator[tuple[str, NDArray[Any]]]:
     """(stem, (size_px, size_px, channels) image) of each file, read one at a time.
 
-    Colour and gray are converted into each other as `channels` wants it; a palette image is read in
-    its palette's colours and resized with nearest neighbour, as all are with `nearest` (label maps).
+    Images are converted to colour or gray as `channels` asks. Palette images are read in their palette's
+    colours and resized with nearest neighbour; with `nearest` (label maps) all images are.
 
     Raises:
-        UsageError: naming the file that cannot be read, or is 16-bit where 8 bits are expected or the
-            other way round.
+        UsageError: naming a file that cannot be read, or that has 16 bits instead of 8 or 8 instead of 16.
     """
     for file in files:
         image = decode(file)

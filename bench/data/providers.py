@@ -1,4 +1,4 @@
-"""Where the pairs of a data set come from: files, or the generator of toycity."""
+"""Sources of a data set's pairs: files, or the generator of toycity."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bench.data.types import DatasetCard, Layout
 
 
 class Images(Protocol):
-    """Where a data set's pairs come from: files, or the generator of toycity."""
+    """A source of pairs: files, or the generator of toycity."""
 
     layout: Layout
     root: Path | None
@@ -26,17 +26,17 @@ class Images(Protocol):
 
     @property
     def splits(self) -> dict[str, int]:
-        """Number of pairs of each split that is there."""
+        """Number of pairs of each split."""
         ...
 
     def stems(self, split: str) -> tuple[str, ...]: ...
 
     def content(self, split: str, indices: Sequence[int]) -> list[str]:
-        """A text for each pair that changes whenever its content does."""
+        """A text for each pair that changes when its content does."""
         ...
 
     def read(self, split: str, index: int, size_px: int | None) -> tuple[SideArrays, ...]:
-        """Left and right side (or the one side of a plain photo) at `size_px`; None: as large as they are."""
+        """Left and right side (or the one side of a plain photo) at `size_px`; None: at their own size."""
         ...
 
 

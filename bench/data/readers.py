@@ -1,9 +1,9 @@
-"""Reading one pair: decode, check, split, resize.
+"""Reads one pair: decode, check, split, resize.
 
 Photos are resized bicubic (Pillow, antialiased) and squeezed to a square, as in the published pairs. Label
 maps are resized nearest, as colours and as ids alike. So are 16-bit images: they hold measurements (depth),
-in which values between foreground and background, or between a distance and 0 for "none", mean nothing.
-Images are turned upright as their EXIF says; embedded colour profiles (ICC) are not applied.
+where a mean of foreground and background, or of a distance and 0 for "none", has no meaning.
+Images are turned upright by their EXIF orientation. Embedded colour profiles (ICC) are not applied.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bench.data.layouts import Pair
 from bench.data.palette import decode_colours, file_values, value_tables
 from bench.data.types import DatasetCard, Role
 
-READER_VERSION = "1"  # raise it whenever the same files would give other pixels
+READER_VERSION = "1"  # raise it when the same files give other pixels
 Mode = Literal["colour", "gray", "16-bit", "ids"]
 _MODES: dict[str, Mode] = {
     "RGB": "colour", "L": "gray", "I": "16-bit", "I;16": "16-bit", "I;16L": "16-bit", "I;16B": "16-bit",
@@ -54,13 +54,13 @@ class SideArrays:
 
 @dataclass(frozen=True)
 class PairReader:
-    """Reads pairs of one data set, strictly in the modes that its first pair (or its card) has.
+    """Reads pairs of one data set. All must have the image mode of its first pair (or of its card).
 
     Attributes:
         card: roles, palette.
         side_by_side: one file holds both halves.
         modes: expected mode of the left and the right side; one entry for plain photos.
-        reference: where the expectation comes from, for messages.
+        reference: the file or card that sets the expected modes, for messages.
     """
 
     card: DatasetCard
@@ -70,7 +70,7 @@ class PairReader:
 
     @classmethod
     def for_pair(cls, card: DatasetCard, pair: Pair, layout: str) -> PairReader:
-        """A reader that expects what `pair`, the first of the data set, is (only headers are read)."""
+        """A reader that expects the modes of `pair`, the first of the data set (reads only headers)."""
         side_by_side = layout == "pairs"
         roles = _roles(card, layout)
         files = pair.files * 2 if len(pair.files) == 1 else pair.files
@@ -88,11 +88,11 @@ class PairReader:
         return value_tables(self.card)
 
     def read(self, pair: Pair, size_px: int | None) -> tuple[SideArrays, ...]:
-        """Left and right side of `pair` at `size_px`, or None: its own size (one side for a plain photo).
+        """Left and right side of `pair` at `size_px` (None: its own size); one side for a plain photo.
 
         Raises:
-            UsageError: naming the file that is damaged, or of another mode or size than expected, or holds
-                label values outside the classes.
+            UsageError: naming a file that is damaged, has an unexpected mode or size, or holds label values
+                outside the classes.
         """
         images = [decode(file) for file in pair.files]
         if self.side_by_side:
@@ -108,7 +108,7 @@ class PairReader:
         return tuple(self.side(image, file, role, mode, size_px) for image, file, role, mode in sides)
 
     def side(self, image: Image.Image, file: Path, role: Role, mode: Mode, size_px: int | None) -> SideArrays:
-        """One decoded image as `role`, checked to have `mode`, at `size_px`."""
+        """One decoded image as `role` at `size_px`; it must have `mode`."""
         found = classify(image.mode, role, file)
         if found != mode:
             raise UsageError(
@@ -141,7 +141,7 @@ def classify(pillow_mode: str, role: Role, file: Path) -> Mode:
     """The family of a Pillow mode; label maps may be id-coded (single channel or palette).
 
     Raises:
-        UsageError: for a mode that is not read here, with what to do.
+        UsageError: for an unsupported mode, with what to do.
     """
     if role == "labels" and pillow_mode in ("P", "L"):
         return "ids"
@@ -154,7 +154,7 @@ def classify(pillow_mode: str, role: Role, file: Path) -> Mode:
 
 
 def is_side_by_side(file: Path) -> bool:
-    """Whether an image is twice as wide as high, by its header."""
+    """Whether an image is twice as wide as high (reads only the header)."""
     width, height = header(file)[1]
     return width == 2 * height
 
@@ -167,7 +167,7 @@ def header(file: Path) -> tuple[str, tuple[int, int]]:
     """Pillow mode and (width, height) of an image, upright; its pixels are not read."""
     try:
         with opened(file) as image:
-            # Pillow turns the size of a TIFF itself, and looks for a PNG's EXIF behind all pixels.
+            # Pillow itself swaps the size of a rotated TIFF; a PNG's EXIF may follow the pixels.
             told = image.format != "TIFF" and (image.format != "PNG" or "exif" in image.info)
             turned = told and image.getexif().get(_ORIENTATION, 1) in _ON_ITS_SIDE
             return image.mode, image.size[::-1] if turned else image.size

@@ -1,4 +1,4 @@
-"""What a data set is to the rest of the harness: a card, and arrays."""
+"""The types of a data set: its card, and its arrays."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ClassInfo:
         name: class name ("road").
         colour: RGB, 0-255.
         train_id: index among the evaluated classes (0..K-1), or None: pixels of it are void.
-        id: the data set's own id in id-coded label files, where there are such files.
+        id: the data set's own id in id-coded label files, if it has such files.
     """
 
     name: str
@@ -38,7 +38,7 @@ class ClassInfo:
 
 @dataclass(frozen=True)
 class Archive:
-    """A download: where from, and its hash in hexadecimal digits, or None: not known."""
+    """A download: its address, and its hash in hexadecimal digits or None (unknown)."""
 
     url: str
     sha256: _Sha256 | None = None
@@ -46,7 +46,7 @@ class Archive:
 
 @dataclass(frozen=True)
 class CardTraining:
-    """How a data set is trained where nobody says otherwise; None: as the harness does."""
+    """Default training settings of a data set; None: the default of `bench`."""
 
     epochs: Annotated[float, Meta(gt=0, lt=1e9, description="a positive number")] | None = None
     batch_size: _Count | None = None
@@ -55,12 +55,12 @@ class CardTraining:
 
 @dataclass(frozen=True)
 class CardOptions:
-    """What few data sets need.
+    """Settings that few data sets need.
 
     Attributes:
-        training: how it is trained.
-        mode: what all images that are no label maps must be ("colour", "gray", "16-bit"); None: anything.
-        cmp_fold: of a flat folder every so many-th pair is for the test.
+        training: default training settings.
+        mode: mode of all images except label maps ("colour", "gray", "16-bit"); None: any.
+        cmp_fold: in a flat folder, every `cmp_fold`-th pair is a test pair.
     """
 
     training: CardTraining = field(default_factory=CardTraining)
@@ -73,16 +73,16 @@ class DatasetCard:
     """A data set as declared in `datasets/cards/NAME.toml`.
 
     Attributes:
-        name, title, version, licence, homepage: as they read.
+        name, title, version, licence, homepage: about the data set.
         domains: the two sides of a pair, left and right, such as ("photo", "labels").
         roles: the role of each domain, in the same order.
         direction: default, "<source domain>2<target domain>", such as "labels2photo".
         layouts: names of the layouts a reader may find ("pairs", "official", "prepared", ...).
-        splits: split name -> folder or rule (what it means is the layout's matter).
-        classes: the palette; empty where there are no label maps.
+        splits: split name -> folder or rule (the layout defines its meaning).
+        classes: the palette; empty without label maps.
         class_policy: "absent-is-zero" or "absent-left-out" (see docs/metrics.md).
         urls: archives for `bench data fetch`.
-        how_to_get: one line for the error message when the data is missing.
+        how_to_get: one line for the error message if the data is missing.
         size_px: default side length in pixels.
     """
 
@@ -120,7 +120,7 @@ class SplitArrays:
         target: (N, H, W, C) uint8 or uint16.
         labels: (N, H, W) uint8 train ids with 255 = void, or None where the data set has no label maps.
         void_share: share of void pixels in `labels`, or None.
-        key: content key: changes whenever any of the pixels would.
+        key: content key: changes when any pixel changes.
     """
 
     names: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What an output holds that can be made again, and its removal. Records, histories and samples stay."""
+"""`bench clean`: remove what can be made again from an output. Records, histories and samples stay."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from bench.core.lock import try_lock
 from bench.records.layout import RunFiles
 from bench.records.record import RunRecord, read_record, record_path
 
-_OLD_S = 3600.0  # a report may be in the making
+_OLD_S = 3600.0  # younger leftovers may be in use, such as a report that is being written
 _SHARED = ("records", "gallery", "report")  # folders that all runs write to
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What is to go beside the generators of finished runs, damaged files and leftovers.
+    """What to remove, besides the generators of finished runs, damaged files and leftovers.
 
     Attributes:
-        predictions: test images of finished runs, but for those of the gallery.
+        predictions: test images of finished runs, except those of the gallery.
         unfinished: training states of runs that are not finished, or have diverged.
     """
 
@@ -30,7 +30,7 @@ class Wish:
 
 
 def clean(out: Path, wish: Wish, dry_run: bool) -> dict[str, int]:
-    """Remove what can be made again: kind -> bytes. Runs that a process is at are left alone."""
+    """Remove what can be made again; returns kind -> bytes. Runs that a process works on are left alone."""
     freed: dict[str, int] = {}
     for run in sorted(path.name for path in (out / "runs").glob("*") if path.is_dir()):
         lock = try_lock(RunFiles(out, run).lock)
@@ -45,7 +45,7 @@ def clean(out: Path, wish: Wish, dry_run: bool) -> dict[str, int]:
 
 
 def _old_leftovers(out: Path) -> Iterator[Path]:
-    """Those that belong to no run's own folders, and that nobody writes any more."""
+    """Leftovers outside the folders of single runs that no process writes any more."""
     below = (path for name in _SHARED for path in sorted((out / name).rglob(".*")) if is_leftover(path))
     for path in (*leftovers(out), *below):
         within_another = any(map(is_leftover, path.relative_to(out).parents))

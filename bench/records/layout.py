@@ -1,9 +1,9 @@
-"""Where things lie in an output folder, and whether there is room for them.
+"""The layout of an output folder, and checks that it can be written and has room.
 
-OUT/records/<id>.json, .parquet      what counts
+OUT/records/<id>.json, .parquet      results and values by image
 OUT/predictions/<id>/<stem>.png      every test image of a run
 OUT/gallery/<data>/{source,target,labels}/    the fixed gallery images, and those picked by result
-OUT/gallery/<data>/segmentation/<id>/         what the judge sees in a record's images
+OUT/gallery/<data>/segmentation/<id>/         the judge's segmentations of a record's images
 OUT/runs/<id>/                       checkpoint, training state, samples
 OUT/report/                          index.html, report.md, results.csv, figures/
 """
@@ -42,17 +42,17 @@ class RunFiles:
 
     @property
     def state_before(self) -> Path:
-        """The state before that one: used where `state` is damaged or not there."""
+        """The state before that one: used if `state` is damaged or missing."""
         return self.folder / "state-before.safetensors"
 
     @property
     def state_at_end(self) -> Path:
-        """The state at the end of a training that a longer one is to go on from (`--keep-at`)."""
+        """The state at the end of a training, from which a longer one continues (`--keep-at`)."""
         return self.folder / "state-at-end.safetensors"
 
     @property
     def lock(self) -> Path:
-        """Held by the process that works on the run, or on the reference row of that id."""
+        """Lock of the process that works on the run, or on the reference row of that id."""
         return self.out / "locks" / f"{self.id}.lock"
 
     @property
@@ -62,7 +62,7 @@ class RunFiles:
 
     @property
     def checkpoint(self) -> Path:
-        """The trained generator; its presence means that training is finished."""
+        """The trained generator; it exists once training has finished."""
         return self.folder / "checkpoint.safetensors"
 
     def checkpoint_at(self, step: int) -> Path:
@@ -95,15 +95,15 @@ class RunFiles:
 
     @property
     def predictions(self) -> Path:
-        """Predictions for the whole test split; its presence means that all are there."""
+        """Predictions for the test split; the folder exists once it holds all of them."""
         return self.out / "predictions" / self.id
 
 
 def check_writable(out: Path) -> None:
-    """Refuse an output folder that cannot be made or written; leaves nothing behind.
+    """Refuse an output folder that cannot be made or written. Leaves nothing behind.
 
     Raises:
-        UsageError: saying what is in the way.
+        UsageError: saying why not.
     """
     existing = out
     while not existing.exists():
@@ -123,7 +123,7 @@ def check_writable(out: Path) -> None:
 
 
 def check_room(out: Path, needed_bytes: int) -> None:
-    """Refuse to begin where the disk has no room for what will be written.
+    """Refuse to begin if the disk has no room for the output.
 
     Raises:
         UsageError: with both figures.
@@ -140,7 +140,7 @@ def check_room(out: Path, needed_bytes: int) -> None:
 
 
 def write_gallery(folder: Path, names: Sequence[str], images: Iterable[NDArray[Any]]) -> None:
-    """Write `<name>.png` for each image that is not there yet."""
+    """Write `<name>.png` for each image that does not exist yet."""
     for name, image in zip(names, images, strict=True):
         path = folder / f"{name}.png"
         if not path.is_file():

@@ -1,9 +1,8 @@
-"""Parquet files that may be anybody's: never read where a few bytes stand for billions of values.
+"""Parquet files from untrusted sources: refuses files in which a few bytes expand to billions of values.
 
-How many values a file holds is read here, from the heads of its pages. pyarrow's own metadata (26) was tried
-instead and failed: a footer may say less than its pages hold, and `RowGroupMetaData.column` ends the process
-where a description contradicts itself ("terminate called after throwing an instance of
-'parquet::ParquetException'"). pyarrow's reading raises there.
+This module counts the values from the page headers. pyarrow's own metadata (26) does not work: a footer may
+claim less than its pages hold, and `RowGroupMetaData.column` ends the process on contradictory metadata
+("terminate called after throwing an instance of 'parquet::ParquetException'"), where reading only raises.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ def read_table(path: Path) -> pyarrow.Table:
     """The table in a Parquet file.
 
     Raises:
-        ValueError: if it holds more than `MOST_VALUES` values or `MOST_BYTES` bytes, or is no such file.
-        Exception: whatever pyarrow raises on damaged files.
+        ValueError: if it holds more than `MOST_VALUES` values or `MOST_BYTES` bytes, or is not Parquet.
+        Exception: pyarrow raises nearly anything on damaged files.
     """
     import pyarrow
     from pyarrow import parquet
@@ -46,7 +45,7 @@ def sizes(content: bytes) -> tuple[int, int, int]:
     """Values in all columns, rows, and bytes of all pages when unpacked, of a Parquet file (parquet.thrift).
 
     Raises:
-        ValueError: if it is none, or its pages are not where its footer says.
+        ValueError: if it is not Parquet, or its pages are not where its footer says.
     """
     length = int.from_bytes(content[-8:-4], "little")
     if content[-4:] != _MAGIC or length + 12 > len(content):

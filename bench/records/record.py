@@ -1,7 +1,6 @@
 """Records: what a run was, what came out and under which protocol, as JSON with a schema version.
 
-Everything downstream (reports, gates) reads records and nothing else. Missing is `None` with a
-reason, never 0 or NaN.
+Reports and gates read only records. A missing value is `None` with a reason, never 0 or NaN.
 """
 
 from __future__ import annotations
@@ -36,11 +35,11 @@ class MetricResult:
     Attributes:
         name: metric key, such as "fcn_class_iou".
         value: the number, or None with `reason`.
-        reason: why the value is missing; None when it is there.
+        reason: why the value is missing; None when there is a value.
         interval: 95 % confidence interval over test images, or None where none is computed.
         goal: "max", "min", or the target value (1.0 for `hf_ratio`).
         n: number of test images behind the value.
-        protocol: how it was scored: every field that must agree before two values may be compared.
+        protocol: how it was scored: all fields that must agree before two values may be compared.
     """
 
     name: str
@@ -60,7 +59,7 @@ class MetricResult:
 
 @dataclass(frozen=True)
 class GalleryFiles:
-    """Where a run's images lie, relative to the output folder.
+    """The folders of a run's images, relative to the output folder.
 
     Attributes:
         names: stems of the fixed gallery images, in order (the same for all rows of a data set).
@@ -82,11 +81,11 @@ class RunRecord:
         id: file-name-safe, unique within an output: the stem of the record's files.
         kind: "run" or "reference".
         label: what tables call it: the variant's name, or the reference row's.
-        spec: `RunSpec.to_dict()` for a run, `{"data": ..., "training": {"size_px": ...}, "row": ...}` else.
+        spec: `RunSpec.to_dict()` for a run, else `{"data": ..., "training": {"size_px": ...}, "row": ...}`.
         results: metric key -> result.
         details: curves and tables behind the numbers, JSON only: `per_class_iou` {class: float | None},
             `spectrum` {"frequency": [...], "ratio": [...]}, `lab_histograms` {...}, `judge` {...},
-            `sample_curve` {metric: curve} as `bench.scoring.metrics.sample_curve` has it.
+            `sample_curve` {metric: curve} (`bench.scoring.metrics.sample_curve`).
         history: training curve, one entry a log point: {"step": int, "images_seen": int, "loss": float, ...}.
         timings: seconds by stage: "train", "generate", "score", and "seconds_per_step".
         environment: commit, dirty, versions, device, processor (not in older records), threads.
@@ -164,7 +163,7 @@ def read_record(path: Path) -> RunRecord:
     """Read one record.
 
     Raises:
-        UsageError: if the file is no JSON record, or its schema is not one this version knows.
+        UsageError: if the file is not a JSON record, or this version does not know its schema.
     """
     from bench.records.schema import RecordTables, check_curves
 
@@ -203,7 +202,7 @@ def read_records(out: Path) -> list[RunRecord]:
     """All records of an output, in file-name order.
 
     Raises:
-        UsageError: if there is none, or one cannot be read.
+        UsageError: if there are no records, or one cannot be read.
     """
     paths = sorted(path for path in records_dir(out).glob("*.json") if not is_leftover(path))
     if not paths:
@@ -251,7 +250,7 @@ def _per_image(path: Path) -> pd.DataFrame:
 
 
 def finished(records: Iterable[RunRecord]) -> list[RunRecord]:
-    """The records that count: those whose run finished."""
+    """The records of finished runs."""
     return [record for record in records if record.status == "finished"]
 
 

@@ -1,8 +1,8 @@
-"""Names of the first schema, as they are read today: files that were published are never rewritten.
+"""Translates names of the first schema on reading: published files are never rewritten.
 
 Records of schema 1 and baselines of schema 2 call the judge "scorer" and images "pictures". Two metrics had
-names that misled: `l1` is a variant too, and `fd_scorer` did not say which network is behind it. Values stay
-as they are, and so does the wording inside protocols ("mean over pictures"): it is data.
+misleading names: `l1` is also a variant, and `fd_scorer` does not name its network. Values do not change, nor
+does the wording inside protocols ("mean over pictures"): it is data.
 """
 
 from __future__ import annotations

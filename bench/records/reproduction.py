@@ -1,4 +1,4 @@
-"""What came of making a run again (`bench reproduce`), as it is kept in OUT/reproduced.json."""
+"""The result of `bench reproduce`, as stored in OUT/reproduced.json."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from bench.records import renamed
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What came of making a run again.
+    """The result of making a run again.
 
     Attributes:
-        run, label, seed: which one.
-        device, threads: of the repetition, which are those of the run.
+        run, label, seed: which run.
+        device, threads: of the repetition, the same as the run's.
         commits: of the run and of its repetition.
-        checkpoint: sha256 of the generator's file, if it is the same; None: it differs, or was not kept.
+        checkpoint: sha256 of the generator's file if it is the same; None: it differs, or was not kept.
         images: whether all test images are the same, byte for byte.
         values: how many values were compared.
-        differing: metric -> (value, value again), of those that are not the same.
-        outside: metrics that lie outside of the seeds' spread, or have no seeds to tell.
+        differing: metric -> (value, value again), of values that differ.
+        outside: metrics outside the seeds' spread, or without enough seeds for a spread.
         not_compared: metrics that were scored under another protocol, or not scored this time.
-        generator_differs: whether both generators are there and are not the same.
+        generator_differs: whether both generators exist and differ.
     """
 
     run: str
@@ -44,17 +44,17 @@ class Reproduction:
 
     @property
     def exact(self) -> bool:
-        """Whether generator (where both were kept), images and all values are the same."""
+        """Whether the generators (if both were kept), images and all values are the same."""
         return self.images and not self.differing and not self.generator_differs
 
     @property
     def passed(self) -> bool:
-        """Exact on a CPU, within the seeds' spread elsewhere; and something was compared."""
+        """Whether values were compared, and are exact (CPU) or within the seeds' spread (other devices)."""
         return self.values > 0 and (self.exact or (self.device != "cpu" and not self.outside))
 
     @property
     def words(self) -> str:
-        """One sentence."""
+        """The result in one sentence."""
         parts = [f"{self.label} seed {self.seed}"]
         if self.exact:
             generator = f"generator (sha256 {self.checkpoint[:12]}), " if self.checkpoint else ""
@@ -65,7 +65,7 @@ class Reproduction:
             images = "the same" if self.images else "other"
             parts.append(f"{generator}{images} test images; {len(off)} of {self.values} values differ")
             parts += [", ".join(off)] if off else []
-            outside = f"outside of the seeds' spread: {', '.join(self.outside)}"
+            outside = f"outside the seeds' spread: {', '.join(self.outside)}"
             parts.append(outside if self.outside else "all within the seeds' spread")
         if self.not_compared:
             parts.append(f"not compared: {', '.join(self.not_compared)}")
@@ -73,12 +73,12 @@ class Reproduction:
 
 
 def reproduction_path(out: Path) -> Path:
-    """Where it is kept."""
+    """The file that holds the result."""
     return out / "reproduced.json"
 
 
 def read_reproduction(out: Path) -> Reproduction | None:
-    """What `reproduce` left in an output; None if nothing that can be read."""
+    """The result that `reproduce` left in an output; None if it does not exist or cannot be read."""
     path = reproduction_path(out)
     try:
         if not path.is_file():

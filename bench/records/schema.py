@@ -1,4 +1,4 @@
-"""What reports and gates look into inside a record's tables: checked before any of it is used."""
+"""The types of the record tables that reports and gates read, checked on reading."""
 
 # ruff: noqa: UP013 - as classes, these few lines would fill pages
 
@@ -60,7 +60,7 @@ class _Details(TypedDict, total=False):
 
 
 class RecordTables(TypedDict):
-    """The parsed JSON of a record, as far as its tables are looked into."""
+    """The parsed JSON of a record: the parts of its tables that are read."""
 
     spec: _Spec
     results: dict[str, _Result]
@@ -70,10 +70,10 @@ class RecordTables(TypedDict):
 
 
 def check_curves(details: dict[str, Any]) -> None:
-    """Check that the columns of a record's curves fit each other.
+    """Check that the columns of a record's curves have matching lengths.
 
     Raises:
-        ValueError: with the place, where they do not.
+        ValueError: with the place, if they do not match.
     """
     for name, curve in (details.get("lab_histograms") or {}).items():
         if not len(curve["edges"]) - 1 == len(curve["prediction"]) == len(curve["target"]):

@@ -1,6 +1,6 @@
-"""Thrift's compact protocol (thrift-compact-protocol.md), in which Parquet files are described.
+"""Thrift's compact protocol (thrift-compact-protocol.md), the encoding of Parquet metadata.
 
-Structs are dicts by number of the field. Whatever is damaged is a ValueError.
+Structs are dicts by field number. Damaged content raises ValueError.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ _EARLY = "a damaged description: it ends early"
 
 
 class Thrift:
-    """A text in Thrift's compact protocol: from `at` in `content`, to `end` at most.
+    """A reader of Thrift's compact protocol, from `at` in `content` to `end` at most.
 
     Attributes:
-        at: where the next byte is read.
+        at: position of the next byte.
     """
 
     def __init__(self, content: bytes, at: int, end: int) -> None:
@@ -25,14 +25,14 @@ class Thrift:
         """The struct at `at`: values by number of the field.
 
         Raises:
-            ValueError: if it is none.
+            ValueError: if it is damaged.
         """
         found: dict[int, Any] = {}
         number = 0
         while head := self._byte():
             step, kind = head >> 4, head & 15
             number = number + step if step else self._integer()
-            if number in found:  # readers differ in which of the two they take
+            if number in found:  # readers disagree on which of the two counts
                 raise ValueError(f"a damaged description: field {number} twice")
             found[number] = kind == 1 if kind in (1, 2) else self._value(kind, depth + 1)
         return found
@@ -41,7 +41,7 @@ class Thrift:
         if depth > _DEEPEST:
             raise ValueError("a damaged description: nested too deep")
         match kind:
-            case 1 | 2 | 3:  # a truth value in a list, a byte
+            case 1 | 2 | 3:  # a boolean in a list, a byte
                 return self._byte()
             case 4 | 5 | 6:
                 return self._integer()
@@ -90,14 +90,14 @@ class Thrift:
 
 
 def field(struct: Any, number: int) -> Any:
-    """A field that must be there."""
+    """A required field."""
     if not isinstance(struct, dict) or number not in struct:
         raise ValueError(f"a damaged description: no field {number}")
     return struct[number]
 
 
 def items(struct: Any, number: int) -> list[Any]:
-    """A field that must be a list."""
+    """A required field that is a list."""
     value = field(struct, number)
     if not isinstance(value, list):
         raise ValueError(f"a damaged description: field {number} is no list")
@@ -105,7 +105,7 @@ def items(struct: Any, number: int) -> list[Any]:
 
 
 def count(struct: Any, number: int) -> int:
-    """A field that must be a number from 0 on."""
+    """A required field that is a number of at least 0."""
     value = field(struct, number)
     if type(value) is not int or value < 0:
         raise ValueError(f"a damaged description: field {number} is no count")

@@ -1,6 +1,6 @@
 """One pass over a row's predictions: each image is decoded once and shown to every metric.
 
-Decoding runs in a few threads, ahead of the scoring.
+A few threads decode images ahead of the scoring.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from bench.scoring.metrics.base import Batch, Metric, MetricOutput, ScoringConte
 from bench.scoring.metrics.catalogue import CATALOGUE
 from bench.scoring.metrics.sample_curve import joined
 
-_PRECISION = "fp32"  # of networks that score on a GPU, whatever a run in this process was trained in
+_PRECISION = "fp32"  # of scoring networks on a GPU, regardless of the precision of training
 _BATCH_PIXELS = 16 * 256 * 256
-_DECODERS, _BATCHES_AHEAD = 4, 2  # threads, and batches of predictions held beside the one being scored
+_DECODERS, _BATCHES_AHEAD = 4, 2  # threads, and batches of predictions held besides the current one
 
 
 def families_for(keys: Sequence[str]) -> dict[str, set[str]]:
-    """Metric families to run, each with the keys asked of it (empty set: all); no keys: every family.
+    """Metric families to run, each with its requested keys (empty set: all). No keys: every family.
 
     A key is a built-in metric key or the name of a metric plug-in.
 
     Raises:
-        UsageError: for an unknown key, with the nearest.
+        UsageError: for an unknown key, with the nearest known one.
     """
     installed = plugins.names("metrics")
     if not keys:
@@ -54,7 +54,7 @@ def families_for(keys: Sequence[str]) -> dict[str, set[str]]:
 
 
 def wants_judge(keys: Sequence[str]) -> bool:
-    """Whether a metric may look at the judge: `fcn_*` do, other built-in ones do not, a plug-in might."""
+    """Whether a metric may use the judge: `fcn_*` do, other built-in ones do not, a plug-in might."""
     built_in = {info.family for info in CATALOGUE.values()}
     for family, wanted in families_for(keys).items():
         if family == "segmentation":
@@ -103,8 +103,8 @@ def score(
 def _batches(predictions: Callable[[int], NDArray[Any]], context: ScoringContext) -> Iterator[Batch]:
     """The test images in order; the next batches are decoded while one is scored.
 
-    Memory stays flat in the number of images: a few batches are held, and the pages of the targets that
-    were read are given back.
+    Memory does not grow with the number of images: only a few batches are held, and pages of targets are
+    released after use.
     """
     test, step = context.test, max(1, _BATCH_PIXELS // context.size_px**2)
     places = range(len(test))
@@ -139,10 +139,10 @@ def _batches(predictions: Callable[[int], NDArray[Any]], context: ScoringContext
 def _prediction(
     predictions: Callable[[int], NDArray[Any]], test: SplitArrays, index: int
 ) -> NDArray[np.uint8]:
-    """One prediction as (H, W, 3) uint8, checked: nothing is clipped, rounded or resized on the way.
+    """One prediction as (H, W, 3) uint8. It is checked, and never clipped, rounded or resized.
 
     Raises:
-        UsageError: for floats (with what is wrong about them), or another size than the target's.
+        UsageError: for floats (with their range), or another size than the target's.
     """
     image, name = predictions(index), test.names[index]
     if image.dtype not in (np.uint8, np.uint16):
@@ -160,7 +160,7 @@ def _prediction(
 
 
 def _range(values: NDArray[Any]) -> str:
-    """What an array of floats holds, in words."""
+    """The range of an array of floats, in words."""
     given = np.asarray(values, dtype=np.float64)
     if not np.isfinite(given).all():
         return "with NaN or infinite values"

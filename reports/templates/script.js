@@ -1,5 +1,5 @@
 "use strict";
-const report = {}; // what the parts of this page's script know of each other
+const report = {}; // shared by the parts of this page's script
 function element(tag, fields = {}, ...inside) {
   const made = Object.assign(document.createElement(tag), fields);
   made.append(...inside);
@@ -42,7 +42,7 @@ function unfold() {
 window.addEventListener("hashchange", unfold);
 if (location.hash) unfold();
 
-// Light, dark, or as the system has it; kept where the browser lets a file keep anything.
+// Light, dark, or the system's choice; stored if the browser allows storage.
 const theme = document.getElementById("theme");
 theme.value = document.documentElement.dataset.theme || "auto";
 theme.addEventListener("change", () => {
@@ -52,7 +52,7 @@ theme.addEventListener("change", () => {
   } catch { /* a page from disk may have no storage */ }
 });
 
-// Downloads are held compressed; where the browser can unpack them they are saved as they were.
+// Downloads are compressed; if the browser can unpack them, the original files are saved.
 for (const link of document.querySelectorAll("a.download")) {
   if (!("DecompressionStream" in window)) break;
   link.addEventListener("click", async (event) => {

@@ -91,7 +91,7 @@ for (const place of document.querySelectorAll(".values")) {
   }, { rootMargin: "800px" }).observe(place);
 }
 
-// "l1: SSIM 0.512, L1 20.10." for the viewer; "" where there is nothing.
+// "l1: SSIM 0.512, MAE 20.10." for the viewer; "" without values.
 report.values = (section, name, label) => {
   const data = document.getElementById(section + "-values-table")?.data;
   const [i, v] = [data?.names.indexOf(name) ?? -1, data?.labels.indexOf(label) ?? -1];

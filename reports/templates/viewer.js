@@ -40,7 +40,7 @@
     show(name, key);
   }
 
-  // What is chosen on the left and right stays chosen from image to image where it is there.
+  // The choices on the left and right are kept from image to image if possible.
   function show(name, key) {
     state.name = name;
     const held = album.get(state.section).get(name), keys = [...held.keys()];
@@ -67,13 +67,13 @@
     const chosen = [held.get(part("first").value), held.get(part("second").value)];
     const images = chosen.map((one) => Object.assign(new Image(), { src: one.src }));
     await Promise.all(images.map((image) => image.decode()));
-    if (turn !== state.loads) return; // another was asked for meanwhile
+    if (turn !== state.loads) return; // another load has started
     [state.first, state.second] = images;
     state.gaps = difference(...images);
     draw();
   }
 
-  // Absolute difference of the images as they are in the page, and its mean in grey levels.
+  // Absolute difference of the images in the page, and its mean in grey levels.
   function difference(first, second) {
     const [width, height] = [first.naturalWidth, first.naturalHeight];
     const [a, b] = [first, second].map((image) => {
@@ -152,7 +152,7 @@
     show(names[(names.indexOf(state.name) + by + names.length) % names.length]);
   }
 
-  function zoom(factor, x = canvas.width / 2, y = canvas.height / 2) { // what lies at (x, y) stays there
+  function zoom(factor, x = canvas.width / 2, y = canvas.height / 2) { // the point at (x, y) stays in place
     const before = state.scale, old = state.zoom;
     const wide = canvas.width / (part("mode").value === "side" ? 2 : 1);
     state.zoom = Math.min(64, Math.max(1, old * factor));

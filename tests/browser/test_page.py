@@ -154,7 +154,7 @@ def test_chips_are_printed_in_their_colours_and_clicks_are_not_spoken_of(
         seen.page.add_style_tag(content="figure { display: none }")  # figures have the colours too
         colours = set().union(*map(fills, printed(seen.page, "A4")))
         assert set(FIXED.values()) <= colours
-        hint = seen.page.get_by_text("A click on a head sorts").first
+        hint = seen.page.get_by_text("A click on a column head sorts").first
         assert hint.is_visible()
         seen.page.emulate_media(media="print")
         assert not hint.is_visible()

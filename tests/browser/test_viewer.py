@@ -35,7 +35,7 @@ def images(output: Path, name: str = "0000") -> tuple[np.ndarray, np.ndarray]:
 
 
 def place(seen: Seen, x: int, y: int) -> tuple[float, float]:
-    """Where the middle of an image's pixel lies on the canvas, the whole image being in view."""
+    """The place on the canvas of the middle of an image's pixel, with the whole image in view."""
     size = seen.page.evaluate("[document.getElementById('viewer-canvas').width, "
                               "document.getElementById('viewer-canvas').height]")  # fmt: skip
     scale = min(size[0], size[1]) / SIDE

@@ -46,7 +46,7 @@ def hf_ratios(out: Path, budget: list[str]) -> dict[str, list[float]]:
     ],
 )
 def test_l1_is_blurrier_than_l1_and_cgan(tmp_path: Path, budget: list[str], times: float) -> None:
-    """Every seed of `l1` lies below every seed of `l1+cgan`, by the factor `times` at least."""
+    """Every seed of `l1` is below every seed of `l1+cgan`, by at least the factor `times`."""
     values = hf_ratios(tmp_path / "out", budget)
     assert len(values["l1"]) == len(values["l1+cgan"]) == len(SEEDS)
     assert times * max(values["l1"]) < min(values["l1+cgan"])

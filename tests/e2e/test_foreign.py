@@ -66,7 +66,7 @@ def test_released_results_score_as_they_stand(
     assert per_image["ssim"].mean() == pytest.approx(good.results["ssim"].value)
     assert records["copy"].results["ssim"].value < records["bad"].results["ssim"].value  # type: ignore[operator]
     assert "compares the images with themselves" in str(records["real"].results["ssim"].reason)
-    assert "no training targets at hand" in str(records["real"].results["hf_ratio"].reason)
+    assert "no training targets to compare" in str(records["real"].results["hf_ratio"].reason)
     for role in (good.gallery.predictions, good.gallery.sources, good.gallery.targets):  # type: ignore[union-attr]
         assert len(list((out / str(role)).iterdir())) == N
     page = (out / "report" / "index.html").read_text(encoding="utf-8")

@@ -82,7 +82,7 @@ def few_steps() -> None:
 
 
 def content_of(out: Path) -> dict[str, Any]:
-    """What a grid leaves, but for times and leftovers: weights, images, records, values by image."""
+    """What a grid leaves, except times and leftovers: weights, images, records, values by image."""
     content: dict[str, Any] = {}
     for pattern in ("runs/*/checkpoint.safetensors", "runs/*/samples/*", "predictions/*/*", "gallery/**/*"):
         files = (path for path in out.glob(pattern) if path.is_file() and not is_leftover(path))

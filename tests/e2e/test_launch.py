@@ -1,4 +1,4 @@
-"""Worker processes: the results of one process, whatever dies on the way."""
+"""Worker processes give the results of one process, even if some of them die."""
 
 from __future__ import annotations
 

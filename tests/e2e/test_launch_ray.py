@@ -112,7 +112,7 @@ def test_a_cluster_that_loses_a_node_gives_the_records_of_one_process(
         assert all(one.is_done for one in ended), ended
     assert lost, "no node was killed"
     assert any("it is tried again" in line for line in said)
-    assert any("goes on at step" in line for line in said), "the lost run began anew"
+    assert any("goes on at step" in line for line in said), "the lost run started again from the beginning"
     alone, there = (
         {record.id: record for record in read_records(tmp_path / name)} for name in ("alone", "ray")
     )

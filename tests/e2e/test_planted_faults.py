@@ -3,9 +3,9 @@
 Row keys hold data, direction, size, steps and label. A faulty setting that is part of none of them stays in
 its row and regresses; one that is (a swept field, the direction) leaves its row missing: exit code 3, named.
 
-One seed is enough: the baseline knows the spread of eight. Every run is the gate's own but for the fault, and
-all metrics are checked, so that the correction (Holm) is for as many tests as `make gate` has in that row;
-judges trained for one test serve all.
+One seed is enough: the baseline knows the spread of eight. Every run is the gate's own except for the fault.
+All metrics are checked, so that the correction (Holm) is for as many tests as `make gate` has in that row.
+Judges trained for one test are used by all.
 """
 
 from __future__ import annotations

@@ -212,7 +212,7 @@ def test_interrupted_training_goes_on_as_if_it_had_not_been(
             os.kill(os.getpid(), sent.pop(min(sent)))
 
     monkeypatch.setattr(Trainer, "step", interrupted)
-    monkeypatch.setattr(training, "log_every", lambda steps: 5)  # 17 lies between two log points
+    monkeypatch.setattr(training, "log_every", lambda steps: 5)  # 17 is between two log points
     out = tmp_path / "out"
     grid = [*GRID, "--variants", "l1+cgan", "--out", str(out), *QUICK, "--judge", "none"]
     assert invoke(grid) == exit_code

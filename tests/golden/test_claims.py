@@ -356,10 +356,10 @@ def test_the_report_shows_the_ledger_with_links_to_images(tmp_path: Path) -> Non
     assert 'id="s1-images"' in html
     text = (tmp_path / "report" / "report.md").read_text()
     for said in (section[section.index("could not be checked here") :], text):
-        wants = [part.split(":")[0] for part in said.split("For want of ")[1:]]
+        wants = [part.split(":")[0] for part in said.split("Needs ")[1:]]
         assert wants.count("runs on cityscapes labels2photo") == 1  # several claims, one reason
         assert "runs on cityscapes photo2labels" in wants
-        on_cityscapes = said.split("For want of runs on cityscapes labels2photo:")[1].split("For want")[0]
+        on_cityscapes = said.split("Needs runs on cityscapes labels2photo:")[1].split("Needs ")[0]
         assert "The 1x1 PixelGAN has no effect on sharpness" in on_cityscapes
         assert "pixelgan-not-sharper" in on_cityscapes
         assert "gan-ignores-input" in said

@@ -46,7 +46,7 @@ def split() -> SplitArrays:
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunRecord:
-    """A run whose outputs of all test images lie where its record says."""
+    """A run with the outputs of all test images in the folder that its record names."""
     record = synthetic.write_run(tmp_path, "l1", 0, history=[])
     assert record.gallery is not None
     for i in range(N):
@@ -65,7 +65,7 @@ def test_all_that_was_picked_is_written(tmp_path: Path, run: RunRecord) -> None:
     illustrate(tmp_path, [scene(judge)])
     assert run.gallery is not None
     (section,) = sections(load_entries([tmp_path])[0])
-    names = {*run.gallery.names, *picked_names(section, pick_metrics(section))}  # whatever is picked by later
+    names = {*run.gallery.names, *picked_names(section, pick_metrics(section))}  # as any may be picked
     usual = {*run.gallery.names, *picked_names(section)}
     assert len(names) > len(usual) > len(run.gallery.names)
     for folder, wanted in {

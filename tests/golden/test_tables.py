@@ -224,7 +224,7 @@ def test_a_near_tie_beside_a_target_names_both(tmp_path: Path) -> None:
 
 
 def test_seeds_on_both_sides_of_a_target_are_as_far_as_each_is(tmp_path: Path) -> None:
-    """Means of 1.02 and 0.93, but the seeds of the first lie 0.3 away: the interval is around that."""
+    """Means of 1.02 and 0.93, but the seeds of the first are 0.3 away: the interval is around that."""
     runs = {"l1": (0.72, 1.02, 1.32), "gan": (0.92, 0.93, 0.94)}
     said = said_of(paired_runs(tmp_path, "hf_ratio", runs))
     found = re.search(r"mean distances from 1 differ by (0\.\d+) \[(-?[\d.]+), (-?[\d.]+)\] over seeds", said)
@@ -392,7 +392,7 @@ def test_ratios_on_one_side_of_their_target_are_paired(tmp_path: Path) -> None:
     around = [
         replace(r, results={"hf_ratio": replace(r.results["hf_ratio"], interval=(0.4, 1.1))}) for r in records
     ]
-    assert bold(around, tmp_path) == []  # the target may lie between them
+    assert bold(around, tmp_path) == []  # the target may be between them
 
 
 def test_cautions_of_records_stand_below_the_table() -> None:

@@ -166,7 +166,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--only", default=",".join(CHECKS), help="checks, comma-separated (default: all)")
     parser.add_argument("--dry", action="store_true", help="tiny, on a CPU")
-    parser.add_argument("--again", action="store_true", help="make checks anew that were made before")
+    parser.add_argument("--again", action="store_true", help="repeat checks that were made before")
     parser.add_argument("--released", type=Path, help="a checkout of the released PyTorch code")
     parser.add_argument("--data-root", type=Path, help="folder of the Cityscapes pairs")
     parser.add_argument("--minutes", type=float, default=8.0, help="of this command (default: 8)")

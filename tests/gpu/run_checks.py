@@ -26,7 +26,7 @@ METRICS = ("ssim", "mae", "hf_ratio", "fd_lite0")
 def _bench(bed: Bed, *arguments: str) -> tuple[int, float]:
     """Exit code and seconds; when time is up it is asked to save its state and leave.
 
-    It takes all cores, whatever `make` has set for the tests.
+    It uses all cores, regardless of what `make` sets for the tests.
     """
     began = time.monotonic()
     limits = () if bed.dry else ("OMP_NUM_THREADS", "MKL_NUM_THREADS")

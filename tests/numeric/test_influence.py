@@ -89,7 +89,7 @@ def test_interval_of_a_distance_is_never_negative() -> None:
 
 
 def test_kernel_influence_equals_leave_one_out() -> None:
-    """For a statistic of pairs, leaving one out moves it by influence / N, but for terms in 1 / N^2."""
+    """For a statistic of pairs, leaving one out moves it by influence / N, up to terms in 1 / N^2."""
     a, b = _features(60, 16, 10), _features(60, 16, 11, shift=0.5)
     found = kernel_estimate(a, b)
     assert found.pseudo is not None

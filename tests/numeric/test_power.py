@@ -25,7 +25,7 @@ KNOWN = Components(seeds=0.01**2, images=0.10**2, rest=0.15**2)
 def _experiment(
     rng: np.random.Generator, known: Components, delta: float, seeds: int, n: int
 ) -> list[Floats]:
-    """(S, N) values of two variants whose true means lie `delta` apart."""
+    """(S, N) values of two variants with true means `delta` apart."""
     hard = rng.normal(size=n) * 0.3  # an image is as hard for both
     sides = []
     for shift in (delta, 0.0):

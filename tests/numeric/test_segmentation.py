@@ -188,7 +188,7 @@ def test_fcn_score_of_a_split() -> None:
     assert results["fcn_pixel_acc"].protocol["judge_hash"] == "abc123"
     assert results["fcn_pixel_acc"].protocol["class_policy"] == ABSENT_LEFT_OUT
     low, high = results["fcn_pixel_acc"].interval
-    assert (low, high) == pytest.approx((2 / 3, 3 / 4))  # two images: all draws lie between them
+    assert (low, high) == pytest.approx((2 / 3, 3 / 4))  # two images: all draws are between them
     assert output.details["per_class_iou"] == {
         "road": pytest.approx(2 / 3),
         "sky": pytest.approx(3 / 5),

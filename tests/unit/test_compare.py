@@ -26,7 +26,7 @@ DATA = {
 
 
 def write(out: Path, label: str, *, shift: float = 0.0, seed: int = 0, **changes: Any) -> Path:
-    """A record whose SSIM lies `shift` above 0.5, and whose FCN scores come from its confusion matrices."""
+    """A record with an SSIM of 0.5 + `shift` and FCN scores from its confusion matrices."""
     rng = np.random.default_rng([seed, *label.encode()])
     ssim = 0.5 + shift + 0.1 * HARD + 0.01 * rng.normal(size=N)
     matrices = rng.integers(1, 30, (N, 3, 3)) + (50 * (1 + shift) * np.eye(3)).astype(np.int64)

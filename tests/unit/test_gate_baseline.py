@@ -54,7 +54,7 @@ def update(path: Path, records: list[RunRecord], **options: Any) -> None:
     save_baseline(Baseline.from_records(records, **options).keeping(read_baseline(path), given), path)
 
 
-def test_writing_anew_keeps_what_was_edited(tmp_path: Path) -> None:
+def test_writing_again_keeps_what_was_edited(tmp_path: Path) -> None:
     path = tmp_path / "baseline.json"
     write_baseline([run(result("ssim", 0.5), result("psnr", 20.0))], path, ignore=["judge"])
     content = json.loads(path.read_text())
@@ -62,14 +62,14 @@ def test_writing_anew_keeps_what_was_edited(tmp_path: Path) -> None:
     content["rows"][ROW]["metrics"]["psnr"]["tolerance"] = {"absolute": 7}
     path.write_text(json.dumps(content))
     update(path, [run(result("ssim", 0.6), result("psnr", 21.0))])
-    anew = read_baseline(path)
-    assert anew.tolerances["ssim"] == Tolerance(absolute=0.2)
-    assert anew.rows[ROW].metrics["psnr"].tolerance == Tolerance(absolute=7)
-    assert (anew.rows[ROW].metrics["ssim"].value, anew.ignore_protocol) == (0.6, ("judge",))
+    again = read_baseline(path)
+    assert again.tolerances["ssim"] == Tolerance(absolute=0.2)
+    assert again.rows[ROW].metrics["psnr"].tolerance == Tolerance(absolute=7)
+    assert (again.rows[ROW].metrics["ssim"].value, again.ignore_protocol) == (0.6, ("judge",))
     given = {"ssim": Tolerance(0.3)}
     update(path, [run(result("ssim", 0.6))], tolerances=given, ignore=["version"])
-    anew = read_baseline(path)
-    assert (anew.tolerances["ssim"], anew.ignore_protocol) == (Tolerance(0.3), ("version",))
+    again = read_baseline(path)
+    assert (again.tolerances["ssim"], again.ignore_protocol) == (Tolerance(0.3), ("version",))
 
 
 def test_default_tolerances_are_for_known_metrics() -> None:
@@ -307,5 +307,5 @@ def test_a_baseline_that_is_too_large_or_no_file_is_refused(tmp_path: Path) -> N
     path.write_text("{}" + " " * MAX_JSON_BYTES)
     with pytest.raises(UsageError, match="more than 16,777,216 bytes; write one with"):
         read_baseline(path)
-    with pytest.raises(UsageError, match="no regular file"):
+    with pytest.raises(UsageError, match="not a regular file"):
         read_baseline(tmp_path)

@@ -1,4 +1,4 @@
-"""Servers that stall, trickle, cut off, send elsewhere, lie or never end: one line, nothing half-believed."""
+"""Servers that stall, trickle, cut off, redirect, send false data or never end: one line, nothing kept."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_a_server_that_stalls_is_left(server: Server, tmp_path: Path, after: str
 
     server.answers = [stall]
     began = time.monotonic()
-    refused(server, tmp_path / "set.tar.gz", "timed out|bytes came")
+    refused(server, tmp_path / "set.tar.gz", "timed out|bytes arrived")
     assert time.monotonic() - began < 5
     assert len(server.ranges) == 2
 
@@ -117,11 +117,11 @@ def test_a_server_that_trickles_is_as_good_as_silent(server: Server, tmp_path: P
 
     server.answers = [trickle]
     began = time.monotonic()
-    refused(server, tmp_path / "set.tar.gz", "bytes came in")
+    refused(server, tmp_path / "set.tar.gz", "bytes arrived in")
     assert time.monotonic() - began < 5
 
 
-# --- lies ------------------------------------------------------------------------------------------
+# --- false answers ------------------------------------------------------------------------------------------
 
 
 def test_a_cut_transfer_goes_on_and_a_false_rest_is_not_believed(server: Server, tmp_path: Path) -> None:
@@ -141,11 +141,11 @@ def test_a_cut_transfer_goes_on_and_a_false_rest_is_not_believed(server: Server,
     ["bytes 0-9/10", "bytes 5000-102399/999999", "bytes 5000-4999/102400", "bytes 5000-", "", "pages 1-2/3"],
 )
 def test_a_range_that_was_not_asked_for_starts_anew(server: Server, tmp_path: Path, said: str) -> None:
-    def lie(to: Handler) -> None:
+    def deceive(to: Handler) -> None:
         headers(to, 206, Content_Length=10, Content_Range=said)
         to.wfile.write(b"0123456789")
 
-    server.answers = [cut, lie, whole]
+    server.answers = [cut, deceive, whole]
     assert get(server, tmp_path / "set.tar.gz", retries=2).read_bytes() == BODY
     assert server.ranges == [None, "bytes=5000-", None]
 
@@ -157,14 +157,14 @@ def test_part_of_a_file_that_was_asked_for_whole_is_refused(server: Server, tmp_
 
 @pytest.mark.parametrize("length", ["-1", "1e9", "9" * 40, "٣", "12, 13"])
 def test_a_length_that_is_none_is_not_believed(server: Server, tmp_path: Path, length: str) -> None:
-    def lie(to: Handler) -> None:
+    def deceive(to: Handler) -> None:
         to.send_response(200)
         to.wfile.write(b"")
         to._headers_buffer.append(f"Content-Length: {length}\r\n".encode())  # type: ignore[attr-defined]
         to.end_headers()
         to.wfile.write(BODY)
 
-    server.answers = [lie]
+    server.answers = [deceive]
     assert get(server, tmp_path / "set.tar.gz", sha256=SHA256).read_bytes() == BODY
 
 

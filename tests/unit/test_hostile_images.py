@@ -247,7 +247,7 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path
             decode(tmp_path / "2.png")
         ended.set()
 
-    threading.Thread(target=use, daemon=True).start()  # a pipe that is opened blocks for ever
+    threading.Thread(target=use, daemon=True).start()  # a pipe that is opened blocks forever
     assert ended.wait(5)
 
 

@@ -196,17 +196,17 @@ def test_a_checkpoint_whose_description_lies(
         load_checkpoint(tmp_path / "c", torch.device("cpu"))
 
 
-# --- tensors that lie -------------------------------------------------------------------------------------
+# --- tensors that claim too much ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("tensor", "said"),
     [
         (torch.zeros(1).expand(10**12), "claims more values"),
-        (torch.zeros(10**9, device="meta"), "no plain tensor"),
-        (torch.zeros(3).to_sparse(), "no plain tensor"),
-        (torch.quantize_per_tensor(torch.zeros(3), 0.1, 0, torch.qint8), "no plain tensor|without code"),
-        ([1, 2], "something else"),
+        (torch.zeros(10**9, device="meta"), "not a plain tensor"),
+        (torch.zeros(3).to_sparse(), "not a plain tensor"),
+        (torch.quantize_per_tensor(torch.zeros(3), 0.1, 0, torch.qint8), "not a plain tensor|without code"),
+        ([1, 2], "more than named tensors"),
     ],
     ids=["expanded", "meta", "sparse", "quantised", "list"],
 )

@@ -224,7 +224,7 @@ def test_metric_sums_the_judges_own_matrices(model: Path, policy: str) -> None:
         (hits / np.maximum(rows + columns - hits, 1)).sum() / 19
     )
     protocol = results["fcn_pixel_acc"].protocol
-    assert protocol["class_policy"] == "absent-is-zero"  # the paper's, whatever the card says
+    assert protocol["class_policy"] == "absent-is-zero"  # the paper's, regardless of the card
     assert protocol["labels_found"] == "48x96"
 
 

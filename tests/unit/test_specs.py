@@ -43,7 +43,7 @@ def grid(
 
 
 def test_the_hash_is_pinned() -> None:
-    """Finished runs are found again by it: if this changes, every output folder trains anew."""
+    """Finished runs are found by their hash: if it changes, every output folder trains again."""
     assert spec().hash == "d0eb979cdc09"
     assert spec("l1+cgan", seed=3).id == "toycity-l1+cgan-s3-e6dce854d53c"
 

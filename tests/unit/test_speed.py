@@ -74,7 +74,7 @@ def patch_flops(size: int, filters: int, channels: int) -> tuple[int, int]:
 
 @pytest.mark.parametrize(("name", "channels"), [("l1", 0), ("gan", 3), ("l1+cgan", 6)])
 def test_operations_are_those_of_the_layers(name: str, channels: int) -> None:
-    """Forward and twice as much backward, but for gradients that nobody asks for."""
+    """Forward and twice as much backward, except for gradients that are not needed."""
     generator, first = generator_flops(64, 8)
     expected = 3 * generator - first
     if channels:

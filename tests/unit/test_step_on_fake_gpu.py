@@ -1,8 +1,8 @@
-"""A step on tensors of a GPU that is not there: nothing is mixed with the host's, and nothing waits for it.
+"""A step on tensors of a fake GPU: it mixes no devices and never waits for the GPU.
 
-Torch's fake tensors know shape, type and device and hold no numbers. Whatever asks for a number, which would
-break a capture, and whatever mixes devices fails here. Gradients and Adam are torch's own and left out: torch
-cannot run them without a driver. What runs on a real GPU is in `tests/gpu`.
+Torch's fake tensors have shape, type and device but no numbers. Code that reads a number, which would break a
+capture, or mixes devices fails here. Gradients and Adam are torch's own and left out: torch cannot run them
+without a driver. `tests/gpu` has the tests on a real GPU.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ def test_a_resumed_training_is_the_uninterrupted_one(name: str, tmp_path: Path) 
 
 
 def test_weights_that_lie_channels_last_resume_with_moments_that_do(tmp_path: Path) -> None:
-    """A fused Adam takes weights and moments in the order of memory, whatever their strides say."""
+    """A fused Adam reads weights and moments in memory order and ignores their strides."""
 
     def fresh() -> Trainer:
         run = trainer()
@@ -191,7 +191,7 @@ def test_two_steps_are_those_of_the_paper_written_out(name: str) -> None:
             assert measured[key] == pytest.approx(value.item(), rel=1e-4), key
         assert {key for key in measured if key.startswith("loss")} == set(expected)
     for mine, its in zip(generator.parameters(), run.generator.parameters(), strict=True):
-        # Adam's first steps are about lr in size, whatever the gradient: compare where they point
+        # Adam's first steps are about lr in size for any gradient: compare their direction
         torch.testing.assert_close(mine, its, rtol=0, atol=2e-5)
 
 

@@ -162,7 +162,7 @@ def test_a_checkpoint_comes_back_as_it_was(name: str, tmp_path: Path) -> None:
 
 
 def spoil_content(change: Callable[[dict[str, Any], dict[str, Any]], object]) -> Callable[[Path], None]:
-    """Write weights and description anew after `change`, with a checksum that fits."""
+    """Write weights and description again after `change`, with a checksum that matches."""
 
     def apply(path: Path) -> None:
         weights, about = load_checked(path)

@@ -1,7 +1,7 @@
-"""Unpacking archives that came from elsewhere: plain files and folders inside the target, nothing else.
+"""Unpacks archives from untrusted sources: only plain files and folders inside the target folder.
 
-`tarfile` with `filter="data"` and `zipfile` alone were tried and failed: they write a name that comes twice
-(or in another letter case) over the first, take line ends and drive letters in names, unpack absolute names
+`tarfile` with `filter="data"` and `zipfile` are not enough alone: they overwrite a file if its name comes
+twice (or in another letter case), accept line ends and drive letters in names, unpack absolute names
 elsewhere than they say, and `tarfile` reads a name of gigabytes into memory.
 """
 
@@ -21,8 +21,8 @@ from bench.core.errors import UsageError
 
 MAX_BYTES = 200 * 10**9
 MAX_MEMBERS = 1_000_000
-MAX_RATIO = 100  # bytes out for a byte in; images hardly shrink, label maps by less than 20
-_RATIO_FLOOR = 100 * 10**6  # below this much in all, the ratio does not matter
+MAX_RATIO = 100  # unpacked bytes per archive byte; images hardly shrink, label maps by less than 20
+_RATIO_FLOOR = 100 * 10**6  # below this total of bytes the ratio does not matter
 _MAX_NAME = 1 << 16  # bytes of a tar member's name or further headers
 _NAME_TYPES = (
     tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE,
@@ -32,7 +32,7 @@ _BLOCK = 1 << 20
 
 
 class ArchiveError(UsageError):
-    """An archive that is damaged, or not safe to unpack."""
+    """The archive is damaged, or not safe to unpack."""
 
 
 def extract(
@@ -45,13 +45,13 @@ def extract(
 ) -> int:
     """Unpack a tar (plain, gz, bz2, xz) or zip archive into the folder `into`, which should be fresh.
 
-    Modes, owners and times of the archive are not taken over. What was unpacked before an error stays:
-    unpack into a folder that is thrown away then.
+    Modes, owners and times are not copied. Files unpacked before an error stay: unpack into a folder that you
+    delete on error.
 
     Args:
         archive: the file.
         into: existing folder.
-        max_bytes, max_members: limits on what comes out, in all; beyond 100 MB also `MAX_RATIO` bytes for
+        max_bytes, max_members: limits on the unpacked content; beyond 100 MB also `MAX_RATIO` bytes for
             each byte of the archive.
         progress: called with (bytes of the archive so far, of all).
 
@@ -59,9 +59,9 @@ def extract(
         Number of files written.
 
     Raises:
-        ArchiveError: if a member is a link or a device, has an absolute name, one with ".." or one that is
-            no plain text, comes twice (letter case does not count), a limit is passed, or the archive is
-            damaged, empty or of another kind.
+        ArchiveError: if a member is a link or a device, its name is absolute, holds "..", is not plain text
+            or comes twice (ignoring letter case), a limit is exceeded, or the archive is damaged, empty or of
+            another kind.
         UsageError: if the folder cannot be written.
     """
     size = archive.stat().st_size
@@ -75,7 +75,7 @@ def extract(
     except UsageError:
         raise
     except OSError as error:
-        if error.errno is None:  # not of the system: a damaged gzip or bzip2 stream
+        if error.errno is None:  # not from the system: a damaged gzip or bzip2 stream
             raise _damaged(archive, str(error)) from None
         reason = os.strerror(error.errno)
         raise UsageError(f"cannot unpack {archive} into {into} ({reason}): free room there") from None
@@ -89,7 +89,7 @@ def extract(
 
 
 class _Member(NamedTuple):
-    """A name; "file", "folder" or what else it is; how to read a file; how far into the archive it ends."""
+    """A member: name, kind ("file", "folder" or another), how to read it, where it ends in the archive."""
 
     name: str
     kind: str
@@ -99,14 +99,14 @@ class _Member(NamedTuple):
 
 @dataclass
 class _Unpacked:
-    """What has come out so far, and what may still."""
+    """What is unpacked so far, and the limits."""
 
     archive: Path
     into: Path
     room: int
     members_left: int
     files: int = 0
-    _names: dict[str, str] = field(default_factory=dict)  # regardless of case and form -> as spelt
+    _names: dict[str, str] = field(default_factory=dict)  # normalised case and form -> as spelt
 
     def add(self, member: _Member) -> None:
         """Write one member."""
@@ -115,7 +115,7 @@ class _Unpacked:
             raise _refused(self.archive, "fewer members", "too many")
         path = _safe(self.archive, member.name, member.kind)
         for part in (path, *path.parents[:-1]):
-            # Some file systems hold names that differ in case or form only as one: other data there.
+            # On some file systems names that differ only in case or form are one file.
             folded = unicodedata.normalize("NFC", str(part)).casefold()
             if self._names.setdefault(folded, str(part)) != str(part):
                 raise _refused(self.archive, "each name once", f"'{member.name}' again")
@@ -130,7 +130,7 @@ class _Unpacked:
 
 
 class _Header(tarfile.TarInfo):
-    """A tar header whose further headers (long names) are read into memory only where they are small."""
+    """A tar header that reads further headers (long names) into memory only if they are small."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:

@@ -1,7 +1,7 @@
 """One download: resumed, checked against a sha256, whole or not at all.
 
-A hash that the caller knows is required. One that nobody knows is recorded beside the file (`FILE.sha256`, in
-the format of sha256sum) at the first download, and required from then on.
+A hash that the caller gives must match. Without one, the first download records its hash beside the file
+(`FILE.sha256`, in the format of sha256sum), and later downloads must match that.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from bench.core.progress import Progress
 
 MAX_BYTES = 200 * 10**9
 _BLOCK = 1 << 18
-_SLOWEST = 1 << 12  # bytes that must come within one time-out: a server that trickles is as good as silent
+_SLOWEST = 1 << 12  # bytes that must arrive within one timeout: a server that trickles counts as silent
 _REDIRECTS = 10
 _RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)")
-_PASSING = (408, 425, 429, 500, 502, 503, 504)  # answers after which trying again makes sense
+_PASSING = (408, 425, 429, 500, 502, 503, 504)  # status codes worth another try
 
 
 class _Interrupted(Exception):
-    """A transfer that may succeed when it is tried again."""
+    """The transfer may succeed if it is tried again."""
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows a server to another http or https address, never from https to http."""
+    """Follows redirects to http or https addresses, but never from https to http."""
 
     max_redirections = _REDIRECTS
 
@@ -63,20 +63,20 @@ def fetch_file(
     backoff: float = 1.0,
     max_bytes: int = MAX_BYTES,
 ) -> Path:
-    """Download `url` to `destination`, unless it is there already; either way its hash is checked.
+    """Download `url` to `destination`, unless it exists already. Its hash is checked either way.
 
-    An interrupted transfer leaves `destination.part`, from which the next one goes on where the server can.
+    An interrupted transfer leaves `destination.part`; the next one resumes from it if the server can.
 
     Args:
         url: http, https or file.
-        destination: the file to be.
-        sha256: the hash that the file must have, where it is known.
+        destination: the file to write.
+        sha256: the hash that the file must have, if known.
         sha256_prefix: what the hash must begin with.
-        progress: called with (bytes, total), if the server says how many there are.
-        timeout: seconds without an answer after which a try counts as failed.
-        retries: further tries after a failure that may pass.
-        backoff: seconds before the first of them; each waits twice as long as the one before.
-        max_bytes: what is larger is refused, whether the server says its size or not.
+        progress: called with (bytes, total), if the server gives the total.
+        timeout: seconds without an answer after which a try fails.
+        retries: further tries after a temporary failure.
+        backoff: seconds before the first retry; each further one waits twice as long.
+        max_bytes: larger files are refused, whether or not the server announces the size.
 
     Returns:
         `destination`.
@@ -115,19 +115,19 @@ def recorded_hash(destination: Path) -> str | None:
     """The sha256 recorded at the first download of `destination`, or None.
 
     Raises:
-        UsageError: if the record is there but holds no hash.
+        UsageError: if the record exists but holds no hash.
     """
     record = _record(destination)
     if not record.exists():
         return None
     words = record.read_text(encoding="utf-8", errors="replace").split()
     if not words or len(words[0]) != 64 or set(words[0].lower()) - set("0123456789abcdef"):
-        raise UsageError(f"expected a sha256 in {record}, found none: delete it to record the file anew")
+        raise UsageError(f"expected a sha256 in {record}, found none: delete it to record the file again")
     return words[0].lower()
 
 
 def forget_hash(destination: Path) -> None:
-    """Take back what `fetch_file` recorded: the file proved to be nothing that can be used."""
+    """Delete the hash that `fetch_file` recorded, because the file turned out to be unusable."""
     _record(destination).unlink(missing_ok=True)
 
 
@@ -136,7 +136,7 @@ def _record(destination: Path) -> Path:
 
 
 def _validator(part: Path) -> Path:
-    """Holds the ETag or date of what a .part file was taken from, so that two versions are never mixed."""
+    """File with the ETag or date of a .part file's source, so that two versions are never mixed."""
     return part.with_name(part.name + ".of")
 
 
@@ -164,12 +164,12 @@ def _check_hash(file: Path, destination: Path, url: str, required: str | None, p
 def _remedy(file: Path, destination: Path) -> str:
     if file == destination:
         return f"delete {destination} to download it again"
-    return "nothing was kept: try again; if it stays so, the file at that address has changed"
+    return "nothing was kept: try again; if the hash differs again, the file at that address has changed"
 
 
 @dataclass(frozen=True)
 class _Transfer:
-    """What is to come, and how."""
+    """One transfer and its options."""
 
     url: str
     part: Path
@@ -194,7 +194,7 @@ def _transfer_with_retries(transfer: _Transfer, destination: Path, retries: int,
                 break
         except (_Interrupted, http.client.HTTPException, ConnectionError, TimeoutError) as error:
             failure = str(error) or type(error).__name__
-        except ValueError as error:  # an address that is none: a host that cannot be encoded, brackets
+        except ValueError as error:  # an invalid address: a host that cannot be encoded, brackets
             failure = str(error)
             break
         if attempt < retries:
@@ -206,7 +206,7 @@ def _transfer_with_retries(transfer: _Transfer, destination: Path, retries: int,
 
 
 def _transfer(transfer: _Transfer) -> None:
-    """One try: bring `part` up to the whole file."""
+    """One try: complete `part` to the whole file."""
     part, validator = transfer.part, _validator(transfer.part)
     request = urllib.request.Request(
         transfer.url, headers={"User-Agent": "pix2pix-bench", "Accept-Encoding": "identity"}
@@ -222,7 +222,7 @@ def _transfer(transfer: _Transfer) -> None:
             raise
         error.close()
         _discard(part)
-        raise _Interrupted("the server would not go on with the part at hand") from None
+        raise _Interrupted("the server cannot continue the partial file") from None
     with response:
         length = response.headers.get("Content-Length", "")
         total = int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None
@@ -233,18 +233,18 @@ def _transfer(transfer: _Transfer) -> None:
             _note_version(validator, response.headers)
         have = _receive(response, transfer, have, total)
     if total is not None and have != total:
-        raise _Interrupted(f"{have:,} of {total:,} bytes came")
+        raise _Interrupted(f"{have:,} of {total:,} bytes arrived")
 
 
 def _resumed(response: Any, part: Path, have: int, length: int | None) -> int | None:
-    """Size of the whole file, of which the rest was asked for and `length` bytes are announced."""
+    """Size of the whole file, after a request for the rest to which the server announces `length` bytes."""
     said = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
     if said is not None and int(said[1]) == have > 0:
         total = int(said[2]) + 1
         if said[3] in ("*", str(total)) and length in (None, total - have):
             return total
     _discard(part)
-    raise _Interrupted("the server sent another range than was asked for")
+    raise _Interrupted("the server sent another range than requested")
 
 
 def _note_version(validator: Path, headers: Any) -> None:
@@ -290,11 +290,11 @@ def _check_size(transfer: _Transfer, found: int) -> None:
 
 
 def _check_pace(window: tuple[float, int], have: int, timeout: float) -> tuple[float, int]:
-    """When the present window of time began and with how many bytes; each must bring some."""
+    """Start time and byte count of the current time window; each window must bring some bytes."""
     began, had = window
     now = time.monotonic()
     if now - began < timeout:
         return window
     if have - had < _SLOWEST:
-        raise _Interrupted(f"only {have - had:,} bytes came in {now - began:.0f} s")
+        raise _Interrupted(f"only {have - had:,} bytes arrived in {now - began:.0f} s")
     return now, have

@@ -1,4 +1,4 @@
-"""Fetching the archives of a data set."""
+"""Downloads and unpacks the archives of a data set."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from bench.data.types import DatasetCard
 def fetch(card: DatasetCard, root: Path, *, progress: Progress | None = None) -> Path:
     """Download the archives of a data set and unpack them as the folder `root / card.name`.
 
-    Unfinished downloads wait in `root / ".downloads"`, where the next try goes on; the data set's folder
-    appears when all is unpacked. A single folder at the top of an archive is left out.
+    Unfinished downloads stay in `root / ".downloads"` and the next try resumes them. The data set's folder
+    appears when everything is unpacked. A single folder at the top of an archive is left out.
 
     Args:
-        card: what to get.
+        card: the data set.
         root: folder for data sets; must not hold this one yet.
         progress: called with (bytes, total): of each download, then of each archive while it is unpacked.
 
@@ -31,8 +31,8 @@ def fetch(card: DatasetCard, root: Path, *, progress: Progress | None = None) ->
         The data set's folder.
 
     Raises:
-        UsageError: if the card has no archives, the folder is there and not empty, a transfer fails, a hash
-            differs, or an archive is not safe to unpack.
+        UsageError: if the card has no archives, the folder is not empty, a transfer fails, a hash differs, or
+            an archive is not safe to unpack.
     """
     if not card.urls:
         raise UsageError(f"expected archives of '{card.name}' to download, found none: {card.how_to_get}")
@@ -46,7 +46,7 @@ def fetch(card: DatasetCard, root: Path, *, progress: Progress | None = None) ->
     archives = [downloads / file_name(entry.url) for entry in card.urls]
     if len(set(archives)) < len(archives):
         raise UsageError(f"expected archives of different names in the card of {card.name}: correct the card")
-    # An archive that is still there was never unpacked: its hash is not proven yet.
+    # An archive that still exists was never unpacked: its hash is not proven yet.
     proven = {archive: recorded_hash(archive) is not None and not archive.exists() for archive in archives}
     for archive, entry in zip(archives, card.urls, strict=True):
         fetch_file(entry.url, archive, sha256=entry.sha256, progress=progress)
@@ -69,7 +69,7 @@ def _unpack(archives: Mapping[Path, bool], folder: Path, progress: Progress | No
                 extract(archive, part, progress=progress)
             except ArchiveError:
                 archive.unlink()
-                if not is_proven:  # what cannot be used, such as an error page, sets no hash
+                if not is_proven:  # a useless file, such as an error page, must not set the hash
                     forget_hash(archive)
                 raise
             _merge(_without_top(part), whole, archive)

@@ -1,4 +1,4 @@
-"""`bench data prepare` and `info`: a small copy of official Cityscapes, and what lies in a folder.
+"""`bench data prepare` and `info`: a small copy of official Cityscapes, and a summary of a data set.
 
 A prepared folder holds {train,test}/{photo,labels}/STEM.png and manifest.json with a hash of every file.
 """
@@ -44,7 +44,7 @@ def prepare(
     Args:
         card: the Cityscapes card (ids, splits).
         source_root: folder with `leftImg8bit/` and `gtFine/`.
-        out: folder to be made; must not exist.
+        out: folder to create; must not exist.
         size_px: side length of the copies.
         progress: called with (pairs done, of all).
 
@@ -52,7 +52,7 @@ def prepare(
         `out`.
 
     Raises:
-        UsageError: if the tree is not there, a half is missing or damaged (the file is named), an id is not
+        UsageError: if the tree does not exist, a half is missing or damaged (the file is named), an id is not
             in the card, or `out` exists or cannot be written.
     """
     found = _official(card, source_root, out)
@@ -72,7 +72,7 @@ def prepare(
 
 
 def _official(card: DatasetCard, source_root: Path, out: Path) -> Found:
-    """The official tree, if it is there and `out` is not."""
+    """The official tree, if it exists and `out` does not."""
     if "official" not in card.layouts:
         raise UsageError(
             f"expected a data set with an official tree to prepare (cityscapes), found {card.name}: "
@@ -93,7 +93,7 @@ def _official(card: DatasetCard, source_root: Path, out: Path) -> Found:
 
 @contextmanager
 def _made(out: Path) -> Iterator[Path]:
-    """A new folder to fill beside `out`, which becomes `out` when the block ends without error."""
+    """A new folder to fill beside `out`; it becomes `out` when the block ends without error."""
     where, remedy = out.parent, "choose another folder"
     staging = None
     try:
@@ -178,7 +178,7 @@ class _Copier:
 
 
 def info(dataset: Dataset) -> list[tuple[str, str]]:
-    """What `bench data info` shows of a data set that is there: (label, value) rows."""
+    """What `bench data info` shows of a data set that was found: (label, value) rows."""
     card = dataset.card
     rows = card_rows(card)
     channels = f"{dataset.source_channels} to {dataset.target_channels}"
@@ -199,7 +199,7 @@ def info(dataset: Dataset) -> list[tuple[str, str]]:
 
 
 def card_rows(card: DatasetCard) -> list[tuple[str, str]]:
-    """What a card alone says, for a data set that is not there: (label, value) rows."""
+    """What `bench data info` shows of a card whose data was not found: (label, value) rows."""
     classes = ", ".join(entry.name for entry in card.train_classes)
     return [
         ("title", f"{card.title} ({card.version})"),
@@ -226,7 +226,7 @@ def _first_image(dataset: Dataset) -> str:
 
 
 def _void_share(dataset: Dataset) -> float | None:
-    """Share of void among the labels of a few test images; None where there are no label maps."""
+    """Share of void among the labels of a few test images; None without label maps."""
     if not dataset.card.classes:
         return None
     split = "test" if "test" in dataset.splits else next(iter(dataset.splits))

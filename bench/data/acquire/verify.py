@@ -1,4 +1,4 @@
-"""`bench data verify`: a folder against its manifest, or every image decoded."""
+"""`bench data verify`: check a folder against its manifest, or decode every image."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ MANIFEST_SCHEMA = 1
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """What was found in a folder; paths are relative to it.
+    """The result of a check; paths are relative to the folder.
 
     Attributes:
         root: the folder.
-        method: "manifest" (every file against its hash) or "decoded" (every pair read as training would).
+        method: "manifest" (every file against its hash) or "decoded" (every pair read as for training).
         splits: pairs of each split.
         checked: files hashed, or pairs decoded.
         missing, extra, changed: files against the manifest.
@@ -65,7 +65,7 @@ class VerifyReport:
 
 
 def verify(name: str, root: Path | None, *, progress: Progress | None = None) -> VerifyReport:
-    """Check a data set: against its manifest where its folder has one, else by decoding every image.
+    """Check a data set against the manifest in its folder; without one, decode every image.
 
     Args:
         name: a card's name, or any name for the user's own folder.
@@ -85,7 +85,7 @@ def verify(name: str, root: Path | None, *, progress: Progress | None = None) ->
 
 
 def decode_all(dataset: Dataset, *, progress: Progress | None = None) -> VerifyReport:
-    """Read every pair of a data set, keeping none; collects all faults instead of stopping at the first."""
+    """Read every pair of a data set and collect all faults."""
     total, done = sum(dataset.splits.values()), 0
     broken: list[str] = []
     for split, count in dataset.splits.items():
@@ -128,7 +128,7 @@ def _against_manifest(root: Path, progress: Progress | None) -> VerifyReport:
 
 
 class Manifest(TypedDict):
-    """What `bench data prepare` wrote of a folder, as far as it is read: sha256 by file, pairs by split."""
+    """The parts of a manifest that are read: sha256 by file, pairs by split."""
 
     schema: Literal[1]
     files: dict[str, str]

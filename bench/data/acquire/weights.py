@@ -1,4 +1,4 @@
-"""Weights that cannot come with the package: where they are found, and whether they are the released ones."""
+"""Weights that the package does not include: finds them and checks that they are the released ones."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from bench.core.progress import Progress
 from bench.core.resources import cache_dir
 from bench.data.acquire.download import fetch_file
 
-Found = tuple[Path | None, str | None]  # the file, or None and why there is none, with what helps
+Found = tuple[Path | None, str | None]  # the file; or None, and why it is missing and what to do
 
 
 @dataclass(frozen=True)
 class Released:
-    """A file of weights that others have published.
+    """A published file of weights.
 
     Attributes:
-        url: where it is; ends in the file's name.
+        url: its address; ends in the file's name.
         prefix: first digits of its sha256.
         variable: environment variable that may name another file, which is used as it is (its hash enters
             the protocol).
-        missing: what to say where there is none.
-        again: what to do about a damaged one.
+        missing: what to say if it is missing.
+        again: what to do if it is damaged.
     """
 
     url: str
@@ -40,12 +40,12 @@ class Released:
         return self.url.rpartition("/")[2]
 
     def find(self, usual: Path) -> Found:
-        """What the variable names, else the file in the folder `usual` if it is the released one."""
+        """The file that the variable names, else the one in the folder `usual` if it is the released one."""
         if named := os.environ.get(self.variable):
             path = named_path(named)
             if path.is_file():
                 return path, None
-            return None, f"${self.variable} names {path}, which is no file: correct or unset it"
+            return None, f"${self.variable} names {path}, which is not a file: correct or unset it"
         path = usual / self.file_name
         if not path.is_file():
             return None, self.missing
@@ -59,14 +59,14 @@ INCEPTION = Released(
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
     "6726825d",
     "PIX2PIX_BENCH_INCEPTION",
-    "no Inception weights at hand: `bench data fetch inception` gets them",
+    "no Inception weights found: `bench data fetch inception` gets them",
     "delete it, then `bench data fetch inception`",
 )
 ALEXNET = Released(
     _ALEXNET_URL,
     "7be5be79",
     "PIX2PIX_BENCH_ALEXNET",
-    f"no AlexNet weights at hand: get {_ALEXNET_URL} and name the file in $PIX2PIX_BENCH_ALEXNET, then "
+    f"no AlexNet weights found: get {_ALEXNET_URL} and name the file in $PIX2PIX_BENCH_ALEXNET, then "
     "`bench score OUT`",
     "delete it and get it again",
 )
@@ -86,7 +86,7 @@ def find_inception(explicit: Path | None = None) -> Found:
     """The Inception weights: `explicit`, else `$PIX2PIX_BENCH_INCEPTION`, else the cache.
 
     Raises:
-        UsageError: if `explicit` is no file.
+        UsageError: if `explicit` is not a file.
     """
     if explicit is None:
         return INCEPTION.find(cache_dir() / "weights")
@@ -106,7 +106,7 @@ def find_alexnet() -> Found:
 
 
 def weights_digest(path: Path) -> str:
-    """Hexadecimal sha256 of a weights file; computed once per process unless size or time change."""
+    """Hexadecimal sha256 of a weights file; computed once per process unless its size or time changes."""
     status = path.stat()
     return _digest(path.resolve(), status.st_size, status.st_mtime_ns)
 

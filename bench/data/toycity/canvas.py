@@ -1,6 +1,6 @@
-"""What toycity's painters paint on: photo, train ids and depth, written by the same masks.
+"""The canvas of a toycity scene: photo, train ids and depth, written with the same masks.
 
-So the labels are exact; nothing is anti-aliased.
+So the labels are exact. Nothing is anti-aliased.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class Canvas:
         self.photo: Array = np.zeros((size_px, size_px, 3), np.float32)
         self.ids = np.full((size_px, size_px), ts.VOID, np.uint8)
         self.depth: Array = np.full((size_px, size_px), 400.0, np.float32)
-        self.sun = 1 if rng.random() < 0.5 else -1  # the side that the light comes from
+        self.sun = 1 if rng.random() < 0.5 else -1  # the side the light comes from
         self.sunny = float(rng.uniform(0.0, 1.0))  # 0 overcast, 1 hard shadows
         offsets = rng.integers(0, _TILE, (3, 2))
         pixels = np.arange(size_px)
-        step = max(1, 512 // size_px)  # noise is as wide as the scene, not as the pixel grid
+        step = max(1, 512 // size_px)  # noise scales with the scene, not with the pixel grid
         white, rough, smooth = _tiles()
         y, x = (((pixels + offsets[0, axis]) % _TILE) for axis in (0, 1))
         self.white: Array = white[np.ix_(y, x)]
@@ -61,7 +61,7 @@ class Canvas:
         return slice(first, max(first, last))
 
     def put(self, rows: slice, cols: slice, mask: Mask | None, colour: Any, kind: int, depth: float) -> None:
-        """Paint `colour`, (3,) or (h, w, 3), over a window, where `mask` (all of it when None)."""
+        """Paint `colour`, (3,) or (h, w, 3), over the pixels of a window in `mask` (None: all)."""
         if mask is None:
             self.photo[rows, cols] = colour
             self.ids[rows, cols] = kind

@@ -23,7 +23,7 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Row:
-    """What lines one side of the street: segments along z in the plane `x = side * plane`.
+    """One side of the street: segments along z in the plane `x = side * plane`.
 
     Attributes:
         side: -1 left, +1 right.
@@ -44,7 +44,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Thing:
-    """An upright object whose foot stands at (x, z); `shape` holds numbers in [0, 1) that settle its form."""
+    """An upright object with its foot at (x, z); `shape` holds numbers in [0, 1) that set its form."""
 
     kind: int
     x: float
@@ -168,7 +168,7 @@ def _row(
         low, high = {BUILDING: (6.0, 17.0), WALL: (1.5, 3.2), FENCE: (1.2, 2.4), VEGETATION: (2.0, 6.5)}[kind]
         height = rng.uniform(low, high)
         if crossing and z < crossing[1] and z + length > crossing[0]:
-            if z < crossing[0]:  # this one stops at the corner, and the side street follows
+            if z < crossing[0]:  # this one stops at the corner; the side street follows
                 ends.append(crossing[0])
                 kinds.append(kind)
                 heights.append(height)

@@ -1,4 +1,4 @@
-"""Random crops, mirroring and lighting for the training of judges; labels move with their photos."""
+"""Random crops, mirroring and lighting to train judges; labels are cropped and mirrored with their photos."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def augment(
         photos: (B, H, W, 3) uint8.
         labels: (B, H, W) uint8.
         max_zoom: the batch is enlarged by 1 to `max_zoom` (photos bilinear, labels nearest neighbour),
-            then each image is cropped back to (H, W) at a place of its own.
+            then each image is cropped back to (H, W) at its own random place.
         brightness: each photo is multiplied by 1 - b to 1 + b, and its contrast likewise.
-        generator: of all randomness; on the CPU.
+        generator: the source of all randomness; on the CPU.
 
     Returns:
         (B, 3, H, W) float32 in [0, 1] and (B, H, W) int64.

@@ -1,7 +1,7 @@
-"""FCN-8s as deployed for the paper's FCN score, on the weights of a `.caffemodel`.
+"""FCN-8s as deployed for the paper's FCN score, with the weights of a `.caffemodel`.
 
-The network is `fcn8s.FCN8s`, layer for layer the released `deploy.prototxt`. Widths are those of the file, so
-that a small network of the same kind can be checked against another implementation.
+The network is `fcn8s.FCN8s`, layer for layer the released `deploy.prototxt`. Widths come from the file, so
+tests can check a small network of the same kind against another implementation.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from bench.core.errors import UsageError
 from bench.scoring.judges.caffe_proto import Blob, read_layers
 from bench.scoring.judges.fcn8s import BLOCKS, FCN8s
 
-# The released network calls these layers fc6_cs and fc7_cs; others of the same make keep VGG's names.
+# The released network calls these layers fc6_cs and fc7_cs; similar networks keep VGG's names.
 _ALIASES = {"fc6": ("fc6_cs", "fc6"), "fc7": ("fc7_cs", "fc7")}
 _Found = tuple[str, Sequence[Blob]]  # a layer's name in the file, and its weight and bias
 
 
 def load_fcn8s(path: Path) -> FCN8s:
-    """The network in a `.caffemodel`, on the CPU; layers are found by name, further ones are ignored.
+    """The network in a `.caffemodel`, on the CPU. Layers are found by name; other layers are ignored.
 
     Raises:
-        UsageError: if the file is no Caffe network, or a layer is missing, has another shape than FCN-8s
-            asks for, or holds values that are not finite; the layer is named.
+        UsageError: if the file is not a Caffe network, or a layer is missing, has another shape than in
+            FCN-8s, or holds values that are not finite (the layer is named).
     """
     layers = read_layers(path)
     try:
@@ -50,7 +50,7 @@ def _layer(name: str, layers: Mapping[str, Sequence[Blob]]) -> _Found:
 
 
 def _sized(layers: Mapping[str, Sequence[Blob]]) -> FCN8s:
-    """The network with the file's widths, without memory."""
+    """The network with the file's widths, without allocated weights."""
     leading = "score_fr", *(f"conv{block}_1" for block in range(1, len(BLOCKS) + 1)), "fc6"
     found = [_layer(name, layers) for name in leading]
     outputs, *widths, hidden = (blobs[0].shape[0] if blobs[0].shape else 0 for _, blobs in found)
@@ -59,7 +59,7 @@ def _sized(layers: Mapping[str, Sequence[Blob]]) -> FCN8s:
     try:
         with torch.device("meta"):
             return FCN8s(outputs, widths, hidden)
-    except (RuntimeError, TypeError, OverflowError):  # torch's own, for sizes that no file can hold
+    except (RuntimeError, TypeError, OverflowError):  # from torch, for sizes that no file can hold
         raise ValueError("it has a layer of impossible size") from None
 
 
@@ -79,7 +79,7 @@ def _weights(network: FCN8s, layers: Mapping[str, Sequence[Blob]]) -> dict[str, 
 
 
 def _array(name: str, blob: Blob, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """A blob's values in `shape`; leading ones of old files (1x1x1x64) do not count."""
+    """A blob's values in `shape`; leading axes of size one in old files (1x1x1x64) are dropped."""
     found = list(blob.shape)
     while len(found) > len(shape) and found[0] == 1:
         del found[0]

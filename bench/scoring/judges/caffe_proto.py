@@ -1,9 +1,9 @@
-"""Trained weights out of a `.caffemodel`: a reader of Caffe's protobuf that needs neither Caffe nor protobuf.
+"""Reads trained weights from a `.caffemodel`, without Caffe or protobuf.
 
 Of `NetParameter` (caffe.proto) it reads layer names and blobs, in today's `layer` field and in the older
 `layers`; of a blob its data (float or double, packed or not) and its shape (`shape`, or num, channels,
-height and width). Everything else is skipped. Every length is checked against what encloses it before it is
-used, and values stay views of the mapped file: a damaged file costs neither memory nor time.
+height and width). It skips everything else. Every length is checked against its enclosing message before use,
+and values stay views of the mapped file, so a damaged file costs neither memory nor time.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DATA = {5: "<f4", 8: "<f8"}  # fields of BlobProto
 _LEGACY_SHAPE = (1, 2, 3, 4)  # num, channels, height, width
 _SHAPE = 7
 _MOST_AXES = 32  # Caffe's own limit
-_MOST_FIELDS = 100_000  # FCN-8s has about 1000; a file of nothing but tiny fields would take for ever
+_MOST_FIELDS = 100_000  # FCN-8s has about 1000; a file full of tiny fields would take forever
 _UNPACKED_WINDOW = 1 << 16
 Value = int | memoryview
 
@@ -36,8 +36,8 @@ class Blob:
     """One array of a layer.
 
     Attributes:
-        shape: as written; empty where the file gives none.
-        parts: its values in order, as views of the file, float32 or float64.
+        shape: as written; empty if the file gives none.
+        parts: the values in order, as views of the file, float32 or float64.
     """
 
     shape: list[int] = field(default_factory=list)
@@ -52,16 +52,16 @@ class Blob:
         found = sum(len(part) for part in self.parts)
         if found == 0 or prod(self.shape) != found:
             raise ValueError(f"expected {'x'.join(map(str, self.shape)) or 'some'} values, found {found}")
-        with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite: the caller refuses it
+        with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite; the caller refuses it
             flat = np.concatenate([part.astype(np.float32) for part in self.parts])
         return flat.reshape(self.shape)
 
 
 def read_layers(path: Path) -> dict[str, list[Blob]]:
-    """Blobs of every layer that has some, by layer name; of equal names the last counts, as in Caffe.
+    """Blobs of every layer that has any, by layer name; the last of equal names counts, as in Caffe.
 
     Raises:
-        UsageError: if the file cannot be read, is no such protobuf, or has no layer with blobs.
+        UsageError: if the file cannot be read, is not such a protobuf, or has no layer with blobs.
     """
     try:
         with path.open("rb") as handle:
@@ -78,7 +78,7 @@ def read_layers(path: Path) -> dict[str, list[Blob]]:
 
 @dataclass
 class _Message:
-    """An encoded message, and how many fields its file may still have (one list for all its messages)."""
+    """An encoded message, and how many more fields its file may have (one list for all its messages)."""
 
     data: memoryview
     budget: list[int]
@@ -86,8 +86,8 @@ class _Message:
     def fields(self) -> Iterator[tuple[int, int, Value]]:
         """(field number, wire type, value) in order; a run of unpacked floats comes as one `memoryview`.
 
-        That run's wire type is `_FIXED32` or `_FIXED64`, and its value the bytes of all its numbers with
-        their tags: `_numbers` takes them apart.
+        The wire type of such a run is `_FIXED32` or `_FIXED64`. Its value is the bytes of all its numbers
+        with their tags, which `_numbers` parses.
         """
         data, at, end = self.data, 0, len(self.data)
         while at < end:
@@ -118,7 +118,7 @@ class _Message:
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    """An unsigned number of 7 bits a byte, and where the next field begins."""
+    """An unsigned number of 7 bits a byte, and the position of the next field."""
     value = 0
     for shift in range(0, 70, 7):
         if at >= len(data):
@@ -132,7 +132,7 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
 
 
 def _run_length(data: memoryview, tag_bytes: int, step: int) -> int:
-    """How many fields of `step` bytes with the very tag that `data` begins with follow one another."""
+    """Number of consecutive fields of `step` bytes that have the same tag as the first one of `data`."""
     tag = np.frombuffer(data[:tag_bytes], np.uint8)
     whole, count = len(data) // step, 0
     if whole == 0:

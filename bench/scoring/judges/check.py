@@ -1,9 +1,9 @@
-"""Is a judge fit to judge? Real test photos through it, held against the simplest answer there is.
+"""Is a judge good enough? Its scores on real test photos, compared with the simplest possible answer.
 
-A judge is fit when the lower ends of its 95 % intervals on real photos go far enough beyond the *constant
-answer* (the most frequent class everywhere): pixel accuracy a quarter of the way from there to 1, class IoU
-a tenth. A network that sees nothing but road scores 0.4 / 0.05 / 0.02 on Cityscapes, and fails both. Where
-scores of the same judge on the same photos are published, each must lie within 0.05 of its own as well.
+A judge is fit if the lower ends of its 95 % intervals on real photos exceed the *constant answer* (the most
+frequent class everywhere) far enough: pixel accuracy by a quarter of the way from there to 1, class IoU by a
+tenth. A network that sees only road scores 0.4 / 0.05 / 0.02 on Cityscapes and fails both. If scores of the
+same judge on the same photos are published, each score must also be within 0.05 of its published one.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Finding:
     Attributes:
         words: "pixel accuracy".
         result: value and interval.
-        constant: what always answering the most frequent class would score.
+        constant: the score of always answering the most frequent class.
         published: the same judge's published score on these photos, or None.
-        faults: why it is not good enough; empty where it is.
+        faults: why it is not good enough; empty if it is.
     """
 
     words: str
@@ -48,12 +48,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """What was found; `fit` where no finding has a fault.
+    """The findings; the judge is `fit` if none has a fault.
 
     Attributes:
         findings: pixel accuracy, class accuracy, class IoU.
         most_frequent: class of the constant answer.
-        per_class_iou: by class name; None where a class does not occur.
+        per_class_iou: by class name; None if a class does not occur.
     """
 
     findings: tuple[Finding, ...]
@@ -71,9 +71,9 @@ def check_on_real_photos(
     """Run the real test photos through a context's judge.
 
     Args:
-        context: whose test targets are photos; predictions are those photos themselves.
+        context: its test targets must be photos; they are used as predictions too.
         advance: told how many photos are done.
-        published: pixel accuracy, class accuracy and class IoU on these photos, where they are known.
+        published: published pixel accuracy, class accuracy and class IoU on these photos, if known.
 
     Returns:
         the findings, or why nothing could be measured.
@@ -95,14 +95,14 @@ def judge_scores(
     published: Sequence[float] | None,
     output: MetricOutput,
 ) -> Check:
-    """Hold three scores against the constant answer and, where there are some, published ones.
+    """Compare three scores with the constant answer and, if given, with published ones.
 
     Args:
         results: the `fcn_*` results of real photos, all with a value.
-        total: (K, K) or (K, K + 1) their summed confusion matrix, rows = truth.
+        total: (K, K) or (K, K + 1) summed confusion matrix, rows = truth.
         names: K class names.
         published: see `check_on_real_photos`.
-        output: for the IoU of each class.
+        output: gives the IoU of each class.
     """
     frequent = int(total.sum(1).argmax())
     policy = str(results[KEYS[0]].protocol["class_policy"])
@@ -116,7 +116,7 @@ def judge_scores(
 
 
 def constant_scores(total: NDArray[np.int64], answer: int, policy: str) -> tuple[float, float, float]:
-    """The three scores of answering class `answer` everywhere, on images with that summed matrix."""
+    """The three scores of answering class `answer` everywhere, on images with this summed matrix."""
     constant = np.zeros((len(total), len(total)), np.int64)
     constant[:, answer] = total.sum(1)
     pixel, class_acc, class_iou = scores_from_confusion(constant, policy)
@@ -138,7 +138,7 @@ def _finding(key: str, result: MetricResult, constant: float, published: float |
 
 
 def statements(check: Check) -> list[str]:
-    """The check as lines of text, the verdict last."""
+    """The check as lines of text; the verdict is the last one."""
     lines = []
     for finding in check.findings:
         result = finding.result

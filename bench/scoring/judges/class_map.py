@@ -1,7 +1,7 @@
-"""From a foreign judge's classes to the data set's: `--judge KIND:REST,classes=FILE`.
+"""Maps an external judge's classes to the data set's: `--judge KIND:REST,classes=FILE`.
 
-The file is TOML, one line a foreign class; what is left out is no class of the data set, and wrong wherever
-the judge sees it:
+The file is TOML, one line for each class of the judge. A class that is left out is no class of the data set:
+it always counts as wrong.
 
     road = "road"            # the judge's name = the data set's class name
     13 = "car"               # or the judge's output number (from 0)
@@ -24,10 +24,10 @@ from bench.scoring.judges.base import NO_CLASS
 
 
 def read_class_map(path: Path) -> dict[str, str | int]:
-    """The lines of a class map: foreign number or name -> class name or train id.
+    """The lines of a class map: the judge's number or name -> class name or train id.
 
     Raises:
-        UsageError: if the file is missing, no TOML, empty, or a value is neither text nor a number.
+        UsageError: if the file is missing, not TOML, empty, or a value is neither text nor a number.
     """
     try:
         lines = decode(read_toml(path), dict[str, str | int])
@@ -41,19 +41,19 @@ def read_class_map(path: Path) -> dict[str, str | int]:
 def class_table(
     card: DatasetCard, outputs: int, names: Sequence[str] | None, path: Path | None
 ) -> NDArray[np.int64]:
-    """What each output of the judge means.
+    """The meaning of each output of the judge.
 
     Args:
         card: the data set's.
         outputs: how many classes the judge knows, C.
-        names: their names in the order of the outputs, where the judge tells them.
-        path: the class map; None: as many outputs as the data set has classes, and in its order.
+        names: their names in the order of the outputs, if the judge gives them.
+        path: the class map; None: the outputs are the data set's classes, in its order.
 
     Returns:
-        (C,) train ids; `NO_CLASS` where an output is none of the data set's classes.
+        (C,) train ids; `NO_CLASS` for an output that is not one of the data set's classes.
 
     Raises:
-        UsageError: if the numbers differ and there is no map, or the map names what is not there.
+        UsageError: if the numbers differ without a map, or the map names a class that does not exist.
     """
     classes = [info.name for info in card.train_classes]
     if path is None:
@@ -81,7 +81,7 @@ def _output(key: str, outputs: int, names: Sequence[str] | None, path: Path) -> 
         return found[0]
     if not found and key.isascii() and key.isdigit() and len(key) < 10 and int(key) < outputs:
         return int(key)
-    known = ", ".join(list(names)[:30]) if names else "it tells no names"
+    known = ", ".join(list(names)[:30]) if names else "it gives no names"
     raise UsageError(
         f"expected a class of the judge (0 to {outputs - 1}, or one of its names: {known}) in class map "
         f"{path}, found '{key[:80]}'"

@@ -1,9 +1,9 @@
 """Judges that the project did not train, by name: `--judge KIND:REST`, such as `caffe:weights.caffemodel`.
 
-Each kind is a module with two functions: `check(rest)`, cheap, run before anything is trained, and
-`open_judge(rest, card, device)`, which returns a `base.Judge`. One that judges the classes of
-one data set only has `check_card(card)` too. Modules are imported when they are named. REST may end in
-options, `caffe:FILE,policy=guarded`: see `split_options`.
+Each kind is a module with two functions: `check(rest)`, cheap, runs before anything is trained, and
+`open_judge(rest, card, device)` returns a `base.Judge`. A kind for the classes of one data set only also has
+`check_card(card)`. Modules are imported when they are named. REST may end in options,
+`caffe:FILE,policy=guarded`: see `split_options`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ KINDS: dict[str, str] = {
 
 
 def is_adapter(spec: str) -> bool:
-    """Whether a judge's name means a foreign judge: it has a colon."""
+    """Whether a judge's name means an external judge: it has a colon."""
     return ":" in spec
 
 
@@ -38,7 +38,7 @@ def open_adapter(spec: str, card: DatasetCard, device: str) -> Judge:
     """The judge named by `spec`, ready on `device` (a torch device string).
 
     Raises:
-        UsageError: for an unknown kind, an unknown option, or a file that is no such judge.
+        UsageError: for an unknown kind, an unknown option, or a file that is not such a judge.
     """
     module, rest = _module(spec)
     judge: Judge = module.open_judge(rest, card, device)
@@ -46,7 +46,7 @@ def open_adapter(spec: str, card: DatasetCard, device: str) -> Judge:
 
 
 def check_adapter(spec: str) -> None:
-    """Refuse, before anything is trained, what can be seen to fail: kind, options, files that are not there.
+    """Refuse, before anything is trained, a wrong kind, wrong options and missing files.
 
     Raises:
         UsageError: as `open_adapter`.
@@ -56,7 +56,7 @@ def check_adapter(spec: str) -> None:
 
 
 def check_card(spec: str, card: DatasetCard) -> None:
-    """Refuse, before anything is trained, a data set whose classes the judge cannot know.
+    """Refuse, before anything is trained, a data set with classes that the judge does not know.
 
     Raises:
         UsageError: as `open_adapter`.
@@ -68,7 +68,7 @@ def check_card(spec: str, card: DatasetCard) -> None:
 
 @cache
 def identity(spec: str) -> str:
-    """`spec` with the content hash of each file in place of its path: what a record remembers."""
+    """`spec` with each file's path replaced by its content hash, for records."""
     kind, _, rest = spec.partition(":")
     words = [word.rpartition("=") for word in rest.split(",")]
     return f"{kind}:{','.join(key + sign + _content(value) for key, sign, value in words)}"
@@ -80,13 +80,13 @@ def _content(name: str) -> str:
 
 
 def split_options(rest: str, known: Collection[str]) -> tuple[str, dict[str, str]]:
-    """Take "FILE,key=value,..." apart; a comma that no `key=` follows belongs to the file.
+    """Split "FILE,key=value,..."; a comma without a `key=` after it belongs to the file.
 
     Returns:
         the file (or name), and the options.
 
     Raises:
-        UsageError: if nothing stands before the options, or an option is unknown or given twice.
+        UsageError: if the file is missing, or an option is unknown or given twice.
     """
     parts = rest.split(",")
     options: dict[str, str] = {}

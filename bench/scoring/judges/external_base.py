@@ -1,4 +1,4 @@
-"""A judge that others trained: images prepared as it wants them, its classes translated into ours."""
+"""An external judge: prepares images for its network and maps its classes to the data set's."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bench.scoring.judges.external import split_options
 
 OPTIONS = ("classes", "input", "size")
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-# What the network is given, of an image's bytes: (x * scale - mean) / std.
+# The network's input from an image's bytes: (x * scale - mean) / std.
 _INPUTS = {
     "bytes": (1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
     "unit": (1 / 255, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
@@ -34,12 +34,12 @@ Logits = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Preparation:
-    """What happens to an image before a judge sees it.
+    """How an image is prepared for a judge.
 
     Attributes:
         scale: factor on the bytes.
-        mean, std: of each RGB channel after that: (x * scale - mean) / std.
-        size: (height, width) in pixels it is resized to (bilinear, antialiased); None: its own size.
+        mean, std: of each RGB channel: (x * scale - mean) / std.
+        size: (height, width) in pixels after a bilinear, antialiased resize; None: its own size.
     """
 
     scale: float
@@ -58,7 +58,7 @@ class Preparation:
         return (pixels * self.scale - mean) / std
 
     def describe(self) -> str:
-        """For the protocol."""
+        """The preparation as text, for the protocol."""
         size = "own size" if self.size is None else f"{self.size[0]}x{self.size[1]}, bilinear, antialias"
         mean, std = (" ".join(f"{value:.4g}" for value in values) for values in (self.mean, self.std))
         return f"{size}; (x * {self.scale:.4g} - [{mean}]) / [{std}]"
@@ -68,7 +68,7 @@ def preparation(options: Mapping[str, str], default: Preparation) -> Preparation
     """`default`, changed by the options `input=bytes|unit|half|imagenet` and `size=PX|own`.
 
     Raises:
-        UsageError: for a value that is none of these.
+        UsageError: for any other value.
     """
     chosen = default
     if (name := options.get("input")) is not None:
@@ -90,13 +90,13 @@ def standard(name: str, size: tuple[int, int] | None = None) -> Preparation:
 
 @dataclass(frozen=True)
 class ForeignJudge:
-    """A foreign segmentation network; implements `bench.scoring.judges.base.Judge`.
+    """An external segmentation network; implements `bench.scoring.judges.base.Judge`.
 
     Attributes:
         name, hash, num_classes, protocol: see `Judge`.
         meta: for the record's details.
-        no_class: whether some of its classes are none of the data set's.
-        prepare: what it is given.
+        no_class: whether some of its classes are not the data set's.
+        prepare: how its input is made.
         table: (C,) int64: train id of each of its outputs, or `NO_CLASS`.
         logits: maps prepared images to (N, C, h, w), on any device.
         device: torch device string of its input.
@@ -116,8 +116,7 @@ class ForeignJudge:
     def segment(self, images: Tensor) -> Tensor:
         """Train ids or `NO_CLASS` (N, H, W) int64 on the CPU for (N, 3, H, W) uint8 RGB.
 
-        The logits are enlarged to the images' own size (bilinear) before the best class is taken, and
-        the class is translated after that.
+        The logits are resized to the images' own size (bilinear). Then the best class is taken and mapped.
         """
         size = images.shape[-2:]
         parts = [torch.empty(0, *size, dtype=torch.int64)]
@@ -143,17 +142,17 @@ def make_judge(
     device: str,
     names: Sequence[str] | None = None,
 ) -> ForeignJudge:
-    """Try a network on one black image and make it a judge of the data set's classes.
+    """Try a network on one black image and make it a judge for the data set's classes.
 
     Args:
-        name: what the protocol calls it; no path.
+        name: its name in the protocol; not a path.
         weights: hexadecimal digest of its weights.
         logits: see `ForeignJudge`.
-        prepare: what it is given.
+        prepare: how its input is made.
         card: the data set's.
         options: `classes` names the class map.
         device: torch device string.
-        names: its classes in the order of its outputs, where it tells them.
+        names: its classes in the order of its outputs, if it gives them.
 
     Raises:
         UsageError: if it fails on the image, gives no logits, or its classes are not the data set's.
@@ -188,14 +187,14 @@ def make_judge(
 
 
 def _outputs(name: str, logits: Logits, prepare: Preparation, size_px: int, device: str) -> int:
-    """How many classes a network knows: it is tried on a black image."""
+    """How many classes a network has, by a try on a black image."""
     black = torch.zeros(1, 3, size_px, size_px, dtype=torch.uint8, device=device)
     try:
         with torch.inference_mode():
             found: Any = logits(prepare(black))
     except UsageError:
         raise
-    except Exception as error:  # a foreign network may raise anything
+    except Exception as error:  # an external network may raise anything
         said = " ".join(str(error).split())[:200]
         raise UsageError(
             f"judge {name} fails on an image of {size_px} px ({type(error).__name__}: {said}): "
@@ -211,10 +210,10 @@ def _outputs(name: str, logits: Logits, prepare: Preparation, size_px: int, devi
 
 
 def file_and_options(rest: str, what: str) -> tuple[Path, dict[str, str]]:
-    """The file and the options of "FILE[,classes=MAP][,input=...][,size=...]", checked as far as is cheap.
+    """The file and the options of "FILE[,classes=MAP][,input=...][,size=...]", after cheap checks.
 
     Raises:
-        UsageError: for a missing file, and options or class maps that cannot be used.
+        UsageError: for a missing file, or unusable options or class maps.
     """
     file, options = split_options(rest, OPTIONS)
     path = existing_file(file, what)
@@ -223,10 +222,10 @@ def file_and_options(rest: str, what: str) -> tuple[Path, dict[str, str]]:
 
 
 def existing_file(text: str, what: str) -> Path:
-    """`text` as the path of a file that is there.
+    """`text` as the path of an existing file.
 
     Raises:
-        UsageError: if there is none.
+        UsageError: if it does not exist.
     """
     path = named_path(text)
     if not path.is_file():
@@ -235,7 +234,7 @@ def existing_file(text: str, what: str) -> Path:
 
 
 def check_options(options: Mapping[str, str]) -> None:
-    """Refuse, before anything is trained, values of options and class maps that cannot be used.
+    """Refuse, before anything is trained, unusable options and class maps.
 
     Raises:
         UsageError: as `preparation` and `read_class_map`.
@@ -246,7 +245,7 @@ def check_options(options: Mapping[str, str]) -> None:
 
 
 def needed_package(package: str, extra: str, kind: str) -> None:
-    """Refuse a kind of judge whose package is not installed.
+    """Refuse a kind of judge if its package is not installed.
 
     Raises:
         UsageError: with the command that installs it.

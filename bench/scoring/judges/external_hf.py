@@ -1,6 +1,6 @@
-"""`--judge hf:DIR_OR_ID`: semantic segmentation by transformers, SegFormer and the like (the extra `hf`).
+"""`--judge hf:DIR_OR_ID`: semantic segmentation by transformers, such as SegFormer (the extra `hf`).
 
-Weights are read from safetensors only, and code that comes with a model is never run.
+Weights are read from safetensors only. Code that comes with a model is never run.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from bench.scoring.metrics.lite0_features import weights_hash
 
 
 def check(rest: str) -> None:
-    """Refuse a missing package or folder, and options that cannot be used.
+    """Refuse a missing package or folder, and unusable options.
 
     Raises:
         UsageError: saying what is wrong.
@@ -50,11 +50,11 @@ def check(rest: str) -> None:
 def open_judge(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
     """The model of `DIR_OR_ID[,classes=MAP][,input=...][,size=...]` as a judge.
 
-    Input size and normalisation are those of its `preprocessor_config.json`; without one, the image's own
-    size and ImageNet's normalisation.
+    Input size and normalisation come from its `preprocessor_config.json`; without one, the image's own size
+    and ImageNet's normalisation are used.
 
     Raises:
-        UsageError: if it cannot be had, is no semantic segmentation, or does not fit.
+        UsageError: if it cannot be loaded, is not a semantic segmentation model, or does not fit.
     """
     check(rest)
     name, options = split_options(rest, OPTIONS)
@@ -90,7 +90,7 @@ def _network(where: str, local: bool) -> Any:
             local_files_only=local,
             output_loading_info=True,
         )
-    except Exception as error:  # the hub, the configuration and safetensors have their own kinds
+    except Exception as error:  # the hub, the configuration and safetensors have their own errors
         said = " ".join(str(error).split())[:200]
         raise UsageError(
             f"expected a semantic segmentation model in safetensors at {where} (offline: its folder): {said}"
@@ -104,7 +104,7 @@ def _network(where: str, local: bool) -> Any:
 
 
 def _preparation(where: str, local: bool) -> Preparation:
-    """What the model's own `preprocessor_config.json` asks for."""
+    """The preparation in the model's own `preprocessor_config.json`."""
     try:
         path = import_module("transformers.utils").cached_file(
             where, "preprocessor_config.json", local_files_only=local
@@ -131,7 +131,7 @@ def _preparation(where: str, local: bool) -> Preparation:
 
 
 def _size(given: Any) -> tuple[int, int] | None:
-    """A size as transformers writes it: a number, {"height", "width"} or, of a square, {"shortest_edge"}."""
+    """A size as transformers writes it: a number, {"height", "width"} or, for a square, {"shortest_edge"}."""
     if given is None:
         return None
     if isinstance(given, dict):

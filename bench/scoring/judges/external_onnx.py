@@ -24,7 +24,7 @@ from bench.scoring.judges.external_base import (
 
 
 def check(rest: str) -> None:
-    """Refuse a missing file or package, and options that cannot be used.
+    """Refuse a missing file or package, and unusable options.
 
     Raises:
         UsageError: saying what is wrong.
@@ -36,8 +36,8 @@ def check(rest: str) -> None:
 def open_judge(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
     """The network of `FILE[,classes=MAP][,input=unit][,size=own]` as a judge.
 
-    Its one input is (N, 3, H, W) float32, its first output scores (N, C, h, w). A fixed H and W, or a
-    fixed N of 1, are respected.
+    Its one input is (N, 3, H, W) float32, its first output is scores (N, C, h, w). H and W may be fixed, and
+    N may be fixed to 1.
 
     Raises:
         UsageError: if the file cannot be read, or the network does not fit.
@@ -48,9 +48,9 @@ def open_judge(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
     prepare = preparation(options, standard("unit", fixed))
     if fixed is not None and prepare.size != fixed:
         raise UsageError(
-            f"expected size={fixed[0]} for {path}, which takes nothing else: leave the option out"
+            f"expected size={fixed[0]} for {path}, which takes no other size: leave the option out"
         )
-    # What runs is on onnxruntime's own device: images come and go through the CPU.
+    # onnxruntime uses its own device, so images and scores pass through the CPU.
     return make_judge(
         "onnx", sha256_file(path), _Network(session), prepare, card, options=options, device="cpu"
     )
@@ -80,13 +80,13 @@ def _session(path: Path, device: str) -> Any:
     providers = [name for name in wanted if name in runtime.get_available_providers()]
     try:
         return runtime.InferenceSession(str(path), options, providers=[*providers, "CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime has its own kinds
+    except Exception as error:  # onnxruntime has its own errors
         said = " ".join(str(error).split())[:200]
         raise UsageError(f"expected an ONNX file at {path}: {said}") from None
 
 
 def _fixed_size(session: Any, path: Path) -> tuple[int, int] | None:
-    """The input size that the file fixes, or None; refuses inputs that are no RGB images."""
+    """The input size that the file fixes, or None; refuses inputs that are not RGB images."""
     inputs = session.get_inputs()
     shape = list(inputs[0].shape) if len(inputs) == 1 else []
     fits = len(shape) == 4 and (shape[0] in (1, None) or isinstance(shape[0], str))

@@ -1,8 +1,8 @@
 """`--judge torchscript:FILE`: a network saved with `torch.jit.save`.
 
-Such a file is a program in TorchScript, and is run: it has no access to Python, but tensor operations that
-read or write files exist. One that names them, or operations of other libraries, is refused unread. A program
-may still compute for ever or fill the memory: name files of people you trust.
+Such a file is a TorchScript program, and it is run. It has no access to Python, but some tensor operations
+read or write files. A program that names them, or operations of other libraries, is refused before it is
+loaded. A program may still run forever or fill the memory: only name files of people you trust.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _REACHES_OUT = re.compile(
 
 
 def check(rest: str) -> None:
-    """Refuse a missing file and options that cannot be used.
+    """Refuse a missing file and unusable options.
 
     Raises:
         UsageError: saying what is wrong.
@@ -47,7 +47,7 @@ def open_judge(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
     It takes (N, 3, H, W) float32 and returns scores (N, C, h, w), alone, first of a tuple, or under "out".
 
     Raises:
-        UsageError: if the file is no TorchScript, or the network does not fit.
+        UsageError: if the file is not TorchScript, or the network does not fit.
     """
     path, options = file_and_options(rest, "a TorchScript file")
     _check_code(path)
@@ -55,7 +55,7 @@ def open_judge(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch recommends other formats for new files
             network = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
-    except Exception as error:  # torch's reader of archives has many kinds
+    except Exception as error:  # torch's archive reader raises many kinds of errors
         said = str(error).strip().partition("\n")[0][:200]
         raise UsageError(f"expected a TorchScript file at {path}: {said}") from None
     prepare = preparation(options, standard("unit"))
@@ -71,7 +71,7 @@ def open_judge(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
 
 
 def _check_code(path: Path) -> None:
-    """Refuse a program that reaches files, and an archive that is larger than it looks."""
+    """Refuse a program that reaches files, and an archive that unpacks to much more than its size."""
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > 100 * path.stat().st_size:

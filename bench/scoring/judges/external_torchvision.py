@@ -30,7 +30,7 @@ Weights = dict[str, Tensor]
 
 
 def check(rest: str) -> None:
-    """Refuse unknown models, a missing file, and options that cannot be used.
+    """Refuse unknown models, a missing file, and unusable options.
 
     Raises:
         UsageError: saying what is wrong.
@@ -48,7 +48,7 @@ def open_judge(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
     """The model of `NAME[=FILE][,classes=MAP][,input=imagenet][,size=520]` as a judge.
 
     Raises:
-        UsageError: if the weights cannot be had or do not fit.
+        UsageError: if the weights cannot be downloaded or read, or do not fit.
     """
     check(rest)
     name, file, options = _parts(rest)
@@ -79,7 +79,7 @@ def _parts(rest: str) -> tuple[str, str | None, dict[str, str]]:
 
 
 def _released(name: str) -> tuple[Weights, list[str]]:
-    """The weights that torchvision recommends, by its own loader, and their class names."""
+    """The weights that torchvision recommends, loaded by torchvision, and their class names."""
     from urllib.error import URLError
 
     entry: Any = get_model_weights(name).DEFAULT
@@ -102,7 +102,7 @@ def _read(path: Path) -> Weights:
 
 
 def _network(name: str, weights: Weights, file: str | None) -> torch.nn.Module:
-    """The model with its weights; the number of classes is that of the weights."""
+    """The model with its weights; the weights give the number of classes."""
     last = next((key for key in _LAST if key in weights and weights[key].ndim == 4), None)
     where = f"state dict {file}" if file else f"the weights of {name}"
     if last is None:

@@ -51,10 +51,10 @@ def _vgg_blocks(widths: Sequence[int]) -> nn.ModuleDict:
 
 
 class FCN8s(nn.Module):
-    """VGG-16 with skips from pool3 and pool4; 134 M parameters, random start: a GPU's work.
+    """VGG-16 with skips from pool3 and pool4; 134 M parameters, random start: needs a GPU.
 
     conv1_1 is padded by 100 and skips are cropped at offsets 5 and 9, the output at 31, as in the
-    released network. VGG's ImageNet weights cannot be had offline, so training starts from He et al.'s
+    released network. VGG's ImageNet weights are not available offline, so training starts from He et al.'s
     initialisation; scores start at zero and deconvolutions bilinear, as in Long et al.
 
     Args:

@@ -1,4 +1,4 @@
-"""An FCN on the ImageNet-trained EfficientNet-Lite0: the judge to use from 128 px on."""
+"""An FCN on the ImageNet-trained EfficientNet-Lite0: the judge for 128 px and above."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from bench.scoring.metrics.lite0 import pretrained_lite0
 class FCNLite0(nn.Module):
     """Skips from strides 4, 8, 16 and 32, summed from coarse to fine; all weights are fine-tuned.
 
-    The published FCN stops at stride 8, which on 256 px and below leaves maps of 32 x 32 and fewer; the
-    stride 4 skip keeps poles and persons apart there.
+    The published FCN stops at stride 8: at 256 px and below its maps have 32 x 32 pixels or fewer. The
+    stride 4 skip separates poles and persons there.
     """
 
     _CHANNELS = (24, 40, 112, 320)

@@ -1,4 +1,4 @@
-"""Can the judge judge? Plain statements on whether a judge tells real photos from generated ones."""
+"""Plain statements on whether a judge can tell real photos from generated ones."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ KEYS = ("fcn_pixel_acc", "fcn_class_acc", "fcn_class_iou")
 
 
 def fitness(real: RunRecord, others: Sequence[RunRecord]) -> list[str]:
-    """What may be read out of FCN scores: one statement a finding.
+    """What the FCN scores can show: one statement for each finding.
 
-    A judge tells real photos from a variant's by a score when the real photos' 95 % interval lies above
-    the intervals of all of the variant's runs.
+    A judge tells real photos from a variant's by a score if the real photos' 95 % interval is above the
+    intervals of all of the variant's runs.
 
     Args:
         real: the `real` row.
-        others: runs on the same data, scored by the same judge; several seeds of a variant count together.
+        others: runs on the same data, scored by the same judge; the seeds of a variant count together.
 
     Returns:
-        sentences; none where the data has no FCN score at all.
+        sentences; none if the data has no FCN score at all.
     """
     keys = [key for key in KEYS if key in real.results]
     if not keys:
@@ -61,7 +61,7 @@ def _scores(keys: Sequence[str]) -> str:
 
 
 def describe(real: RunRecord) -> str:
-    """ "The judge fcn-small at 64 px (held-out pixel accuracy 0.84, class IoU 0.25)", as far as known."""
+    """The judge in words: "The judge fcn-small at 64 px (held-out pixel accuracy 0.84, class IoU 0.25)"."""
     meta = real.details.get("judge", {})
     name = meta.get("network", "of unknown name")
     size = f" at {meta['size_px']} px" if "size_px" in meta else ""
@@ -83,7 +83,7 @@ def _results(runs: Sequence[RunRecord], key: str) -> list[MetricResult]:
 
 
 def _above(real: MetricResult, others: Sequence[MetricResult]) -> bool:
-    """Whether the real value's interval lies above all others'; without intervals, the values count."""
+    """Whether the real value's interval is above all others; without intervals, values are compared."""
     return real.value is not None and all(_low(real) > _high(other) for other in others)
 
 

@@ -1,6 +1,6 @@
-"""The paper's own FCN score, as the released script takes it: `--judge caffe:FILE[,policy=...]`.
+"""The paper's own FCN score, as the released script computes it: `--judge caffe:FILE[,policy=...]`.
 
-Photos are enlarged to the label's size (Pillow bilinear on uint8, which scipy.misc.imresize was), turned to
+Photos are enlarged to the label's size (Pillow bilinear on uint8, like scipy.misc.imresize) and converted to
 BGR, the mean is subtracted, and the argmax over 20 outputs is counted against 19 classes: docs/judges.md.
 """
 
@@ -42,16 +42,16 @@ NATIVE = (1024, 2048)
 RELEASED, GUARDED = "released-unguarded", "guarded"
 _OPTIONS = ("label_size", "policy")
 _SIDE_LIMIT = 8192
-_TRIAL_PX = 128  # side of the image that times the device; with smaller ones fc6 weighs too much
+_TRIAL_PX = 128  # side of the image that times the device; in smaller ones fc6 takes too large a share
 
 
 @dataclass(frozen=True)
 class PaperOptions:
-    """What may be chosen about the protocol.
+    """The options of the protocol.
 
     Attributes:
-        label_size: height and width at which photos are labelled and labels compared.
-        policy: what becomes of the 20th output: "released-unguarded" or "guarded".
+        label_size: height and width at which photos are labelled and labels are compared.
+        policy: how the 20th output is counted: "released-unguarded" or "guarded".
     """
 
     label_size: tuple[int, int] = NATIVE
@@ -59,10 +59,10 @@ class PaperOptions:
 
 
 def check(rest: str) -> None:
-    """See `bench.scoring.judges.external`: options that hold, a file that is there.
+    """Check options and file (see `bench.scoring.judges.external`).
 
     Raises:
-        UsageError: with what is wrong.
+        UsageError: saying what is wrong.
     """
     _parse(rest)
 
@@ -85,7 +85,7 @@ def open_judge(rest: str, card: DatasetCard, device: str) -> PaperJudge:
     """The judge of "FILE[,policy=...][,label_size=HxW]" on `device`.
 
     Raises:
-        UsageError: for classes other than the 19 of Cityscapes, or a file that is no FCN-8s with 20 outputs.
+        UsageError: for classes other than the 19 of Cityscapes, or if the file is not FCN-8s with 20 outputs.
     """
     path, options = _parse(rest)
     check_card(card)
@@ -124,15 +124,15 @@ def _size(text: str) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class PaperJudge:
-    """FCN-8s under the paper's protocol; implements `base.Judge`, and counts for itself.
+    """FCN-8s under the paper's protocol; implements `base.Judge` and its own counting (`confusions`).
 
     Attributes:
         network: on `device`.
         file_sha256: of the weights' file.
         options: label size and histogram policy.
         device: torch device string.
-        class_policy: absent classes count as 0, whatever the data set's card says.
-        no_class: `segment` may give an id that is no class.
+        class_policy: absent classes count as 0, regardless of the data set's card.
+        no_class: `segment` may give an id that is not a class.
     """
 
     network: FCN8s = field(repr=False)
@@ -146,7 +146,7 @@ class PaperJudge:
 
     @property
     def hash(self) -> str:
-        """Over the file and everything that happens to an image before and after the network."""
+        """Hash over the file and all processing before and after the network."""
         text = json.dumps([self.file_sha256, self._steps], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -164,22 +164,22 @@ class PaperJudge:
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """What must agree before two scores may be compared."""
+        """The fields that must agree before two scores may be compared."""
         file = {"judge": self.name, "judge_hash": self.hash, "judge_file_sha256": self.file_sha256[:16]}
         return {**file, **self._steps}
 
     @property
     def meta(self) -> dict[str, Any]:
-        """For the record's details."""
+        """The entry in the record's details."""
         return {"network": self.name, **self.protocol}
 
     def published(self, card: DatasetCard, size_px: int) -> tuple[float, float, float] | None:
-        """The paper's three scores of real photos, where they are of these: Cityscapes through 256 px."""
+        """The paper's three scores of real photos if they apply here: Cityscapes through 256 px."""
         as_published = card.name == "cityscapes" and size_px == PUBLISHED_PX
         return PUBLISHED if as_published and self.options.label_size == NATIVE else None
 
     def seconds_per_image(self) -> float:
-        """Expected time of one image on this device, from a timed small one."""
+        """Expected time of one image on this device, measured with a small one."""
         trial = torch.zeros(1, 3, _TRIAL_PX, _TRIAL_PX, device=self.device)
         seconds = []
         for _ in range(2):  # the first one warms up
@@ -194,7 +194,8 @@ class PaperJudge:
     def segment(self, images: Tensor) -> Tensor:
         """Train ids (N, H, W) int64 on the CPU for (N, 3, H, W) uint8 RGB, at the images' own size.
 
-        Labelled at `label_size`, then picked at the nearest pixels; the 20th output is `NO_CLASS`.
+        The network labels at `label_size`; the result is sampled at the nearest pixels. The 20th output is
+        `NO_CLASS`.
         """
         maps = [self._at(self._labels(image), images.shape[-2:]) for image in _arrays(images)]
         ids = np.stack(maps) if maps else np.empty((0, *images.shape[-2:]), np.uint8)
@@ -206,7 +207,7 @@ class PaperJudge:
 
         Args:
             images: (N, 3, H, W) uint8 RGB.
-            labels: N arrays (h, w) uint8 of train ids, 255 = void; of another size, nearest pixels are taken.
+            labels: N arrays (h, w) uint8 of train ids, 255 = void; resized to the nearest pixels if needed.
 
         Returns:
             (N, 19, 19) int64; (N, 19, 20) with policy "guarded", whose last column is the 20th output.
@@ -255,10 +256,10 @@ def network_input(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np
 def released_confusion(
     truth: NDArray[np.uint8], predicted: NDArray[np.uint8], num_classes: int
 ) -> NDArray[np.int64]:
-    """What the released script counts; it does not expect a prediction of `num_classes`.
+    """The counts of the released script, which does not expect a prediction of `num_classes`.
 
-    Such a pixel falls into the first column of the next row. Where it meets the last class there is no next
-    row: then the script drops the whole image.
+    Such a pixel is counted in the first column of the next row. For the last class there is no next row:
+    then the script drops the whole image.
 
     Args:
         truth: (H, W) train ids; ids of `num_classes` and above (void) are not counted.
@@ -277,7 +278,7 @@ def released_confusion(
 
 
 def _full_precision() -> AbstractContextManager[None]:
-    """No TF32, and the same result every time: float32 throughout, as Caffe computes."""
+    """No TF32 and deterministic results: float32 throughout, as in Caffe."""
     flags: AbstractContextManager[None] = torch.backends.cudnn.flags(
         enabled=True, deterministic=True, allow_tf32=False
     )

@@ -1,7 +1,7 @@
-"""Training a segmentation network on the real photos of a training split.
+"""Trains a segmentation network on the real photos of a training split.
 
-The judge sees real training photos only: a tenth of them, evenly spaced, is held out to say how well it
-judges. It never sees a test photo or a generated one.
+The judge sees real training photos only, never a test photo or a generated one. A tenth of the training
+photos, evenly spaced, is held out to measure how well it labels.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from bench.scoring.metrics.confusion import (
 )
 
 HELD_OUT_SHARE = 0.1
-SEED = 0  # of initial weights, order and augmentation
+SEED = 0  # for initial weights, order and augmentation
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Recipe:
         batch_size: images a step.
         lr: peak learning rate; weight decay is 0.01.
         max_zoom: images are enlarged by 1 to `max_zoom` and cropped back to their size.
-        brightness: images are multiplied by 1 - b to 1 + b, the same again for contrast.
-        balance: class weights are frequency ** -balance, mean 1 over pixels: 0 is none, 1 full balance.
+        brightness: images are multiplied by 1 - b to 1 + b, and their contrast likewise.
+        balance: class weights are frequency ** -balance, mean 1 over pixels: 0 is no balance, 1 is full.
     """
 
     steps: int
@@ -56,12 +56,12 @@ class Recipe:
 
 
 def default_recipe(network_name: str, n: int) -> Recipe:
-    """The recipe of a built-in network for n photos; a plugged-in one gets the small network's.
+    """The recipe of a built-in network for n photos; a plug-in gets the small network's.
 
-    Ten passes, within limits that keep training on two CPU cores to minutes (docs/judges.md has them).
+    Ten passes, within limits that keep training on two CPU cores to minutes (see docs/judges.md).
     """
     passes = 10 * n // Recipe.batch_size
-    if network_name == "fcn8s":  # a random start needs more, and a GPU
+    if network_name == "fcn8s":  # a random start needs more steps, and a GPU
         return Recipe(steps=min(max(4 * passes, 1000), 20000), lr=1e-4)
     if network_name == "fcn-lite0":
         return Recipe(steps=min(max(passes, 200), 900), lr=1e-3)
@@ -70,14 +70,14 @@ def default_recipe(network_name: str, n: int) -> Recipe:
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """A network in eval mode, and what is known about it (JSON-able)."""
+    """A network in eval mode, and facts about it (JSON-able)."""
 
     network: nn.Module
     meta: dict[str, Any]
 
 
 def held_out_indices(n: int) -> NDArray[np.int64]:
-    """Evenly spaced indices of about a tenth of n images; at least one is held out and one is left."""
+    """Evenly spaced indices of about a tenth of n images; at least one is held out and one remains."""
     count = min(max(1, round(n * HELD_OUT_SHARE)), n - 1)
     return ((np.arange(count) + 0.5) * n / count).astype(np.int64)
 
@@ -104,14 +104,14 @@ def train_judge(
     recipe: Recipe,
     progress: Progress | None = None,
 ) -> TrainedNetwork:
-    """Train a network to label real photos. On a CPU the same threads give the same weights.
+    """Train a network to label real photos. On a CPU, equal numbers of threads give equal weights.
 
     Args:
         network_name: entry point or plug-in of the group "judges".
         split: the training split: real photos as targets, and their labels.
         class_names: K names in the order of the train ids.
         device: torch device string.
-        recipe: how.
+        recipe: how it is trained.
         progress: called with (steps done, steps in all).
 
     Raises:
@@ -163,7 +163,7 @@ def held_out_report(
     class_names: Sequence[str],
     device: str,
 ) -> dict[str, Any]:
-    """How well a network labels photos: three scores (classes that do not occur left out), IoU by class."""
+    """How well a network labels photos: three scores (without absent classes), and IoU by class."""
     size = len(class_names)
     conf = np.zeros((size, size), np.int64)
     for index in np.array_split(indices, -(-len(indices) // 16)):
@@ -181,7 +181,7 @@ def held_out_report(
 
 
 def to_images(photos: NDArray[np.uint8]) -> Tensor:
-    """(N, H, W, 3) uint8 array -> (N, 3, H, W) uint8 tensor of its own memory."""
+    """(N, H, W, 3) uint8 array -> (N, 3, H, W) uint8 tensor with its own memory."""
     return torch.from_numpy(np.array(photos)).permute(0, 3, 1, 2)
 
 
@@ -199,7 +199,7 @@ def _number(value: Any) -> float | None:
 
 @contextmanager
 def _seeded(device: str) -> Iterator[None]:
-    """Dropout draws from torch's own generator: seed it inside, restore it after."""
+    """Seed torch's global generator, from which dropout draws, and restore it afterwards."""
     devices = [torch.device(device)] if device.startswith("cuda") else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(SEED)
@@ -221,7 +221,7 @@ def _class_weights(counts: NDArray[np.int64], balance: float) -> Tensor:
 
 
 def _batches(indices: NDArray[np.int64], batch_size: int) -> Iterator[NDArray[np.int64]]:
-    """Shuffled batches without end; a pass leaves out what fills no batch."""
+    """Endless shuffled batches; a pass drops a last incomplete batch."""
     order = np.random.default_rng(SEED)
     while True:
         shuffled = order.permutation(indices)
@@ -249,7 +249,7 @@ def _fit(
     for step in range(recipe.steps):
         chosen = next(batches)
         images, truth = augment(photos[chosen], labels[chosen], recipe.max_zoom, recipe.brightness, generator)
-        if bool((truth != VOID).any()):  # a batch of void alone has no loss
+        if bool((truth != VOID).any()):  # a batch that is all void has no loss
             logits = network(images.to(device, memory_format=torch.channels_last))
             loss = functional.cross_entropy(logits, truth.to(device), weights, ignore_index=VOID)
             optimiser.zero_grad(set_to_none=True)

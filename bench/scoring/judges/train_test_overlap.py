@@ -1,4 +1,4 @@
-"""Whether a judge that was trained here has seen what it judges: content hashes of photos, compared."""
+"""Whether a judge was trained on photos of the test split, by content hashes."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from numpy.typing import NDArray
 from bench.core.images import to_rgb8
 from bench.data.cache import release_array
 
-_AT_ONCE = 64  # images whose pages stay resident: 12 MB at 256 px
+_AT_ONCE = 64  # images in memory at once: 12 MB at 256 px
 
 
 def seen_photos(training: NDArray[Any], test: NDArray[Any], size_px: int) -> dict[str, Any]:
     """How many test photos are, byte for byte, among the photos of a training split.
 
-    The photos held out of the training count as training photos: they come from the same split. A photo
-    that was encoded or cropped anew has other bytes and is not found.
+    Held-out photos count as training photos: they come from the same split. A photo that was encoded or
+    cropped again has other bytes and is not found.
 
     Args:
-        training: (N, H, W, C) uint8 or uint16, all photos of the split that the judge was trained on.
-        test: (M, H, W, C), the photos whose generated counterparts it judges.
+        training: (N, H, W, C) uint8 or uint16, all photos of the judge's training split.
+        test: (M, H, W, C), the photos of the test split.
         size_px: their side, for the record.
 
     Returns:
-        {"training_photos": N, "test_photos": M, "in_common": of the M, "compared": what was compared}.
+        {"training_photos": N, "test_photos": M, "in_common": of the M, "compared": the method}.
     """
     known = set(_digests(training))
     return {
@@ -38,7 +38,7 @@ def seen_photos(training: NDArray[Any], test: NDArray[Any], size_px: int) -> dic
 
 
 def _digests(photos: NDArray[Any]) -> Iterator[bytes]:
-    """Hash of each photo as 8-bit RGB; pages of a memory map are given back on the way."""
+    """Hash of each photo as 8-bit RGB; releases pages of a memory map as it goes."""
     for start in range(0, len(photos), _AT_ONCE):
         for photo in photos[start : start + _AT_ONCE]:
             yield hashlib.sha256(to_rgb8(photo).tobytes()).digest()

@@ -1,4 +1,4 @@
-"""Trained judges on disk: found by what they were trained on, trained when missing, loaded once."""
+"""Trained judges in the cache, keyed by their training data and recipe; missing ones are trained."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from bench.scoring.judges.train_network import (
 )
 from bench.scoring.metrics.lite0_features import weights_hash
 
-TRAINING_VERSION = 1  # raise it when the same recipe would give another network
+TRAINING_VERSION = 1  # raise it when the same recipe gives another network
 _PREPROCESSING = {"input": "uint8 RGB / 255 at the picture's own size", "output": "argmax at that size"}
 
 
 @dataclass(frozen=True)
 class TrainedJudge:
-    """A trained network that judges; implements `bench.scoring.judges.base.Judge`.
+    """A judge trained by this project; implements `bench.scoring.judges.base.Judge`.
 
     Attributes:
         name, hash, num_classes, protocol: see `Judge`.
@@ -61,12 +61,12 @@ class TrainedJudge:
 
 
 def default_judge_name(size_px: int, device: str) -> str:
-    """The network that judges best for what it costs: see docs/judges.md."""
+    """The network with the best quality for its cost: see docs/judges.md."""
     return "fcn-lite0" if size_px >= 128 or device != "cpu" else "fcn-small"
 
 
 def _identity(network_name: str, split: SplitArrays, classes: Sequence[str], recipe: Recipe) -> str:
-    """16 hexadecimal digits over what a trained judge depends on."""
+    """Hash (16 hexadecimal digits) of everything that a trained judge depends on."""
     identity = {
         "network": network_name,
         "classes": list(classes),
@@ -90,7 +90,7 @@ def get_judge(
     enlarge: bool = True,
     progress: Progress | None = None,
 ) -> TrainedJudge:
-    """The judge for a training split: from the cache, else trained now and kept there.
+    """The judge for a training split: from the cache, else trained and stored there.
 
     Args:
         network_name: entry point or plug-in of the group "judges".
@@ -100,7 +100,7 @@ def get_judge(
         device: torch device string.
         budget: optimiser steps, by default the recipe's.
         enlarge: whether its augmentation may enlarge photos.
-        progress: called with (steps done, steps in all) while training; never when it was cached.
+        progress: called with (steps done, steps in all) while training; never if it is cached.
 
     Raises:
         UsageError: for an unknown network, or photos that cannot be trained on.
@@ -112,7 +112,7 @@ def get_judge(
     folder = cache / "judges" / f"{network_name}-{_identity(network_name, split, classes, recipe)}"
     if (cached := _load(folder, network_name, len(classes), device)) is not None:
         return cached
-    with locked(cache / "locks" / f"{folder.name}.lock"):  # of processes that want it, one trains it
+    with locked(cache / "locks" / f"{folder.name}.lock"):  # one process trains it, others wait
         if (cached := _load(folder, network_name, len(classes), device)) is not None:
             return cached
         trained = train_judge(network_name, split, classes, device=device, recipe=recipe, progress=progress)
@@ -130,12 +130,12 @@ def _keep(folder: Path, trained: TrainedNetwork, data_key: str) -> dict[str, Any
         save_file(weights, temporary)
     write_text(
         folder / "meta.json", json.dumps(meta, indent=1) + "\n"
-    )  # last: its presence means both are there
+    )  # written last: if it exists, both exist
     return meta
 
 
 def _load(folder: Path, network_name: str, num_classes: int, device: str) -> TrainedJudge | None:
-    """The judge kept in `folder`; None where there is none, or it is damaged (then it is trained anew)."""
+    """The judge in `folder`; None if it is missing or damaged (then it is trained again)."""
     try:
         meta = read_json(folder / "meta.json")
         weights = load_file(folder / "weights.safetensors")
@@ -145,7 +145,7 @@ def _load(folder: Path, network_name: str, num_classes: int, device: str) -> Tra
         network.load_state_dict(weights)
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return _judge(network.eval(), meta, device)
-    except Exception:  # safetensors raises its own kinds; whatever it is, the files are no judge
+    except Exception:  # safetensors raises its own kinds of errors
         return None
 
 

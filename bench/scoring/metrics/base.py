@@ -1,7 +1,7 @@
 """The metric interface: `update` batch by batch, `compute` once.
 
-A metric module is a pure function that can be tested alone, and a thin class around it that
-accumulates in float64 and states its protocol. One class may answer for several keys that share work.
+A metric module has a pure function, which can be tested alone, and a thin class around it that accumulates
+in float64 and states its protocol. One class may compute several keys that share work.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Batch:
         prediction: (N, H, W, 3) uint8 RGB.
         target: (N, H, W, 3) uint8 RGB.
         labels: (N, H, W) uint8 train ids, 255 = void; None where the data set has no labels.
-        start: place of the first one in the test split.
+        start: place of the first image in the test split.
     """
 
     names: tuple[str, ...]
@@ -39,29 +39,29 @@ class Batch:
 
 @dataclass(frozen=True)
 class ScoringContext:
-    """What the metrics of one scoring pass may use.
+    """The inputs of all metrics in one scoring pass.
 
     Attributes:
         card: the data set's card (classes, palette, class policy).
         size_px: side length of the images.
-        target_role: "photo", "labels" or "image": what the predictions are images of.
+        target_role: "photo", "labels" or "image": what the predictions show.
         row: "run" for predictions of a model, else the reference row ("real", "copy", "nearest", "random").
             In the `real` row, predictions are the targets themselves (Fréchet and kernel
             distances: `train_targets` against the test targets).
         device: torch device string.
         cache: folder for reusable statistics, keyed by content.
-        test: the test split (for reference statistics: cache them under `test.key`).
-        train_targets: (M, H, W, C) uint8 targets of the training split at `size_px`, M >= N where the
-            split allows it; None when there are none at hand.
+        test: the test split (cache its reference statistics under `test.key`).
+        train_targets: (M, H, W, C) uint8 targets of the training split at `size_px`, M >= N if the split is
+            large enough; None if there are none.
         judge: the segmentation network (`bench.scoring.judges.base.Judge`), or None with `judge_reason`.
         inception_weights: path of the released Inception state dict, or None with `inception_reason`.
-        repeats: (test images, K) -> their spread over K dropout samples of the run's generator, or None
-            where it is gone (`bench.run.probes`); None where no generator of ours made the images.
-        swaps: pairs of test images -> how far the generator's output moves when the first is given the
-            source of the second; None as with `repeats`.
-        file_labels: index in the test split -> (h, w) uint8 train ids as large as in their file, for judges
-            that compare at a size of their own; None where there are but those of `test`.
-        fid_protocol: how images are made ready for Inception, a name of `inception_input`.
+        repeats: (test images, K) -> their spread over K dropout samples of the run's generator, or None if
+            the generator is gone (`bench.run.probes`). None if no run made the images.
+        swaps: pairs of test images -> how far the generator's output moves when the first image gets the
+            source of the second; None as for `repeats`.
+        file_labels: index in the test split -> (h, w) uint8 train ids at their file's size, for judges that
+            compare at a size of their own; None if only those of `test` exist.
+        fid_protocol: how images are prepared for Inception, a name in `inception_input`.
     """
 
     card: DatasetCard
@@ -84,10 +84,10 @@ class ScoringContext:
 
 @dataclass
 class MetricOutput:
-    """What a metric gives back.
+    """The output of a metric.
 
     Attributes:
-        results: one `MetricResult` for every key of the metric, missing ones with their reason.
+        results: one `MetricResult` for each key of the metric; missing values have a reason.
         per_image: column name -> (N,) values in test order, for the Parquet file (NaN where undefined).
             Confusion matrices may come as columns `fcn_conf` / `label_conf` of flattened int64 arrays.
         details: JSON-able curves and tables for `RunRecord.details`.
@@ -99,10 +99,10 @@ class MetricOutput:
 
 
 class Metric(Protocol):
-    """A metric family. Built once a scoring pass with its context.
+    """A metric family, built once for each scoring pass with its context.
 
-    `keys` names what it answers for. Where a metric does not apply (no labels, no weights, a `real`
-    row that would compare images with themselves) `compute` gives None with that reason.
+    `keys` names the metrics it computes. If a metric does not apply (no labels, no weights, a `real` row that
+    would compare images with themselves), `compute` gives None with that reason.
     """
 
     keys: ClassVar[tuple[str, ...]]
@@ -110,14 +110,14 @@ class Metric(Protocol):
     def __init__(self, context: ScoringContext) -> None: ...
 
     def update(self, batch: Batch) -> None:
-        """Take in one batch; the result must not depend on the batch size."""
+        """Add one batch; the result must not depend on the batch size."""
 
     def compute(self) -> MetricOutput:
-        """The results over everything seen."""
+        """The results over all batches."""
 
 
 def missing(keys: Sequence[str], reason: str, protocol: dict[str, Any], n: int) -> list[MetricResult]:
-    """Results without value for `keys`, all for the same reason."""
+    """Results without a value for `keys`, all with the same reason."""
     from bench.scoring.metrics.catalogue import goal_of
 
     return [MetricResult(key, None, goal_of(key), n, protocol, reason=reason) for key in keys]

@@ -1,5 +1,5 @@
 # ruff: noqa: E501  (one line a metric, so that they can be compared)
-"""The built-in metric keys: what each is, which way is better, and who computes it. Imports no torch."""
+"""The built-in metric keys: meaning, goal and family of each. Imports no torch."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from bench.records.record import Goal
 
 @dataclass(frozen=True)
 class MetricInfo:
-    """A metric key as tables and `bench list metrics` show it.
+    """A metric key, as tables and `bench list metrics` show it.
 
     Attributes:
         key: name in records.
         family: entry point that computes it.
         goal: "max", "min" or a target value.
         title: column head.
-        about: one line for a reader who does not know it.
+        about: one line that explains it.
         digits: decimals shown.
-        ranks: whether a better value is a better system. Where not, the metric describes: no variant leads on
-            it, none is its best.
+        ranks: whether a better value means a better system. If not, the metric only describes: reports mark
+            no best variant.
     """
 
     key: str
@@ -61,11 +61,11 @@ _ALL = [
 ]
 # fmt: on
 CATALOGUE: dict[str, MetricInfo] = {info.key: info for info in _ALL}
-PSEUDO = "_pseudo"  # ends the per-image columns of set distances whose mean is the metric's value
-FID_PROTOCOLS = ("torch-fidelity", "pytorch-fid", "clean")  # how images are made ready, `preparation.py`
+PSEUDO = "_pseudo"  # suffix of per-image columns of set distances; their mean is the metric's value
+FID_PROTOCOLS = ("torch-fidelity", "pytorch-fid", "clean")  # how images are prepared: `inception_input`
 
 
 def goal_of(key: str) -> Goal:
-    """The goal of a built-in metric key; "max" for a key nobody here knows (plug-ins state their own)."""
+    """The goal of a built-in metric key; "max" for an unknown key (plug-ins state their own)."""
     info = CATALOGUE.get(key)
     return info.goal if info else "max"

@@ -29,8 +29,8 @@ def lab_histograms(images: NDArray[np.uint8]) -> Floats:
         images: (N, H, W, 3) uint8 sRGB, taken as D65.
 
     Returns:
-        (N, 3, 100) float64 counts; each histogram sums to H * W. Values outside a range count in its
-        outermost bin (sRGB stays inside).
+        (N, 3, 100) float64 counts; each histogram sums to H * W. Values outside a range count in the
+        outermost bin (sRGB values are always inside).
     """
     found = by_threads(_histograms_of_one, images)
     return np.stack(found) if found else np.zeros((0, len(RANGES), BINS))
@@ -55,7 +55,7 @@ def intersection(prediction: Floats, target: Floats) -> Floats:
         target: (..., B) counts.
 
     Returns:
-        (...) float64 in [0, 1]: 1 for equal distributions, 0 for disjoint ones; NaN where one is empty.
+        (...) float64 in [0, 1]: 1 for equal distributions, 0 for disjoint ones; NaN if one is empty.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         shares = prediction / prediction.sum(-1, keepdims=True)

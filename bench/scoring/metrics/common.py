@@ -1,4 +1,4 @@
-"""What the metric families share: results with and without a value, and who stands in for `real`."""
+"""Shared by the metric families: results with and without a value, and the predictions of the `real` row."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from bench.scoring.metrics.base import Batch, ScoringContext
 from bench.scoring.metrics.catalogue import goal_of
 
 T = TypeVar("T")
-NO_GENERATOR = "needs the generator that made the images: they are no run's"
-NOTHING_KEPT = "the run's checkpoint is gone, and no answers of its generator were kept when it was there"
+NO_GENERATOR = "needs the generator that made the images, but no run made them"
+NOTHING_KEPT = "the run's checkpoint is gone, and this value was not computed while it existed"
 NO_IMAGES = "no images were scored"
 WITH_THEMSELVES = "compares the images with themselves"
 
@@ -33,7 +33,7 @@ def measured(
     interval: Interval | None = None,
     undefined: str = "not defined on these images",
 ) -> MetricResult:
-    """A result; where `value` is not finite, one without value for the reason `undefined`."""
+    """A result; if `value` is not finite, a result without a value and with the reason `undefined`."""
     if not math.isfinite(value):
         return MetricResult(key, None, goal_of(key), n, protocol, reason=undefined)
     return MetricResult(key, float(value), goal_of(key), n, protocol, interval=interval)
@@ -44,7 +44,7 @@ def means(
     protocols: Mapping[str, dict[str, Any]],
     undefined: str = "not defined on these images",
 ) -> list[MetricResult]:
-    """The mean of each column (N,) of values by image, with its bootstrap interval."""
+    """The mean of each column (N,) of values by image, with a bootstrap interval."""
     return [
         measured(
             key,
@@ -59,14 +59,14 @@ def means(
 
 
 def stand_ins(context: ScoringContext) -> tuple[NDArray[np.int64] | None, str | None]:
-    """Who takes the predictions' place in the `real` row: as many training targets as test images.
+    """The training targets that replace the predictions in the `real` row: as many as test images.
 
     Returns:
-        (N,) evenly spaced places in `context.train_targets`, or None and why there are none.
+        (N,) evenly spaced places in `context.train_targets`, or None and the reason.
     """
     train, wanted = context.train_targets, len(context.test)
     if train is None:
-        return None, "no training targets at hand to stand beside the test targets"
+        return None, "no training targets to compare with the test targets"
     if len(train) < wanted:
         return (
             None,
@@ -78,7 +78,8 @@ def stand_ins(context: ScoringContext) -> tuple[NDArray[np.int64] | None, str | 
 class PredictionSource:
     """The images on the prediction side of a set-to-set metric, batch by batch.
 
-    Those of the batch; in the `real` row, where they would be the targets themselves, training targets.
+    They are the images of the batch; in the `real` row, which would compare targets with themselves, they
+    are training targets.
 
     Attributes:
         reason: why there is nothing to compare, or None.
@@ -99,9 +100,9 @@ class PredictionSource:
 
 
 def by_threads(work: Callable[..., T], *sides: Iterable[Any]) -> list[T]:
-    """`work` on each image, or pair of them, by as many threads as torch may use; in order.
+    """`work` on each image, or pair of images, in as many threads as torch may use; results in order.
 
-    For work that is mostly in C without the interpreter's lock. Results do not depend on the threads.
+    For work that mostly runs in C without the interpreter's lock. Results do not depend on the threads.
     """
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         return list(pool.map(lambda images: work(*images), zip(*sides, strict=True)))

@@ -1,4 +1,4 @@
-"""Confusion matrices and the scores of them (formulas of the paper's released evaluation script)."""
+"""Confusion matrices and their scores (formulas of the paper's released evaluation script)."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ Floats = NDArray[np.float64]
 def confusion_matrix(
     truth: NDArray[Any], predicted: NDArray[Any], num_classes: int, *, no_class: bool = False
 ) -> NDArray[np.int64]:
-    """How often class j (column) was predicted where class i (row) is true.
+    """How often class j (column) is predicted where class i (row) is true.
 
     Args:
         truth: train ids of any shape; 255 is void and not counted.
         predicted: train ids of the same shape.
         num_classes: K.
-        no_class: whether a prediction may be none of the classes (any other id): such pixels are counted
-            in a last column, so that they are wrong whatever the truth.
+        no_class: whether a prediction may be outside the classes (any other id). Such pixels are counted in
+            a last column, so that they are always wrong.
 
     Returns:
         (K, K) int64; (K, K + 1) with `no_class`.
 
     Raises:
-        ValueError: if shapes differ, or an id outside 0..K-1 stands on a pixel that counts.
+        ValueError: if shapes differ, or a pixel that counts has an id outside 0..K-1.
     """
     if truth.shape != predicted.shape:
         raise ValueError(f"expected predictions of shape {truth.shape}, found {predicted.shape}")
@@ -52,9 +52,8 @@ def class_scores(conf: NDArray[Any], policy: str) -> tuple[Floats, Floats]:
 
     Args:
         conf: (..., K, K) confusion matrices, rows = truth; (..., K, K + 1) where predictions may be no class.
-        policy: what a class that does not occur in the truth counts as: 0 with "absent-is-zero", NaN
-            with "absent-left-out" (even where it was predicted: those pixels count against the classes
-            that they were taken from).
+        policy: the score of a class that does not occur in the truth: 0 with "absent-is-zero", NaN with
+            "absent-left-out" (even if it is predicted: those pixels count against their true classes).
 
     Returns:
         (accuracy, iou), each (..., K) float64 in [0, 1].
@@ -66,7 +65,7 @@ def class_scores(conf: NDArray[Any], policy: str) -> tuple[Floats, Floats]:
 
 
 def class_sums(conf: NDArray[Any]) -> Floats:
-    """What scores need to know of confusion matrices, additive as they are, and much smaller.
+    """The sums that scores need from confusion matrices: additive like them, and much smaller.
 
     Args:
         conf: (..., K, K) confusion matrices, rows = truth; (..., K, K + 1) where predictions may be no class.
@@ -93,8 +92,8 @@ def _class_scores(sums: Floats, policy: str) -> tuple[Floats, Floats]:
 def scores_from_confusion(conf: NDArray[Any], policy: str) -> tuple[Floats, Floats, Floats]:
     """Per-pixel accuracy, per-class accuracy and class IoU.
 
-    per-pixel = sum(diag) / sum; per-class = mean(diag / rows); IoU = mean(diag / (rows + columns - diag)),
-    the means over all K classes ("absent-is-zero") or over those that occur in the truth
+    per-pixel = sum(diag) / sum; per-class = mean(diag / rows); IoU = mean(diag / (rows + columns - diag)).
+    The means are over all K classes ("absent-is-zero") or over those that occur in the truth
     ("absent-left-out").
 
     Args:
@@ -102,7 +101,7 @@ def scores_from_confusion(conf: NDArray[Any], policy: str) -> tuple[Floats, Floa
         policy: "absent-is-zero" or "absent-left-out".
 
     Returns:
-        three arrays (...) float64 in [0, 1]; NaN where a matrix counts no pixel.
+        three arrays (...) float64 in [0, 1]; NaN if a matrix counts no pixel.
 
     Raises:
         ValueError: for an unknown policy.

@@ -1,5 +1,5 @@
-"""What a trained generator says when it is asked again: how its answers to one source differ, and how far
-another source moves them (`bench.scoring.metrics.source_response`)."""
+"""Repeated use of a trained generator: how much its outputs for one source differ, and how far another source
+moves them (`bench.scoring.metrics.source_response`)."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def spread(samples: NDArray[np.uint8]) -> float:
         samples: (K, H, W, C) uint8, K at least 2.
 
     Returns:
-        grey levels, 0 to 255; exactly 0 where all samples are equal.
+        grey levels, 0 to 255; exactly 0 if all samples are equal.
     """
     return float(samples.astype(np.float64).std(axis=0, ddof=1).mean())
 
 
 def places(total: int) -> list[int]:
-    """The evenly spaced test images that are sampled: at most 20 of `total`, the first included."""
+    """The test images that are sampled: at most 20 of `total`, evenly spaced from the first."""
     wanted = min(IMAGES, total)
     return [index * total // wanted for index in range(wanted)]
 
@@ -55,11 +55,11 @@ class DiversityMetric:
         }
 
     def update(self, batch: Batch) -> None:
-        """Nothing but the count: the images are sampled anew."""
+        """Count the images; the generator samples its own."""
         self._seen += len(batch.names)
 
     def compute(self) -> MetricOutput:
-        """Both; the per-image columns are NaN for images that were not asked for."""
+        """Both results; the per-image columns are NaN for images that were not sampled."""
         spreads, response = self._spreads(), source_response(self._context, self._seen)
         per_image = {**spreads.per_image, **response.per_image}
         return MetricOutput(spreads.results + response.results, per_image)

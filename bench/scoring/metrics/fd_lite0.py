@@ -1,4 +1,4 @@
-"""Fréchet distance in the features of a network that needs no download: no FID, and never called one."""
+"""Fréchet distance in the features of a network that needs no download. It is not an FID."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class FdLite0Metric:
         self._comparison = FeatureComparison(context, network.features, dict(self._protocol))
 
     def update(self, batch: Batch) -> None:
-        """Take in the predictions of a batch."""
+        """Add the predictions of a batch."""
         self._comparison.update(batch)
 
     def compute(self) -> MetricOutput:
-        """The distance with its interval and pseudo-values by image, or why there is none."""
+        """The distance with its interval and pseudo-values by image, or the reason why there is none."""
         n = self._comparison.n
         protocol = {**self._protocol, "n": n}
         if self._comparison.reason is not None:

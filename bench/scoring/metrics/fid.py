@@ -1,8 +1,7 @@
 """FID and KID: distances of generated test images from real ones in Inception-v3 features.
 
-One network (`bench.scoring.metrics.inception`), and a choice of how images are made ready for it: as
-torch-fidelity, pytorch-fid or clean-fid do (`inception_input`). Without the weights both are None,
-with that reason.
+One network (`bench.scoring.metrics.inception`) with a choice of image preparation: as in torch-fidelity,
+pytorch-fid or clean-fid (`inception_input`). Without the weights both are None, with that reason.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class FidMetric:
             "weights": None,
         }
         self._comparison: FeatureComparison | None = None
-        self._reason = context.inception_reason or "no Inception weights at hand"
+        self._reason = context.inception_reason or "no Inception weights found"
         self._seen = 0
         if context.inception_weights is not None:
             self._comparison = self._prepared(context)
@@ -56,7 +55,7 @@ class FidMetric:
         return FeatureComparison(context, network, dict(self._protocol))
 
     def update(self, batch: Batch) -> None:
-        """Take in the predictions of a batch."""
+        """Add the predictions of a batch."""
         self._seen += len(batch.names)
         if self._comparison is not None:
             self._comparison.update(batch)

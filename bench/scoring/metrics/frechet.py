@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 KID_SUBSETS, KID_SUBSET_SIZE, KID_SEED = 100, 1000, 2020
-_ROWS = 512  # feature vectors turned to float64 at once
+_ROWS = 512  # feature vectors converted to float64 at once
 Floats = NDArray[np.float64]
 
 
@@ -31,7 +31,7 @@ class Moments:
         self._scatter: Floats = np.zeros((dim, dim))
 
     def update(self, features: NDArray[Any]) -> None:
-        """Take in (N, D) features of any float type."""
+        """Add (N, D) features of any float type."""
         rows = np.asarray(features, dtype=np.float64)
         if not len(rows):
             return
@@ -43,13 +43,13 @@ class Moments:
 
     @property
     def covariance(self) -> Floats:
-        """(D, D) sample covariance (n - 1), of two vectors at least."""
+        """(D, D) sample covariance (n - 1) of at least two vectors."""
         return self._scatter / (self.n - 1)
 
 
 @dataclass(frozen=True)
 class Gaussian:
-    """A normal distribution, its covariance held as `root @ root.T`.
+    """A normal distribution with the covariance `root @ root.T`.
 
     Attributes:
         mean: (D,) float64.
@@ -63,8 +63,8 @@ class Gaussian:
 def gaussian(features: NDArray[Any]) -> Gaussian:
     """The normal distribution with the mean and sample covariance (n - 1) of (N, D) features, N at least 2.
 
-    With no more vectors than dimensions the centred vectors themselves are a root of the covariance; with
-    more, its symmetric eigenvectors give one.
+    With at most as many vectors as dimensions, the centred vectors themselves are a root of the covariance.
+    With more, its symmetric eigenvectors give one.
     """
     n, dim = features.shape
     if n <= dim:
@@ -78,7 +78,7 @@ def gaussian(features: NDArray[Any]) -> Gaussian:
 
 
 def from_moments(mean: Floats, covariance: Floats) -> Gaussian:
-    """The normal distribution of a (D,) mean and a (D, D) covariance; rounding below zero is cut off."""
+    """The normal distribution of a (D,) mean and a (D, D) covariance; negative rounding errors become 0."""
     values, vectors = np.linalg.eigh(covariance)
     return Gaussian(mean, vectors * np.sqrt(np.maximum(values, 0.0)))
 
@@ -86,14 +86,14 @@ def from_moments(mean: Floats, covariance: Floats) -> Gaussian:
 def frechet_distance(a: Gaussian, b: Gaussian) -> float:
     """Squared Fréchet distance |m1 - m2|^2 + tr(S1) + tr(S2) - 2 tr sqrt(S1^(1/2) S2 S1^(1/2)).
 
-    With S1 = R1 R1' and S2 = R2 R2' that last trace is the sum of the singular values of R1' R2. So no
-    matrix square root is taken, singular covariances (N < D) need no offset, and nothing turns complex.
+    With S1 = R1 R1' and S2 = R2 R2' the last trace is the sum of the singular values of R1' R2. So there is
+    no matrix square root, singular covariances (N < D) need no offset, and no value becomes complex.
     """
     return squared_distance(a, b, float(np.linalg.svd(a.root.T @ b.root, compute_uv=False).sum()))
 
 
 def squared_distance(a: Gaussian, b: Gaussian, cross: float) -> float:
-    """The same with the last trace given; rounding below zero is cut off."""
+    """The same with the last trace given; negative rounding errors become 0."""
     gap = a.mean - b.mean
     distance = gap @ gap + (a.root**2).sum() + (b.root**2).sum() - 2 * cross
     return float(max(distance, 0.0))
@@ -104,8 +104,8 @@ class KernelDistance:
     """A kernel distance.
 
     Attributes:
-        value: mean over subsets; unbiased, so it may fall slightly below zero.
-        std: standard deviation over subsets; None where one subset holds all vectors.
+        value: mean over subsets; unbiased, so it may be slightly below zero.
+        std: standard deviation over subsets; None if one subset holds all vectors.
         subsets: number of subsets drawn.
         subset_size: vectors of each side in a subset.
     """
@@ -125,8 +125,8 @@ def kernel_distance(
 ) -> KernelDistance:
     """Squared maximum mean discrepancy under the kernel (x.y / D + 1)^3, averaged over random subsets.
 
-    Subsets are drawn as torch-fidelity draws them (same generator, seed and order), so that the values
-    agree subset by subset. Where a subset would hold all vectors of both sides, one is enough.
+    Subsets are drawn as in torch-fidelity (same generator, seed and order), so the values agree subset by
+    subset. If a subset would hold all vectors of both sides, only one is used.
 
     Args:
         a: (N, D) features, N at least 2.

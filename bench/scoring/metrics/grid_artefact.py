@@ -1,9 +1,9 @@
-"""Grid artefacts: power that stands out at the periods of an up-sampling generator, 2, 4 and 8 px.
+"""Grid artefacts: peaks of power at the periods of an up-sampling generator, 2, 4 and 8 px.
 
 A decoder that doubles its image step by step can leave a pattern that repeats every 2, 4 or 8 px (a
-checkerboard; Odena et al. 2016, "Deconvolution and Checkerboard Artifacts"). In a spectrum that is power in
-single coefficients, at multiples of size/8 cycles per image, above that of the frequencies around them; the
-content of images, smooth in frequency, makes no such peaks.
+checkerboard; Odena et al. 2016, "Deconvolution and Checkerboard Artifacts"). In the spectrum this pattern is
+power in single coefficients, at multiples of size/8 cycles per image, above the frequencies around them.
+Image content is smooth in frequency and makes no such peaks.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ Floats = NDArray[np.float64]
 
 
 class Lattice(NamedTuple):
-    """Where grids have their power, in the half plane of a real transform.
+    """The frequencies at which grids have power, in the half plane of a real transform.
 
     Attributes:
         rows, columns: (L,) places of the L frequencies.
-        period: (L,) the largest of `PERIODS` whose grids have power there: the smallest that has it.
+        period: (L,) the smallest of `PERIODS` that has power there.
         around: (L, K) flat places of the frequencies each one is compared with; repeated to fill up.
     """
 
@@ -37,7 +37,7 @@ class Lattice(NamedTuple):
 
 
 def fits(size: int) -> bool:
-    """Whether grids can be told from content at this size."""
+    """Whether this size allows telling grids from content."""
     return size >= MIN_SIZE and size % max(PERIODS) == 0
 
 
@@ -45,9 +45,9 @@ def fits(size: int) -> bool:
 def lattice(size: int) -> Lattice:
     """The frequencies (k, l) size/8, without the mean; each mirror pair once.
 
-    Each is compared with those 2 and 3 coefficients away along both axes: beyond the one coefficient that the
-    Hann window spreads a peak by, and short of the next frequency of the lattice (at 32 px: 2 away alone). A
-    frequency on an axis is compared along that axis, where images have more power than beside it.
+    Each is compared with those 2 and 3 coefficients away along both axes. They are beyond the one coefficient
+    by which the Hann window spreads a peak, and before the next frequency of the lattice (at 32 px: only 2
+    away). A frequency on an axis is compared along that axis, where images have more power than beside it.
     """
     step, half = size // max(PERIODS), size // 2
     steps = (2, 3) if step > MIN_SIZE // max(PERIODS) else (2,)
@@ -72,7 +72,7 @@ def lattice(size: int) -> Lattice:
 
 
 def _place(row: int, column: int, size: int) -> int:
-    """The flat place in the half plane of a coefficient of the whole plane, or of its mirror image there."""
+    """The flat place, in the half plane, of a coefficient of the whole plane or of its mirror image."""
     row, column = row % size, column % size
     if column > size // 2:
         row, column = -row % size, size - column
@@ -80,7 +80,7 @@ def _place(row: int, column: int, size: int) -> int:
 
 
 def _period(row: int, column: int, step: int) -> int:
-    """2 where both are multiples of size/2, else 4 where they are of size/4, else 8."""
+    """2 if both are multiples of size/2, else 4 if both are multiples of size/4, else 8."""
     for period in PERIODS:
         if all(place % (step * max(PERIODS) // period) == 0 for place in (row, column)):
             return period
@@ -103,13 +103,13 @@ def peaks(energy: Floats) -> Floats:
 def excess_of(size: int, periods: tuple[int, ...] = PERIODS) -> Callable[[Floats], Floats]:
     """The score as a function of sums over images.
 
-    How far power at the lattice stands out of what is around it, in units of what the targets have around it,
-    averaged over the lattice's frequencies: that of predictions minus that of targets. Measured by the
-    targets' power, a pattern counts as much as it shows, not as it stands out of a blurred image's silence.
+    The excess of power at the lattice over the power around it, divided by the targets' power around it and
+    averaged over the lattice's frequencies: predictions minus targets. The targets' power is the unit so that
+    a pattern counts by its visible strength; in a blurred image the power around it is close to zero.
 
     Args:
         size: side of the images.
-        periods: count the frequencies of these alone.
+        periods: use only the frequencies of these.
 
     Returns:
         (R, 4 L) totals of `peaks` of predictions and targets -> (R,) scores, NaN where targets have no power.

@@ -1,12 +1,12 @@
 """The Inception-v3 behind FID and KID: pool3 features of the 2015-12-05 graph, from released weights.
 
-A port of torch-fidelity's `FeatureExtractorInceptionV3` (Apache-2.0; itself after pytorch-fid and the
-TensorFlow graph of 2015-12-05): module names are those of its released state dict. It differs from
-torchvision's Inception-v3 in average pools that leave out the padding, a max pool in the last block, 1008
-outputs, and the resize (`bench.scoring.metrics.inception_input`).
+A port of torch-fidelity's `FeatureExtractorInceptionV3` (Apache-2.0; based on pytorch-fid and the TensorFlow
+graph of 2015-12-05). Module names are those of its released state dict. It differs from torchvision's
+Inception-v3 in average pools that leave out the padding, a max pool in the last block, 1008 outputs, and the
+resize (`bench.scoring.metrics.inception_input`).
 
 pytorch-fid's pt_inception-2015-12-05-6726825d.pth is the same file under another name: both names end in the
-first digits of its sha256, and both networks name their tensors alike.
+first digits of its sha256, and both networks use the same tensor names.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class InceptionD(nn.Module):
 
 
 class InceptionE(nn.Module):
-    """Last blocks; the final one takes a maximum where the others average, as the released graph does."""
+    """Last blocks; the final one takes a maximum where the others average, as in the released graph."""
 
     def __init__(self, inputs: int, *, maximum: bool) -> None:
         super().__init__()
@@ -189,10 +189,10 @@ def load_inception(weights: Path, device: str, protocol: str = "torch-fidelity")
     Args:
         weights: state dict as released by torch-fidelity or pytorch-fid.
         device: torch device string.
-        protocol: how images are made ready, a name of `bench.scoring.metrics.inception_input`.
+        protocol: how images are prepared, a name in `bench.scoring.metrics.inception_input`.
 
     Raises:
-        UsageError: if the file is no state dict, or not one of this network.
+        UsageError: if the file is not a state dict of this network.
     """
     advice = "give torch-fidelity's weights-inception-2015-12-05-6726825d.pth"
     network = InceptionFeatures(PREPARATIONS[protocol])
@@ -214,5 +214,5 @@ def load_inception(weights: Path, device: str, protocol: str = "torch-fidelity")
             f"expected the weights of Inception-v3 (2015-12-05) in {weights}, found {len(wrong)} tensors "
             f"missing, unknown or of another shape, such as {wrong[0]}: {advice}"
         )
-    network.load_state_dict(given, strict=False)  # all but the counters was checked above
+    network.load_state_dict(given, strict=False)  # everything except the counters is checked above
     return network.requires_grad_(False).eval().to(device)

@@ -1,8 +1,8 @@
-"""How images are made ready for Inception: what tells published FID implementations apart.
+"""How images are prepared for Inception: the difference between published FID implementations.
 
-Network, weights and formula are the same in all of them; the resize to 299 and the normalisation are not,
-and that alone moves an FID by 0.6 to 0.9 %. So each is a protocol with a name. `torch-fidelity` and
-`pytorch-fid` resize without antialiasing ("legacy" in the words of Parmar et al.); `clean` does it properly.
+Network, weights and formula are the same in all of them. The resize to 299 and the normalisation differ, and
+that alone changes an FID by 0.6 to 0.9 %. So each is a protocol with a name. `torch-fidelity` and
+`pytorch-fid` resize without antialiasing ("legacy" in Parmar et al.); `clean` resizes with antialiasing.
 
 Source: Parmar, Zhang, Zhu, "On aliased resizing and surprising subtleties in GAN evaluation", 2022.
 """
@@ -27,8 +27,8 @@ class Preparation:
 
     Attributes:
         name: of the protocol.
-        resize: as the protocol field says it.
-        normalisation: as the protocol field says it.
+        resize: value of the protocol field.
+        normalisation: value of the protocol field.
         apply: (N, 3, H, W) uint8 RGB -> (N, 3, 299, 299) float32 in [-1, 1], on the same device.
     """
 
@@ -53,7 +53,7 @@ def _as_clean_fid(images: Tensor) -> Tensor:
 
 
 def resize_clean(image: np.ndarray) -> np.ndarray:
-    """Bicubic with antialiasing, each channel alone as 32-bit float, cut to [0, 255], not rounded.
+    """Bicubic with antialiasing, channel by channel as 32-bit float, clipped to [0, 255], not rounded.
 
     Args:
         image: (C, H, W) uint8.
@@ -67,7 +67,7 @@ def resize_clean(image: np.ndarray) -> np.ndarray:
 
 
 def resize_tf1(images: Tensor, size: int) -> Tensor:
-    """Bilinear resize as TensorFlow 1.x: corners not aligned, pixel centres at whole numbers, no antialias.
+    """Bilinear resize of TensorFlow 1.x: corners not aligned, pixel centres at whole numbers, no antialias.
 
     Args:
         images: (N, C, H, W) float32.
@@ -85,7 +85,7 @@ def resize_tf1(images: Tensor, size: int) -> Tensor:
 
 
 def _taps(length: int, size: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """For each output place: the input index below it, the one above, and the fraction in between."""
+    """For each output place: the input index below it, the one above, and the fraction between them."""
     place = torch.arange(size, dtype=torch.float32, device=device) * (length / size)
     below = place.long()
     return below, (below + 1).clamp_max(length - 1), place - below

@@ -1,15 +1,15 @@
-"""How much each test image pulls at a distance between sets: pseudo-values, whose mean is the distance.
+"""How much each test image contributes to a distance between sets, as pseudo-values.
 
-A Fréchet distance of resampled sets is biased upwards, because resampled sets hold duplicates: a naive
-bootstrap is off centre and too wide. The infinitesimal jackknife needs no resampled distance. Image i's
-influence is the derivative of the distance by its weight; distance + influence is its pseudo-value. Their
-mean is the distance and their spread over sqrt(N) its standard error, so intervals and paired differences of
-distances are those of a mean.
+A naive bootstrap of a Fréchet distance is off centre and too wide: resampled sets hold duplicates, which bias
+the distance upwards. The infinitesimal jackknife needs no resampled distance. The influence of image i is the
+derivative of the distance by its weight, and its pseudo-value is distance + influence. The mean of the
+pseudo-values is the distance, and their spread over sqrt(N) its standard error. So intervals and paired
+differences of distances are computed like those of a mean.
 
 The estimand is *the distance at this N*: the expectation over test sets of this size, its bias included.
 
-Prediction i and target i belong to the same test image and count as one. All sums are float64, and images
-are taken in blocks, so that memory does not grow with N beyond the features themselves.
+Prediction i and target i belong to the same test image and count as one. All sums are float64. Images are
+processed in blocks, so memory does not grow with N beyond the features themselves.
 
 Sources: Jaeckel, "The infinitesimal jackknife", 1972; Efron and Tibshirani, "An Introduction to the
 Bootstrap", 1993, chapters 11 and 21.
@@ -35,8 +35,8 @@ from bench.scoring.metrics.frechet import (
 )
 
 _ROWS = 512
-_ANCHORS = 2000  # images that stand for all in the kernel's means; all of them up to that many
-_RANK = 1e-10  # eigenvalues below this share of the largest are rounding
+_ANCHORS = 2000  # images used for the kernel's means; up to this number all are used
+_RANK = 1e-10  # eigenvalues below this share of the largest are rounding errors
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Estimate:
 
     Attributes:
         value: the distance.
-        pseudo: (N,) float64 with mean `value`; None where the sets are not of one size (no pairs).
+        pseudo: (N,) float64 with mean `value`; None if the sets differ in size (no pairs).
     """
 
     value: float
@@ -53,17 +53,17 @@ class Estimate:
 
     @property
     def interval(self) -> Interval | None:
-        """95 % interval over test images of a distance that is never negative, at this N."""
+        """95 % interval over test images at this N; the distance is never negative."""
         found = None if self.pseudo is None else bootstrap_mean(self.pseudo)
         return None if found is None else (max(0.0, found[0]), max(0.0, found[1]))
 
 
 def frechet_estimate(a: NDArray[Any], b: NDArray[Any]) -> Estimate:
-    """Squared Fréchet distance of (N, D) and (M, D) features, with pseudo-values where N = M.
+    """Squared Fréchet distance of (N, D) and (M, D) features, with pseudo-values if N = M.
 
-    With weights w the distance is |m1 - m2|^2 + tr S1 + tr S2 - 2 C, and C = tr (S1^½ S2 S1^½)^½ has the
-    derivatives T/2 by S1 and T^-1/2 by S2, T being the optimal transport map from the first normal
-    distribution to the second. All of it follows from one singular value decomposition.
+    With weights w the distance is |m1 - m2|^2 + tr S1 + tr S2 - 2 C. C = tr (S1^½ S2 S1^½)^½ has the
+    derivatives T/2 by S1 and T^-1/2 by S2, where T is the optimal transport map from the first normal
+    distribution to the second. One singular value decomposition gives all of it.
     """
     first, second = gaussian(a), gaussian(b)
     left, singular, right = np.linalg.svd(first.root.T @ second.root, full_matrices=False)
@@ -79,10 +79,10 @@ def _pull(features: NDArray[Any], normal: Gaussian, gap: Floats, turn: Floats, s
     """(N,) influence of each vector of one side, up to a constant.
 
     Args:
-        features: (N, D) of that side.
+        features: (N, D) of this side.
         normal: its normal distribution.
         gap: (D,) its mean minus the other's.
-        turn: (R, K) singular vectors of that side.
+        turn: (R, K) singular vectors of this side.
         singular: (K,) singular values.
     """
     n, dim = features.shape
@@ -115,15 +115,15 @@ class KernelEstimate:
 
     @property
     def interval(self) -> Interval | None:
-        """95 % interval over test images; may reach below zero, as the distance itself may."""
+        """95 % interval over test images; may be below zero, like the distance itself."""
         return None if self.pseudo is None else bootstrap_mean(self.pseudo)
 
 
 def kernel_estimate(a: NDArray[Any], b: NDArray[Any]) -> KernelEstimate:
-    """Kernel distance of (N, D) and (M, D) features, with pseudo-values where N = M.
+    """Kernel distance of (N, D) and (M, D) features, with pseudo-values if N = M.
 
-    The influence is that of the distance over all pairs, none with itself. Where the value is a mean over
-    random subsets, the influence is stretched so that its variance holds that of drawing them.
+    The influence is that of the distance over all pairs of different images. If the value is a mean over
+    random subsets, the influence is scaled so that its variance includes that of drawing them.
     """
     distance = kernel_distance(a, b)
     if len(a) != len(b):

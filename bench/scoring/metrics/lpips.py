@@ -1,8 +1,8 @@
 """LPIPS: distance of each prediction from its target in AlexNet features, weighted by human judgements.
 
 Source: Zhang et al., "The unreasonable effectiveness of deep features as a perceptual metric", 2018, version
-0.1. Network and linear weights are torchmetrics'; AlexNet's weights are torchvision's, a download that is
-never started from here.
+0.1. Network and linear weights are torchmetrics'. AlexNet's weights are torchvision's; this module does not
+download them.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ SMALLEST_PX = 31  # AlexNet's second pooling needs 3 x 3 values
 _CHUNK = 16
 
 
-@lru_cache(maxsize=1)  # all rows of a table have the same
+@lru_cache(maxsize=1)  # all rows of a table use the same
 def load_lpips(weights: Path, digest: str, device: str) -> nn.Module:
     """torchmetrics' LPIPS network with AlexNet weights from a file, in eval mode.
 
     Args:
         weights: torchvision's AlexNet state dict; only `features.*` is used.
-        digest: the file's sha256: another content is loaded anew.
+        digest: the file's sha256, so that changed content is loaded again.
         device: torch device string.
 
     Raises:
-        UsageError: if the file is no such state dict.
+        UsageError: if the file is not such a state dict.
     """
     from torchmetrics.functional.image.lpips import _NoTrainLpips
 
     try:
         state = read_state_dict(weights)
-        with torch.random.fork_rng(devices=[]):  # building draws weights that are replaced at once
+        with torch.random.fork_rng(devices=[]):  # building draws random weights, which are then replaced
             network: Any = _NoTrainLpips(net="alex", pnet_rand=True)
         for part in network.net.children():
             for name, layer in part.named_children():
@@ -62,8 +62,8 @@ def load_lpips(weights: Path, digest: str, device: str) -> nn.Module:
 
 
 def linear_weights() -> Path:
-    """The file of LPIPS linear weights that comes with torchmetrics."""
-    found = find_spec("torchmetrics")  # not imported: that takes seconds, and the network may not be wanted
+    """The file of LPIPS linear weights in torchmetrics."""
+    found = find_spec("torchmetrics")  # not imported: that takes seconds
     assert found is not None
     assert found.origin is not None
     return Path(found.origin).parent / "functional/image/lpips_models/alex.pth"
@@ -73,7 +73,7 @@ def linear_weights() -> Path:
 def lpips(
     network: nn.Module, prediction: NDArray[np.uint8], target: NDArray[np.uint8], device: str
 ) -> NDArray[np.float64]:
-    """LPIPS (N,) of (N, H, W, 3) uint8 RGB pairs, H and W at least 31; 0: equal to the network."""
+    """LPIPS (N,) of (N, H, W, 3) uint8 RGB pairs, H and W at least 31; 0: equal for the network."""
     rows = [
         network(*(_tensor(side[start : start + _CHUNK], device) for side in (prediction, target)))
         .double()
@@ -92,7 +92,7 @@ def _tensor(images: NDArray[np.uint8], device: str) -> Tensor:
 
 
 class LpipsMetric:
-    """`lpips`: mean over pictures with a bootstrap interval, and each image's value."""
+    """`lpips`: mean over images with a bootstrap interval, and each image's value."""
 
     keys: ClassVar[tuple[str, ...]] = ("lpips",)
 
@@ -112,7 +112,7 @@ class LpipsMetric:
         self._reason = self._prepare(context)
 
     def _prepare(self, context: ScoringContext) -> str | None:
-        """Load the network; why there is no value, or None."""
+        """Load the network; returns the reason why there is no value, or None."""
         if context.row == "real":
             return WITH_THEMSELVES
         if context.size_px < SMALLEST_PX:

@@ -1,4 +1,4 @@
-"""Share of pixels whose three channels all lie within a tolerance of the target."""
+"""Share of pixels with all three channels within a tolerance of the target."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def pixel_accuracy(
     Args:
         prediction: (N, H, W, C) uint8.
         target: (N, H, W, C) uint8.
-        tolerances: grey levels that every channel may be off, inclusive.
+        tolerances: grey levels that every channel may differ, inclusive.
 
     Returns:
-        (N,) float64 in [0, 1] for each of them.
+        (N,) float64 in [0, 1] for each tolerance.
     """
     gap = np.maximum(prediction, target) - np.minimum(prediction, target)  # needs no wider integers
     worst = gap.max(axis=-1)

@@ -1,12 +1,12 @@
-"""A metric's value at an eighth, a quarter and half of the test images: how much it owes to their number.
+"""A metric's value at an eighth, a quarter and half of the test images: how it depends on their number.
 
-Distances between sets of features shrink as N grows; means do not, they only get steadier. Each size is
-measured on disjoint, evenly interleaved subsets (every 8th image from the 1st, from the 2nd, ...), so that
-nothing is drawn at random and a prediction keeps its own target.
+Distances between sets of features shrink as N grows; means only get steadier. Each size is measured on
+disjoint, evenly interleaved subsets (every 8th image from the 1st, from the 2nd, ...). So nothing is random,
+and each prediction keeps its own target.
 
 A curve is {"n": [...], "value": [...], "low": [...], "high": [...]}: sizes, growing to N; mean over the
-subsets of a size; the lowest and the highest of them, None at N and where there is but one. All curves of a
-record stand in its detail `sample_curve`, by metric key.
+subsets of a size; lowest and highest of the subsets, None at N and for a single subset. A record holds its
+curves in the detail `sample_curve`, by metric key.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 KEY = "sample_curve"
 STRIDES = (8, 4, 2)
-SMALLEST = 4  # images in a subset: fewer say nothing of a spread
+SMALLEST = 4  # images in a subset; fewer give no useful spread
 Curve = dict[str, list[Any]]
 
 
@@ -30,13 +30,13 @@ def sample_curve(
     """The curve of one metric.
 
     Args:
-        n: N, test images.
-        measure: places in the test split (K,) -> the metric over those images alone.
-        value: the metric over all of them; None: there is none, and no curve.
-        subsets: at most so many of each size, for what is dear to measure.
+        n: N, the number of test images.
+        measure: places in the test split (K,) -> the metric over only those images.
+        value: the metric over all of them; None: no value and no curve.
+        subsets: largest number of subsets of each size, for slow metrics.
 
     Returns:
-        The curve, or None where no smaller size can be measured.
+        The curve, or None if no smaller size can be measured.
     """
     points: list[tuple[int, float, float | None, float | None]] = []
     for stride in STRIDES:
@@ -56,17 +56,17 @@ def sample_curve(
 
 
 def mean_curve(values: NDArray[np.float64], value: float | None) -> Curve | None:
-    """The curve of a mean over pictures, from its (N,) values."""
+    """The curve of a mean over images, from its (N,) values."""
     return sample_curve(len(values), lambda places: float(values[places].mean()), value)
 
 
 def detail(**curves: Curve | None) -> dict[str, Any]:
-    """The detail that holds these curves, by metric key; empty where there is none."""
+    """The detail that holds these curves, by metric key; empty without curves."""
     known = {key: curve for key, curve in curves.items() if curve is not None}
     return {KEY: known} if known else {}
 
 
 def joined(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """Details of `before` replaced by those of `now`; curves are replaced metric by metric."""
+    """Update the details `before` with those of `now`; curves are replaced metric by metric."""
     curves = {**(before.get(KEY) or {}), **(now.get(KEY) or {})}
     return {**before, **now, **({KEY: curves} if curves else {})}

@@ -1,6 +1,6 @@
 """Segmentation scores: the paper's FCN score for photos, nearest-colour scores for label maps.
 
-Both come from one confusion matrix over the whole test split (Isola et al. 2017, section 4.1 and
+Both are computed from one confusion matrix over the whole test split (Isola et al. 2017, section 4.1 and
 table 6; formulas of the released evaluation script). See docs/judges.md.
 """
 
@@ -30,7 +30,7 @@ from bench.scoring.metrics.sample_curve import detail, sample_curve
 _SCORES = ("pixel_acc", "class_acc", "class_iou")
 _FCN = tuple(f"fcn_{score}" for score in _SCORES)
 _LABEL = tuple(f"label_{score}" for score in _SCORES)
-_MATRICES, _SIZES = "matrices", "label sizes"  # sizes: of a judge that compares at one of its own
+_MATRICES, _SIZES = "matrices", "label sizes"  # sizes: for a judge that compares at its own size
 Floats = NDArray[np.float64]
 
 
@@ -44,7 +44,7 @@ def _statistic(score: int, shape: tuple[int, ...], policy: str) -> Callable[[Flo
 
 
 class SegmentationMetric:
-    """`fcn_*` where predictions are photos and a judge is at hand, `label_*` where they are label maps."""
+    """`fcn_*` if predictions are photos and there is a judge, `label_*` if they are label maps."""
 
     keys: ClassVar[tuple[str, ...]] = _FCN + _LABEL
 
@@ -89,7 +89,7 @@ class SegmentationMetric:
         self._rows.add(len(batch.names), rows)
 
     def _count(self, batch: Batch, labels: NDArray[np.uint8]) -> dict[str, NDArray[np.int64]]:
-        """One matrix an image; a judge with a protocol of its own (`confusions`) counts for itself."""
+        """One matrix an image; a judge with its own protocol (`confusions`) counts by itself."""
         judge, no_class = self._context.judge, False
         images = torch.from_numpy(np.array(batch.prediction)).permute(0, 3, 1, 2)
         if self._family == "label":
@@ -107,12 +107,12 @@ class SegmentationMetric:
         return {_MATRICES: np.stack(matrices)}
 
     def _whole_labels(self, batch: Batch, labels: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
-        """The batch's label maps as large as on disk, where they are at hand."""
+        """The batch's label maps at their size on disk, if available."""
         read = self._context.file_labels
         return list(labels) if read is None else [read(batch.start + place) for place in range(len(labels))]
 
     def _policy(self, family: str) -> str:
-        """The data set's class policy, or that of a judge whose protocol fixes it."""
+        """The data set's class policy, or that of a judge with a fixed one."""
         fixed = getattr(self._context.judge, "class_policy", None) if family == "fcn" else None
         return fixed or self._context.card.class_policy
 
@@ -186,7 +186,7 @@ class SegmentationMetric:
         return details
 
     def _sample_curve(self, family: str) -> dict[str, Any]:
-        """Class IoU over fewer images: it is of summed matrices, and rare classes need many images."""
+        """Class IoU over fewer images. It depends on N: rare classes need many images."""
         stack, policy = self._rows[_MATRICES], self._policy(family)
 
         def class_iou(places: NDArray[np.int64]) -> float:

@@ -1,8 +1,8 @@
-"""Features of predictions and of their reference: what every distance between sets of features needs.
+"""Features of predictions and of their reference, for all distances between sets of features.
 
-The network always sees chunks of the same size, whatever the batches of the scoring pass are, and the
-features of the reference are kept on disk under the content they were made from. Memory: 4 D bytes an image
-and side (0.8 GB for both sides of 50,000 images with D = 2048), and one chunk of images.
+The network always sees chunks of the same size, regardless of the batches of the scoring pass. The features
+of the reference are cached on disk under the content they were made from. Memory: 4 D bytes an image and side
+(0.8 GB for both sides of 50,000 images with D = 2048), and one chunk of images.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ _CURVE_SUBSETS = 5  # of a kernel distance over more than a thousand images; a s
 
 
 class FeatureComparison:
-    """Collects the features of the predictions and gives them with those of the reference.
+    """Collects the features of the predictions and of the reference.
 
-    The reference is the test split's targets. In the `real` row training targets, evenly spaced and as
-    many as there are test targets, take the predictions' place.
+    The reference is the test split's targets. In the `real` row, evenly spaced training targets, as many as
+    test targets, replace the predictions.
 
     Args:
         context: of the scoring pass.
         extract: images (N, 3, H, W) uint8 RGB on the device -> features (N, D).
-        identity: JSON-able; names network, weights and preprocessing: with the images' own key it names
-            the file that keeps the reference features.
+        identity: JSON-able; names network, weights and preprocessing. Together with the images' key it names
+            the file of the reference features.
     """
 
     def __init__(self, context: ScoringContext, extract: Extract, identity: dict[str, Any]) -> None:
@@ -58,7 +58,7 @@ class FeatureComparison:
             self._places, self._reason = stand_ins(context)
 
     def update(self, batch: Batch) -> None:
-        """Take in the predictions of a batch."""
+        """Add the predictions of a batch."""
         self.n += len(batch.names)
         if self._is_real:
             return
@@ -68,7 +68,7 @@ class FeatureComparison:
 
     @property
     def reason(self) -> str | None:
-        """Why there is nothing to compare, or None."""
+        """The reason why there is nothing to compare, or None."""
         if self._reason is not None:
             return self._reason
         if not self.n:
@@ -93,7 +93,7 @@ class FeatureComparison:
     def _all(self) -> Features:
         while self._pending:
             self._run()
-        assert self._features is not None  # without images there is a `reason`
+        assert self._features is not None  # without images `reason` is set
         return self._features[: self._done]
 
     def _run(self) -> None:
@@ -113,7 +113,7 @@ class FeatureComparison:
         return found
 
     def _kept(self, images: NDArray[Any], places: NDArray[np.int64], content: str) -> Features:
-        """Features of the images at `places`, read from the cache or made and put there."""
+        """Features of the images at `places`, from the cache or extracted and stored there."""
         size = [len(places), *images.shape[1:3], 3]
         name = json.dumps([content, size, CHUNK, self._identity], sort_keys=True)
         path = self._context.cache / "stats" / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.npz"
@@ -121,11 +121,11 @@ class FeatureComparison:
         if kept is not None:
             return kept
         with locked(self._context.cache / "locks" / f"{path.stem}.lock"):
-            kept = _read(path, len(places))  # another process may have made them meanwhile
+            kept = _read(path, len(places))  # another process may have just made them
             return self._made(images, places, path) if kept is None else kept
 
     def _made(self, images: NDArray[Any], places: NDArray[np.int64], path: Path) -> Features:
-        """The features, extracted now and kept at `path`."""
+        """Extract the features and store them at `path`."""
         parts = []
         for start in range(0, len(places), CHUNK):
             parts.append(self._extracted(to_rgb8(images[places[start : start + CHUNK]])))
@@ -137,10 +137,10 @@ class FeatureComparison:
 
 
 def frechet_curve(a: Features, b: Features, value: float) -> Curve | None:
-    """The Fréchet distance of (N, D) and (M, D) features at fewer images; None where they are no pairs."""
+    """The Fréchet distance of (N, D) and (M, D) features at fewer images; None if they are not pairs."""
     if len(a) != len(b):
         return None
-    dear = len(a) > a.shape[1]  # from there on a distance costs as much as D^3, whatever the subset
+    dear = len(a) > a.shape[1]  # then a distance costs D^3 for every subset
     return sample_curve(
         len(a),
         lambda places: frechet_distance(gaussian(a[places]), gaussian(b[places])),
@@ -159,7 +159,7 @@ def kernel_curve(a: Features, b: Features, value: float) -> Curve | None:
 
 
 def few_images(n: int, dim: int) -> str | None:
-    """What to say beside a Fréchet distance of fewer images than features; None where there are enough."""
+    """A warning about a Fréchet distance of fewer images than features; None if there are enough."""
     if n >= dim:
         return None
     return (
@@ -177,7 +177,7 @@ def _content(images: NDArray[Any], places: NDArray[np.int64]) -> str:
 
 
 def _read(path: Path, n: int) -> Features | None:
-    """The features kept at `path`, or None where there are none that can be used."""
+    """The features stored at `path`, or None if they are missing or damaged."""
     try:
         with np.load(path) as archive:
             features: Features = archive["features"]

@@ -1,4 +1,4 @@
-"""Whether a generator listens to its source: how far its output moves when the source is swapped."""
+"""Whether a generator uses its source: how far its output moves when the source is swapped."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def change(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
 
 
 def pairs(total: int) -> list[tuple[int, int]]:
-    """Which test images are given which other's source: at most 20 pairs without an image in common.
+    """Which test image gets the source of which other one: at most 20 pairs without an image in common.
 
-    Evenly spaced over the first half of the split, each with its counterpart in the second half: neighbours
-    may be frames of one drive.
+    The first images are evenly spaced over the first half of the split; their partners are in the second
+    half, because neighbours may be frames of one drive.
     """
     half = total // 2
     wanted = min(PAIRS, half)
@@ -36,7 +36,7 @@ def pairs(total: int) -> list[tuple[int, int]]:
 def source_response(context: ScoringContext, seen: int) -> MetricOutput:
     """The result over all pairs of `seen` test images, from the generator behind `ScoringContext.swaps`.
 
-    The column of pseudo-values is NaN but for the first image of each pair.
+    The column of pseudo-values is NaN except for the first image of each pair.
     """
     chosen = pairs(seen)
     protocol = {

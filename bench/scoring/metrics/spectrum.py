@@ -2,8 +2,8 @@
 
 `hf_ratio` is the power of the predictions over the power of the targets at radial frequencies in
 (size/4, size/2] cycles per image, luminance in [0, 1] under a 2-D Hann window, summed over all test
-images: 1 is as sharp as the targets, below 1 blurry, above 1 noisy or ringing. `grid_artefact` is what
-stands out at the periods of an up-sampling generator (`bench.scoring.metrics.grid_artefact`).
+images: 1 is as sharp as the targets, below 1 blurry, above 1 noisy or ringing. `grid_artefact` is the excess
+power at the periods of an up-sampling generator (`bench.scoring.metrics.grid_artefact`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bench.scoring.metrics.kept_rows import Rows
 
 REC601 = (0.299, 0.587, 0.114)
 _SIDES = "prediction", "target"
-_NOTHING = 1e-18  # share of the total power below which a band holds rounding only
+_NOTHING = 1e-18  # share of the total power below which a band holds only rounding errors
 Floats = NDArray[np.float64]
 
 
@@ -38,11 +38,11 @@ def luminance(images: NDArray[np.uint8]) -> Floats:
 def _geometry(size: int) -> tuple[Floats, NDArray[np.int64], Floats, NDArray[np.bool_]]:
     """Window (S, S); and on the half plane of a real transform: radial bin, weight, and the upper band.
 
-    The window is the periodic Hann window: a constant image then leaks into no frequency above 1.
+    The window is the periodic Hann window, with which a constant image leaks into no frequency above 1.
     """
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
     radius = np.hypot(fft.fftfreq(size, 1 / size)[:, None], fft.rfftfreq(size, 1 / size)[None, :])
-    weight = np.full(radius.shape, 2.0)  # a column stands for its mirror image too, but for the outer ones
+    weight = np.full(radius.shape, 2.0)  # a column also counts for its mirror image, except the outer ones
     weight[:, 0] = 1.0
     if size % 2 == 0:
         weight[:, -1] = 1.0
@@ -51,7 +51,7 @@ def _geometry(size: int) -> tuple[Floats, NDArray[np.int64], Floats, NDArray[np.
 
 
 def energy(plane: Floats) -> Floats:
-    """(S, S) float64 luminance -> (S, S//2 + 1) |FFT|^2 under the window, of the half plane."""
+    """(S, S) float64 luminance -> (S, S//2 + 1) windowed |FFT|^2 of the half plane."""
     transform = fft.rfft2(plane * _geometry(len(plane))[0])
     return np.asarray(transform.real**2 + transform.imag**2)
 
@@ -79,7 +79,7 @@ def coefficients(size: int) -> Floats:
 
 
 def hf_ratio(prediction: Floats, target: Floats) -> float:
-    """`hf_ratio` of two sets of (N, S, S) float64 luminance; NaN where the targets have no such power."""
+    """`hf_ratio` of two sets of (N, S, S) float64 luminance; NaN if the targets have no such power."""
     target_bins, target_band = power(target)
     if target_band.sum() <= _NOTHING * target_bins.sum():
         return float("nan")
@@ -115,7 +115,7 @@ class SpectrumMetric:
 
     def _powers(self, side: str, images: NDArray[np.uint8]) -> dict[str, Floats]:
         radial, peaks = [], []
-        for plane in luminance(images):  # one at a time: only sums are kept of an energy
+        for plane in luminance(images):  # one at a time: only sums are kept
             found = energy(plane)
             radial.append(radial_power(found))
             if grid.fits(self._size):

@@ -1,4 +1,4 @@
-"""SSIM, PSNR and L1 of each prediction against its target, then the mean over pictures.
+"""SSIM, PSNR and MAE of each prediction against its target, then the mean over images.
 
 Source: Wang et al., "Image quality assessment: from error visibility to structural similarity", 2004. The
 SSIM is scikit-image's with the settings of that paper (Gaussian weights, sigma 1.5, 11 taps, population
@@ -61,7 +61,7 @@ def _window() -> Floats:
 
 
 def _smooth(planes: Floats) -> Floats:
-    """(..., H, W) -> (..., H-10, W-10): weighted means over 11x11 windows that lie inside the image."""
+    """(..., H, W) -> (..., H-10, W-10): weighted means over the 11x11 windows inside the image."""
     inner = slice(_RADIUS, -_RADIUS)
     rows = ndimage.correlate1d(planes, _window(), axis=-2)[..., inner, :]
     return np.asarray(ndimage.correlate1d(rows, _window(), axis=-1)[..., inner])
