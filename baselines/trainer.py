@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from baselines.checked import DamagedFileError, load_checked, save_checked
+from baselines.checksummed import DamagedFileError, load_checked, save_checked
 from baselines.discriminators import Discriminator, check_fits
 from baselines.engine import default_generator, set_precision
 from baselines.execution import execution
@@ -232,7 +232,7 @@ class Trainer:
         return all_finite(self._updates.networks)
 
     def save(self, path: Path, identity: str) -> None:
-        """Write weights, moments, counters and history to `path` (`baselines.checked`).
+        """Write weights, moments, counters and history to `path` (`baselines.checksummed`).
 
         `identity` names the run: `restore` refuses the state of another run.
         """

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from baselines.checked import DamagedFileError, load_checked, save_checked
+from baselines.checksummed import DamagedFileError, load_checked, save_checked
 from baselines.engine import arithmetic, autocast
 from baselines.generators import Generator
 from baselines.geometry import depth
@@ -52,7 +52,7 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write weights and description to `path` (`baselines.checked`)."""
+    """Write weights and description to `path` (`baselines.checksummed`)."""
     about = {
         "format": _FORMAT,
         "variant": asdict(checkpoint.variant),

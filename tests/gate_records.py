@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from bench.gate.baseline import Baseline, read_baseline, save_baseline
-from bench.gate.checking import check
+from bench.gate.check import check
+from bench.gate.decide import row_verdicts
 from bench.gate.outcome import Outcome, Verdict
 from bench.gate.rows import rows_of
 from bench.gate.tolerances import Settings, Tolerance
-from bench.gate.verdicts import row_verdicts
 from bench.records.record import MetricResult, RunRecord, write_record
 
 ROW = "toycity/labels2photo/64px/100 steps/l1"

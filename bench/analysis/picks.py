@@ -14,8 +14,8 @@ import numpy as np
 
 from bench.analysis.by_image import Floats
 from bench.analysis.column import Column
-from bench.analysis.image_values import FEWEST, ImageValues, image_values
 from bench.analysis.sections import Section
+from bench.analysis.viewer_values import FEWEST, ImageValues, image_values
 from bench.core.errors import UsageError, unknown_name
 from bench.scoring.metrics.catalogue import CATALOGUE
 

@@ -1,1 +1,1 @@
-"""The ledger of claims: what is claimed (`ledger`), what records say (`findings`, `verdicts`), `sanity`."""
+"""The ledger of claims: what is claimed (`ledger`), what records say (`findings`, `verdicts`, `sanity`), `outputs`."""

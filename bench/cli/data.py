@@ -72,7 +72,7 @@ def prepare(name: str, source: Path, out: Path, size_px: int) -> None:
     from bench.core.progress import Reporter
     from bench.data.acquire.prepare import prepare as build
     from bench.data.cards import load_card
-    from bench.records.layout import check_writable
+    from bench.records.output_folder import check_writable
 
     check_writable(out)
     with Reporter() as reporter:

@@ -19,7 +19,7 @@ def room_of(plans: list[Plan], options: dict[str, Any]) -> Room:
     """What the runs that do not exist yet will cost."""
     from bench.launch.cost.estimate import room_needed
     from bench.launch.url_output import local_folder
-    from bench.records.layout import RunFiles
+    from bench.records.output_folder import RunFiles
     from bench.records.record import record_path
     from bench.run.train import SAMPLE_POINTS
 
@@ -56,7 +56,7 @@ def lanes_of(options: dict[str, Any], device: str, runs: int) -> Lanes:
     jobs = options["jobs"]
     if options["launcher"] != "local" or not isinstance(jobs, int) or jobs == 1:
         return Lanes()
-    from bench.launch.how_many import gpus
+    from bench.launch.jobs_at_once import gpus
 
     at_once, threads = shares(jobs, options["threads"], runs)
     return Lanes(at_once, -(-at_once // len(gpus(device))), threads)

@@ -85,7 +85,7 @@ def check(
 
     [tool.pix2pix-bench.gate] in the nearest pyproject.toml sets tolerances and more: docs/gates.md.
     """
-    from bench.gate.checking import check as checked
+    from bench.gate.check import check as checked
     from bench.gate.outputs import to_json, verdict_table, write_outputs
     from bench.gate.tolerances import read_settings
 

@@ -73,7 +73,7 @@ def check(**options: Any) -> int:
     scores are published (caffe:FILE on Cityscapes at 256 px: 0.80 / 0.26 / 0.21), each must be within 0.05.
     """
     from bench.core.progress import Reporter
-    from bench.scoring.judges.check import check_on_real_photos, statements
+    from bench.scoring.judges.on_real_photos import check_on_real_photos, statements
 
     with Reporter() as reporter:
         bench = _workbench(options, reporter)
@@ -97,8 +97,8 @@ def _workbench(options: dict[str, Any], reporter: Reporter) -> Workbench:
     from bench.core.resources import cache_dir
     from bench.data.datasets import open_dataset
     from bench.run.data_in_use import Workbench
-    from bench.spec.data_spec import data_spec
     from bench.spec.grid import data_roots
+    from bench.spec.pairs_used import data_spec
     from bench.spec.scoring_choice import ScoringChoice, check_judge_choice
 
     choice, name = ScoringChoice(judge=options["name"]), options["dataset"]

@@ -145,7 +145,7 @@ def launcher_of(options: dict[str, Any], device: str, runs: int, team: Team | No
 def _workers(jobs: int, threads: int | None, device: str, runs: int) -> Launcher:
     import torch
 
-    from bench.launch.how_many import gpus
+    from bench.launch.jobs_at_once import gpus
     from bench.launch.local import Workers
 
     jobs, threads = shares(jobs, threads, runs)
@@ -165,7 +165,7 @@ def jobs_of(options: dict[str, Any], plans: list[Plan], device: str) -> int | st
     """`--jobs`, with `auto` replaced by a number if runs execute on this machine; prints the choice."""
     if options["jobs"] != "auto" or options["launcher"] != "local":
         return cast("int | str", options["jobs"])
-    from bench.launch.how_many import choose_jobs
+    from bench.launch.jobs_at_once import choose_jobs
 
     choice = choose_jobs(plans, device, options["threads"])
     click.echo(f"--jobs auto: {choice.why}", err=True)

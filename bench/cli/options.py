@@ -10,13 +10,13 @@ import click
 
 from bench.core.errors import UsageError
 from bench.scoring.metrics.catalogue import FID_PROTOCOLS
-from bench.spec.retention import TRACKERS
+from bench.spec.policy import TRACKERS
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from baselines.settings import EngineName
-    from bench.spec.retention import Policy
+    from bench.spec.policy import Policy
     from bench.spec.scoring_choice import ScoringChoice
 
 Command = Callable[..., Any]
@@ -157,7 +157,7 @@ def policy_options(command: Command) -> Command:
 def policy_of(options: dict[str, Any], lengths: tuple[int, ...] = ()) -> Policy:
     """The `Policy` given by `policy_options`; `lengths` are those of `--keep-at`."""
     from bench.run.trackers import check_trackers
-    from bench.spec.retention import Policy
+    from bench.spec.policy import Policy
 
     log = tuple(dict.fromkeys(options["log"]))
     check_trackers(log)

@@ -62,7 +62,7 @@ def report(
     bench report OUT --picks ssim,lpips --claims mine.toml
     bench report OUT --format latex,parquet
     """
-    from bench.records.layout import check_writable
+    from bench.records.output_folder import check_writable
     from bench.report.formats import Wanted
     from bench.report.render import write_report
 

@@ -33,7 +33,7 @@ def reproduce(output: Path, run_id: str | None, **options: Any) -> int:
     """
     from bench.core.progress import Reporter
     from bench.core.resources import cache_dir
-    from bench.records.layout import check_writable
+    from bench.records.output_folder import check_writable
     from bench.records.record import read_records
     from bench.run.reproduce import chosen
     from bench.run.reproduce import reproduce as make

@@ -153,7 +153,7 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
     engine = choose_engine(options["engine"], device_of_runs(options, device))
     roots = local_data(options["data_roots"])
     request = _request({**options, "data_roots": roots, "engine": engine})
-    from bench.records.layout import check_room
+    from bench.records.output_folder import check_room
     from bench.spec.grid import lengths_of, resolve
 
     choice = scoring_choice(options)
@@ -283,7 +283,7 @@ def _check_precision(plans: list[Plan], device: str) -> None:
 
 
 def _check_output(out: Path, plans: list[Plan]) -> None:
-    from bench.records.layout import check_writable
+    from bench.records.output_folder import check_writable
     from bench.records.record import read_record, record_path
 
     check_writable(out)

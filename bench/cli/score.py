@@ -78,7 +78,7 @@ def _translate(path: Path, images: Path, destination: Path, seed: int, device: s
     from baselines.settings import TestSettings
     from baselines.translate import load_checkpoint
     from bench.core.progress import Reporter
-    from bench.records.layout import check_writable
+    from bench.records.output_folder import check_writable
     from bench.run.generate import translate_folder
 
     try:
@@ -150,7 +150,7 @@ def _score_foreign(
     from bench.core.progress import Reporter
     from bench.core.resources import cache_dir
     from bench.data.cache import FileHashes
-    from bench.records.layout import check_writable
+    from bench.records.output_folder import check_writable
     from bench.run.imported.gather import ForeignRequest, gather
     from bench.run.imported.score import ForeignScoring
 
@@ -193,8 +193,8 @@ def _judge_training(
     from bench.data.datasets import open_dataset
     from bench.run.data_in_use import Workbench
     from bench.scoring.judges.external import is_adapter
-    from bench.spec.data_spec import data_spec
     from bench.spec.grid import data_roots
+    from bench.spec.pairs_used import data_spec
 
     name = options["judge_dataset"]
     if name is None:
@@ -222,7 +222,7 @@ def _again(
     from bench.core.progress import Reporter
     from bench.launch.driver import run_grid
     from bench.launch.jobs import Launch
-    from bench.records.layout import check_writable
+    from bench.records.output_folder import check_writable
     from bench.spec.grid import plans_of
 
     check_writable(output)

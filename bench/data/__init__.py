@@ -1,0 +1,1 @@
+"""Images as arrays: cards, folder layouts, readers, cache. No metric and no network."""

@@ -62,7 +62,7 @@ class Gate:
             The verdicts, where the gate passed.
         """
         from bench.core.errors import BenchError
-        from bench.gate.checking import check
+        from bench.gate.check import check
         from bench.gate.tolerances import read_settings
 
         records, file = out or self.out, baseline or self.baseline

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from bench.core.lock import try_lock
 from bench.launch.jobs import Ended, Event, Job, Observer, Said
 from bench.launch.run_job import Runners
-from bench.records.layout import RunFiles
+from bench.records.output_folder import RunFiles
 from bench.records.record import read_record, record_path
 
 _POLL_SECONDS = 0.5

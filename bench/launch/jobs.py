@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.core.decode import decode
-from bench.spec.retention import Policy
+from bench.spec.policy import Policy
 from bench.spec.run_spec import RunSpec
 from bench.spec.scoring_choice import ScoringChoice
 

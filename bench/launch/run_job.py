@@ -13,10 +13,10 @@ from bench.core.progress import Advance, Teller
 from bench.core.resources import cache_dir
 from bench.data.datasets import open_dataset
 from bench.launch.jobs import Advanced, Ended, Job, Observer, Said
-from bench.records.layout import RunFiles
+from bench.records.output_folder import RunFiles
 from bench.run.data_in_use import Workbench
 from bench.run.runner import Runner, reason_of
-from bench.spec.data_spec import data_spec
+from bench.spec.pairs_used import data_spec
 from bench.spec.run_spec import DataSpec
 
 UNWRITTEN = "; and no record could be written: "

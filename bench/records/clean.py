@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.core.files import is_leftover, leftovers, remove
 from bench.core.lock import try_lock
-from bench.records.layout import RunFiles
+from bench.records.output_folder import RunFiles
 from bench.records.record import RunRecord, read_record, record_path
 
 _OLD_S = 3600.0  # younger leftovers may be in use, such as a report that is being written

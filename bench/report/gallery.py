@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.analysis.entry import Entry
-from bench.analysis.image_values import MAX_VARIANTS
 from bench.analysis.picks import Picks, picks
 from bench.analysis.sections import Section
+from bench.analysis.viewer_values import MAX_VARIANTS
 from bench.records.gallery import (
     CLASSES,
     gallery_of,

@@ -33,7 +33,7 @@ from bench.core.errors import UsageError
 from bench.core.files import whole_folder, write_bytes, write_text
 from bench.core.images import read_png, to_rgb8
 from bench.gate.baseline import Baseline, save_baseline
-from bench.records.layout import check_writable
+from bench.records.output_folder import check_writable
 from bench.records.record import RunRecord, read_per_image, read_records, write_record
 from bench.records.reproduction import Reproduction, read_reproduction, reproduction_path
 from bench.report.formats import Wanted

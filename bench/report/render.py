@@ -12,11 +12,11 @@ from markupsafe import Markup
 
 from bench.analysis.column import info_of
 from bench.analysis.entry import load_entries
-from bench.analysis.image_values import image_values
 from bench.analysis.picks import check_picks
 from bench.analysis.readings import fitness_statements
 from bench.analysis.sections import Section, sections
 from bench.analysis.sweep_lines import Sweep, sweeps
+from bench.analysis.viewer_values import image_values
 from bench.claims.ledger import load_ledger
 from bench.report import tables
 from bench.report.claims_view import claims_view

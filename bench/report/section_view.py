@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.analysis.image_values import ImageValues
 from bench.analysis.sections import Section
+from bench.analysis.viewer_values import ImageValues
 from bench.report import tables
 from bench.report.gallery import Gallery
 from bench.report.judge_view import JudgeView

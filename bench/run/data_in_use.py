@@ -15,12 +15,12 @@ from bench.core.progress import Teller, duration
 from bench.data.cache import release_pages
 from bench.data.datasets import Dataset
 from bench.data.types import SplitArrays
-from bench.records.layout import write_gallery
+from bench.records.output_folder import write_gallery
 from bench.records.record import GalleryFiles
 from bench.scoring.judges.at_px import OPTION, JudgeAtPx, named
 from bench.scoring.judges.external import check_card, identity, is_adapter, open_adapter
 from bench.scoring.metrics.base import ScoringContext
-from bench.spec.data_spec import even_indices
+from bench.spec.pairs_used import even_indices
 from bench.spec.run_spec import DataSpec
 from bench.spec.scoring_choice import ScoringChoice
 

@@ -15,10 +15,10 @@ from baselines.translate import Checkpoint, load_checkpoint, translations
 from bench.core.errors import UsageError
 from bench.core.files import whole_folder
 from bench.core.progress import Advance
-from bench.data.plain import list_images, read_images
+from bench.data.image_folder import list_images, read_images
 from bench.data.types import SplitArrays
-from bench.records.layout import RunFiles
-from bench.run.png_writer import Writer, writing_threads
+from bench.records.output_folder import RunFiles
+from bench.run.write_ahead import Writer, writing_threads
 
 
 def image_seed(seed: int, name: str) -> int:

@@ -28,7 +28,7 @@ from bench.records.gallery import (
     labels_folder,
     segmentation_folder,
 )
-from bench.records.layout import write_gallery
+from bench.records.output_folder import write_gallery
 from bench.records.record import RunRecord
 from bench.run.data_in_use import Workbench
 from bench.spec.run_spec import DataSpec

@@ -17,7 +17,7 @@ from baselines.translate import Checkpoint, translations
 from bench.core.files import sha256_file, write_text
 from bench.core.images import to_rgb8
 from bench.data.types import SplitArrays
-from bench.records.layout import RunFiles
+from bench.records.output_folder import RunFiles
 from bench.run.generate import image_seed, run_checkpoint
 from bench.scoring.metrics.diversity import spread
 from bench.scoring.metrics.source_response import change

@@ -19,7 +19,7 @@ from bench.core.errors import UsageError
 from bench.core.files import sha256_file, write_text
 from bench.core.lock import locked
 from bench.core.progress import Reporter
-from bench.records.layout import RunFiles
+from bench.records.output_folder import RunFiles
 from bench.records.record import RunRecord, read_records
 from bench.records.reproduction import Reproduction, reproduction_path
 from bench.run.data_in_use import Workbench

@@ -21,7 +21,7 @@ from bench.core.files import remove, set_aside, write_text
 from bench.core.images import is_whole
 from bench.core.lock import locked
 from bench.core.progress import Advance
-from bench.records.layout import RunFiles
+from bench.records.output_folder import RunFiles
 from bench.records.record import (
     REFERENCE_ROWS,
     RunRecord,
@@ -42,7 +42,7 @@ from bench.run.score import (
 )
 from bench.run.trackers import tracking
 from bench.run.train import TrainingStage, nobody
-from bench.spec.retention import Policy
+from bench.spec.policy import Policy
 from bench.spec.run_spec import RunSpec
 
 

@@ -19,7 +19,7 @@ from bench.core.files import sha256_file
 from bench.core.images import read_png
 from bench.core.progress import Advance
 from bench.data.types import SplitArrays
-from bench.records.layout import RunFiles, write_gallery
+from bench.records.output_folder import RunFiles, write_gallery
 from bench.records.record import (
     MetricResult,
     RunRecord,

@@ -22,10 +22,10 @@ from bench.core.interrupt import Terminated, deferred
 from bench.core.progress import Advance
 from bench.data.cache import release_pages
 from bench.data.types import SplitArrays
-from bench.records.layout import RunFiles
+from bench.records.output_folder import RunFiles
 from bench.run.generate import image_seed
 from bench.run.trackers import Trackers, tracking
-from bench.spec.retention import Policy
+from bench.spec.policy import Policy
 from bench.spec.run_spec import RunSpec
 
 LOG_POINTS = 100

@@ -15,9 +15,9 @@ from bench.core.documents import read_json
 from bench.core.errors import UsageError
 from bench.core.files import named_path
 from bench.data.datasets import Dataset, open_dataset
-from bench.records.layout import RunFiles
-from bench.spec.data_spec import data_spec
+from bench.records.output_folder import RunFiles
 from bench.spec.expand import parse_sets, resolve_grid
+from bench.spec.pairs_used import data_spec
 from bench.spec.run_spec import DataSpec, RunSpec
 from bench.spec.suites import get_suite
 from bench.spec.variants import get_variant, read_variants

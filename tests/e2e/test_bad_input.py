@@ -169,7 +169,9 @@ def test_no_room_at_the_start(
     import collections
 
     usage = collections.namedtuple("usage", "total used free")
-    monkeypatch.setattr("bench.records.layout.shutil.disk_usage", lambda _: usage(10**9, 10**9 - 1000, 1000))
+    monkeypatch.setattr(
+        "bench.records.output_folder.shutil.disk_usage", lambda _: usage(10**9, 10**9 - 1000, 1000)
+    )
     arguments = ["run", "--variants", "l1", "--dataset", "toycity", *QUICK, "--out", str(tmp_path / "out")]
     refused(arguments, capfd, "MB free", "found 0 MB")
     assert not (tmp_path / "out").exists()

@@ -124,7 +124,7 @@ def test_a_projects_suite_fails_with_a_message_that_says_why(
 
 
 def test_the_plugin_loads_nothing_of_the_benchmark() -> None:
-    heavy = "[m for m in ('torch', 'pandas', 'numpy', 'click', 'bench.gate.verdicts') if m in sys.modules]"
+    heavy = "[m for m in ('torch', 'pandas', 'numpy', 'click', 'bench.gate.decide') if m in sys.modules]"
     code = f"import sys, {PLUGIN}; print({heavy})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -9,7 +9,7 @@ import pytest
 
 from baselines.trainer import Trainer
 from bench.cli.main import invoke
-from bench.records.layout import RunFiles
+from bench.records.output_folder import RunFiles
 from bench.records.record import read_records
 
 SMALL = ["--dataset", "toycity", "--size", "32", "--base-filters", "8", "--device", "cpu", "--threads", "1"]

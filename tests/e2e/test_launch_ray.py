@@ -14,7 +14,7 @@ from bench.launch.driver import run_grid
 from bench.launch.jobs import Advanced, Event, Launch, Said
 from bench.records.record import read_records
 from bench.spec.grid import GridRequest, resolve
-from bench.spec.retention import Policy
+from bench.spec.policy import Policy
 from bench.spec.scoring_choice import ScoringChoice
 
 ray = pytest.importorskip("ray", reason="needs ray: pip install -e .[ray]")

@@ -100,7 +100,7 @@ def test_on_a_gpu_the_spread_over_seeds_decides(finished: Path, off: float, pass
 
 
 def test_another_generator_fails_though_its_images_are_the_same(finished: Path, tmp_path: Path) -> None:
-    from bench.records.layout import RunFiles
+    from bench.records.output_folder import RunFiles
     from bench.run.reproduce import compared
 
     before = next(record for record in read_records(finished) if record.kind == "run")

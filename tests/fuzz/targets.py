@@ -40,14 +40,15 @@ from mutations import (
 from noise_pairs import noise_pairs
 from PIL import Image
 
-from baselines.checked import load_checked, save_checked
+from baselines.checksummed import load_checked, save_checked
 from baselines.settings import TestSettings, TrainingSettings
 from baselines.trainer import Trainer
 from baselines.translate import Checkpoint, load_checkpoint, save_checkpoint
 from baselines.variants import parse_variant
 from bench.core.errors import BenchError, UsageError
 from bench.core.state_dict import WeightsError, read_state_dict
-from bench.data import cache, cards, plain, readers
+from bench.data import cache, cards, readers
+from bench.data import image_folder as plain
 from bench.data.acquire import archives, download, verify
 from bench.data.types import ClassInfo
 from bench.gate.baseline import read_baseline

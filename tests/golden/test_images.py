@@ -17,9 +17,9 @@ import synthetic
 from PIL import Image
 
 from bench.analysis.entry import load_entries
-from bench.analysis.image_values import image_values, script_json
 from bench.analysis.picks import pick_metrics, picked_names, picks
 from bench.analysis.sections import sections
+from bench.analysis.viewer_values import image_values, script_json
 from bench.core.errors import UsageError
 from bench.core.images import read_png, write_palette_png, write_png
 from bench.records.gallery import JUDGE, judge_stamp, labels_folder, segmentation_folder

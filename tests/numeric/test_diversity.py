@@ -19,7 +19,7 @@ from baselines.variants import parse_variant
 from bench.cli.main import invoke
 from bench.core.errors import UsageError
 from bench.data.types import SplitArrays
-from bench.records.layout import RunFiles
+from bench.records.output_folder import RunFiles
 from bench.records.record import read_records
 from bench.run import probes as repeats
 from bench.run.probes import DropoutSamples

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from test_diversity import saved, split
 
 from baselines.settings import TestSettings
-from bench.records.layout import RunFiles
+from bench.records.output_folder import RunFiles
 from bench.records.record import MetricResult
 from bench.run import probes as repeats
 from bench.run.probes import SwappedSources

@@ -24,13 +24,13 @@ from statistics import stdev
 import numpy as np
 import pandas as pd
 
-from bench.gate import verdicts
+from bench.gate import decide as verdicts
 from bench.gate.baseline import Baseline
+from bench.gate.decide import row_verdicts
 from bench.gate.noise import evidence
 from bench.gate.outcome import Outcome
 from bench.gate.rows import GateRow, Spread, rows_of
 from bench.gate.tolerances import DEFAULT_TOLERANCES, Settings
-from bench.gate.verdicts import row_verdicts
 from bench.records.record import read_records
 from bench.scoring.metrics.catalogue import PSEUDO
 from bench.scoring.metrics.confusion import ABSENT_IS_ZERO, ABSENT_LEFT_OUT, scores_from_confusion

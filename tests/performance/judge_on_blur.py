@@ -25,8 +25,8 @@ from bench.data.datasets import open_dataset
 from bench.data.types import SplitArrays
 from bench.run.data_in_use import Workbench
 from bench.scoring.one_pass import score
-from bench.spec.data_spec import data_spec
 from bench.spec.grid import data_roots
+from bench.spec.pairs_used import data_spec
 from bench.spec.scoring_choice import ScoringChoice
 
 KEYS = ("fcn_pixel_acc", "fcn_class_acc", "fcn_class_iou", "fd_lite0", "hf_ratio", "ssim")

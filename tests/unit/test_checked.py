@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from baselines.checked import DamagedFileError, load_checked, save_checked
+from baselines.checksummed import DamagedFileError, load_checked, save_checked
 
 TENSORS = {
     "weights": torch.arange(12.0).reshape(3, 4).T,  # not contiguous

@@ -227,7 +227,7 @@ def test_the_report_and_the_gate_refuse_as_well(tmp_path: Path) -> None:
     from bench.analysis.entry import Entry
     from bench.analysis.sections import sections
     from bench.gate.baseline import Baseline, save_baseline
-    from bench.gate.checking import check
+    from bench.gate.check import check
     from bench.records.record import read_records
 
     write(tmp_path / "a", "l1")

@@ -11,7 +11,7 @@ import pytest
 
 from bench.core import files, resources
 from bench.core.errors import UsageError
-from bench.records import layout as output
+from bench.records import output_folder as output
 
 
 def test_a_file_is_written_with_its_folders(tmp_path: Path) -> None:

@@ -165,9 +165,9 @@ def test_all_tests_of_an_invocation_are_corrected_together(tmp_path: Path) -> No
 def test_a_change_of_seeds_alone_alarms_in_at_most_two_of_a_hundred(count: int) -> None:
     """The whole rule, without tolerance, on eight metrics that share their seeds' noise."""
     from bench.gate.baseline import Baseline
+    from bench.gate.decide import row_verdicts
     from bench.gate.rows import GateCell, GateRow
     from bench.gate.tolerances import Settings
-    from bench.gate.verdicts import row_verdicts
 
     rng = np.random.default_rng(count)
 

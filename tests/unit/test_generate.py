@@ -19,9 +19,9 @@ from baselines.translate import Checkpoint
 from baselines.variants import parse_variant
 from bench.core.images import read_png
 from bench.run import generate
-from bench.run import png_writer as writing
+from bench.run import write_ahead as writing
 from bench.run.generate import generate_split, translate_folder
-from bench.run.png_writer import Writer, writing_threads
+from bench.run.write_ahead import Writer, writing_threads
 
 COUNT = 40
 RNG = np.random.default_rng(0)

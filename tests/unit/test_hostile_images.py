@@ -19,7 +19,7 @@ from bench.core import images as core_images
 from bench.core.errors import UsageError
 from bench.data import layouts
 from bench.data.datasets import open_dataset
-from bench.data.plain import list_images, read_images
+from bench.data.image_folder import list_images, read_images
 from bench.data.readers import decode, header, is_side_by_side
 from bench.run.imported.match import images_of
 

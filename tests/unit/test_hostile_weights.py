@@ -13,7 +13,7 @@ import pytest
 import torch
 from example_card import example_card
 
-from baselines.checked import load_checked, save_checked
+from baselines.checksummed import load_checked, save_checked
 from baselines.pairs import PairArrays
 from baselines.settings import TrainingSettings
 from baselines.trainer import Trainer, build_generator

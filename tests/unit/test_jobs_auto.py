@@ -9,14 +9,14 @@ import pytest
 import torch
 
 import bench.launch.cost.kept_times as kept_module
-import bench.launch.how_many as auto
+import bench.launch.jobs_at_once as auto
 from baselines.layers import parameter_count
 from baselines.settings import TrainingSettings
 from bench.cli.main import invoke
 from bench.launch.cost.estimate import gpu_bytes, parameters
 from bench.launch.cost.kept_times import keep, kept, kept_rate
 from bench.launch.cost.measure import Question
-from bench.launch.how_many import UNMEASURED, choose_jobs, on_one_gpu
+from bench.launch.jobs_at_once import UNMEASURED, choose_jobs, on_one_gpu
 from bench.spec.grid import GridRequest, Plan, resolve
 
 GIB = 1 << 30

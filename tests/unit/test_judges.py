@@ -29,7 +29,7 @@ from bench.scoring.judges.class_map import class_table, read_class_map
 from bench.scoring.judges.external import check_adapter, open_adapter
 from bench.scoring.metrics.base import Batch, ScoringContext
 from bench.scoring.metrics.segmentation import SegmentationMetric
-from bench.spec.data_spec import data_spec
+from bench.spec.pairs_used import data_spec
 from bench.spec.scoring_choice import ScoringChoice, check_judge_choice
 
 CARD = example_card(

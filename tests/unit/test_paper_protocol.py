@@ -23,7 +23,7 @@ from bench.records.record import MetricResult
 from bench.scoring.judges import external as adapters
 from bench.scoring.judges import paper_fcn as paper
 from bench.scoring.judges.base import NO_CLASS
-from bench.scoring.judges.check import constant_scores, judge_scores
+from bench.scoring.judges.on_real_photos import constant_scores, judge_scores
 from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext
 from bench.scoring.metrics.confusion import confusion_matrix
 from bench.scoring.metrics.segmentation import SegmentationMetric

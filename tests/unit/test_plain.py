@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from bench.core.errors import UsageError
-from bench.data.plain import list_images, read_images
+from bench.data.image_folder import list_images, read_images
 
 
 def noise(seed: int, shape: tuple[int, ...], high: int = 256, dtype: Any = np.uint8) -> Image.Image:

@@ -16,7 +16,7 @@ from bench.run.data_in_use import Workbench
 from bench.scoring.judges import trained as store
 from bench.scoring.judges.train_test_overlap import seen_photos
 from bench.scoring.one_pass import score
-from bench.spec.data_spec import data_spec
+from bench.spec.pairs_used import data_spec
 from bench.spec.scoring_choice import ScoringChoice
 
 SIZE, TRAIN_N, TEST_N = 32, 12, 5

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from one_image import translate
 from safetensors.torch import save_file
 
-from baselines.checked import load_checked, save_checked
+from baselines.checksummed import load_checked, save_checked
 from baselines.engine import arithmetic
 from baselines.pairs import to_image, to_tensor
 from baselines.settings import TestSettings, TrainingSettings

@@ -20,7 +20,7 @@ from bench.data.datasets import Dataset
 from bench.launch.cost.kept_times import kept, kept_rate
 from bench.launch.cost.measure import Question
 from bench.launch.cost.step_worker import random_pairs
-from bench.spec.retention import Keep
+from bench.spec.policy import Keep
 from bench.spec.run_spec import RunSpec
 
 _WARM_UP_STEPS, _TIMED_STEPS = 2, 3

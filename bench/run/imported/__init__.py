@@ -1,0 +1,4 @@
+"""Images that other tools made.
+
+`match` pairs file names, `gather` checks the request, `score` writes records.
+"""

@@ -16,7 +16,7 @@ from bench.data.cache import FileHashes, digest
 from bench.data.types import DatasetCard, Role
 from bench.run.imported.images import ForeignImages, roles_of
 from bench.run.imported.match import Files, Matched, Part, images_of, label_of, marked, match
-from bench.spec.data_spec import even_indices
+from bench.spec.pairs_used import even_indices
 from bench.spec.run_spec import DataSpec
 
 Header = tuple[str, tuple[int, int]]

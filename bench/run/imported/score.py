@@ -16,7 +16,7 @@ from bench.core.errors import UsageError
 from bench.core.images import to_rgb8
 from bench.core.progress import Reporter
 from bench.data.types import SplitArrays
-from bench.records.layout import write_gallery
+from bench.records.output_folder import write_gallery
 from bench.records.record import GalleryFiles, MetricResult, RunRecord, write_record
 from bench.run.data_in_use import GALLERY_SIZE, UNUSED_JUDGE, Workbench, announce
 from bench.run.illustrate import Scene, illustrate
@@ -24,7 +24,7 @@ from bench.run.imported.images import ForeignImages
 from bench.run.score import content_of, digest_of, now, reference_record
 from bench.scoring.metrics.base import ScoringContext
 from bench.scoring.one_pass import score
-from bench.spec.data_spec import even_indices
+from bench.spec.pairs_used import even_indices
 from bench.spec.run_spec import slug
 from bench.spec.scoring_choice import ScoringChoice
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.gate.baseline import read_baseline
+from bench.gate.decide import row_verdicts
 from bench.gate.images import WorstImages, worst_images
 from bench.gate.outcome import Outcome
 from bench.gate.rows import rows_of
 from bench.gate.tolerances import Settings
-from bench.gate.verdicts import row_verdicts
 from bench.records.record import read_records
 
 
