@@ -74,7 +74,7 @@ class HostFeed:
 
 
 class _StagedFeed:
-    """A feed whose host part prepares steps a few steps ahead of the device."""
+    """A feed that prepares steps on the host, a few steps ahead of the device."""
 
     def __init__(
         self, data: PairArrays, settings: TrainingSettings, seed: int, places: range, device: torch.device

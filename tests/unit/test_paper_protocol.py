@@ -322,7 +322,7 @@ def test_random_weights_are_not_fit(model: Path, cache: Path, capsys: pytest.Cap
     assert code == 1
     assert "s an image, " in told.err  # before it starts
     assert "4 real test photos of toycity at 32 px" in told.out
-    assert told.out.rstrip().splitlines()[-1].startswith("not fit to judge: pixel accuracy")
+    assert told.out.rstrip().splitlines()[-1].startswith("the judge is not fit: pixel accuracy")
 
 
 def test_help_of_the_check() -> None:

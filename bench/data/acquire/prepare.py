@@ -27,7 +27,7 @@ from bench.data.layouts import Found, Pair, find
 from bench.data.readers import header
 from bench.data.types import DatasetCard
 
-_VOID_IMAGES = 8  # whose labels `info` counts
+_VOID_IMAGES = 8  # images in which `info` counts void labels
 
 
 # --- prepare ------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ def info(dataset: Dataset) -> list[tuple[str, str]]:
 
 
 def card_rows(card: DatasetCard) -> list[tuple[str, str]]:
-    """What `bench data info` shows of a card whose data was not found: (label, value) rows."""
+    """What `bench data info` shows of a card if its data was not found: (label, value) rows."""
     classes = ", ".join(entry.name for entry in card.train_classes)
     return [
         ("title", f"{card.title} ({card.version})"),

@@ -56,7 +56,7 @@ class Canvas:
         self.smooth: Array = smooth[np.ix_(y, x)]
 
     def span(self, low: float, high: float) -> slice:
-        """The pixels whose centres are in [low, high)."""
+        """The pixels with centres in [low, high)."""
         first, last = (min(max(int(np.ceil(edge * self.size - 0.5)), 0), self.size) for edge in (low, high))
         return slice(first, max(first, last))
 
@@ -73,7 +73,7 @@ class Canvas:
         self.depth[rows, cols][mask] = depth
 
     def box(self, u: float, v: float, half: float, height: float, colour: Any, kind: int, z: float) -> None:
-        """A rectangle whose top edge is centred at (u, v)."""
+        """A rectangle with its top edge centred at (u, v)."""
         self.put(self.span(v, v + height), self.span(u - half, u + half), None, colour, kind, z)
 
     def disc(self, u: float, v: float, a: float, b: float, colour: Any, kind: int, z: float) -> None:
@@ -85,7 +85,7 @@ class Canvas:
     def taper(
         self, u: float, v: float, top: float, bottom: float, height: float, colour: Any, kind: int, z: float
     ) -> None:
-        """A trapezoid of half widths `top` and `bottom` whose top edge is centred at (u, v)."""
+        """A trapezoid of half widths `top` and `bottom` with its top edge centred at (u, v)."""
         wide = max(top, bottom)
         rows, cols = self.span(v, v + height), self.span(u - wide, u + wide)
         half = top + (bottom - top) * (self.centres[rows] - v) / max(height, 1e-6)

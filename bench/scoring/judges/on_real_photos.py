@@ -149,4 +149,4 @@ def statements(check: Check) -> list[str]:
     seen = ", ".join(f"{n} {v:.2f}" for n, v in check.per_class_iou.items() if v is not None)
     lines.append(f"IoU by class: {seen}")
     faults = [fault for finding in check.findings for fault in finding.faults]
-    return [*lines, f"not fit to judge: {'; '.join(faults)}" if faults else "fit to judge"]
+    return [*lines, f"the judge is not fit: {'; '.join(faults)}" if faults else "the judge is fit"]

@@ -210,7 +210,7 @@ class PaperJudge:
             labels: N arrays (h, w) uint8 of train ids, 255 = void; resized to the nearest pixels if needed.
 
         Returns:
-            (N, 19, 19) int64; (N, 19, 20) with policy "guarded", whose last column is the 20th output.
+            (N, 19, 19) int64; (N, 19, 20) with policy "guarded" (the last column is the 20th output).
         """
         matrices = [
             self._count(self._at(truth, self.options.label_size), self._labels(image))
