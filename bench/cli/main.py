@@ -27,7 +27,7 @@ from bench.cli.run import run, train
 from bench.cli.score import generate, score
 from bench.cli.speed import speed
 from bench.core.errors import BenchError, UsageError
-from bench.core.interrupt import Terminated, terminate
+from bench.core.interrupt import Terminated, none_lost, terminate
 from bench.run.ranks import place
 
 _BY_SEVERAL = ("run", "train")  # commands that several processes can execute together
@@ -100,7 +100,8 @@ def invoke(arguments: list[str]) -> int:
     previous = signal.signal(signal.SIGTERM, terminate)
     try:
         typed = {"command": shlex.join(["bench", *arguments])}
-        outcome = cli.main(arguments, prog_name="bench", standalone_mode=False, obj=typed)
+        with none_lost():
+            outcome = cli.main(arguments, prog_name="bench", standalone_mode=False, obj=typed)
         return outcome if isinstance(outcome, int) else 0
     except BenchError as error:
         return _fail(str(error), error.exit_code, arguments)

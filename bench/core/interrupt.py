@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_AGAIN_SECONDS = 0.05
 
 
 class Terminated(BaseException):
@@ -18,6 +21,30 @@ class Terminated(BaseException):
 def terminate(signum: int, frame: FrameType | None) -> None:
     """Handler of SIGTERM: exit at once, as KeyboardInterrupt does for SIGINT."""
     raise Terminated
+
+
+@contextmanager
+def none_lost() -> Iterator[None]:
+    """Send SIGINT or SIGTERM again where Python ignores what their handlers raise.
+
+    It ignores all exceptions in `__del__` and in callbacks of weak references, which may run at any time.
+    """
+    before = sys.unraisablehook
+
+    def send_again(ignored: sys.UnraisableHookArgs) -> None:
+        for kind, number in ((KeyboardInterrupt, signal.SIGINT), (Terminated, signal.SIGTERM)):
+            if issubclass(ignored.exc_type, kind):
+                timer = threading.Timer(_AGAIN_SECONDS, os.kill, [os.getpid(), number])
+                timer.daemon = True
+                timer.start()
+                return
+        before(ignored)
+
+    sys.unraisablehook = send_again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 @contextmanager

@@ -152,6 +152,6 @@ def test_a_diverged_run_keeps_its_last_good_state_and_is_tried_again_only_when_a
     monkeypatch.undo()
     monkeypatch.setenv("PIX2PIX_BENCH_CACHE", str(tmp_path / "cache"))
     assert run(tmp_path) == 4
-    assert "--retry tries it" in capfd.readouterr().err
+    assert "--retry trains it again" in capfd.readouterr().err
     assert invoke([*GRID, "--out", str(tmp_path), "--retry"]) == 0
     assert "goes on at step 12" in capfd.readouterr().err
