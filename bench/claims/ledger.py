@@ -142,8 +142,8 @@ def _claim(written: _Claim, where: str, labels: Collection[str]) -> Claim:
 def _comparisons(given: _Comparisons, where: str, labels: Collection[str]) -> list[Comparison]:
     made = []
     for a, b, name in itertools.product(_listed(given.a), _listed(given.b), _listed(given.metric)):
-        metric = renamed.metric(name)
         metrics = [*CATALOGUE, *plugins.names("metrics")]
+        metric = name if name in metrics else renamed.metric(name)
         if metric not in metrics:
             raise UsageError(f"{where}: {unknown_name('metric', metric, metrics, 'bench list metrics')}")
         if b == CHANCE and not metric.endswith("_class_acc"):

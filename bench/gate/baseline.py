@@ -271,6 +271,7 @@ def _baseline(held: _File, path: Path) -> Baseline:
             }
             metrics[name] = GateCell(**fields)
         tables = () if by_image is None else tables_of(by_image, key, seeds)
+        tables = tuple(table.rename(columns=renamed.columns(metrics)) for table in tables)
         images = row.get("images", ())
         rows[key] = GateRow(row["kind"], seeds, row["test_fingerprint"], metrics, images, tables=tables)
     notes: tuple[str, ...] = ()

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from bench.core.errors import UsageError
 from bench.core.files import atomic_path, sha256_file
 from bench.gate.rows import GateRow
-from bench.records import renamed
 from bench.records.parquet import read_table
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def read_sidecar(path: Path, sha256: str) -> pd.DataFrame | None:
             f"found others ({found[:12]}...): {again}"
         )
     try:
-        held: pd.DataFrame = read_table(source).to_pandas().rename(columns=renamed.column)
+        held: pd.DataFrame = read_table(source).to_pandas()
         return held
     except Exception as error:  # pyarrow and pandas raise nearly anything on damaged files
         said = " ".join(str(error).split())[:300]

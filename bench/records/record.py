@@ -217,16 +217,12 @@ def read_per_image(out: Path, record: RunRecord) -> pd.DataFrame | None:
     path = per_image_path(out, record.id)
     if not path.is_file():
         return None
-    return _per_image_checked(path)
-
-
-def _per_image_checked(path: Path) -> pd.DataFrame:
     try:
-        return _per_image(path)
+        return _per_image(path).rename(columns=renamed.columns(record.results))
     except Exception as error:  # pyarrow and pandas raise nearly anything on damaged files
-        said, record = " ".join(str(error).split())[:300], path.with_suffix(".json")
+        said = " ".join(str(error).split())[:300]
         raise UsageError(
-            f"expected per-image values in {path}: {said}; delete it and {record} and run again"
+            f"expected per-image values in {path}: {said}; delete it and {path.with_suffix('.json')} and run again"
         ) from error
 
 
@@ -240,7 +236,7 @@ def _per_image(path: Path) -> pd.DataFrame:
         fits = pyarrow.types.is_integer(held) or pyarrow.types.is_floating(held)
         if not fits and column.name != "name":
             raise ValueError(f"column {column.name[:80]} holds {str(column.type)[:80]}, no numbers")
-    frame: pd.DataFrame = table.to_pandas().rename(columns=renamed.column)
+    frame: pd.DataFrame = table.to_pandas()
     texts = ("string", "empty")
     if "name" not in frame or pd.api.types.infer_dtype(frame["name"], skipna=False) not in texts:
         raise ValueError("no column of names")

@@ -7,7 +7,7 @@ does the wording inside protocols ("mean over pictures"): it is data.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 METRICS = {"l1": "mae", "fd_scorer": "fd_lite0"}
@@ -20,10 +20,13 @@ def metric(name: str) -> str:
     return METRICS.get(name, name)
 
 
-def column(name: str) -> str:
-    """Today's name of a column of values by image."""
-    stem = name.removesuffix(_PSEUDO)
-    return f"{metric(stem)}{name[len(stem) :]}"
+def columns(known: Collection[str]) -> dict[str, str]:
+    """Columns of values by image -> today's names, of records or rows with these metrics.
+
+    A metric that is known by its older name is a plug-in's, and keeps it.
+    """
+    older = {old: new for old, new in METRICS.items() if new in known and old not in known}
+    return {f"{old}{end}": f"{new}{end}" for old, new in older.items() for end in ("", _PSEUDO)}
 
 
 def protocol_field(name: str) -> str:

@@ -35,7 +35,7 @@ def place(environment: Mapping[str, str] = os.environ) -> Place | None:
     script that starts one process has them too.
 
     Raises:
-        UsageError: if only some of the variables are set.
+        UsageError: if only some of the variables are set, or they make no sense.
     """
     for names in (_TORCHRUN, _SLURM):
         needed = (*names, *_MEETING)
@@ -50,6 +50,19 @@ def place(environment: Mapping[str, str] = os.environ) -> Place | None:
                 f"expected {', '.join(needed)} in the environment, found no {missing}: start the processes "
                 "by torchrun or srun, or unset the others"
             )
-        rank, world, local = (int(given[name]) for name in names)
-        return None if world == 1 else Place(rank, world, local)
+        return _checked(given, names)
     return None
+
+
+def _checked(given: Mapping[str, str], names: tuple[str, str, str]) -> Place | None:
+    try:
+        rank, world, local = (int(given[name]) for name in names)
+    except ValueError:
+        found = ", ".join(f"{name}={given[name]}" for name in names)
+        raise UsageError(f"expected whole numbers in the environment, found {found}: unset them") from None
+    if not 0 <= rank < world or not 0 <= local < world:
+        raise UsageError(
+            f"expected ranks below {world} in the environment, found {names[0]}={rank}, {names[2]}={local}: "
+            "start the processes by torchrun or srun"
+        )
+    return None if world == 1 else Place(rank, world, local)

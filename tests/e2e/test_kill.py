@@ -28,7 +28,7 @@ UNJUDGED = [*GRID, "--judge", "none", "--metrics", "ssim,diversity"]
 JUDGED = [*GRID, "--judge", "fcn-small", "--metrics", "ssim,diversity,fcn_pixel_acc,fd_lite0"]
 # What a process was doing, by the innermost of these that is on its stack; else it was starting or planning.
 STAGES = {
-    "training the judge": ("judges/train.py", "judges/store.py"),
+    "training the judge": ("judges/train_network.py", "judges/trained.py"),
     "decoding": ("in _decode",),
     "reference rows": ("in _references",),
     "training": ("bench/run/train.py",),
@@ -142,6 +142,12 @@ def stage(stack: Path) -> str:
     """What a killed process was doing; one that had not come to write its stack was starting."""
     said = stack.read_text() if stack.is_file() else ""
     return next((name for name, marks in STAGES.items() if any(mark in said for mark in marks)), "starting")
+
+
+def test_the_stages_name_files_that_are_there() -> None:
+    code = [path.as_posix() for path in (Path(__file__).resolve().parents[2] / "bench").rglob("*")]
+    named = [mark for marks in STAGES.values() for mark in marks if "/" in mark]
+    assert [mark for mark in named if not any(mark.rstrip("/") in path for path in code)] == []
 
 
 def test_killed_at_six_moments_it_ends_as_if_it_had_not_been(whole: Whole, tmp_path: Path) -> None:

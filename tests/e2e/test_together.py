@@ -165,6 +165,9 @@ def test_a_place_is_read_from_torchrun_or_slurm() -> None:
     assert place(torchrun) == place({**slurm, **meeting}) == Place(3, 8, 1)
     assert place(slurm) is None  # a batch script, which has them too
     assert place({**torchrun, "RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}) is None
+    for wrong in ({"RANK": "8"}, {"RANK": "x"}, {"WORLD_SIZE": ""}, {"LOCAL_RANK": "-1"}):
+        with pytest.raises(UsageError, match="in the environment, found"):
+            place({**torchrun, **wrong})
     with pytest.raises(UsageError, match="found no MASTER_PORT"):
         place({key: value for key, value in torchrun.items() if key != "MASTER_PORT"})
 

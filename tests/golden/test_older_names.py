@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -49,7 +50,8 @@ def test_values_by_image_are_read_under_todays_names() -> None:
     before = pd.read_parquet(RECORD.with_suffix(".parquet"))
     after = read_per_image(STUDY, read_record(RECORD))
     assert after is not None
-    assert [renamed.column(name) for name in before] == list(after)
+    today = {"l1": "mae", "fd_scorer_pseudo": "fd_lite0_pseudo"}
+    assert [today.get(name, name) for name in before] == list(after)
     for old, new in (("l1", "mae"), ("fd_scorer_pseudo", "fd_lite0_pseudo"), ("ssim", "ssim")):
         assert before[old].equals(after[new])
 
@@ -106,3 +108,16 @@ def test_what_came_of_making_a_run_again_is_read() -> None:
 )
 def test_protocol_fields_and_patterns(old: str, new: str) -> None:
     assert renamed.protocol_field(old) == new
+
+
+def test_a_plugged_in_metric_of_an_older_name_keeps_it(tmp_path: Path) -> None:
+    record = read_record(RECORD)
+    own = replace(record.results["ssim"], name="l1")
+    both = replace(record, results={**record.results, "l1": own})
+    table = read_per_image(STUDY, record)
+    assert table is not None
+    write_record(tmp_path, both, table.assign(l1=table["ssim"]))
+    after = read_per_image(tmp_path, read_record(record_path(tmp_path, record.id)))
+    assert after is not None
+    assert after["l1"].equals(table["ssim"])
+    assert after["mae"].equals(table["mae"])
