@@ -220,9 +220,9 @@ def read_per_image(out: Path, record: RunRecord) -> pd.DataFrame | None:
     try:
         return _per_image(path).rename(columns=renamed.columns(record.results))
     except Exception as error:  # pyarrow and pandas raise nearly anything on damaged files
-        said = " ".join(str(error).split())[:300]
+        said, its_record = " ".join(str(error).split())[:300], path.with_suffix(".json")
         raise UsageError(
-            f"expected per-image values in {path}: {said}; delete it and {path.with_suffix('.json')} and run again"
+            f"expected per-image values in {path}: {said}; delete it and {its_record} and run again"
         ) from error
 
 
