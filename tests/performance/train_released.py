@@ -74,9 +74,15 @@ def main() -> None:
         "num_threads": 0, "checkpoints_dir": asked.to / "checkpoints", "crop_size": asked.size,
     }  # fmt: skip
     training = {
-        "load_size": round(asked.size * 286 / 256), "n_epochs": asked.epochs, "n_epochs_decay": 0,
-        "display_id": -1, "display_freq": 10**9, "save_epoch_freq": asked.epochs, "save_latest_freq": 10**9, "print_freq": 1000,
-    }  # fmt: skip
+        "load_size": round(asked.size * 286 / 256),
+        "n_epochs": asked.epochs,
+        "n_epochs_decay": 0,
+        "display_id": -1,
+        "display_freq": 10**9,
+        "save_epoch_freq": asked.epochs,
+        "save_latest_freq": 10**9,
+        "print_freq": 1000,
+    }
     run(asked.released / "train.py", {**common, **training}, "--no_html")
     torch.manual_seed(asked.seed)
     testing = {
