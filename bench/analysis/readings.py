@@ -130,7 +130,7 @@ def undecided(section: Section, found: Sequence[Difference]) -> tuple[list[str],
 
 
 def _listed_pairs(pairs: dict[tuple[str, str], list[str]], compared: Sequence[Difference]) -> list[str]:
-    """["a and b on SSIM, L1", "a and c on all 14 metrics"]; pairs that share their metrics share an entry."""
+    """["a and b on SSIM, MAE", "a and c on all 14 metrics"]; pairs with the same metrics share an entry."""
     together: dict[tuple[str, ...], list[str]] = {}
     for (a, b), titles in pairs.items():
         together.setdefault(tuple(titles), []).append(f"{a} and {b}")

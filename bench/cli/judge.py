@@ -31,7 +31,8 @@ def _which(command: Any) -> Any:
             default="auto",
             show_default=True,
             metavar="NAME",
-            help="`bench list judges`, KIND:FILE such as caffe:FILE, or auto.",
+            help="`bench list judges`, KIND:FILE such as caffe:FILE, or auto. "
+            "NAME,judge_px=N gives it a size of its own.",
         ),
         click.option(
             "--size",

@@ -93,7 +93,8 @@ def scoring_options(command: Command) -> Command:
             default="auto",
             show_default=True,
             metavar="NAME",
-            help="Judge behind the FCN score: auto, none, a name of `bench list judges`, or KIND:FILE.",
+            help="Judge behind the FCN score: auto, none, a name of `bench list judges`, or KIND:FILE. "
+            "NAME,judge_px=N gives it a size of its own.",
         ),
         click.option(
             "--inception-weights",

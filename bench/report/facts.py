@@ -49,7 +49,7 @@ def measured_protocol(section: Section) -> str:
         f"batch size {batch}" if (batch := _of_training(runs, "batch_size")) else "",
         f"{filters} base filters" if (filters := _of_training(runs, "base_filters")) else "",
         _with_unit(_of_data(records, "test_n"), "test images"),
-        f"judged by {judge}" if judge else "",
+        f"judge: {judge}" if judge else "",
     ]
     return ", ".join(part for part in parts if part)
 

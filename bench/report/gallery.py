@@ -71,18 +71,18 @@ class Gallery:
 
     Attributes:
         fixed: the same test images for all variants, chosen before any result.
-        judged: what the judge sees in them, beside the true labels; None where there is none.
+        seen: what the judge sees in them, beside the true labels; None where there is none.
         legend: (class name, CSS colour) of the label maps.
         picks: images chosen by result, one table a metric.
-        notes, judged_notes: what was left out, in words.
+        notes, seen_notes: what was left out, in words.
     """
 
     fixed: ImageTable
-    judged: ImageTable | None = None
+    seen: ImageTable | None = None
     legend: tuple[tuple[str, str], ...] = ()
     picks: tuple[PickTable, ...] = ()
     notes: tuple[str, ...] = ()
-    judged_notes: tuple[str, ...] = ()
+    seen_notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -144,9 +144,9 @@ def build(section: Section, album: Album, metrics: Sequence[str] = ()) -> Galler
     if len(names) > MAX_IMAGES:
         notes.append(f"The first {MAX_IMAGES} of {len(names)} gallery images are shown.")
     fixed = _side_by_side(scene, scene.names)
-    judged, gone = _judged(scene)
+    seen, gone = _seen(scene)
     picked = tuple(_picked(scene, found) for found in picks(section, metrics))
-    return Gallery(fixed, judged, _legend(scene.first) if judged else (), picked, tuple(notes), gone)
+    return Gallery(fixed, seen, _legend(scene.first) if seen else (), picked, tuple(notes), gone)
 
 
 def _shared_names(galleries: list[GalleryFiles]) -> list[str]:
@@ -174,7 +174,7 @@ def _side_by_side(
     return ImageTable(heads, tuple(rows))
 
 
-def _judged(scene: _Scene) -> tuple[ImageTable | None, tuple[str, ...]]:
+def _seen(scene: _Scene) -> tuple[ImageTable | None, tuple[str, ...]]:
     shown = [*([("real photo", scene.real)] if scene.real else []), *scene.shown]
     fitting = [(label, e) for label, e in shown if e.out is not None and judge_fits(e.out, e.record)]
     if not fitting:

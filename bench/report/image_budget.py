@@ -25,7 +25,7 @@ class ShownImage:
 
     Attributes:
         kind: "source", "target", "labels" (true label map), "output", or "seen" (what the judge sees in it).
-        label: whose output it is, or is judged; "" for source, target and labels.
+        label: the row whose output it shows; "" for source, target and labels.
         name: stem of the test image.
         data_uri: WebP as a data URI; None where there is no file, or no room.
         width, height: in pixels.
@@ -48,7 +48,7 @@ class ShownImage:
         if self.kind == "output":
             return self.label
         if self.kind == "seen":
-            return f"{self.label} as judged"
+            return f"what the judge sees in {self.label}"
         return {"labels": "true labels"}.get(self.kind, self.kind)
 
 

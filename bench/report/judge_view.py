@@ -43,7 +43,7 @@ def judges(section: Section) -> list[JudgeView]:
 
 
 def seen_statements(section: Section) -> list[str]:
-    """A warning for each judge that was trained on photos it judges."""
+    """A warning for each judge that was trained on photos it scores."""
     return [judge.warning for judge in judges(section) if judge.warning]
 
 

@@ -41,7 +41,7 @@ class SectionView:
             ("comparison", "Comparison", self.table.columns),
             ("published", "Beside published numbers", self.published),
             ("images", "Images", gallery),
-            ("judged", "What the judge sees", gallery and gallery.judged),
+            ("seen", "What the judge sees", gallery and gallery.seen),
             ("picks", "Best, median and worst", gallery and gallery.picks),
             ("values", "Image by image", self.image_values),
             ("figures", "Figures", self.plots),

@@ -53,7 +53,7 @@ class Workbench:
     _compared: dict[tuple[int, str], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if is_adapter(self.choice.judge) and self._is_judged():
+        if is_adapter(self.choice.judge) and self._wants_judge():
             check_card(self.choice.judge, self.dataset.card)
 
     def train(self, size_px: int) -> SplitArrays:
@@ -111,7 +111,7 @@ class Workbench:
 
         return find_inception(self.choice.inception_weights)
 
-    def _is_judged(self) -> bool:
+    def _wants_judge(self) -> bool:
         is_photo, has_classes = self.dataset.target_role == "photo", bool(self.dataset.card.classes)
         return self.choice.judge != "none" and is_photo and has_classes
 
@@ -122,7 +122,7 @@ class Workbench:
 
     def judge_name(self, size_px: int) -> str | None:
         """The judge that will be used at `size_px`, or None if none is."""
-        if not self._is_judged():
+        if not self._wants_judge():
             return None
         if is_adapter(self.choice.judge):
             return self.choice.judge

@@ -106,7 +106,7 @@ def test_the_keyboard_leads_through(viewer: Seen) -> None:
     assert not page.locator("#viewer").is_visible()
 
 
-def test_a_image_opens_by_keyboard_and_focus_comes_back(report: Path, opened: Open) -> None:
+def test_an_image_opens_by_keyboard_and_focus_comes_back(report: Path, opened: Open) -> None:
     with opened(report) as seen:
         button = seen.page.get_by_role("button", name="Look at test image 0010").first
         button.focus()

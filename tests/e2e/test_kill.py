@@ -24,8 +24,8 @@ GRID = [
     *("--steps", "12", "--train-limit", "12", "--test-limit", "4", "--device", "cpu", "--threads", "1"),
     *("--checkpoint-every", "0"),
 ]
-UNJUDGED = [*GRID, "--judge", "none", "--metrics", "ssim,diversity"]
-JUDGED = [*GRID, "--judge", "fcn-small", "--metrics", "ssim,diversity,fcn_pixel_acc,fd_lite0"]
+WITHOUT_JUDGE = [*GRID, "--judge", "none", "--metrics", "ssim,diversity"]
+WITH_JUDGE = [*GRID, "--judge", "fcn-small", "--metrics", "ssim,diversity,fcn_pixel_acc,fd_lite0"]
 # What a process was doing, by the innermost of these that is on its stack; else it was starting or planning.
 STAGES = {
     "training the judge": ("judges/train_network.py", "judges/trained.py"),
@@ -58,7 +58,7 @@ class Whole:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
-    return uninterrupted(UNJUDGED, tmp_path_factory.mktemp("whole"))
+    return uninterrupted(WITHOUT_JUDGE, tmp_path_factory.mktemp("whole"))
 
 
 def uninterrupted(grid: list[str], folder: Path) -> Whole:
@@ -158,14 +158,14 @@ def test_killed_at_six_moments_it_ends_as_if_it_had_not_been(whole: Whole, tmp_p
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_killed_at_fifty_moments(tmp_path: Path) -> None:
-    judged = uninterrupted(JUDGED, tmp_path)
+    scored = uninterrupted(WITH_JUDGE, tmp_path)
     shutil.rmtree(tmp_path / "out")
     shutil.rmtree(tmp_path / "cache")
     met: Counter[str] = Counter()
     rng = random.Random(50)
     while met.total() < 50:  # a grid that goes on may be done before its moment
         count = min(5, 50 - met.total())
-        met += kill_and_compare(judged, tmp_path, moments(count, 0.8 * judged.seconds, rng.randrange(10**6)))
+        met += kill_and_compare(scored, tmp_path, moments(count, 0.8 * scored.seconds, rng.randrange(10**6)))
     print(f"in all: {dict(met)}")
     assert len(met) >= 5
 
@@ -193,7 +193,7 @@ def test_two_processes_share_a_grid(whole: Whole, tmp_path: Path) -> None:
     out = tmp_path / "out"
     both = [
         bench_process.start(
-            ["--plugin", str(plugin(tmp_path)), *UNJUDGED, "--out", str(out)],
+            ["--plugin", str(plugin(tmp_path)), *WITHOUT_JUDGE, "--out", str(out)],
             tmp_path / f"said-{name}",
             whole.cache,
         )
@@ -208,7 +208,7 @@ def test_two_processes_share_a_grid(whole: Whole, tmp_path: Path) -> None:
 
 def test_the_run_of_a_killed_process_is_taken_over_by_one_that_waits(whole: Whole, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    one = ["--plugin", str(plugin(tmp_path)), *UNJUDGED, "--out", str(out), "--variants", "l1+cgan"]
+    one = ["--plugin", str(plugin(tmp_path)), *WITHOUT_JUDGE, "--out", str(out), "--variants", "l1+cgan"]
     first = bench_process.start(one, tmp_path / "said-a", whole.cache)
     wait_for(lambda: list(out.glob("runs/*/state.safetensors")))
     os.kill(first.pid, signal.SIGSTOP)  # its lock is held, it does nothing

@@ -74,7 +74,7 @@ def test_the_report_shows_figures_picks_and_what_the_judge_sees(finished: Path) 
     assert len(labels) == 12
     assert len({tuple(colour) for colour in read_png(labels[0]).reshape(-1, 3)}) > 3
     html = (finished / "report" / "index.html").read_text(encoding="utf-8")
-    assert all(f'id="s1-{part}"' in html for part in ("images", "judged", "picks", "values"))
+    assert all(f'id="s1-{part}"' in html for part in ("images", "seen", "picks", "values"))
     assert html.count("of test image") >= 12 * (4 + 4)
     assert "file missing" not in html
     assert html.count("<figure") >= 6

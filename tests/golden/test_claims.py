@@ -225,7 +225,7 @@ def test_holm_counts_the_whole_ledger(tmp_path: Path) -> None:
 # --- files and commands ----------------------------------------------------------------------------------
 
 
-def test_the_papers_claims_can_be_read_and_judged_where_nothing_is_complete(tmp_path: Path) -> None:
+def test_the_papers_claims_can_be_read_and_decided_where_nothing_is_complete(tmp_path: Path) -> None:
     claims = load_ledger()
     assert len({claim.id for claim in claims}) == len(claims) >= 9
     synthetic.write_output(tmp_path)

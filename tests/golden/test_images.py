@@ -171,7 +171,7 @@ def test_hostile_image_names_show_as_text(tmp_path: Path) -> None:
     assert json.loads(data[1])["names"] == [*NASTY, "e"]
 
 
-def write_judged(out: Path, record: RunRecord, names: tuple[str, ...]) -> None:
+def write_seen(out: Path, record: RunRecord, names: tuple[str, ...]) -> None:
     assert record.gallery is not None
     colours = np.array([[128, 64, 128], [70, 130, 180]], np.uint8)
     seen = np.repeat(np.array([[0], [1]], np.uint8), 2, axis=1)
@@ -186,12 +186,12 @@ def write_judged(out: Path, record: RunRecord, names: tuple[str, ...]) -> None:
 def test_what_the_judge_sees_stands_beside_the_true_labels(tmp_path: Path) -> None:
     record = synthetic.write_run(tmp_path, "l1", 0, details={}, history=[])
     assert record.gallery is not None
-    write_judged(tmp_path, record, record.gallery.names)
+    write_seen(tmp_path, record, record.gallery.names)
     gallery = build(section_of(tmp_path), Album())
     assert gallery is not None
-    assert gallery.judged is not None
-    assert gallery.judged.heads == ("true labels", "l1")
-    labels, seen = gallery.judged.rows[0][1]
+    assert gallery.seen is not None
+    assert gallery.seen.heads == ("true labels", "l1")
+    labels, seen = gallery.seen.rows[0][1]
     assert labels.pixels is not None
     assert seen.pixels is not None
     assert labels.pixels[:, 0].tolist() == [[128, 64, 128], [70, 130, 180]]
@@ -203,7 +203,7 @@ def test_what_the_judge_sees_stands_beside_the_true_labels(tmp_path: Path) -> No
     write_record(tmp_path, other, pd.read_parquet(tmp_path / "records" / f"{record.id}.parquet"))
     gallery = build(section_of(tmp_path), Album())
     assert gallery is not None
-    assert gallery.judged is None  # what the judge saw in other outputs is not shown
+    assert gallery.seen is None  # what the judge saw in other outputs is not shown
 
 
 def test_images_keep_to_their_budget(tmp_path: Path) -> None:
@@ -297,7 +297,7 @@ def test_ten_variants_with_24_images_stay_below_25_megabytes(tmp_path: Path) -> 
         write_record(tmp_path, record, per_image)
         for i in range(100):
             write_png(tmp_path / f"predictions/v{v}/{i:04d}.png", photo(1000 * v + i))
-        write_judged(tmp_path, record, names)
+        write_seen(tmp_path, record, names)
         for name in names:
             seen = (photo(int(name))[..., 0] // 14).astype(np.uint8)
             write_palette_png(tmp_path / segmentation_folder(record) / f"{name}.png", seen, colours)

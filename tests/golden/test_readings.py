@@ -59,7 +59,7 @@ def all_three(low: float, value: float, high: float) -> Given:
     return dict.fromkeys(FCN, (low, value, high))
 
 
-def judged() -> list[RunRecord]:
+def with_judge() -> list[RunRecord]:
     level: Given = {**all_three(0.5, 0.6, 0.7), "fcn_pixel_acc": (0.8, 0.82, 0.85)}
     clear = all_three(0.5, 0.6, 0.7)
     return [
@@ -74,7 +74,7 @@ def test_fitness_stands_in_page_markdown_and_terminal(tmp_path: Path) -> None:
         f"{JUDGE} cannot tell real photos from those of l1+cgan by FCN pixel acc.: "
         "read that column with care.",
     ]
-    records = judged()
+    records = with_judge()
     assert fitness_statements(section_of(*records)) == expected
     for record in records:
         write_record(tmp_path, record)
@@ -88,7 +88,7 @@ def test_fitness_stands_in_page_markdown_and_terminal(tmp_path: Path) -> None:
 
 
 def test_fitness_of_records_counts_where_the_real_row_is_elsewhere() -> None:
-    *runs, real = [replace(r, details={**r.details, "fitness": ["Said then."]}) for r in judged()]
+    *runs, real = [replace(r, details={**r.details, "fitness": ["Said then."]}) for r in with_judge()]
     assert fitness_statements(section_of(*runs)) == ["Said then."]
     assert "Said then." not in fitness_statements(section_of(*runs, real))
 

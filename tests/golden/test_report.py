@@ -156,7 +156,7 @@ def test_markdown_has_the_table_and_its_figures(city: tuple[Path, ReportFiles]) 
     assert "| FCN class IoU (fcn-small) ↑ | FD (Lite0) ↓ |" in head
     assert "Within 5 levels ↑" in head
     page = city[1].html.read_text(encoding="utf-8")
-    assert "FCN class IoU (fcn-small)&nbsp;↑" in page  # whose score it is
+    assert 'FCN class IoU <span class="whole">(fcn-small)</span>&nbsp;↑' in page  # whose score it is
 
 
 def test_markdown_says_the_finding_once(city: tuple[Path, ReportFiles]) -> None:

@@ -107,7 +107,7 @@ def test_terminal_table_never_cuts_a_number(tmp_path: Path, width: int) -> None:
     [
         ((0.46, 0.48), (0.40, 0.42), ["l1"]),
         ((0.41, 0.53), (0.40, 0.42), []),  # overlap
-        (None, (0.40, 0.42), []),  # nothing to judge by
+        (None, (0.40, 0.42), []),  # nothing to decide by
     ],
 )
 def test_bold_needs_intervals_apart(ours: Interval, theirs: Interval, expected: list[str]) -> None:

@@ -85,7 +85,7 @@ class Bed:
         """Whether there is time for it."""
         return time.monotonic() + (0.0 if self.dry else part.seconds) <= self.deadline
 
-    def judged(self, ok: bool) -> bool | None:
+    def met(self, ok: bool) -> bool | None:
         """Whether a measured target was met; a dry run measures nothing."""
         return None if self.dry else ok
 

@@ -19,7 +19,7 @@ from bench.records.record import RunRecord, read_records
 
 TINY = ["--size", "32", "--base-filters", "4", "--steps", "5", "--train-limit", "60", "--test-limit", "12"]
 INTERRUPTED = (143, -signal.SIGTERM)  # by its own word, and where it had nothing to save
-JUDGED_IMAGES = 500  # the target is for so many
+TARGET_IMAGES = 500  # the target is for so many
 METRICS = ("ssim", "mae", "hf_ratio", "fd_lite0")
 
 
@@ -74,8 +74,8 @@ def _evaluation(bed: Bed) -> Iterator[Row]:
     missing = [name for name, result in record.results.items() if result.value is None]
     found = f"{seconds:.1f} s for {count} images, generated in {record.timings['generate']:.1f} s"
     without = f"; without {', '.join(missing)}" if missing else ""
-    ok = bed.judged(seconds <= 30) if count == JUDGED_IMAGES else None
-    yield Row(data, found + without, f"30 s for {JUDGED_IMAGES}", ok, dict(record.timings))
+    ok = bed.met(seconds <= 30) if count == TARGET_IMAGES else None
+    yield Row(data, found + without, f"30 s for {TARGET_IMAGES}", ok, dict(record.timings))
 
 
 def quality(bed: Bed) -> Iterator[Part]:
@@ -98,7 +98,7 @@ def quality(bed: Bed) -> Iterator[Part]:
             noise = ((stdev(values) ** 2 + stdev(other) ** 2) / len(values)) ** 0.5
             apart = abs(fmean(values) - fmean(other))
             words = f"{fmean(values):.4g} ± {stdev(values):.2g}, {apart:.2g} ± {noise:.2g} from {kinds[0]}"
-            ok = bed.judged(apart <= 3 * noise)
+            ok = bed.met(apart <= 3 * noise)
             yield Row(f"{metric}: {kind}", words, "within 3 standard errors", ok, {"values": values})
 
     for kind in kinds:
@@ -127,4 +127,4 @@ def _suite(bed: Bed) -> Iterator[Row]:
         yield _ended(f"losses suite, {len(_runs(out))} runs in {spent / 60:.1f} min", code, "12 min")
         return
     found = f"{len(_runs(out))} runs, scored and reported, in {spent / 60:.1f} min"
-    yield Row("losses suite", found, "12 min", bed.judged(spent <= 720), {"seconds": spent})
+    yield Row("losses suite", found, "12 min", bed.met(spent <= 720), {"seconds": spent})

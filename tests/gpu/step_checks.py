@@ -91,7 +91,7 @@ def speed(bed: Bed) -> Iterator[Part]:
     def compared(before: Rows) -> Iterator[Row]:
         first, times = "eager" if bed.dry else "captured", numbers(before, "ms_per_step")
         ratio = times[f"{first}, default"] / times[f"{first}, bf16"]
-        yield Row("bf16 against default", f"{ratio:.2f} times as fast", "1.25", bed.judged(ratio >= 1.25))
+        yield Row("bf16 against default", f"{ratio:.2f} times as fast", "1.25", bed.met(ratio >= 1.25))
 
     asked = [("captured", "default"), ("eager", "default"), ("captured", "bf16"), ("captured", "fp32")]
     for engine, precision in asked if not bed.dry else [("eager", "default"), ("eager", "bf16")]:
@@ -114,7 +114,7 @@ def _share(bed: Bed, what: str, result: dict[str, Any], wanted: float | None = N
     )
     if result["engine_reason"] is not None:
         found += f"; {result['engine_used']}: {result['engine_reason']}"
-    ok = None if wanted is None else bed.judged(share >= wanted)
+    ok = None if wanted is None else bed.met(share >= wanted)
     return Row(what, found, f"{wanted:.0%} of the floor" if wanted else "", ok, result)
 
 
@@ -194,7 +194,7 @@ def together(bed: Bed) -> Iterator[Part]:
         shares = numbers(before, "share_of_floor")
         name = max(shares, key=lambda one: shares[one])
         found = f"{shares[name]:.0%} of the floor: {name}"
-        yield Row("the best of them", found, "70% of the floor", bed.judged(shares[name] >= 0.7))
+        yield Row("the best of them", found, "70% of the floor", bed.met(shares[name] >= 0.7))
 
     for mps in (False, True):
         for jobs in (2,) if bed.dry else (1, 2, 4, 8):
@@ -246,7 +246,7 @@ def against_released(bed: Bed) -> Iterator[Part]:
     def compared(before: Rows) -> Iterator[Row]:
         ours, theirs = (median(numbers(before, f"{side}_ms").values()) for side in ("ours", "released"))
         found = f"{theirs / ours:.2f} times: {ours:.3g} ms against {theirs:.3g} ms"
-        yield Row("against the released code", found, "8 times", bed.judged(theirs / ours >= 8))
+        yield Row("against the released code", found, "8 times", bed.met(theirs / ours >= 8))
 
     rounds = range(1, 2 if bed.dry else 4)
     for number in rounds:

@@ -137,7 +137,7 @@ def bed(tmp_path: Path) -> Bed:
     return Bed(False, tmp_path, None, None, 0.0)
 
 
-def test_processes_together_are_judged_by_their_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_processes_together_the_best_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where MPS is refused the others count."""
 
     def measured(bed: Bed, jobs: int) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def _weighted(a: Floats, b: Floats, weights: Floats) -> float:
 
 
 @pytest.mark.parametrize(("n", "dim"), [(12, 40), (20, 19), (60, 10)])
-def test_influence_is_the_derivative_by_a_images_weight(n: int, dim: int) -> None:
+def test_influence_is_the_derivative_by_an_images_weight(n: int, dim: int) -> None:
     a, b = _features(n, dim, 1), _features(n, dim, 2, shift=0.3)
     found = frechet_estimate(a, b)
     assert found.pseudo is not None

@@ -182,7 +182,7 @@ def test_labels_that_are_void_throughout(context: Callable[..., ScoringContext])
     assert "no test image has a labelled pixel" in str(found["fcn_class_iou"].reason)
 
 
-def test_a_image_without_labelled_pixels_does_not_count(context: Callable[..., ScoringContext]) -> None:
+def test_an_image_without_labelled_pixels_does_not_count(context: Callable[..., ScoringContext]) -> None:
     labels = np.full((3, SIZE, SIZE), VOID, np.uint8)
     labels[0] = 0
     guess = np.zeros((3, SIZE, SIZE, 3), np.uint8)

@@ -4,7 +4,7 @@
 
 Measured on the records of one label: the covariance of all metrics between seeds, and for each metric the
 standard error of a paired difference over test images. Drawn from them: the means of a baseline and of a
-candidate over so many seeds, normally distributed. Judged by the gate's rule: Student's t over seeds and the
+candidate over so many seeds, normally distributed. Decided by the gate's rule: Student's t over seeds and the
 test over images must both see a change, Holm over all metrics, default tolerances. A case of one seed a side
 has a stored spread from `--stored` seeds. Each number: with the default tolerances / with none. What it
 cannot know: whether the measured covariance is right (it comes from few seeds), and how far seeds are from

@@ -77,7 +77,7 @@ def truncate(path: Path) -> None:
     ids=["truncated", "empty", "no-image", "square", "odd", "gray", "palette", "rgba", "16-bit"],
 )
 @pytest.mark.parametrize("where", ["train/0", "train/1", "val/1"])
-def test_a_image_that_is_not_as_expected_is_named(
+def test_an_image_that_is_not_as_expected_is_named(
     maps: Path, cache: Path, spoil: Callable[[Path], object], said: str, where: str
 ) -> None:
     path = maps / f"{where}.png"

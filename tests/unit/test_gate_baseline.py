@@ -89,7 +89,7 @@ def test_the_file_is_the_same_whatever_the_order_of_the_records(tmp_path: Path) 
     assert list(content["protocols"].values()) == [PROTOCOL]
 
 
-def test_records_from_disk_are_judged_alike(tmp_path: Path) -> None:
+def test_records_from_disk_give_the_same_verdicts(tmp_path: Path) -> None:
     records = [run(result("ssim", 1 / 3, interval=(0.3, 0.4))), reference(result("ssim", 1.0))]
     for record in records:
         write_record(tmp_path / "out", record)

@@ -35,7 +35,7 @@ def verdict(tmp_path: Path, before: dict, after: dict, goal: object = "max", **s
     return found
 
 
-def test_one_seed_a_side_is_judged_by_paired_images_and_says_what_it_cannot_see(tmp_path: Path) -> None:
+def test_one_seed_a_side_is_decided_by_paired_images_and_says_what_it_cannot_see(tmp_path: Path) -> None:
     before, after = seeds(1, 0.5), {0: seeds(1, 0.45, first=1)[1]}
     found = verdict(tmp_path, before, after)
     assert (found.state, found.basis) == ("regressed", "images")
@@ -54,7 +54,7 @@ def test_another_seed_alone_is_no_regression_but_undecided(tmp_path: Path) -> No
         assert "another seed alone can do this" in found.note
 
 
-def test_seeds_are_judged_by_students_test_of_pooled_variance(tmp_path: Path) -> None:
+def test_seeds_are_decided_by_students_test_of_pooled_variance(tmp_path: Path) -> None:
     before, after = seeds(4, 0.5), seeds(3, 0.48, first=4)
     found = verdict(tmp_path, before, after)
     means = [[columns["ssim"].mean() for columns in side.values()] for side in (before, after)]

@@ -82,7 +82,7 @@ def test_relative_tolerance_takes_the_size_of_a_negative_baseline(tmp_path: Path
         (0.8, 1.2, "pass"),  # as far from the target on its other side
     ],
 )
-def test_a_target_is_judged_by_the_distance_on_both_sides(
+def test_a_target_is_decided_by_the_distance_on_both_sides(
     tmp_path: Path, before: float, after: float, state: str
 ) -> None:
     verdict = only(
@@ -194,7 +194,7 @@ def test_only_the_metrics_that_are_named_are_checked(tmp_path: Path) -> None:
         decide_by(path, [run(result("ssim", 0.1))], metrics=("psnrr",))
 
 
-def test_what_is_judged_on_both_sides_may_not_grow_either(tmp_path: Path) -> None:
+def test_what_is_checked_on_both_sides_may_not_grow_either(tmp_path: Path) -> None:
     for value, state in ((3.5, "regressed"), (6.5, "regressed"), (5.5, "pass")):
         after = result("diversity", value, interval=(value - 0.1, value + 0.1))
         verdict = only(tmp_path, result("diversity", 5.0, interval=(4.9, 5.1)), after)

@@ -72,7 +72,7 @@ def test_files_are_the_same_whoever_writes_them(
 
 
 @pytest.mark.parametrize("failing", [0, 17, COUNT - 1])
-def test_a_image_that_cannot_be_written_fails_the_stage(
+def test_an_image_that_cannot_be_written_fails_the_stage(
     failing: int, checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save = writing.save_png

@@ -287,7 +287,7 @@ def test_a_workbench_opens_the_judge_for_its_size(script: Path, class_map: Path,
 
 
 @pytest.mark.slow
-def test_a_whole_run_judged_by_a_torchscript_file(tmp_path: Path) -> None:
+def test_a_whole_run_scored_by_a_torchscript_file(tmp_path: Path) -> None:
     path, mapped, out = tmp_path / "judge.pt", tmp_path / "map.toml", tmp_path / "out"
     torch.jit.trace(Brightest().eval(), torch.zeros(1, 3, 32, 32)).save(str(path))
     mapped.write_text('2 = "sky"\n1 = "vegetation"\n')

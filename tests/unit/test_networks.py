@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize("size_px", [32, 64, 128, 256, 512])
 @pytest.mark.parametrize("skips", [True, False])
-def test_a_image_of_the_same_size_in_range(size_px: int, skips: bool) -> None:
+def test_an_image_of_the_same_size_in_range(size_px: int, skips: bool) -> None:
     torch.manual_seed(0)
     generator = Generator(3, 3, size_px, base_filters=2, skips=skips)
     nn.init.normal_(generator.up[-1][1].weight, std=10.0)  # loud: Tanh alone keeps the range

@@ -66,7 +66,7 @@ def test_a_twentieth_output_falls_into_the_next_row() -> None:
     assert counts.sum() == 3  # void is not counted
 
 
-def test_a_image_where_it_meets_the_last_class_is_dropped_whole() -> None:
+def test_an_image_where_it_meets_the_last_class_is_dropped_whole() -> None:
     truth = np.array([[0, 1, 2, 18]], np.uint8)
     assert paper.released_confusion(truth, np.array([[0, 1, 2, 18]], np.uint8), 19).sum() == 4
     assert paper.released_confusion(truth, np.array([[0, 1, 2, 19]], np.uint8), 19).sum() == 0

@@ -195,7 +195,7 @@ def test_in_double_precision_they_are_the_same_to_rounding(
 ) -> None:
     """Weights, both of Adam's moments and running statistics: what differs in float32 is rounding, no more.
 
-    But for the biases under instance normalisation: nothing pulls at them, and Adam makes steps of rounding.
+    Biases under instance normalisation are excepted: their gradient is rounding, and Adam makes steps of it.
     """
     monkeypatch.setattr(feed_module, "to_tensor", lambda *given: to_tensor(*given).double())
     alone = finish(in_double(trainer(name)))

@@ -273,7 +273,7 @@ def test_second_call_does_not_train(
         lambda folder: (folder / "meta.json").write_text('{"hash": "0"}'),
     ],
 )
-def test_damaged_judges_are_trained_anew(
+def test_damaged_judges_are_trained_again(
     blocks: tuple[np.ndarray, np.ndarray], tmp_path: Path, spoil: Callable[[Path], Any]
 ) -> None:
     first = make_judge(blocks, tmp_path)
@@ -283,7 +283,7 @@ def test_damaged_judges_are_trained_anew(
     assert {path.name for path in folder.iterdir()} == {"weights.safetensors", "meta.json"}
 
 
-def test_judges_judge_images_of_any_number_and_size(
+def test_judges_segment_images_of_any_number_and_size(
     blocks: tuple[np.ndarray, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judge = make_judge(blocks, tmp_path)

@@ -55,7 +55,7 @@ def test_the_seed_decides_the_dropout() -> None:
     assert not np.array_equal(one, translate(checkpoint, source, PAPER, 2))
 
 
-def test_a_image_does_not_depend_on_those_before_it() -> None:
+def test_an_image_does_not_depend_on_those_before_it() -> None:
     checkpoint = make()
     alone = translate(checkpoint, image(0), PAPER, 5)
     for seed in range(1, 4):
@@ -203,7 +203,7 @@ def test_what_is_no_checkpoint_is_refused_by_name(spoil: Callable[[Path], object
 
 
 def test_a_translation_has_the_precision_of_its_training() -> None:
-    """Whatever the process was set to before; afterwards it is as before."""
+    """It does not depend on the settings of the process, which are the same afterwards."""
     checkpoint, seen = make(), []
     checkpoint.generator.register_forward_hook(lambda *_: seen.append(torch.backends.cudnn.allow_tf32))
     for precision, expected in (("fp32", False), ("tf32", True), ("default", True)):

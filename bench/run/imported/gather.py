@@ -195,7 +195,7 @@ def _size(
 
 def _test_fingerprint(matched: Matched, roles: tuple[Role, Role], hashes: FileHashes) -> str:
     """Content hash of what predictions are scored against: names, targets, labels."""
-    judged_by = {"target", "labels"} | ({"source"} if roles[0] == "labels" else set())
+    compared = {"target", "labels"} | ({"source"} if roles[0] == "labels" else set())
     return digest(
-        [matched.names, {part: hashes.hashes(f) for part, f in matched.parts.items() if part in judged_by}]
+        [matched.names, {part: hashes.hashes(f) for part, f in matched.parts.items() if part in compared}]
     )

@@ -88,7 +88,7 @@ def enlarged(images: Tensor, size_px: int) -> Tensor:
 
 
 def named(choice: str) -> tuple[str, int | None]:
-    """Name and `judge_px` of a judge that is trained here; None: it judges at the images' own size.
+    """Name and `judge_px` of a judge that is trained here; None: it works at the images' own size.
 
     Raises:
         UsageError: for another option, or a size that is none.

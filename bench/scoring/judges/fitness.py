@@ -34,10 +34,10 @@ def fitness(real: RunRecord, others: Sequence[RunRecord]) -> list[str]:
     blurred: dict[tuple[str, ...], list[str]] = {}
     for label in dict.fromkeys(record.label for record in others):
         runs = [record for record in others if record.label == label and record.status == "finished"]
-        judged = tuple(key for key in keys if any(_has(run, key) for run in runs))
-        failing = tuple(key for key in judged if not _above(real.results[key], _results(runs, key)))
-        if judged:
-            (blurred if failing else told).setdefault(failing or judged, []).append(label)
+        compared = tuple(key for key in keys if any(_has(run, key) for run in runs))
+        failing = tuple(key for key in compared if not _above(real.results[key], _results(runs, key)))
+        if compared:
+            (blurred if failing else told).setdefault(failing or compared, []).append(label)
     good = [f"{judge} can tell {_those(labels)}, by {_scores(by)}." for by, labels in told.items()]
     poor = [
         f"{judge} cannot tell {_those(labels)} by {_scores(by)}: "
