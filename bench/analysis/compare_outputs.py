@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from bench.analysis.cell import Cell
 from bench.analysis.column import Column, info_of
-from bench.analysis.comparable import differing_fields, protocol_of, test_set
+from bench.analysis.comparable import differing_fields, must_agree, test_set
 from bench.analysis.differences import Difference, corrected, difference
 from bench.analysis.entry import Entry
 from bench.analysis.rows import Row, group
@@ -169,7 +169,7 @@ def _columns(first: Row, second: Row, metrics: Sequence[str]) -> tuple[list[Colu
         given = [result for result in flat if result is not None and result.value is not None]
         if len(given) < len(flat):
             without.append(_Without(name, key, _reason(flat)))
-        elif differing := differing_fields([_protocol(result) for result in given]):
+        elif differing := differing_fields([_agreed(result) for result in given]):
             refused.append(f"{key} ({_said(differing)})")
         else:
             columns.append(Column(key, info_of(key), "", given[0].goal, given[0].protocol))
@@ -191,8 +191,8 @@ def _reason(results: Sequence[MetricResult | None]) -> str:
     return "one side was not scored for it"
 
 
-def _protocol(result: MetricResult) -> dict[str, Any]:
-    return {"goal": result.goal, **protocol_of(result.name, result.n, result.protocol)}
+def _agreed(result: MetricResult) -> dict[str, Any]:
+    return must_agree(result.name, result.goal, result.n, result.protocol)
 
 
 def _said(differing: dict[str, list[Any]]) -> str:

@@ -61,12 +61,18 @@ class Row:
         return len(self.cells[column.id].values) == len(self.entries)
 
 
-def group(entries: Iterable[Entry], key: Callable[[RunRecord], Key]) -> dict[Key, list[Entry]]:
-    """The records that count together, by key: each lot in the order of its seeds, first those without."""
+def group(
+    entries: Iterable[Entry], key: Callable[[RunRecord], Key], *, by_seed: bool = True
+) -> dict[Key, list[Entry]]:
+    """The records that count together, by key.
+
+    Args:
+        by_seed: each lot in the order of its seeds, first those without; else in the order given.
+    """
     found: dict[Key, list[Entry]] = {}
     for entry in entries:
         found.setdefault(key(entry.record), []).append(entry)
-    return {key: sorted(lot, key=_by_seed) for key, lot in found.items()}
+    return {key: sorted(lot, key=_by_seed) for key, lot in found.items()} if by_seed else found
 
 
 def _by_seed(entry: Entry) -> tuple[bool, int]:

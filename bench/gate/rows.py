@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.by_image import ByImage, Seed, by_image
 from bench.analysis.cell import Cell
-from bench.analysis.comparable import differing_fields
+from bench.analysis.comparable import differing_fields, must_agree
 from bench.analysis.entry import Entry, sorted_by_name
 from bench.analysis.rows import group
 from bench.core.errors import UsageError
@@ -160,7 +160,8 @@ def _row(held: list[RunRecord], out: Path | None) -> GateRow:
         without = [result for result in results if result.value is None]
         if without or len(results) < len(held):
             reasons[metric] = str(without[0].reason) if without else "a seed lacks this metric"
-        elif differing_fields([{"goal": r.goal, "N": r.n, "protocol": r.protocol} for r in results]):
+        # the seeds of a row share their N in every metric: its spread is of the same test images
+        elif differing_fields([{**must_agree(metric, r.goal, r.n, r.protocol), "n": r.n} for r in results]):
             clashes[metric] = "its seeds were not scored by one protocol and N: score them again"
         else:
             as_in_a_file = json.loads(json.dumps(results[0].protocol))  # tuples become lists

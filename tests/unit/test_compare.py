@@ -13,7 +13,7 @@ import pytest
 from bench.analysis.compare_outputs import compare, load
 from bench.cli.main import invoke
 from bench.core.errors import NotComparableError, UsageError
-from bench.records.record import MetricResult, RunRecord, read_per_image, read_record, write_record
+from bench.records.record import Goal, MetricResult, RunRecord, read_per_image, read_record, write_record
 from bench.scoring.metrics.confusion import ABSENT_LEFT_OUT, scores_from_confusion
 
 N = 40
@@ -244,3 +244,23 @@ def test_the_report_and_the_gate_refuse_as_well(tmp_path: Path) -> None:
     assert verdicts["ssim"].state == "incomparable"
     assert "window" in verdicts["ssim"].note
     assert verdicts["fid"].state == "pass"
+
+
+def test_values_of_two_goals_share_no_column(tmp_path: Path) -> None:
+    from bench.analysis.sections import sections
+
+    goals: dict[str, Goal] = {"l1": "max", "cgan": "min"}
+    for label, goal in goals.items():
+        path = write(tmp_path, label)
+        record = read_record(path)
+        own = replace(record.results["ssim"], name="mine", goal=goal)
+        write_record(tmp_path, replace(record, results={"mine": own}), read_per_image(tmp_path, record))
+    entries = load(tmp_path)
+    (made,) = sections(entries)
+    assert len({column.id for column in made.columns}) == 2
+    assert sorted(str(column.goal) for column in made.columns) == ["max", "min"]
+    for column in made.columns:
+        assert [row.mean(column) is None for row in made.rows].count(True) == 1
+    assert any("goal: (a) " in note for note in made.notes)
+    with pytest.raises(NotComparableError, match=r"mine \(goal m.. against m..\)"):
+        compare([entries[0]], [entries[1]])
