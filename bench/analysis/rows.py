@@ -105,13 +105,21 @@ def reference_rows(entries: Iterable[Entry]) -> list[Row]:
     return sorted(rows, key=lambda row: _place(row.label, REFERENCE_ROWS))
 
 
+def budget_of(record: RunRecord) -> dict[str, dict[str, Any]]:
+    """How a system was trained and tested, whichever it is: what runs that were trained alike agree in."""
+    data = record.spec["data"]
+    return {
+        "training": record.spec.get("training", {}),
+        "test": record.spec.get("test", {}),
+        "data": {name: data[name] for name in ("train_n", "train_fingerprint") if name in data},
+    }
+
+
 def settings_of(record: RunRecord) -> dict[str, Any]:
     """What makes two runs of one label different systems: all of the spec but seed, names and test data."""
     variant = {k: v for k, v in record.spec.get("variant", {}).items() if k not in ("name", "source")}
-    data = record.spec["data"]
-    training = record.spec.get("training", {})
-    seen = {name: data[name] for name in ("train_n", "train_fingerprint") if name in data}
-    return {**variant, **training, **record.spec.get("test", {}), **seen}
+    budget = budget_of(record)
+    return {**variant, **budget["training"], **budget["test"], **budget["data"]}
 
 
 def as_text(settings: Any) -> str:

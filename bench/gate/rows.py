@@ -104,6 +104,10 @@ class GateRow:
 def row_key(record: RunRecord) -> str:
     """ "toycity/labels2photo/64px/800 steps/l1+cgan"; reference rows and images of others have no steps.
 
+    Of a run's settings (`bench.analysis.rows.settings_of`) it names size and steps alone: it is a key of
+    baseline files, which must stay the same when settings are added. Where the others differ, two records
+    of one seed are refused, and seeds apart are one row.
+
     Raises:
         UsageError: if the record does not tell its size.
     """
