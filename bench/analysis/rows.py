@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import re
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -81,18 +82,33 @@ def _by_seed(entry: Entry) -> tuple[bool, int]:
 
 def run_rows(entries: Iterable[Entry]) -> list[Row]:
     """One row a label and training; equal labels are told apart by what differs in their specs."""
-    by_label: dict[str, list[list[Entry]]] = {}
-    for (label, _), lot in group(
+    by_label: dict[str, dict[str, list[Entry]]] = {}
+    for (label, settings), lot in group(
         entries, lambda record: (record.label, as_text(settings_of(record)))
     ).items():
-        by_label.setdefault(label, []).append(lot)
-    rows = []
-    for label, lots in by_label.items():
-        differing = differing_fields([settings_of(lot[0].record) for lot in lots])
-        for place, lot in enumerate(lots):
-            said = ", ".join(f"{name}={values[place]}" for name, values in differing.items())
-            rows.append(Row(f"{label} ({said})" if said else label, "run", lot, label))
+        by_label.setdefault(label, {})[settings] = lot
+    rows = [
+        Row(told, "run", lots[settings], label)
+        for label, lots in by_label.items()
+        for settings, told in told_apart(label, lots).items()
+    ]
     return sorted(rows, key=lambda row: (_place(row.variant, _PAPERS), _natural(row.label)))
+
+
+def told_apart(label: str, lots: Mapping[str, Sequence[Entry]]) -> dict[str, str]:
+    """Records of one label by their settings -> what each lot is called: "l1 (steps=800)", 16 before 142."""
+    differing = differing_fields([settings_of(lot[0].record) for lot in lots.values()])
+    told = {}
+    for place, settings in enumerate(lots):
+        said = ", ".join(f"{name}={values[place]}" for name, values in differing.items())
+        told[settings] = f"{label} ({said})" if said else label
+    return dict(sorted(told.items(), key=lambda one: _natural(one[1])))
+
+
+def same_seed(lot: Sequence[Entry]) -> tuple[RunRecord, RunRecord] | None:
+    """Two records of one seed, of a lot of `group`; a row has one of each."""
+    pairs = itertools.pairwise(entry.record for entry in lot)
+    return next(((one, other) for one, other in pairs if one.seed == other.seed), None)
 
 
 def reference_rows(entries: Iterable[Entry]) -> list[Row]:

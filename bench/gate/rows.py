@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,7 @@ from bench.analysis.by_image import ByImage, Seed, by_image
 from bench.analysis.cell import Cell
 from bench.analysis.comparable import differing_fields, must_agree
 from bench.analysis.entry import Entry, sorted_by_name
-from bench.analysis.rows import group
+from bench.analysis.rows import group, same_seed
 from bench.core.errors import UsageError
 from bench.gate.tolerances import Tolerance
 from bench.records.record import GalleryFiles, RunRecord, read_per_image
@@ -136,23 +135,19 @@ def rows_of(
     rows: dict[str, GateRow] = {}
     failures: dict[str, str] = {}
     for key, lot in sorted(group((Entry(record, out) for record in records), row_key).items()):
+        if doubled := same_seed(lot):
+            one, other = doubled
+            raise UsageError(
+                f"expected one record for {key} (seed {one.seed}), found {one.id} and {other.id}, trained or "
+                "tested with other settings: keep them in different --out folders"
+            )
         held = [entry.record for entry in lot]
-        _check_distinct(key, held)
         failed = next((record for record in held if record.status != "finished"), None)
         if failed is not None:
             failures[key] = f"seed {failed.seed} {failed.status}: {failed.error or 'no reason recorded'}"
         else:
             rows[key] = _row(held, out)
     return rows, failures
-
-
-def _check_distinct(key: str, held: list[RunRecord]) -> None:
-    for one, other in itertools.pairwise(held):
-        if one.seed == other.seed:
-            raise UsageError(
-                f"expected one record for {key} (seed {one.seed}), found {one.id} and {other.id}, trained or "
-                "tested with other settings: keep them in different --out folders"
-            )
 
 
 def _row(held: list[RunRecord], out: Path | None) -> GateRow:
