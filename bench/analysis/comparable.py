@@ -8,14 +8,23 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from bench.records.record import RunRecord
+from bench.records.record import Goal, RunRecord
 
 SET_DISTANCES = ("fid", "kid", "fd_lite0")  # depend on N: values of different N do not compare
 _NONE = "–"
 
 
-def protocol_of(key: str, n: int, protocol: Mapping[str, Any]) -> dict[str, Any]:
+def must_agree(key: str, goal: Goal, n: int, protocol: Mapping[str, Any]) -> dict[str, Any]:
     """What must agree before two values of a metric share a column: N too, where values depend on it."""
+    return {"goal": goal, **_scored(key, n, protocol)}
+
+
+def column_key(key: str, goal: Goal, n: int, protocol: Mapping[str, Any]) -> tuple[Goal, str]:
+    """The goal, and the hash of the rest that must agree: equal for the values of one column."""
+    return goal, protocol_hash(_scored(key, n, protocol))
+
+
+def _scored(key: str, n: int, protocol: Mapping[str, Any]) -> dict[str, Any]:
     return {"n": n, **protocol} if key in SET_DISTANCES else dict(protocol)
 
 

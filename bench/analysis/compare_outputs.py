@@ -1,6 +1,7 @@
 """Two records, or two outputs, side by side: what differs by how much, and whether the test images can tell.
 
-Refused where the numbers would not be of the same thing: other test images, or another protocol.
+Refused where the numbers would not be of the same thing: other test images, or another protocol. Other
+settings are not refused, but said.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from typing import Any, NamedTuple
 
 from bench.analysis.cell import Cell
 from bench.analysis.column import Column, info_of
-from bench.analysis.comparable import differing_fields, protocol_of, test_set
+from bench.analysis.comparable import differing_fields, must_agree, test_set
 from bench.analysis.differences import Difference, corrected, difference
 from bench.analysis.entry import Entry
-from bench.analysis.rows import Row, group
+from bench.analysis.rows import Row, as_text, group, same_seed, settings_of, told_apart
 from bench.analysis.sections import in_order
 from bench.core.errors import NotComparableError, UsageError
-from bench.records.record import MetricResult, read_record, read_records
+from bench.records.record import MetricResult, RunRecord, read_record, read_records
 
 Rows = dict[tuple[Any, ...], Row]
 _SHOWN = 4
@@ -67,6 +68,9 @@ def load(path: Path) -> list[Entry]:
 def compare(a: Sequence[Entry], b: Sequence[Entry], metrics: Sequence[str] = ()) -> Comparison:
     """Compare the rows that both have (with one row each: those two).
 
+    A row is a label on one test set. Where a side has a label in several trainings, each is a row, and goes
+    with the one of the same settings.
+
     Args:
         a, b: of `load`.
         metrics: keys to compare; empty = all that both have.
@@ -74,8 +78,10 @@ def compare(a: Sequence[Entry], b: Sequence[Entry], metrics: Sequence[str] = ())
     Raises:
         NotComparableError: if no row is common to both, or one was tested on other images or scored by
             another protocol; the message names the fields that differ.
+        UsageError: if a row has two records of one seed.
     """
-    pairs, notes = _pairs(_rows(a), _rows(b))
+    pairs, notes = _pairs(*_rows(a, b))
+    notes += _other_settings(pairs)
     found: list[Difference] = []
     without: list[_Without] = []
     for first, second in pairs:
@@ -90,11 +96,34 @@ def compare(a: Sequence[Entry], b: Sequence[Entry], metrics: Sequence[str] = ())
     return Comparison(tuple(corrected(found)), tuple(dict.fromkeys(notes)))
 
 
-def _rows(entries: Sequence[Entry]) -> Rows:
-    """One row a label and test set, over seeds."""
-    ordered = sorted(entries, key=lambda entry: entry.record.seed or 0)
-    lots = group(ordered, lambda record: (record.label, *test_set(record).values()))
-    return {key: Row(key[0], lot[0].record.kind, lot, key[0]) for key, lot in lots.items()}
+def _rows(a: Sequence[Entry], b: Sequence[Entry]) -> tuple[Rows, Rows]:
+    """The rows of both sides, over seeds: by label and test set, and by settings where a side has several."""
+    lots = [group(side, _row_and_settings) for side in (a, b)]
+    made: tuple[Rows, Rows] = {}, {}
+    for row in dict.fromkeys(row for side in lots for row, _ in side):
+        sides = [{settings: lot for (of, settings), lot in side.items() if of == row} for side in lots]
+        several = max(map(len, sides)) > 1
+        label = row[0]
+        for settings, told in told_apart(label, {**sides[0], **sides[1]}).items():
+            for rows, side, name in zip(made, sides, "AB", strict=True):
+                if settings in side:
+                    key = (*row, settings) if several else row
+                    rows[key] = _row(told if several else label, label, side[settings], name)
+    return made
+
+
+def _row_and_settings(record: RunRecord) -> tuple[tuple[Any, ...], str]:
+    return (record.label, *test_set(record).values()), as_text(settings_of(record))
+
+
+def _row(told: str, label: str, lot: list[Entry], side: str) -> Row:
+    if doubled := same_seed(lot):
+        one, other = doubled
+        raise UsageError(
+            f"expected one record for {told} (seed {one.seed}) in {side}, found {one.id} and {other.id}: "
+            "name one of them (OUT/records/ID.json), or keep them in different --out folders"
+        )
+    return Row(told, lot[0].record.kind, lot, label)
 
 
 def _pairs(a: Rows, b: Rows) -> tuple[list[tuple[Row, Row]], list[str]]:
@@ -120,12 +149,29 @@ def _other_images(first: Row, second: Row) -> str:
     return _said(differing_fields([test_set(row.first) for row in (first, second)]))
 
 
+def _other_settings(pairs: Sequence[tuple[Row, Row]]) -> list[str]:
+    """In which settings rows of one label differ: a line a difference."""
+    where: dict[str, list[str]] = {}
+    for first, second in pairs:
+        differing = differing_fields([settings_of(row.first) for row in (first, second)])
+        if differing and first.variant == second.variant:
+            where.setdefault(_said(differing), []).append(first.label)
+    return [
+        f"trained or tested with other settings{_in(labels, len(pairs))}: {said}"
+        for said, labels in where.items()
+    ]
+
+
+def _in(labels: Sequence[str], rows: int) -> str:
+    """ " in l1, cgan"; "" where it is all `rows` that are compared."""
+    return "" if len(labels) == rows else f" in {', '.join(labels)}"
+
+
 def _nothing_shared(a: Rows, b: Rows) -> str:
     """Why two outputs have no row in common: other labels, or the same ones on other images."""
     for first, second in itertools.product(a.values(), b.values()):
-        if first.label == second.label:
-            said = _other_images(first, second)
-            return f"{first.label} was not tested on the same images in both: {said}"
+        if first.variant == second.variant and (said := _other_images(first, second)):
+            return f"{first.variant} was not tested on the same images in both: {said}"
     labels = [", ".join(dict.fromkeys(row.label for row in side.values())) for side in (a, b)]
     return (
         f"expected a row in both, found {labels[0]} in A and {labels[1]} in B: name two records "
@@ -150,7 +196,7 @@ def _grouped(without: Sequence[_Without], rows: int) -> list[str]:
     for (metric, reason), names in where.items():
         metrics.setdefault((reason, tuple(names)), []).append(metric)
     return [
-        f"not compared{'' if len(names) == rows else ' in ' + ', '.join(names)}: {', '.join(keys)} ({reason})"
+        f"not compared{_in(names, rows)}: {', '.join(keys)} ({reason})"
         for (reason, names), keys in metrics.items()
     ]
 
@@ -169,7 +215,7 @@ def _columns(first: Row, second: Row, metrics: Sequence[str]) -> tuple[list[Colu
         given = [result for result in flat if result is not None and result.value is not None]
         if len(given) < len(flat):
             without.append(_Without(name, key, _reason(flat)))
-        elif differing := differing_fields([_protocol(result) for result in given]):
+        elif differing := differing_fields([_agreed(result) for result in given]):
             refused.append(f"{key} ({_said(differing)})")
         else:
             columns.append(Column(key, info_of(key), "", given[0].goal, given[0].protocol))
@@ -191,8 +237,8 @@ def _reason(results: Sequence[MetricResult | None]) -> str:
     return "one side was not scored for it"
 
 
-def _protocol(result: MetricResult) -> dict[str, Any]:
-    return {"goal": result.goal, **protocol_of(result.name, result.n, result.protocol)}
+def _agreed(result: MetricResult) -> dict[str, Any]:
+    return must_agree(result.name, result.goal, result.n, result.protocol)
 
 
 def _said(differing: dict[str, list[Any]]) -> str:

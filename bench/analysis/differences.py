@@ -193,6 +193,16 @@ def half_width(ours: Cell, theirs: Cell) -> float | None:
     return math.hypot(*(high - low for low, high in (ours.interval, theirs.interval))) / 2
 
 
+def standard_error(half: float) -> float:
+    """From half of a 95 % interval."""
+    return half / NORMAL
+
+
+def freedom(*cells: Cell) -> int:
+    """Degrees of freedom of an error over the test images of these cells: those of the smallest N."""
+    return max(1, min((n for cell in cells for n in cell.n), default=2) - 1)
+
+
 def _one_sided(column: Column, ours: Cell, theirs: Cell) -> bool:
     """Whether a difference of values is one of merit: always, but where a target may be between them."""
     if column.target is None:
@@ -208,8 +218,7 @@ def _p_from_intervals(column: Column, ours: Cell, theirs: Cell) -> float | None:
         return None
     values = ours.value, theirs.value
     a, b = values if column.target is None else map(column.distance, values)
-    freedom = max(1, min((*ours.n, *theirs.n), default=2) - 1)
-    return two_sided_p(a - b, half / NORMAL, freedom)
+    return two_sided_p(a - b, standard_error(half), freedom(ours, theirs))
 
 
 def _over_seeds(column: Column, ours: Cell, theirs: Cell) -> SeedDifference | None:

@@ -10,7 +10,7 @@ from bench.analysis.differences import BEST_COMPARED, MAX_COMPARED, Difference
 from bench.analysis.rows import Row
 from bench.analysis.sections import Section
 from bench.records.record import RunRecord
-from bench.scoring.judges.fitness import fitness, listed
+from bench.scoring.judges.fitness import clearly_above, fitness, listed
 
 TRIVIAL = ("copy", "nearest", "random")
 _SAID_PAIRS = 12  # pairs that are listed
@@ -42,8 +42,8 @@ def _judge(record: RunRecord) -> str | None:
 def trivial_statements(section: Section) -> list[str]:
     """On which metrics a trivial row beats every trained variant: at most one sentence.
 
-    It does where its value is better than all of theirs and, where both have 95 % intervals, these do not
-    overlap. Of several trivial rows that do, the best one is named.
+    It does where its value is better than all of theirs, beyond the 95 % intervals that there are. Of
+    several trivial rows that do, the best one is named.
     """
     beaten: dict[str, list[tuple[str, str]]] = {}
     for column in section.columns:
@@ -71,15 +71,9 @@ def _beats_all(section: Section, column: Column) -> Row | None:
         row
         for row in section.references
         if row.label in TRIVIAL and row.mean(column) is not None and theirs
-        if all(_beats(column, row.cells[column.id], cell) for cell in theirs)
+        if all(clearly_above(_merits(column, row.cells[column.id]), _merits(column, cell)) for cell in theirs)
     ]
     return max(winners, key=lambda row: column.merit(row.value(column)), default=None)
-
-
-def _beats(column: Column, ours: Cell, theirs: Cell) -> bool:
-    if ours.interval is None or theirs.interval is None:
-        return column.merit(ours.value) > column.merit(theirs.value)
-    return min(_merits(column, ours)) > max(_merits(column, theirs))
 
 
 def _merits(column: Column, cell: Cell) -> list[float]:

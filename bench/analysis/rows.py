@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import re
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -61,12 +62,18 @@ class Row:
         return len(self.cells[column.id].values) == len(self.entries)
 
 
-def group(entries: Iterable[Entry], key: Callable[[RunRecord], Key]) -> dict[Key, list[Entry]]:
-    """The records that count together, by key: each lot in the order of its seeds, first those without."""
+def group(
+    entries: Iterable[Entry], key: Callable[[RunRecord], Key], *, by_seed: bool = True
+) -> dict[Key, list[Entry]]:
+    """The records that count together, by key.
+
+    Args:
+        by_seed: each lot in the order of its seeds, first those without; else in the order given.
+    """
     found: dict[Key, list[Entry]] = {}
     for entry in entries:
         found.setdefault(key(entry.record), []).append(entry)
-    return {key: sorted(lot, key=_by_seed) for key, lot in found.items()}
+    return {key: sorted(lot, key=_by_seed) for key, lot in found.items()} if by_seed else found
 
 
 def _by_seed(entry: Entry) -> tuple[bool, int]:
@@ -75,18 +82,33 @@ def _by_seed(entry: Entry) -> tuple[bool, int]:
 
 def run_rows(entries: Iterable[Entry]) -> list[Row]:
     """One row a label and training; equal labels are told apart by what differs in their specs."""
-    by_label: dict[str, list[list[Entry]]] = {}
-    for (label, _), lot in group(
+    by_label: dict[str, dict[str, list[Entry]]] = {}
+    for (label, settings), lot in group(
         entries, lambda record: (record.label, as_text(settings_of(record)))
     ).items():
-        by_label.setdefault(label, []).append(lot)
-    rows = []
-    for label, lots in by_label.items():
-        differing = differing_fields([settings_of(lot[0].record) for lot in lots])
-        for place, lot in enumerate(lots):
-            said = ", ".join(f"{name}={values[place]}" for name, values in differing.items())
-            rows.append(Row(f"{label} ({said})" if said else label, "run", lot, label))
+        by_label.setdefault(label, {})[settings] = lot
+    rows = [
+        Row(told, "run", lots[settings], label)
+        for label, lots in by_label.items()
+        for settings, told in told_apart(label, lots).items()
+    ]
     return sorted(rows, key=lambda row: (_place(row.variant, _PAPERS), _natural(row.label)))
+
+
+def told_apart(label: str, lots: Mapping[str, Sequence[Entry]]) -> dict[str, str]:
+    """Records of one label by their settings -> what each lot is called: "l1 (steps=800)", 16 before 142."""
+    differing = differing_fields([settings_of(lot[0].record) for lot in lots.values()])
+    told = {}
+    for place, settings in enumerate(lots):
+        said = ", ".join(f"{name}={values[place]}" for name, values in differing.items())
+        told[settings] = f"{label} ({said})" if said else label
+    return dict(sorted(told.items(), key=lambda one: _natural(one[1])))
+
+
+def same_seed(lot: Sequence[Entry]) -> tuple[RunRecord, RunRecord] | None:
+    """Two records of one seed, of a lot of `group`; a row has one of each."""
+    pairs = itertools.pairwise(entry.record for entry in lot)
+    return next(((one, other) for one, other in pairs if one.seed == other.seed), None)
 
 
 def reference_rows(entries: Iterable[Entry]) -> list[Row]:
@@ -99,13 +121,21 @@ def reference_rows(entries: Iterable[Entry]) -> list[Row]:
     return sorted(rows, key=lambda row: _place(row.label, REFERENCE_ROWS))
 
 
+def budget_of(record: RunRecord) -> dict[str, dict[str, Any]]:
+    """How a system was trained and tested, whichever it is: what runs that were trained alike agree in."""
+    data = record.spec["data"]
+    return {
+        "training": record.spec.get("training", {}),
+        "test": record.spec.get("test", {}),
+        "data": {name: data[name] for name in ("train_n", "train_fingerprint") if name in data},
+    }
+
+
 def settings_of(record: RunRecord) -> dict[str, Any]:
     """What makes two runs of one label different systems: all of the spec but seed, names and test data."""
     variant = {k: v for k, v in record.spec.get("variant", {}).items() if k not in ("name", "source")}
-    data = record.spec["data"]
-    training = record.spec.get("training", {})
-    seen = {name: data[name] for name in ("train_n", "train_fingerprint") if name in data}
-    return {**variant, **training, **record.spec.get("test", {}), **seen}
+    budget = budget_of(record)
+    return {**variant, **budget["training"], **budget["test"], **budget["data"]}
 
 
 def as_text(settings: Any) -> str:

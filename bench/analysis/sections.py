@@ -14,11 +14,13 @@ from typing import Any
 
 from bench.analysis.cell import Cell
 from bench.analysis.column import Column, info_of, only_zeros
-from bench.analysis.comparable import differing_fields, protocol_hash, protocol_of, test_set
+from bench.analysis.comparable import column_key, differing_fields, must_agree, test_set
 from bench.analysis.entry import Entry
-from bench.analysis.rows import Row, reference_rows, run_rows
-from bench.records.record import MetricResult, RunRecord
+from bench.analysis.rows import Row, group, reference_rows, run_rows
+from bench.records.record import Goal, MetricResult, RunRecord
 from bench.scoring.metrics.catalogue import CATALOGUE, MetricInfo
+
+_Key = tuple[Goal, str]  # of `column_key`
 
 
 @dataclass
@@ -87,9 +89,7 @@ def words_of_direction(direction: str) -> str:
 
 def sections(entries: Sequence[Entry]) -> list[Section]:
     """Group entries into sections, in order of data set, direction and size."""
-    groups: dict[tuple[Any, ...], list[Entry]] = {}
-    for entry in entries:
-        groups.setdefault(_key(entry.record), []).append(entry)
+    groups = group(entries, _key, by_seed=False)  # columns that are split get their letters in this order
     made = []
     ordered = sorted(groups.items(), key=lambda item: tuple(_sortable(part) for part in item[0]))
     for number, (key, members) in enumerate(ordered, 1):
@@ -119,9 +119,9 @@ def _fill(section: Section) -> None:
     done = [e for e in section.entries if e.record.status == "finished"]
     section.rows = run_rows(e for e in done if e.record.kind == "run")
     section.references = reference_rows(e for e in done if e.record.kind != "run")
-    _fill_columns(section, [e.record for e in done])
+    keys = _fill_columns(section, [e.record for e in done])
     for row in section.all_rows:
-        row.cells = {column.id: _cell(row, column) for column in section.columns}
+        row.cells = {column.id: _cell(row, column, keys[column.id]) for column in section.columns}
     section.columns = [replace(column, fine=_fine(section, column)) for column in section.columns]
 
 
@@ -132,26 +132,32 @@ def _fine(section: Section, column: Column) -> bool:
     return any(only_zeros(mean, digits) for mean in means) and max(map(abs, means)) < 10 ** (1 - digits)
 
 
-def _fill_columns(section: Section, done: Sequence[RunRecord]) -> None:
+def _fill_columns(section: Section, done: Sequence[RunRecord]) -> dict[str, _Key]:
+    """Add the columns; returns what the values of each agree in, by the column's id."""
+    keys: dict[str, _Key] = {}
     found: dict[str, list[MetricResult]] = {}
     for record in done:
         for key, result in record.results.items():
             found.setdefault(key, []).append(result)
     for key in in_order(found):
         results, info = found[key], info_of(key)
-        groups: dict[str, MetricResult] = {}
+        groups: dict[_Key, MetricResult] = {}
         for result in results:
             if result.value is not None:
-                groups.setdefault(_protocol_hash(result), result)
+                groups.setdefault(_column_key(result), result)
         if not groups:
             section.unmeasured[info.title] = list(dict.fromkeys(str(r.reason) for r in results))
         marks = [chr(ord("a") + i % 26) * (1 + i // 26) for i in range(len(groups))]
-        for mark, (digest, result) in zip(marks, groups.items(), strict=True):
+        digests = Counter(digest for _, digest in groups)
+        for mark, ((goal, digest), result) in zip(marks, groups.items(), strict=True):
             split = mark if len(groups) > 1 else ""
-            name = f"{key}:{digest}" if split else key
+            told = f"{digest}:{goal}" if digests[digest] > 1 else digest  # two goals of one protocol
+            name = f"{key}:{told}" if split else key
+            keys[name] = (goal, digest)
             section.columns.append(Column(name, info, split, result.goal, result.protocol))
         if len(groups) > 1:
             section.notes.append(_split_note(info, list(groups.values()), marks))
+    return keys
 
 
 def in_order(keys: Sequence[str] | dict[str, Any]) -> list[str]:
@@ -160,13 +166,14 @@ def in_order(keys: Sequence[str] | dict[str, Any]) -> list[str]:
     return sorted(set(keys), key=lambda key: (order.get(key, len(order)), key))
 
 
-def _protocol_hash(result: MetricResult) -> str:
-    return protocol_hash(protocol_of(result.name, result.n, result.protocol))
+def _column_key(result: MetricResult) -> _Key:
+    return column_key(result.name, result.goal, result.n, result.protocol)
 
 
 def _split_note(info: MetricInfo, results: list[MetricResult], marks: list[str]) -> str:
     said = []
-    for name, values in differing_fields([protocol_of(r.name, r.n, r.protocol) for r in results]).items():
+    agreed = [must_agree(r.name, r.goal, r.n, r.protocol) for r in results]
+    for name, values in differing_fields(agreed).items():
         listed = ", ".join(f"({mark}) {value}" for mark, value in zip(marks, values, strict=True))
         said.append(f"{name}: {listed}")
     return (
@@ -175,17 +182,16 @@ def _split_note(info: MetricInfo, results: list[MetricResult], marks: list[str])
     )
 
 
-def _cell(row: Row, column: Column) -> Cell:
+def _cell(row: Row, column: Column, key: _Key) -> Cell:
     found: list[MetricResult] = []
     reasons: list[str] = []
-    digest = column.id.partition(":")[2]
     for entry in row.entries:
         result = entry.record.results.get(column.info.key)
         if result is None:
             reasons.append("not among the metrics that were asked for")
         elif result.value is None:
             reasons.append(str(result.reason))
-        elif digest and _protocol_hash(result) != digest:
+        elif _column_key(result) != key:
             reasons.append("scored under another protocol: see the other column of this metric")
         else:
             found.append(result)

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from bench.analysis.column import Column, info_of
-from bench.analysis.differences import ALPHA, NORMAL, Difference, difference, half_width
+from bench.analysis.differences import ALPHA, Difference, difference, freedom, half_width, standard_error
 from bench.analysis.rows import Row
 from bench.claims.ledger import CHANCE, Comparison
 from bench.core.bootstrap import Interval, two_sided_p
@@ -130,11 +130,7 @@ def _refuting(one: Comparison) -> list[tuple[float, float]]:
 def error_of(found: Difference) -> float | None:
     """Standard error behind p-values: over test images, else over seeds; None: nothing to go by."""
     basis = found.interval or found.over_seeds
-    return None if basis is None else (basis[1] - basis[0]) / (2 * NORMAL)
-
-
-def _freedom(found: Difference) -> int:
-    return max(1, found.n - 1)
+    return None if basis is None else standard_error((basis[1] - basis[0]) / 2)
 
 
 def _p_outside(found: Difference, low: float, high: float) -> float:
@@ -142,7 +138,8 @@ def _p_outside(found: Difference, low: float, high: float) -> float:
     gap, error = found.difference, error_of(found)
     if error is None or not low < gap < high:
         return 1.0
-    return max(two_sided_p(gap - end, error, _freedom(found)) for end in (low, high) if math.isfinite(end))
+    known = freedom(*found.cells)
+    return max(two_sided_p(gap - end, error, known) for end in (low, high) if math.isfinite(end))
 
 
 def _p_outside_over_seeds(found: Difference, low: float, high: float) -> float:
@@ -163,7 +160,7 @@ def _within(found: Difference, low: float, high: float) -> bool:
 def _to_json(seen: Difference) -> dict[str, Any]:
     return {
         "a": seen.a, "b": seen.b, "gap": seen.difference, "interval": seen.interval,
-        "error": error_of(seen), "freedom": _freedom(seen),
+        "error": error_of(seen), "freedom": freedom(*seen.cells),
         "by_seed": None if seen.by_seed is None else asdict(seen.by_seed),
         "seeds": seen.seeds, "n": seen.n, "over_seeds": seen.over_seeds,
     }  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.analysis.comparable import SET_DISTANCES
 from bench.analysis.readings import fitness_statements
-from bench.analysis.rows import as_text
+from bench.analysis.rows import as_text, budget_of
 from bench.analysis.sections import Section
 from bench.records.reproduction import Reproduction
 from bench.scoring.judges.fitness import KEYS, listed
@@ -116,7 +116,8 @@ def _seeds(section: Section) -> Check:
 
 def _budget(section: Section) -> Check:
     runs = [entry.record for row in section.rows for entry in row.entries]
-    trained = {as_text(run.spec.get("training", {})) for run in runs}
+    # the training alone: fewer training images, or another way of testing, may be what a study is about
+    trained = {as_text(budget_of(run)["training"]) for run in runs}
     words = f"{len(trained)} different trainings" if len(trained) > 1 else "one training for all"
     return Check(section.title, "all variants share one budget", len(trained) <= 1, words)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.analysis.column import Column, info_of
-from bench.analysis.rows import Row, as_text
+from bench.analysis.rows import Row, as_text, budget_of
 from bench.analysis.sections import Section
 from bench.claims.findings import Finding, State, decided, error_of, finding
 from bench.claims.ledger import CHANCE, Claim, Comparison
@@ -124,9 +124,7 @@ def _corrected_over_seeds(verdict: Verdict) -> list[Finding]:
 def _grounds(section: Section) -> list[_Ground]:
     found: dict[str, _Ground] = {}
     for row in section.rows:
-        spec = row.first.spec
-        data = {name: spec["data"].get(name) for name in ("train_n", "train_fingerprint")}
-        settings = {"training": spec.get("training", {}), "test": spec.get("test", {}), "data": data}
+        settings = budget_of(row.first)
         found.setdefault(as_text(settings), _Ground(section, settings)).rows.setdefault(row.variant, row)
     for ground in found.values():
         ground.rows.update({row.variant: row for row in section.references})

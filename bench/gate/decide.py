@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.analysis.comparable import differing_fields, is_ignored, protocol_of
+from bench.analysis.comparable import differing_fields, is_ignored, must_agree
 from bench.core.bootstrap import holm
 from bench.core.errors import unknown_name
 from bench.gate.baseline import Baseline
@@ -189,8 +189,8 @@ def _differences(
     sides = []
     for row in (expected, found):
         entry = row.metrics[metric]
-        protocol = protocol_of(metric, entry.n[0], entry.protocol)
-        sides.append({**protocol, "goal": entry.goal, "test images": row.test_fingerprint})
+        agreed = must_agree(metric, entry.goal, entry.n[0], entry.protocol)
+        sides.append({**agreed, "test images": row.test_fingerprint})
     patterns = (*baseline.ignore_protocol, *settings.ignore_protocol)
     differing = differing_fields(sides)
     ignored = [name for name in sorted(differing) if is_ignored(name, patterns)]

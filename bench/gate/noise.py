@@ -25,7 +25,7 @@ import math
 from dataclasses import dataclass
 
 from bench.analysis.by_image import Floats, paired, values_by_seed
-from bench.analysis.differences import NORMAL, half_width
+from bench.analysis.differences import freedom, half_width, standard_error
 from bench.core.bootstrap import PairedDifference, paired_difference, two_sided_p
 from bench.gate.rows import GateCell, GateRow
 
@@ -128,10 +128,10 @@ def _over_seeds(before: GateCell, after: GateCell) -> Contrast | None:
     known = [spread for entry in (before, after) if (spread := entry.spread) is not None]
     if not known:
         return None
-    freedom = sum(spread.seeds - 1 for spread in known)
-    pooled = sum((spread.seeds - 1) * spread.sd**2 for spread in known) / freedom
+    of_seeds = sum(spread.seeds - 1 for spread in known)
+    pooled = sum((spread.seeds - 1) * spread.sd**2 for spread in known) / of_seeds
     error = math.sqrt(pooled * (1 / len(before.values) + 1 / len(after.values)))
-    return Contrast("seeds", worsening(before, after), error, freedom)
+    return Contrast("seeds", worsening(before, after), error, of_seeds)
 
 
 def _over_images(
@@ -146,7 +146,7 @@ def _over_images(
     if found is None or found.error is None or found.difference is None:
         return None, None
     worse = found.difference if across else sign * found.difference
-    test = Contrast("images", worse, found.error, _freedom(old, new))
+    test = Contrast("images", worse, found.error, freedom(old, new))
     return test, None if across else found.interval
 
 
@@ -170,8 +170,4 @@ def _from_intervals(before: GateCell, after: GateCell) -> Contrast | None:
     half = half_width(before, after)
     if half is None:
         return None
-    return Contrast("intervals", worsening(before, after), half / NORMAL, _freedom(before, after))
-
-
-def _freedom(before: GateCell, after: GateCell) -> int:
-    return max(1, min(*before.n, *after.n) - 1)
+    return Contrast("intervals", worsening(before, after), standard_error(half), freedom(before, after))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -12,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.by_image import ByImage, Seed, by_image
 from bench.analysis.cell import Cell
-from bench.analysis.comparable import differing_fields
+from bench.analysis.comparable import differing_fields, must_agree
 from bench.analysis.entry import Entry, sorted_by_name
-from bench.analysis.rows import group
+from bench.analysis.rows import group, same_seed
 from bench.core.errors import UsageError
 from bench.gate.tolerances import Tolerance
 from bench.records.record import GalleryFiles, RunRecord, read_per_image
@@ -104,6 +103,10 @@ class GateRow:
 def row_key(record: RunRecord) -> str:
     """ "toycity/labels2photo/64px/800 steps/l1+cgan"; reference rows and images of others have no steps.
 
+    Of a run's settings (`bench.analysis.rows.settings_of`) it names size and steps alone: it is a key of
+    baseline files, which must stay the same when settings are added. Where the others differ, two records
+    of one seed are refused, and seeds apart are one row.
+
     Raises:
         UsageError: if the record does not tell its size.
     """
@@ -132,23 +135,19 @@ def rows_of(
     rows: dict[str, GateRow] = {}
     failures: dict[str, str] = {}
     for key, lot in sorted(group((Entry(record, out) for record in records), row_key).items()):
+        if doubled := same_seed(lot):
+            one, other = doubled
+            raise UsageError(
+                f"expected one record for {key} (seed {one.seed}), found {one.id} and {other.id}, trained or "
+                "tested with other settings: keep them in different --out folders"
+            )
         held = [entry.record for entry in lot]
-        _check_distinct(key, held)
         failed = next((record for record in held if record.status != "finished"), None)
         if failed is not None:
             failures[key] = f"seed {failed.seed} {failed.status}: {failed.error or 'no reason recorded'}"
         else:
             rows[key] = _row(held, out)
     return rows, failures
-
-
-def _check_distinct(key: str, held: list[RunRecord]) -> None:
-    for one, other in itertools.pairwise(held):
-        if one.seed == other.seed:
-            raise UsageError(
-                f"expected one record for {key} (seed {one.seed}), found {one.id} and {other.id}, trained or "
-                "tested with other settings: keep them in different --out folders"
-            )
 
 
 def _row(held: list[RunRecord], out: Path | None) -> GateRow:
@@ -160,7 +159,8 @@ def _row(held: list[RunRecord], out: Path | None) -> GateRow:
         without = [result for result in results if result.value is None]
         if without or len(results) < len(held):
             reasons[metric] = str(without[0].reason) if without else "a seed lacks this metric"
-        elif differing_fields([{"goal": r.goal, "N": r.n, "protocol": r.protocol} for r in results]):
+        # the seeds of a row share their N in every metric: its spread is of the same test images
+        elif differing_fields([{**must_agree(metric, r.goal, r.n, r.protocol), "n": r.n} for r in results]):
             clashes[metric] = "its seeds were not scored by one protocol and N: score them again"
         else:
             as_in_a_file = json.loads(json.dumps(results[0].protocol))  # tuples become lists

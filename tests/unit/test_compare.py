@@ -13,7 +13,7 @@ import pytest
 from bench.analysis.compare_outputs import compare, load
 from bench.cli.main import invoke
 from bench.core.errors import NotComparableError, UsageError
-from bench.records.record import MetricResult, RunRecord, read_per_image, read_record, write_record
+from bench.records.record import Goal, MetricResult, RunRecord, read_per_image, read_record, write_record
 from bench.scoring.metrics.confusion import ABSENT_LEFT_OUT, scores_from_confusion
 
 N = 40
@@ -45,9 +45,13 @@ def write(out: Path, label: str, *, shift: float = 0.0, seed: int = 0, **changes
         MetricResult("fcn_class_iou", iou, "max", n, protocols["fcn_class_iou"]),
     ]
     data = {**DATA, **changes.get("data", {})}
-    spec = {"data": data, "variant": {"name": label}, "training": {"size_px": 64, "steps": 9}, "seed": seed}
+    steps = changes.get("steps", 9)
+    training = {"size_px": 64, "steps": steps}
+    spec = {"data": data, "variant": {"name": label}, "training": training, "seed": seed}
+    length = "" if steps == 9 else f"-{steps}-steps"
+    name = f"{label.replace('+', '-')}{length}-{seed}{changes.get('mark', '')}"
     record = RunRecord(
-        f"{label.replace('+', '-')}-{seed}", "run", label, spec, changes.get("status", "finished"),
+        name, "run", label, spec, changes.get("status", "finished"),
         {result.name: result for result in results},
     )  # fmt: skip
     columns = {"name": [str(i) for i in range(N)], "ssim": ssim, "fcn_conf": [m.ravel() for m in matrices]}
@@ -98,6 +102,63 @@ def test_outputs_are_compared_row_by_row_over_seeds(tmp_path: Path) -> None:
     assert [line.row for line in found.lines] == ["l1", "l1+cgan"]
     assert all(line.difference == pytest.approx(-0.03, abs=0.01) for line in found.lines)
     assert found.notes == ("only in A: gan",)
+
+
+def test_training_lengths_of_one_label_are_rows_of_their_own(tmp_path: Path) -> None:
+    """As `--keep-at` leaves them: no length counts as more seeds of another."""
+    for side, shift in (("a", 0.0), ("b", 0.03)):
+        for steps, more in ((9, 0.2), (16, 0.1), (4, 0.0)):
+            for seed in (0, 1):
+                write(tmp_path / side, "l1", shift=shift + more, seed=seed, steps=steps)
+        write(tmp_path / side, "cgan", shift=shift)
+    found = compare(load(tmp_path / "a"), load(tmp_path / "b"), ["ssim"])
+    labels = ["l1 (steps=4)", "l1 (steps=9)", "l1 (steps=16)"]
+    assert [line.row for line in found.lines] == ["cgan", *labels]
+    for line in found.lines[1:]:
+        assert line.seeds == (2, 2)
+        assert line.difference == pytest.approx(-0.03, abs=0.01)
+    assert found.notes == ()
+
+
+def test_a_length_that_one_side_lacks_is_not_compared(tmp_path: Path) -> None:
+    for steps in (4, 9):
+        write(tmp_path / "a", "l1", steps=steps)
+    write(tmp_path / "b", "l1", shift=0.1)
+    write(tmp_path / "c", "l1", steps=6)
+    found = compare(load(tmp_path / "a"), load(tmp_path / "b"), ["ssim"])
+    assert [line.row for line in found.lines] == ["l1 (steps=9)"]
+    assert found.notes == ("only in A: l1 (steps=4)",)
+    with pytest.raises(
+        NotComparableError, match=r"l1 \(steps=4\), l1 \(steps=9\) in A and l1 \(steps=6\) in B"
+    ):
+        compare(load(tmp_path / "a"), load(tmp_path / "c"))
+
+
+def test_one_length_on_each_side_is_compared_and_the_difference_said(tmp_path: Path) -> None:
+    for label, steps in (("l1", 4), ("cgan", 9)):
+        write(tmp_path / "a", label)
+        write(tmp_path / "b", label, steps=steps)
+    found = compare(load(tmp_path / "a"), load(tmp_path / "b"), ["ssim"])
+    assert [line.row for line in found.lines] == ["cgan", "l1"]
+    assert found.notes == ("trained or tested with other settings in l1: steps 9 against 4",)
+    only = [load(next((tmp_path / side / "records").glob("l1*.json"))) for side in "ab"]
+    assert compare(*only, ["ssim"]).notes == ("trained or tested with other settings: steps 9 against 4",)
+
+
+def test_two_records_of_one_seed_in_a_row_are_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for mark in ("", "-again"):
+        write(tmp_path / "a", "l1", mark=mark)
+    write(tmp_path / "b", "l1")
+    sides = tmp_path / "a", tmp_path / "b"
+    with pytest.raises(
+        UsageError, match=r"one record for l1 \(seed 0\) in A, found l1-0-again and l1-0: name"
+    ):
+        compare(*map(load, sides))
+    capfd.readouterr()
+    assert invoke(["compare", *map(str, sides)]) == 2
+    assert len(capfd.readouterr().err.strip().splitlines()) == 1
 
 
 def terminal(capfd: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
@@ -244,3 +305,23 @@ def test_the_report_and_the_gate_refuse_as_well(tmp_path: Path) -> None:
     assert verdicts["ssim"].state == "incomparable"
     assert "window" in verdicts["ssim"].note
     assert verdicts["fid"].state == "pass"
+
+
+def test_values_of_two_goals_share_no_column(tmp_path: Path) -> None:
+    from bench.analysis.sections import sections
+
+    goals: dict[str, Goal] = {"l1": "max", "cgan": "min"}
+    for label, goal in goals.items():
+        path = write(tmp_path, label)
+        record = read_record(path)
+        own = replace(record.results["ssim"], name="mine", goal=goal)
+        write_record(tmp_path, replace(record, results={"mine": own}), read_per_image(tmp_path, record))
+    entries = load(tmp_path)
+    (made,) = sections(entries)
+    assert len({column.id for column in made.columns}) == 2
+    assert sorted(str(column.goal) for column in made.columns) == ["max", "min"]
+    for column in made.columns:
+        assert [row.mean(column) is None for row in made.rows].count(True) == 1
+    assert any("goal: (a) " in note for note in made.notes)
+    with pytest.raises(NotComparableError, match=r"mine \(goal m.. against m..\)"):
+        compare([entries[0]], [entries[1]])

@@ -395,6 +395,23 @@ def test_fitness_counts_all_seeds_and_only_finished_runs() -> None:
     assert "can tell" in fitness(real, [low, replace(high, status="failed")])[0]
 
 
+def test_fitness_tells_training_lengths_of_one_label_apart() -> None:
+    """The seeds of a length count together, those of another do not."""
+
+    def trained(label: str, steps: int, low: float, high: float) -> RunRecord:
+        return replace(row(label, same(low, (low + high) / 2, high)), spec={"training": {"steps": steps}})
+
+    real = row("real", same(0.82, 0.84, 0.86))
+    short = [trained("l1", 4, 0.6, 0.7), trained("l1", 4, 0.6, 0.72)]
+    long = [trained("l1", 9, 0.6, 0.7), trained("l1", 9, 0.8, 0.9)]
+    told, blurred = fitness(real, [*short, *long, trained("cgan", 9, 0.5, 0.6)])
+    assert " can tell real photos from those of l1 (steps=4) and cgan, by all three" in told
+    assert " cannot tell real photos from those of l1 (steps=9) by all three" in blurred
+    assert " those of l1 by all three" in fitness(real, long)[0]
+    (both,) = fitness(real, [*short, trained("l1", 9, 0.6, 0.7)])
+    assert " can tell real photos from those of l1, by all three" in both  # of every length
+
+
 def test_fitness_without_scores() -> None:
     assert fitness(row("real", {}), [row("l1", {})]) == []
     nothing = row("real", dict.fromkeys(KEYS))

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from bench.records.record import MetricResult, RunRecord
 from bench.scoring.metrics.catalogue import CATALOGUE
 
 KEYS = ("fcn_pixel_acc", "fcn_class_acc", "fcn_class_iou")
+
+
+class _System(NamedTuple):
+    """A variant trained for so many steps (None: not trained here)."""
+
+    label: str
+    steps: int | None
 
 
 def fitness(real: RunRecord, others: Sequence[RunRecord]) -> list[str]:
@@ -18,7 +27,8 @@ def fitness(real: RunRecord, others: Sequence[RunRecord]) -> list[str]:
 
     Args:
         real: the `real` row.
-        others: runs on the same data, scored by the same judge; the seeds of a variant count together.
+        others: runs on the same data, scored by the same judge; the seeds of a variant count together, those
+            of one training length where it has several.
 
     Returns:
         sentences; none if the data has no FCN score at all.
@@ -30,25 +40,39 @@ def fitness(real: RunRecord, others: Sequence[RunRecord]) -> list[str]:
     if reason is not None:
         return [f"No FCN score of real photos to compare with: {reason}."]
     judge = describe(real)
-    told: dict[tuple[str, ...], list[str]] = {}
-    blurred: dict[tuple[str, ...], list[str]] = {}
-    for label in dict.fromkeys(record.label for record in others):
-        runs = [record for record in others if record.label == label and record.status == "finished"]
+    told: dict[tuple[str, ...], list[_System]] = {}
+    blurred: dict[tuple[str, ...], list[_System]] = {}
+    for system, runs in _systems(others).items():
         compared = tuple(key for key in keys if any(_has(run, key) for run in runs))
         failing = tuple(key for key in compared if not _above(real.results[key], _results(runs, key)))
         if compared:
-            (blurred if failing else told).setdefault(failing or compared, []).append(label)
-    good = [f"{judge} can tell {_those(labels)}, by {_scores(by)}." for by, labels in told.items()]
+            (blurred if failing else told).setdefault(failing or compared, []).append(system)
+    lots = [*told.values(), *blurred.values()]
+    findings = Counter(label for lot in lots for label in {system.label for system in lot})
+    split = [label for label, count in findings.items() if count > 1]
+    good = [f"{judge} can tell {_those(lot, split)}, by {_scores(by)}." for by, lot in told.items()]
     poor = [
-        f"{judge} cannot tell {_those(labels)} by {_scores(by)}: "
+        f"{judge} cannot tell {_those(lot, split)} by {_scores(by)}: "
         f"read {'that column' if len(by) == 1 else 'those columns'} with care."
-        for by, labels in blurred.items()
+        for by, lot in blurred.items()
     ]
     return good + poor
 
 
-def _those(labels: Sequence[str]) -> str:
-    return f"real photos from those of {listed(labels)}"
+def _systems(records: Sequence[RunRecord]) -> dict[_System, list[RunRecord]]:
+    """The finished runs, by what they are."""
+    found: dict[_System, list[RunRecord]] = {}
+    for record in records:
+        if record.status == "finished":
+            system = _System(record.label, record.spec.get("training", {}).get("steps"))
+            found.setdefault(system, []).append(record)
+    return found
+
+
+def _those(systems: Sequence[_System], split: Collection[str]) -> str:
+    """Their labels, with the steps of those in `split`: lengths of one label that differ in what is found."""
+    names = [f"{label} (steps={steps})" if label in split else label for label, steps in systems]
+    return f"real photos from those of {listed(list(dict.fromkeys(names)))}"
 
 
 def listed(names: Sequence[str]) -> str:
@@ -82,16 +106,15 @@ def _results(runs: Sequence[RunRecord], key: str) -> list[MetricResult]:
     return [run.results[key] for run in runs if _has(run, key)]
 
 
+def clearly_above(ours: Sequence[float], theirs: Sequence[float]) -> bool:
+    """Whether all of ours are above all of theirs: the ends of a 95 % interval, or a value that has none."""
+    return min(ours) > max(theirs)
+
+
 def _above(real: MetricResult, others: Sequence[MetricResult]) -> bool:
-    """Whether the real value's interval is above all others; without intervals, values are compared."""
-    return real.value is not None and all(_low(real) > _high(other) for other in others)
+    return real.value is not None and all(clearly_above(_ends(real), _ends(other)) for other in others)
 
 
-def _low(result: MetricResult) -> float:
+def _ends(result: MetricResult) -> tuple[float, ...]:
     assert result.value is not None
-    return result.interval[0] if result.interval else result.value
-
-
-def _high(result: MetricResult) -> float:
-    assert result.value is not None
-    return result.interval[1] if result.interval else result.value
+    return result.interval or (result.value,)
