@@ -217,12 +217,16 @@ def read_per_image(out: Path, record: RunRecord) -> pd.DataFrame | None:
     path = per_image_path(out, record.id)
     if not path.is_file():
         return None
+    return _per_image_checked(path).rename(columns=renamed.columns(record.results))
+
+
+def _per_image_checked(path: Path) -> pd.DataFrame:
     try:
-        return _per_image(path).rename(columns=renamed.columns(record.results))
+        return _per_image(path)
     except Exception as error:  # pyarrow and pandas raise nearly anything on damaged files
-        said, its_record = " ".join(str(error).split())[:300], path.with_suffix(".json")
+        said, record = " ".join(str(error).split())[:300], path.with_suffix(".json")
         raise UsageError(
-            f"expected per-image values in {path}: {said}; delete it and {its_record} and run again"
+            f"expected per-image values in {path}: {said}; delete it and {record} and run again"
         ) from error
 
 
