@@ -136,6 +136,10 @@ def _budgets(
 
 def _check_lengths(runs: Sequence[RunSpec], request: GridRequest) -> None:
     """A longer run can go on from a shorter one only where nothing depends on how long it is."""
+    if len(set(request.datasets)) > 1:
+        raise UsageError(
+            f"expected one data set with --keep-at, found {', '.join(request.datasets)}: run them one by one"
+        )
     if swept := [name for name in parse_sets(request.sets) if name in ("steps", "batch_size")]:
         raise UsageError(f"expected --keep-at without --set {swept[0]}, found both: leave one out")
     if any(run.training.lr_schedule != "constant" for run in runs):

@@ -104,6 +104,10 @@ def test_a_damaged_state_of_a_shorter_run_is_set_aside(
             "expected a constant learning rate",
         ),
         (["--keep-at", "2", "--set", "steps=3,4"], "without --set steps"),
+        (
+            ["--steps", "9", "--keep-at", "2", "--dataset", "toycity,mine"],
+            "expected one data set with --keep-at",
+        ),
         (["--steps", "9", "--keep-at", "2", "--set", "batch_size=1,2"], "without --set batch_size"),
     ],
 )
