@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.convolutions import Conv, ConvTranspose
-from baselines.geometry import depth, dropout_layers
+from baselines.geometry import depth, dropout_steps
 from baselines.layers import Dropout, init_weights, norm_layer
 
 
@@ -23,6 +23,7 @@ class Generator(nn.Module):
         base_filters: width of the first layer; widths are 1, 2, 4, 8, 8, ... times this.
         skips: True for the U-Net, False for the encoder-decoder.
         dropout: probability; active in train mode only, and kept active at test time by the callers.
+        dropout_at: which decoder layers have it (`geometry.dropout_steps`).
         norm: "batch", "instance" or "none".
 
     Shapes: (N, source_channels, size_px, size_px) float32 in [-1, 1]
@@ -38,6 +39,7 @@ class Generator(nn.Module):
         base_filters: int = 64,
         skips: bool = True,
         dropout: float = 0.5,
+        dropout_at: str = "paper",
         norm: str = "batch",
     ) -> None:
         super().__init__()
@@ -48,7 +50,7 @@ class Generator(nn.Module):
             _down(source_channels if level == 0 else widths[level - 1], widths[level], level, levels, norm)
             for level in range(levels)
         )
-        dropped = dropout_layers(size_px)
+        dropped = dropout_steps(size_px, dropout_at)
         self.up = nn.ModuleList()
         for step in range(levels):  # step 0 leaves the bottleneck, the last one makes the image
             level = levels - 1 - step
@@ -56,7 +58,7 @@ class Generator(nn.Module):
             if level == 0:
                 self.up.append(_last(inputs, target_channels))
             else:
-                self.up.append(_up(inputs, widths[level - 1], dropout if step < dropped else 0.0, norm))
+                self.up.append(_up(inputs, widths[level - 1], dropout if step in dropped else 0.0, norm))
         init_weights(self)
 
     def forward(self, source: Tensor) -> Tensor:

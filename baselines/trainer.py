@@ -39,6 +39,7 @@ def build_generator(
         base_filters=settings.base_filters,
         skips=variant.generator == "unet",
         dropout=variant.dropout,
+        dropout_at=variant.dropout_at,
         norm=variant.norm,
     )
 

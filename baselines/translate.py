@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from baselines.checksummed import DamagedFileError, load_checked, save_checked
+from baselines.documents import stated
 from baselines.engine import arithmetic, autocast
 from baselines.generators import Generator
 from baselines.geometry import depth
@@ -55,8 +56,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write weights and description to `path` (`baselines.checksummed`)."""
     about = {
         "format": _FORMAT,
-        "variant": asdict(checkpoint.variant),
-        "settings": asdict(checkpoint.settings),
+        "variant": stated(checkpoint.variant),
+        "settings": stated(checkpoint.settings),
         "source_channels": checkpoint.source_channels,
         "source_dtype": checkpoint.source_dtype,
         "source_resize": checkpoint.source_resize,

@@ -12,15 +12,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
+from baselines.documents import LATER
 from baselines.geometry import RECEPTIVE_FIELDS, smallest_covering
 from baselines.settings import Number
 
 Generator = Literal["unet", "encdec"]
 Adversarial = Literal["none", "gan", "cgan"]
 Norm = Literal["batch", "instance", "none"]
+DropoutAt = Literal["paper", "released"]
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -43,6 +45,8 @@ class Variant:
         dropout: probability in the generator's innermost decoder layers, at training and test time.
         norm: normalisation in both networks.
         source: the source of the declaration, such as a table of the paper.
+        dropout_at: which decoder layers have dropout: "paper" (the three innermost, as in the Lua code) or
+            "released" (the released PyTorch code: one layer later, log2(size_px) - 5 of them).
 
     Raises:
         ValueError: for fields that contradict each other.
@@ -57,11 +61,13 @@ class Variant:
     dropout: Number = 0.5
     norm: Norm = "batch"
     source: str = "Isola et al. 2017, section 3"
+    dropout_at: DropoutAt = field(default="paper", metadata=LATER)
 
     def __post_init__(self) -> None:
         _check_choice("generator", self.generator, get_args(Generator))
         _check_choice("adversarial", self.adversarial, get_args(Adversarial))
         _check_choice("norm", self.norm, get_args(Norm))
+        _check_choice("dropout_at", self.dropout_at, get_args(DropoutAt))
         if (self.adversarial == "none") != (self.receptive_field is None):
             raise ValueError("expected a receptive_field exactly where there is a discriminator")
         if self.receptive_field not in (None, 0, *RECEPTIVE_FIELDS):
@@ -193,7 +199,7 @@ def _rf_suffix(receptive_field: int) -> str:
 
 _TYPES: dict[str, type] = {
     "lambda_l1": float, "lambda_gan": float, "dropout": float,
-    "generator": str, "adversarial": str, "norm": str, "receptive_field": int,
+    "generator": str, "adversarial": str, "norm": str, "dropout_at": str, "receptive_field": int,
 }  # fmt: skip
 SWEEPABLE = frozenset(_TYPES)
 assert {f.name for f in fields(Variant)} == SWEEPABLE | {"name", "source"}

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from baselines.variants import SWEEPABLE
+from baselines.documents import later_fields
+from baselines.settings import TrainingSettings
+from baselines.variants import SWEEPABLE, Variant
 from bench.analysis.column import Column
 from bench.analysis.rows import Row, as_text, settings_of
 from bench.analysis.sections import Section
@@ -26,6 +28,7 @@ DEFAULT_METRICS = (
 )  # fmt: skip
 MOST_METRICS = 6
 _LOG_FROM = 20  # a logarithmic axis from this ratio of the largest to the smallest value on
+_LATER = {**later_fields(Variant), **later_fields(TrainingSettings)}  # with their defaults
 # What changes with a field where a grid is given in epochs: it may differ along a line.
 _TIED = {
     "batch_size": ("steps",),
@@ -147,7 +150,7 @@ def _value(row: Row, field: str) -> Any:
     for part in ("variant", "training", "data"):
         if field in spec.get(part, {}):
             return spec[part][field]
-    return None
+    return _LATER.get(field) if training else None
 
 
 def _rest(row: Row, field: str, tied: Sequence[str]) -> str:

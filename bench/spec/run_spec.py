@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+from baselines.documents import stated
 from baselines.settings import TestSettings, TrainingSettings
 from baselines.variants import Variant
 from bench.core.decode import decode
@@ -57,7 +58,8 @@ class RunSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """As records store it (JSON only)."""
-        return {name: value for name, value in asdict(self).items() if name not in ("swept", "also")}
+        content = {name: value for name, value in asdict(self).items() if name not in ("swept", "also")}
+        return {**content, "variant": stated(self.variant), "training": stated(self.training)}
 
     @staticmethod
     def from_dict(content: Mapping[str, Any]) -> RunSpec:

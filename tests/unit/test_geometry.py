@@ -10,7 +10,7 @@ from baselines.geometry import (
     RECEPTIVE_FIELDS,
     STRIDED_LAYERS,
     depth,
-    dropout_layers,
+    dropout_steps,
     fitting,
     output_side,
     smallest_covering,
@@ -30,8 +30,8 @@ def test_sizes_the_generator_cannot_halve_are_refused(size_px: int) -> None:
 
 
 def test_three_dropout_layers_at_every_size() -> None:
-    assert [dropout_layers(size) for size in SIZES] == [3, 3, 3, 3, 3]
-    assert all(dropout_layers(size) <= depth(size) - 2 for size in SIZES)
+    assert [dropout_steps(size) for size in SIZES] == [range(3)] * 5
+    assert all(len(dropout_steps(size)) <= depth(size) - 2 for size in SIZES)
 
 
 @pytest.mark.parametrize("receptive_field", RECEPTIVE_FIELDS)

@@ -86,7 +86,7 @@ def test_contradictions_are_value_errors(name: str, said: str) -> None:
 SWEEPS = {
     "generator": ("encdec", "encdec"), "adversarial": ("gan", "gan"), "receptive_field": ("16", 16),
     "lambda_l1": ("10", 10.0), "lambda_gan": ("0.5", 0.5), "dropout": ("0.25", 0.25),
-    "norm": ("instance", "instance"),
+    "norm": ("instance", "instance"), "dropout_at": ("released", "released"),
 }  # fmt: skip
 
 
@@ -114,7 +114,7 @@ def test_receptive_field_takes_words() -> None:
     [
         {"lambda": "1"}, {"name": "x"}, {"lambda_l1": "much"}, {"lambda_l1": "-1"}, {"lambda_l1": "nan"},
         {"lambda_gan": "inf"}, {"lambda_gan": "0"}, {"dropout": "1"}, {"dropout": "-0.1"}, {"dropout": "nan"},
-        {"norm": "layer"}, {"generator": "resnet"}, {"adversarial": "wgan"}, {"adversarial": "none"},
+        {"norm": "layer"}, {"dropout_at": "lua"}, {"generator": "resnet"}, {"adversarial": "wgan"}, {"adversarial": "none"},
         {"receptive_field": "71"}, {"receptive_field": "70.5"}, {"receptive_field": "none"},
         {"receptive_field": 70.9},
     ],

@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 
+from baselines.documents import later_fields, stated
 from baselines.engine import describe_device
+from baselines.variants import Variant
 from bench.core.documents import DocumentError, read_json
 from bench.core.environment import cpu_name
 from bench.core.files import write_text
@@ -68,6 +70,7 @@ def _key(question: Question) -> dict[str, Any]:
         "receptive_field": variant.receptive_field,
         "norm": variant.norm,
         "dropout": variant.dropout > 0,
+        **{name: value for name, value in stated(variant).items() if name in later_fields(Variant)},
         **{
             name: settings[name]
             for name in ("size_px", "batch_size", "base_filters", "precision", "engine", "jitter")
