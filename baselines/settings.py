@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from baselines.documents import LATER
 from baselines.geometry import depth
 
 LrSchedule = Literal["constant", "linear"]
@@ -32,6 +33,9 @@ class TrainingSettings:
         mirror: mirror half of the pairs.
         precision: "default" is the framework's own (on CUDA: TF32 convolutions).
         engine: how a step is executed: "eager", or "captured" as a CUDA graph if possible.
+        ema: decay of the generator's moving average, such as 0.999; 0 = none. The averaged generator is the
+            one that is saved and tested. Early on the decay is smaller, (1 + step) / (10 + step), so that the
+            average forgets the initial weights.
 
     Raises:
         ValueError: for values out of range.
@@ -49,6 +53,7 @@ class TrainingSettings:
     mirror: bool = True
     precision: Precision = "default"
     engine: EngineName = "eager"
+    ema: Number = field(default=0, metadata=LATER)
 
     def __post_init__(self) -> None:
         depth(self.size_px)
@@ -61,7 +66,7 @@ class TrainingSettings:
             )
         if not 0 < self.lr < math.inf:
             raise ValueError(f"expected a finite lr above 0, found {self.lr}")
-        for name in ("beta1", "beta2"):
+        for name in ("beta1", "beta2", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"expected {name} in [0, 1), found {getattr(self, name)}")
         for name, choices in (("lr_schedule", LrSchedule), ("precision", Precision), ("engine", EngineName)):
@@ -80,6 +85,11 @@ class TrainingSettings:
             return self.lr
         half = self.steps / 2
         return self.lr * min(1.0, (self.steps - step) / half)
+
+    def average_share_at(self, step: int) -> float:
+        """The share of the weights after step `step`, counted from 0, in the generator's moving average."""
+        done = step + 1
+        return 1.0 - min(self.ema, (1 + done) / (10 + done))
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,14 @@ from typing import Any
 
 from baselines.geometry import fitting
 from baselines.settings import TestSettings, TrainingSettings
-from baselines.variants import ALIASES, SWEEPABLE, Variant, parse_variant
+from baselines.variants import ALIASES, Variant, field_names, is_field, parse_variant
 from bench.core.errors import UsageError, unknown_name
 from bench.spec.run_spec import DataSpec, RunSpec
 
 TRAINING_FIELDS: dict[str, type] = {
     "steps": int, "size_px": int, "batch_size": int, "base_filters": int, "lr": float, "beta1": float,
     "beta2": float, "lr_schedule": str, "jitter": bool, "mirror": bool, "precision": str, "engine": str,
+    "ema": float,
 }  # fmt: skip
 assert set(TRAINING_FIELDS) == {f.name for f in fields(TrainingSettings)}
 
@@ -32,8 +33,8 @@ def parse_sets(assignments: Sequence[str]) -> dict[str, list[str]]:
         field = field.strip()
         if not equals or not all(value.strip() for value in values.split(",")):
             raise UsageError(f"expected --set FIELD=VALUE[,VALUE...], found '{assignment}'")
-        if field not in SWEEPABLE and field not in TRAINING_FIELDS:
-            raise unknown_name("field", field, [*SWEEPABLE, *TRAINING_FIELDS], "bench list fields")
+        if field not in TRAINING_FIELDS and not is_field(field):
+            raise unknown_name("field", field, [*field_names(), *TRAINING_FIELDS], "bench list fields")
         if field in sweeps:
             raise UsageError(
                 f"--set {field} was given twice: list all its values in one, separated by commas"
@@ -66,9 +67,9 @@ def resolve_grid(
     runs: dict[str, RunSpec] = {}
     for values in itertools.product(*sweeps.values()):
         chosen = dict(zip(sweeps, values, strict=True))
-        variant_fields = {name: value for name, value in chosen.items() if name in SWEEPABLE}
+        variant_fields = {name: value for name, value in chosen.items() if name not in TRAINING_FIELDS}
         training_fields = {
-            name: _coerce(name, value) for name, value in chosen.items() if name not in SWEEPABLE
+            name: _coerce(name, value) for name, value in chosen.items() if name in TRAINING_FIELDS
         }
         settings = _settings({**training, **training_fields}, data.train_n, epochs)
         swept = tuple(name for name in training_fields if len(sweeps[name]) > 1)

@@ -15,7 +15,7 @@ from typing import Any
 
 from baselines.documents import stated
 from baselines.settings import TestSettings, TrainingSettings
-from baselines.variants import Variant
+from baselines.variants import Variant, gathered
 from bench.core.decode import decode
 
 
@@ -68,7 +68,7 @@ class RunSpec:
         Raises:
             ValueError: if `content` is not a spec.
         """
-        return decode(content, RunSpec)
+        return decode(with_parts(content), RunSpec)
 
     @cached_property
     def hash(self) -> str:
@@ -88,6 +88,12 @@ class RunSpec:
     def id(self) -> str:
         """File-name-safe: "cityscapes-l1+cgan-s0-1f2e3d4c5b6a"."""
         return f"{slug(self.data.name)}-{slug(self.label)}-s{self.seed}-{self.hash}"
+
+
+def with_parts(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The document of a spec with the fields of the variant's parts where `Variant` has them."""
+    held = spec.get("variant")
+    return {**spec, "variant": gathered(held)} if isinstance(held, Mapping) else dict(spec)
 
 
 def slug(text: str) -> str:

@@ -118,14 +118,14 @@ def test_weights_and_images_between_steps_do_not_disturb_the_graph() -> None:
 
 def test_what_cannot_be_captured_trains_eagerly(monkeypatch: pytest.MonkeyPatch) -> None:
     run = trainer()
-    step = run._updates.step
+    step = run.objective.step
 
     def waiting(*given: Any) -> Any:
         prediction, losses = step(*given)
         losses["loss_l1"].item()  # waits for the device, which a graph cannot
         return prediction, losses
 
-    monkeypatch.setattr(run._updates, "step", waiting)
+    monkeypatch.setattr(run.objective, "step", waiting)
     found = curves(run, 4)
     assert run.engine_used == "eager"
     assert "could not be captured" in str(run.engine_reason)

@@ -81,7 +81,7 @@ def test_a_generator_that_paints_gray_is_noticed() -> None:
     for parameter in run.generator.parameters():
         parameter.data.zero_()
     run._set_lr = lambda lr: None  # type: ignore[method-assign]
-    run.generator_adam.param_groups[0]["lr"] = 0.0
+    run.objective.adams["generator"].param_groups[0]["lr"] = 0.0
     with pytest.raises(DivergedError, match="constant for 50 steps by step 50"):
         list(run.train(log_every=10))
 

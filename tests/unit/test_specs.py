@@ -119,6 +119,7 @@ def test_a_grid_is_sweeps_by_variants_by_seeds_each_once() -> None:
         ("beta2=0.9,0.99", [0.9, 0.99]), ("lr_schedule=constant,linear", ["constant", "linear"]),
         ("jitter=true,false", [True, False]), ("mirror=True,False", [True, False]),
         ("precision=fp32,bf16", ["fp32", "bf16"]), ("engine=eager", ["eager"]),
+        ("ema=0.0,0.999", [0.0, 0.999]),
     ],
 )  # fmt: skip
 def test_every_training_field_can_be_swept_and_is_said(assignment: str, values: list[Any]) -> None:

@@ -90,7 +90,9 @@ def test_the_step_of_the_paper_is_87_gflop() -> None:
     trainer = step_trainer("l1+cgan", TrainingSettings(steps=1))
     assert step_flops(trainer) == pytest.approx(87e9, rel=0.02)
     assert step_bytes(trainer.generator, None) == pytest.approx(1.52e9 + 0.65e9, rel=0.01)
-    assert step_bytes(trainer.generator, trainer.discriminator) == pytest.approx(2.31e9, rel=0.01)
+    assert step_bytes(trainer.generator, trainer.objective.networks["discriminator"]) == pytest.approx(
+        2.31e9, rel=0.01
+    )
 
 
 def test_the_floor_is_the_longer_of_both_or_their_sum() -> None:

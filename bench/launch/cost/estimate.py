@@ -11,11 +11,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from baselines.discriminators import Discriminator
+from baselines.build import build_discriminator, build_generator
 from baselines.engine import resolve_device
-from baselines.generators import Generator
 from baselines.layers import parameter_count
-from baselines.trainer import Trainer, build_discriminator, build_generator
+from baselines.trainer import Trainer
 from bench.data.datasets import Dataset
 from bench.launch.cost.kept_times import kept, kept_rate
 from bench.launch.cost.measure import Question
@@ -43,7 +42,7 @@ def parameters(spec: RunSpec, dataset: Dataset) -> Parameters:
     )
 
 
-def _networks(spec: RunSpec, dataset: Dataset) -> tuple[Generator, Discriminator | None]:
+def _networks(spec: RunSpec, dataset: Dataset) -> tuple[torch.nn.Module, torch.nn.Module | None]:
     """Both networks, without allocating weights."""
     channels = dataset.source_channels, dataset.target_channels
     with torch.device("meta"):

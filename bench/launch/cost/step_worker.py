@@ -66,13 +66,13 @@ def _measure(asked: dict[str, Any], device: torch.device, answers: TextIO) -> No
     if trial["products"]:
         convolutions.PRODUCTS_ON.add("cuda")
     trainer = Trainer(Variant(**asked["variant"]), settings, data, 0, device)
-    networks = [one for one in (trainer.generator, trainer.discriminator) if one is not None]
+    networks = [trainer.objective.networks[name] for name in trainer.objective.adams]
     if trial["channels_last"]:  # before Adam creates its moments in the layout of the weights
         for network in networks:
             network.to(memory_format=torch.channels_last)
     counted = {
         "flops_per_step": step_flops(trainer),
-        "bytes_per_step": step_bytes(trainer.generator, trainer.discriminator),
+        "bytes_per_step": step_bytes(trainer.generator, trainer.objective.networks.get("discriminator")),
     }
     if trial["compiled"]:  # after counting: a compiled network hides its operations
         for network in networks:
