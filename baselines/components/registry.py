@@ -7,7 +7,7 @@ fields of a variant like all others; so each name belongs to one part, or to sev
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -46,6 +46,7 @@ class Part:
             the part is, its "Attributes" describe the fields.
         build: takes an instance of `fields` and what `baselines.components.site` states for its kind, and
             returns the part. Raises ValueError where it does not fit.
+        hints: the types of the fields.
 
     Raises:
         ValueError: for fields that a variant cannot hold.
@@ -53,6 +54,7 @@ class Part:
 
     fields: type
     build: Callable[..., Any]
+    hints: Mapping[str, Any] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not is_dataclass(self.fields):
@@ -62,6 +64,7 @@ class Part:
                 raise ValueError(f"expected a default (number, text or bool) of field '{one.name}'")
             if one.name in _TAKEN:
                 raise ValueError(f"the field name '{one.name}' is taken: give the part's field another name")
+        object.__setattr__(self, "hints", get_type_hints(self.fields))  # now: a plug-in's module may go
 
     @property
     def about(self) -> str:
@@ -175,8 +178,8 @@ def owners() -> dict[str, list[tuple[Kind, str]]]:
     """The fields that parts have: name -> the parts. Imports all parts."""
     found: dict[str, list[tuple[Kind, str]]] = {}
     for kind, name in _all(elsewhere=True):
-        for field in get(kind, name).defaults:
-            found.setdefault(field, []).append((kind, name))
+        for one in get(kind, name).defaults:
+            found.setdefault(one, []).append((kind, name))
     return found
 
 
@@ -192,43 +195,43 @@ def weight_field(term: str) -> str:
     return f"lambda_{term.replace('-', '_')}"
 
 
-def part_of(field: str) -> tuple[Kind, str, Part]:
+def part_of(name: str) -> tuple[Kind, str, Part]:
     """A part that has the field.
 
     Raises:
         ValueError: for an unknown field, with the nearest.
     """
     known = owners()
-    if field not in known:
-        raise ValueError(f"unknown field '{field}': {_meant(field, [*OWN_FIELDS, *known])}")
-    kind, name = known[field][0]
-    return kind, name, get(kind, name)
+    if name not in known:
+        raise ValueError(f"unknown field '{name}': {_meant(name, [*OWN_FIELDS, *known])}")
+    kind, part = known[name][0]
+    return kind, part, get(kind, part)
 
 
-def coerced(part: Part, field: str, value: Any) -> Value:
+def coerced(part: Part, name: str, value: Any) -> Value:
     """`value` (text from the command line, or a TOML value) as the type of the part's field.
 
     Raises:
         ValueError: if it does not fit.
     """
-    wanted = get_type_hints(part.fields)[field]
+    wanted = part.hints[name]
     if get_origin(wanted) is Literal:
         if value not in get_args(wanted):
             known = ", ".join(map(str, get_args(wanted)))
-            raise ValueError(f"expected {field} to be one of {known}, found '{value}'")
+            raise ValueError(f"expected {name} to be one of {known}, found '{value}'")
         return value  # type: ignore[no-any-return]
-    kind = type(part.defaults[field])
+    kind = type(part.defaults[name])
     if kind is bool:
         words = {"true": True, "on": True, "false": False, "off": False}
         if isinstance(value, bool) or str(value).lower() in words:
             return value if isinstance(value, bool) else words[str(value).lower()]
-        raise ValueError(f"expected {field} to be on or off, found '{value}'")
+        raise ValueError(f"expected {name} to be on or off, found '{value}'")
     try:
         if isinstance(value, bool) or (kind is int and isinstance(value, float) and value % 1):
             raise ValueError(value)
         made: Value = kind(value)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"expected {field} to be {kind.__name__}, found '{value}'") from None
+        raise ValueError(f"expected {name} to be {kind.__name__}, found '{value}'") from None
     return made
 
 

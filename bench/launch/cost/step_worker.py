@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
@@ -23,6 +24,7 @@ from baselines.engine import make_current, resolve_device
 from baselines.settings import TrainingSettings
 from baselines.trainer import Trainer
 from baselines.variants import Variant
+from bench.core import plugins
 from bench.launch.cost.least_work import step_bytes, step_flops
 from bench.launch.cost.peaks import measure_peaks, wait_for
 
@@ -59,6 +61,8 @@ def main() -> None:
 
 
 def _measure(asked: dict[str, Any], device: torch.device, answers: TextIO) -> None:
+    for path in asked["plugins"]:
+        plugins.load_file(Path(path))
     settings, channels = TrainingSettings(**asked["settings"]), tuple(asked["channels"])
     data = random_pairs(settings.load_size_px, channels)
     trial = asked["trial"]
