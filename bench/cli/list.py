@@ -6,11 +6,13 @@ import click
 
 from bench.core.errors import unknown_name
 
-KINDS = ("variants", "parts", "suites", "datasets", "metrics", "judges", "fields")
+KINDS = ("variants", "parts", "suites", "recipes", "datasets", "metrics", "judges", "fields")
 
 
 @click.command("list")
-@click.argument("kind", required=False, metavar="[variants|parts|suites|datasets|metrics|judges|fields]")
+@click.argument(
+    "kind", required=False, metavar="[variants|parts|suites|recipes|datasets|metrics|judges|fields]"
+)
 def listing(kind: str | None) -> None:
     """List what can be named on the command line: the names of every kind, or one kind with descriptions."""
     from rich.console import Console
@@ -66,6 +68,17 @@ def _suites() -> list[tuple[str, str]]:
     from bench.spec.suites import SUITES
 
     return [(s.name, f"{s.about}: {', '.join(s.variants)} ({s.source})") for s in SUITES.values()]
+
+
+def _recipes() -> list[tuple[str, str]]:
+    from bench.spec.recipes import get_recipe, recipe_names
+
+    recipes = {name: get_recipe(name) for name in recipe_names()}
+    rows = []
+    for name, recipe in recipes.items():
+        said = ", ".join(f"{key}={value}" for key, value in {**recipe.variant, **recipe.training}.items())
+        rows.append((name, f"{recipe.about}: {said} ({recipe.source})"))
+    return rows
 
 
 def _datasets() -> list[tuple[str, str]]:
@@ -131,6 +144,7 @@ _ROWS = {
     "variants": _variants,
     "parts": _parts,
     "suites": _suites,
+    "recipes": _recipes,
     "datasets": _datasets,
     "metrics": _metrics,
     "judges": _judges,

@@ -11,6 +11,7 @@ from baselines.geometry import fitting
 from baselines.settings import TestSettings, TrainingSettings
 from baselines.variants import ALIASES, Variant, field_names, is_field, parse_variant
 from bench.core.errors import UsageError, unknown_name
+from bench.spec.named_files import with_content
 from bench.spec.run_spec import DataSpec, RunSpec
 
 TRAINING_FIELDS: dict[str, type] = {
@@ -54,12 +55,14 @@ def resolve_grid(
     test: TestSettings,
     sweeps: Mapping[str, Sequence[str]],
     epochs: float | None,
+    recipes: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[RunSpec]:
     """All runs of a grid: sweeps x variants x seeds, each once, in that order.
 
     Args:
         training: fields of `TrainingSettings`; "steps" may be missing where `epochs` is given.
         epochs: passes over the training split; rounded up to whole steps.
+        recipes: training settings of a variant's recipe, by its name; `sweeps` overrides them.
 
     Raises:
         UsageError: if a field does not fit, or a receptive field cannot be built at the size.
@@ -71,11 +74,12 @@ def resolve_grid(
         training_fields = {
             name: _coerce(name, value) for name, value in chosen.items() if name in TRAINING_FIELDS
         }
-        settings = _settings({**training, **training_fields}, data.train_n, epochs)
         swept = tuple(name for name in training_fields if len(sweeps[name]) > 1)
         for variant, seed in itertools.product(variants, seeds):
+            of_recipe = (recipes or {}).get(variant.name, {})
+            settings = _settings({**training, **of_recipe, **training_fields}, data.train_n, epochs)
             try:
-                resolved = variant.with_fields(variant_fields).at_size(settings.size_px)
+                resolved = with_content(variant.with_fields(variant_fields)).at_size(settings.size_px)
             except ValueError as error:
                 raise UsageError(f"variant '{variant.name}': {error}") from None
             _check_receptive_field(resolved, settings.size_px)

@@ -18,9 +18,10 @@ from bench.data.datasets import Dataset, open_dataset
 from bench.records.output_folder import RunFiles
 from bench.spec.expand import parse_sets, resolve_grid
 from bench.spec.pairs_used import data_spec
+from bench.spec.recipes import get_recipe
 from bench.spec.run_spec import DataSpec, RunSpec
 from bench.spec.suites import get_suite
-from bench.spec.variants import get_variant, read_variants
+from bench.spec.variants import by_recipes, read_variants
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class GridRequest:
         size_px, batch_size, base_filters, precision, engine: training settings.
         sets: `FIELD=VALUE,...` sweeps.
         variant_file: TOML with more variants.
+        recipes: named sets of fields and training settings; each variant by each of them.
         test: how the generators are applied.
     """
 
@@ -62,6 +64,7 @@ class GridRequest:
     engine: str | None = None
     sets: tuple[str, ...] = ()
     variant_file: Path | None = None
+    recipes: tuple[str, ...] = ()
     test: TestSettings = field(default_factory=TestSettings)
 
 
@@ -81,7 +84,7 @@ def resolve(request: GridRequest) -> list[Plan]:
         UsageError: for anything that cannot be run as requested.
     """
     suite = get_suite(request.suite) if request.suite else None
-    variants = _variants(request, suite.variants if suite else ())
+    variants, recipes = _variants(request, suite.variants if suite else ())
     names = request.datasets or ((suite.dataset,) if suite else ())
     if not names:
         raise UsageError("expected --dataset NAME (or --suite), found none: `bench list datasets` shows them")
@@ -106,7 +109,9 @@ def resolve(request: GridRequest) -> list[Plan]:
         runs = [
             run
             for shorter, whole in _budgets(request, training, epochs)
-            for run in resolve_grid(data, variants, request.seeds, shorter, request.test, sweeps, whole)
+            for run in resolve_grid(
+                data, variants, request.seeds, shorter, request.test, sweeps, whole, recipes
+            )
         ]
         if request.keep_at:
             _check_lengths(runs, request)
@@ -155,15 +160,27 @@ def lengths_of(plans: Sequence[Plan], request: GridRequest) -> tuple[int, ...]:
     return tuple(sorted(steps)) if request.keep_at else ()
 
 
-def _variants(request: GridRequest, of_suite: Sequence[str]) -> list[Variant]:
+def _variants(
+    request: GridRequest, of_suite: Sequence[str]
+) -> tuple[list[Variant], dict[str, dict[str, Any]]]:
+    """The variants, each once, and the training settings of their recipes by their names."""
     declared = read_variants(request.variant_file) if request.variant_file else {}
     names = request.variants or tuple(of_suite) or tuple(declared)
+    if request.recipes and not names:
+        names = ("l1+cgan",)
     if not names:
         raise UsageError(
             "expected --variants NAME,... or --suite NAME, found neither: `bench list variants` and "
             "`bench list suites` show them"
         )
-    return list({v.name: v for v in (get_variant(name, declared) for name in names)}.values())
+    chosen: dict[str, Variant] = {}
+    training: dict[str, dict[str, Any]] = {}
+    for name in names:
+        for variant, recipe in by_recipes(name, request.recipes, declared):
+            chosen[variant.name] = variant
+            if recipe is not None:
+                training[variant.name] = get_recipe(recipe).training
+    return list(chosen.values()), training
 
 
 def _directions(dataset: Dataset) -> set[str]:

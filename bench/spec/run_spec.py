@@ -74,7 +74,12 @@ class RunSpec:
     def hash(self) -> str:
         """12 hexadecimal digits over all fields; stable across processes and machines."""
         content = self.to_dict()
-        del content["variant"]["name"], content["variant"]["source"]  # words, not settings
+        words = {"name", "source"}  # not settings; nor is a path, whose content's sha256 stands beside it
+        content["variant"] = {
+            name: value
+            for name, value in content["variant"].items()
+            if name not in words and not name.endswith("_file")
+        }
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 

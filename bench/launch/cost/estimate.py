@@ -11,14 +11,16 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from baselines.build import build_discriminator, build_generator
+from baselines.build import build_discriminator, build_generator, check_fits
 from baselines.engine import resolve_device
 from baselines.layers import parameter_count
 from baselines.trainer import Trainer
+from bench.core.errors import UsageError
 from bench.data.datasets import Dataset
 from bench.launch.cost.kept_times import kept, kept_rate
 from bench.launch.cost.measure import Question
 from bench.launch.cost.step_worker import random_pairs
+from bench.spec.grid import Plan
 from bench.spec.policy import Keep
 from bench.spec.run_spec import RunSpec
 
@@ -40,6 +42,26 @@ def parameters(spec: RunSpec, dataset: Dataset) -> Parameters:
     return Parameters(
         parameter_count(generator), 0 if discriminator is None else parameter_count(discriminator)
     )
+
+
+def check_parts(plans: Sequence[Plan]) -> None:
+    """Build the parts of every variant once, without allocating weights.
+
+    Raises:
+        UsageError: if one does not fit the size, the images or the other parts.
+    """
+    seen = set()
+    for plan in plans:
+        channels = plan.dataset.source_channels, plan.dataset.target_channels
+        for spec in plan.runs:
+            settings = replace(spec.training, steps=1)
+            if (spec.variant, settings, channels) in seen:
+                continue
+            seen.add((spec.variant, settings, channels))
+            try:
+                check_fits(spec.variant, settings, channels)
+            except ValueError as error:
+                raise UsageError(f"variant '{spec.variant.name}': {error}") from None
 
 
 def _networks(spec: RunSpec, dataset: Dataset) -> tuple[torch.nn.Module, torch.nn.Module | None]:
