@@ -49,7 +49,7 @@ def test_a_weight_that_is_not_finite_is_noticed_in_the_interval(broken: str) -> 
     run = trainer()
     entries = run.train(log_every=5)
     next(entries)
-    next(getattr(run, broken).parameters()).data.view(-1)[0] = float("nan")
+    next(run.objective.networks[broken].parameters()).data.view(-1)[0] = float("nan")
     with pytest.raises(DivergedError, match=r"not finite.* by step 10$") as caught:
         next(entries)
     assert caught.value.step == 10
