@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -36,9 +37,14 @@ def page_of(out: Path, task: Any = "fooled", raters: int = 6, **more: Any) -> tu
     return make(out, Asked(task, raters=raters, length=SHORT, **more), (), out / "cache")
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_output(tmp_path_factory.mktemp("people") / "out")
+
+
 @pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return write_output(tmp_path / "out")
+def out(tmp_path: Path, made: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "out"))
 
 
 class TestPlan:
