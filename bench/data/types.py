@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
 Role = Literal["photo", "labels", "image"]  # image: anything that is neither a photo nor a label map
-Layout = Literal["pairs", "official", "prepared", "cmp", "folders", "photos", "embedded"]
+Layout = Literal[
+    "pairs", "folders", "domains", "suffixed", "list", "parquet", "photos", "prepared", "cmp", "embedded",
+    "official", "official-trainids", "official-color",
+    "official-coarse", "official-coarse-trainids", "official-coarse-color",
+]  # fmt: skip
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 ClassPolicy = Literal["absent-is-zero", "absent-left-out"]
 VOID = 255
 _Grey = Annotated[int, Meta(ge=0, le=255, description="0 to 255")]
@@ -60,7 +65,7 @@ class CardOptions:
     Attributes:
         training: default training settings.
         mode: mode of all images except label maps ("colour", "gray", "16-bit"); None: any.
-        cmp_fold: in a flat folder, every `cmp_fold`-th pair is a test pair.
+        cmp_fold: where no splits are named, every `cmp_fold`-th pair is a test pair.
     """
 
     training: CardTraining = field(default_factory=CardTraining)

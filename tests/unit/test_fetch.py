@@ -16,10 +16,10 @@ from local_server import serving
 
 from bench.core.errors import UsageError
 from bench.data.acquire import weights as weights_module
-from bench.data.acquire.archives import extract
 from bench.data.acquire.download import fetch_file, recorded_hash
 from bench.data.acquire.fetch import fetch
 from bench.data.acquire.weights import fetch_inception, find_inception, weights_digest
+from bench.data.archives import extract
 from bench.data.cards import make_card
 from bench.data.types import DatasetCard
 

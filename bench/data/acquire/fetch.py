@@ -11,8 +11,8 @@ from urllib.parse import unquote, urlsplit
 from bench.core.errors import UsageError
 from bench.core.files import move_folder
 from bench.core.progress import Progress
-from bench.data.acquire.archives import ArchiveError, extract
 from bench.data.acquire.download import fetch_file, forget_hash, recorded_hash
+from bench.data.archives import ArchiveError, extract
 from bench.data.types import DatasetCard
 
 
