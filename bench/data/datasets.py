@@ -17,7 +17,7 @@ from bench.data.cards import card_names, load_card
 from bench.data.derived import DERIVED, derive
 from bench.data.locate import locate
 from bench.data.providers import FileImages, Images, ToyImages
-from bench.data.sides import check_sides, direction_side
+from bench.data.sides import check_sides, direction_side, sides_in_words
 from bench.data.types import DatasetCard, Layout, Role, SplitArrays
 
 
@@ -81,6 +81,35 @@ class Dataset:
     def splits(self) -> dict[str, int]:
         """Number of pairs of each split."""
         return self.images.splits
+
+    @property
+    def found_line(self) -> str:
+        """Where the data is, in which layout, and how that was recognised."""
+        found = self.images.found
+        if found is None:
+            return f"comes with the package (layout {self.layout})"
+        return f"{found.root} (layout {self.layout}: {found.why})"
+
+    @property
+    def sides_line(self) -> str:
+        """Which half on disk is the source and which the target; "" where there are no two halves."""
+        found = self.images.found
+        if found is None or self.source != "paired":
+            return ""
+        return sides_in_words(self.card, found.halves, self.target_side)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Rules that were applied to the files, and what was passed over."""
+        return self.images.found.notes if self.images.found is not None else ()
+
+    @property
+    def lines(self) -> list[str]:
+        """What a command says of files before it reads them; nothing of the embedded data set."""
+        if self.images.found is None:
+            return []
+        sides = f"; {self.sides_line}" if self.sides_line else ""
+        return [f"data: {self.name} in {self.found_line}{sides}", *(f"data: {note}" for note in self.notes)]
 
     def names(self, split: str, limit: int | None = None) -> tuple[str, ...]:
         """Stems of a split, in order; with `limit` an evenly spaced subset of that size."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.core.errors import UsageError
+from bench.data.layouts.listing import folded
 from bench.data.palette import decode_colours, value_tables
 from bench.data.providers import FileImages
 from bench.data.types import VOID, DatasetCard
@@ -65,8 +66,11 @@ def _void_as_labels(image: NDArray[Any], card: DatasetCard) -> float:
 
 def sides_in_words(card: DatasetCard, names: tuple[str, str], target_side: int) -> str:
     """ "right half (labels) is the source, left half (photo) the target"."""
-    source, target = 1 - target_side, target_side
-    return (
-        f"{names[source]} ({card.domains[source]}) is the source, {names[target]} ({card.domains[target]}) "
-        "the target"
-    )
+    source, target = (_side(card, names, side) for side in (1 - target_side, target_side))
+    return f"{source} is the source, {target} the target"
+
+
+def _side(card: DatasetCard, names: tuple[str, str], side: int) -> str:
+    name, domain = names[side], card.domains[side]
+    said = domain in ("source", "target") or folded(name.strip("/")) == folded(domain)
+    return name if said else f"{name} ({domain})"

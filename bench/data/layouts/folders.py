@@ -169,7 +169,8 @@ def _suffixed(card: DatasetCard, root: Path) -> dict[str, dict[str, Path]]:
 
 
 def fits_suffixed(card: DatasetCard, root: Path) -> str | None:
-    for halves in _suffixed(card, root).values():
+    found = _suffixed(card, root)
+    for halves in (found[name] for name in all_names(card) if name in found):
         if names := names_in(card, halves):
             return " and ".join(f"{halves[name].name}/" for name in names if name in halves)
     return None

@@ -68,7 +68,7 @@ def _short(card: DatasetCard, split: str) -> Sequence[str]:
 def told(assigned: Mapping[str, tuple[str, object]]) -> list[str]:
     """A line for each split that stands under another split's name ("val" that serves as the test split)."""
     return [
-        f"split {split} is {name}: there is no {split}"
+        f"the {split} split is {name}"
         for split, (name, _) in assigned.items()
         if name != split and name not in _SYNONYMS.get(split, ())
     ]
