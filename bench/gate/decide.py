@@ -186,11 +186,12 @@ def _differences(
     metric: str, expected: GateRow, found: GateRow, baseline: Baseline, settings: Settings
 ) -> tuple[str, list[str]]:
     """What differs of all that must agree before two values may be compared, and what of it is ignored."""
+    by_pixels = bool(expected.test_pixels and found.test_pixels)
     sides = []
     for row in (expected, found):
         entry = row.metrics[metric]
         agreed = must_agree(metric, entry.goal, entry.n[0], entry.protocol)
-        sides.append({**agreed, "test images": row.test_fingerprint})
+        sides.append({**agreed, "test images": row.test_pixels if by_pixels else row.test_fingerprint})
     patterns = (*baseline.ignore_protocol, *settings.ignore_protocol)
     differing = differing_fields(sides)
     ignored = [name for name in sorted(differing) if is_ignored(name, patterns)]
