@@ -90,7 +90,10 @@ def prepare(name: str, source: Path, out: Path, size_px: int) -> None:
     "--to", "root", type=click.Path(path_type=Path), help="Folder for data sets; ./data by default."
 )
 def fetch(name: str, root: Path | None) -> None:
-    """Download the data set NAME, or the Inception weights that FID and KID need."""
+    """Download the data set NAME, or the Inception weights that FID and KID need.
+
+    A data set's own archives are tried first, then its mirrors; the answer says which was taken.
+    """
     from bench.core.progress import Reporter
     from bench.data.acquire.fetch import fetch as download
     from bench.data.acquire.weights import fetch_inception
@@ -99,7 +102,11 @@ def fetch(name: str, root: Path | None) -> None:
     with Reporter() as reporter:
         counter = reporter.counter(f"downloading {name}")
         if name == "inception":
-            found = fetch_inception(progress=counter)
-        else:
-            found = download(load_card(name), root or Path("data"), progress=counter)
-    click.echo(f"fetched: {found}")
+            click.echo(f"fetched: {fetch_inception(progress=counter)}")
+            return
+        got = download(load_card(name), root or Path("data"), progress=counter)
+    for note in got.notes:
+        click.echo(note)
+    click.echo(f"fetched: {got.folder}, from {got.took}")
+    for address, digest in got.hashes.items():
+        click.echo(f"sha256 {digest}  {address}")

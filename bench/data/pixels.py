@@ -1,4 +1,4 @@
-"""The second fingerprint of a split: over decoded pixels and names, equal for every layout of the same images."""
+"""The second fingerprint of a split: over decoded pixels and names, equal for every layout of its images."""
 
 from __future__ import annotations
 

@@ -50,6 +50,21 @@ class Archive:
 
 
 @dataclass(frozen=True)
+class Mirror:
+    """Another place of a data set, tried where its own archives cannot be had.
+
+    Attributes:
+        name: whose copy it is.
+        urls: its files; all are needed.
+        differs: what is not as in the data set's own archives, in words ("" if nothing is).
+    """
+
+    name: str
+    urls: tuple[Archive, ...]
+    differs: str = ""
+
+
+@dataclass(frozen=True)
 class CardTraining:
     """Default training settings of a data set; None: the default of `bench`."""
 
@@ -87,6 +102,7 @@ class DatasetCard:
         classes: the palette; empty without label maps.
         class_policy: "absent-is-zero" or "absent-left-out" (see docs/metrics.md).
         urls: archives for `bench data fetch`.
+        mirrors: other places that `bench data fetch` tries, in order.
         how_to_get: one line for the error message if the data is missing.
         size_px: default side length in pixels.
     """
@@ -106,6 +122,7 @@ class DatasetCard:
     classes: tuple[ClassInfo, ...] = ()
     class_policy: ClassPolicy = "absent-left-out"
     urls: tuple[Archive, ...] = ()
+    mirrors: tuple[Mirror, ...] = ()
     options: CardOptions = field(default_factory=CardOptions)
 
     @property
