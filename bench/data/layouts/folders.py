@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench.core.errors import UsageError
+from bench.core.images import opened
 from bench.data.layouts.found import Found, Pair
 from bench.data.layouts.halves import every_name, is_whole, names_in
 from bench.data.layouts.listing import below, has_images, images, natural, subfolders
@@ -56,9 +57,21 @@ def fits_singles(card: DatasetCard, root: Path) -> str | None:
     for folder in _present(card, root):
         if images(folder):
             return f"images in {folder.name}/"
-        if names_in(card, subfolders(folder)) is None and has_images(folder):
+        if names_in(card, subfolders(folder)) is None and has_images(folder) and not _are_halves(folder):
             return f"images in folders of {folder.name}/"
     return None
+
+
+def _are_halves(folder: Path) -> bool:
+    """Whether two folders hold images of the same names, not side by side: halves of unknown order."""
+    inner = [below(path) for path in subfolders(folder).values() if has_images(path)]
+    if len(inner) != 2 or inner[0].keys() != inner[1].keys():
+        return False
+    try:
+        with opened(next(iter(inner[0].values()))) as image:
+            return bool(image.width != 2 * image.height)
+    except Exception:  # Pillow raises nearly anything on damaged files, which are named where all are read
+        return False
 
 
 def collect_singles(card: DatasetCard, root: Path) -> Found:
