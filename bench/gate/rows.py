@@ -152,6 +152,13 @@ def rows_of(
     return rows, failures
 
 
+def test_images(one: GateRow, other: GateRow) -> tuple[str, str]:
+    """The fingerprints of two rows' test images: by pixels where both have them, else of the files."""
+    if one.test_pixels and other.test_pixels:
+        return one.test_pixels, other.test_pixels
+    return one.test_fingerprint, other.test_fingerprint
+
+
 def _row(held: list[RunRecord], out: Path | None) -> GateRow:
     metrics: dict[str, GateCell] = {}
     reasons: dict[str, str] = {}
