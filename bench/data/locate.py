@@ -76,7 +76,7 @@ def _as_found(card: DatasetCard, found: Found) -> DatasetCard:
 
 def _own(name: str, root: Path | None, source: str, layout: str | None) -> tuple[DatasetCard, Found]:
     """A user's own data, with an optional `card.toml` in it."""
-    near = difflib.get_close_matches(name, card_names(), n=1, cutoff=0.8)
+    near = difflib.get_close_matches(name, card_names(), n=1, cutoff=0.85)  # "faces" is no "facades"
     if root is None or (near and not (root / name).is_dir() and root.name != name):
         if root is None and not near:
             raise UsageError(

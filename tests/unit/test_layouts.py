@@ -20,6 +20,7 @@ from layout_writers import (
     SPLITS,
     colour,
     csv_list,
+    depth,
     folders,
     halves,
     ids,
@@ -391,3 +392,44 @@ def test_of_several_official_kinds_the_best_is_read_and_the_others_are_said(tmp_
     assert all(f"--layout {name}" in " ".join(data.notes) for name in KIND_OF if name != "official")
     for layout in KIND_OF:
         assert open_dataset("cityscapes", root=tmp_path, layout=layout).layout == layout
+
+
+REFUSED = {  # layout and kind of photo and of label map -> why
+    ("official", "gray"): "expected colour images in cityscapes",
+    ("official", "16-bit"): "expected colour images in cityscapes",
+    ("cmp", "gray"): "expected colour images in facades",
+    ("cmp", "16-bit labels"): "expected RGB colours or single-channel ids",
+}
+
+
+@pytest.mark.parametrize(("layout", "kind"), REFUSED)
+def test_kinds_that_the_card_of_a_layout_rules_out(layout: str, kind: str, tmp_path: Path) -> None:
+    photo = {"gray": ids(1), "16-bit": depth(1)}.get(kind, colour(1))
+    labels = depth(1) if kind == "16-bit labels" else np.full((SIZE, SIZE), 7, np.uint8)
+    if layout == "official":
+        official(tmp_path, "gtFine labelIds")
+        for file in tmp_path.rglob("*_leftImg8bit.png"):
+            save(file, photo)
+    else:
+        for index in range(5):
+            save(tmp_path / f"{index}.jpg", photo)
+            save(tmp_path / f"{index}.png", labels)
+    with pytest.raises(UsageError, match=REFUSED[layout, kind]):
+        open_dataset("cityscapes" if layout == "official" else "facades", root=tmp_path)
+
+
+@pytest.mark.parametrize("ending", ["jpg", "bmp", "tif", "webp"])
+def test_official_files_of_another_ending_are_not_found(ending: str, tmp_path: Path) -> None:
+    official(tmp_path, "gtFine labelIds")
+    for file in [*tmp_path.rglob("*_leftImg8bit.png")]:
+        save(file.with_suffix(f".{ending}"), colour(1))
+        file.unlink()
+    with pytest.raises(UsageError, match=r"found no such file: add it"):
+        open_dataset("cityscapes", root=tmp_path)
+
+
+def test_cmp_without_jpeg_is_no_layout(tmp_path: Path) -> None:
+    for index in range(5):
+        save(tmp_path / f"{index}.bmp", colour(1))
+    with pytest.raises(UsageError, match=r"layouts prepared, pairs, cmp.*found none"):
+        open_dataset("facades", root=tmp_path)
