@@ -14,7 +14,7 @@ from bench.core.errors import UsageError
 from bench.core.images import opened
 from bench.data.layouts.found import Found, Pair
 from bench.data.layouts.halves import every_name, is_whole, names_in
-from bench.data.layouts.listing import below, has_images, images, natural, subfolders
+from bench.data.layouts.listing import below, has_images, holds_images, images, natural, subfolders
 from bench.data.layouts.pairing import UnpairedError, flat, join, need, share_nothing
 from bench.data.layouts.splits import all_names, assign, every_fifth, fold_note, told
 from bench.data.types import DatasetCard
@@ -55,7 +55,7 @@ def _listed(names: list[str], most: int = 5) -> str:
 
 def fits_singles(card: DatasetCard, root: Path) -> str | None:
     for folder in _present(card, root):
-        if images(folder):
+        if holds_images(folder):
             return f"images in {folder.name}/"
         if names_in(card, subfolders(folder)) is None and has_images(folder) and not _are_halves(folder):
             return f"images in folders of {folder.name}/"
@@ -79,9 +79,8 @@ def collect_singles(card: DatasetCard, root: Path) -> Found:
     splits = {}
     for split, folder in folders.items():
         files = below(folder)
-        if images(folder) and (
-            passed := [f"{p.name}/" for p in subfolders(folder).values() if has_images(p)]
-        ):
+        passed = [f"{p.name}/" for p in subfolders(folder).values() if has_images(p)]
+        if passed and holds_images(folder):
             notes.append(f"not read: {_listed(passed)} in {folder.name}/, which holds images itself")
         splits[split] = need((Pair(flat(name, file), (file,)) for name, file in files.items()), split, folder)
     return Found("pairs", root, splits, notes=tuple(notes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from pathlib import Path
@@ -58,9 +59,11 @@ def subfolders(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     if not folder.is_dir():
         return found
-    for path in sorted(folder.iterdir(), key=lambda p: natural(p.name)):
+    with os.scandir(folder) as entries:  # asks the system about no file: a split may have 100,000
+        names = sorted((entry.name for entry in entries if entry.is_dir()), key=natural)
+    for path in (folder / name for name in names):
         name = folded(path.name)
-        if name.startswith(".") or name in _FOREIGN or not path.is_dir():
+        if name.startswith(".") or name in _FOREIGN:
             continue
         if name in found:
             raise UsageError(
@@ -79,16 +82,17 @@ def below(folder: Path, depth: int = _DEEPEST) -> dict[str, Path]:
     Raises:
         UsageError: from `images`, or if two images have one name ("1.png" and "1.jpg").
     """
-    files = images(folder)
-    if not files and depth:
-        files = [file for path in subfolders(folder).values() for file in below(path, depth - 1).values()]
-    return _by_name(folder, files)
+    named = [(file.stem, file) for file in images(folder)]
+    if not named and depth:
+        inner = ((path.name, below(path, depth - 1)) for path in subfolders(folder).values())
+        named = [(f"{name}/{rest}", file) for name, held in inner for rest, file in held.items()]
+    return _by_name(folder, named)
 
 
-def _by_name(folder: Path, files: list[Path]) -> dict[str, Path]:
+def _by_name(folder: Path, named: list[tuple[str, Path]]) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for file in files:
-        name = unicodedata.normalize("NFC", file.relative_to(folder).with_suffix("").as_posix())
+    for stem, file in named:
+        name = unicodedata.normalize("NFC", stem)
         if name in found:
             raise UsageError(
                 f"expected one image named '{name}' in {folder}, found {found[name]} and {file}: rename or "
@@ -98,10 +102,18 @@ def _by_name(folder: Path, files: list[Path]) -> dict[str, Path]:
     return found
 
 
+def holds_images(folder: Path) -> bool:
+    """Whether an image is in `folder` itself."""
+    with os.scandir(folder) as entries:
+        return any(
+            entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith(".") for entry in entries
+        )
+
+
 def has_images(folder: Path, depth: int = _DEEPEST) -> bool:
     """Whether `folder` or a folder within it holds an image; looks no deeper than it must."""
     if not folder.is_dir():
         return False
-    if any(p.suffix.lower() in SUFFIXES and not p.name.startswith(".") for p in folder.iterdir()):
-        return True
-    return bool(depth) and any(has_images(path, depth - 1) for path in subfolders(folder).values())
+    return holds_images(folder) or (
+        bool(depth) and any(has_images(path, depth - 1) for path in subfolders(folder).values())
+    )
