@@ -9,7 +9,8 @@ from typing import Any
 
 from baselines.geometry import fitting
 from baselines.settings import TestSettings, TrainingSettings
-from baselines.variants import ALIASES, Variant, field_names, is_field, parse_variant
+from baselines.variant import field_names, is_field
+from baselines.variants import ALIASES, Variant, parse_variant
 from bench.core.errors import UsageError, unknown_name
 from bench.spec.named_files import with_content
 from bench.spec.run_spec import DataSpec, RunSpec

@@ -15,7 +15,8 @@ from typing import Any
 
 from baselines.documents import stated
 from baselines.settings import TestSettings, TrainingSettings
-from baselines.variants import Variant, gathered
+from baselines.variant import gathered
+from baselines.variants import Variant
 from bench.core.decode import decode
 
 

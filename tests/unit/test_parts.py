@@ -23,7 +23,8 @@ from baselines.layers import Norm
 from baselines.settings import TrainingSettings
 from baselines.trainer import Trainer
 from baselines.translate import Checkpoint, load_checkpoint, save_checkpoint
-from baselines.variants import field_names, parse_variant
+from baselines.variant import field_names
+from baselines.variants import parse_variant
 from bench.cli.main import cli
 from bench.core import plugins
 from bench.core.errors import UsageError

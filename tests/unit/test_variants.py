@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from baselines.geometry import RECEPTIVE_FIELDS
-from baselines.variants import ALIASES, NAMED, Variant, field_names, parse_variant
+from baselines.variant import field_names
+from baselines.variants import ALIASES, NAMED, Variant, parse_variant
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,8 @@ def gpu_bytes(spec: RunSpec, dataset: Dataset, train_n: int) -> int:
     if discriminator is not None:
         conditional = spec.variant.adversarial == "cgan"
         kept += 2 * _kept_for_backward(discriminator, source if conditional else None, target)
-    state = 4 * (1 + _ADAM_COPIES) * sum(parameters(spec, dataset))
+    counts = parameters(spec, dataset)
+    state = 4 * ((1 + _ADAM_COPIES) * sum(counts) + (counts.generator if settings.ema else 0))
     return state + kept + train_n * settings.load_size_px**2 * sum(channels)
 
 
@@ -211,8 +212,9 @@ def room_needed(
     for spec, dataset, test_n in runs:
         counts = parameters(spec, dataset)
         checkpoints += 4 * counts.generator * (1 + sample_points if keep == "all" else 1)
+        averaged = counts.generator if spec.training.ema else 0
         predictions += test_n * spec.training.size_px**2 * dataset.target_channels
-        states.append(4 * _ADAM_COPIES * sum(counts) * _STATES)
+        states.append(4 * (_ADAM_COPIES * sum(counts) + averaged) * _STATES)
     if keep == "none":  # each is deleted once it is scored
         checkpoints = checkpoints * at_once // max(len(runs), 1)
     return Room(checkpoints, predictions, sum(sorted(states)[-at_once:]))
