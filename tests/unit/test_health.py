@@ -103,6 +103,14 @@ def test_a_discriminator_that_is_always_right_is_written_down() -> None:
     assert again.warnings[-1] == {"sign": sign, "from_step": 400, "to_step": 600}
 
 
+def test_a_critics_loss_below_zero_is_no_sign() -> None:
+    """WGAN: D minimises a difference of means, which falls below 0 from the start."""
+    health = Health()
+    for step in (100, 200):
+        health.check(step, 100, means(loss_d=-3.0), NETWORK)
+    assert health.warnings == []
+
+
 def test_a_resumed_training_remembers_the_signs(tmp_path: Path) -> None:
     run, resumed = trainer(), trainer()
     next(run.train(log_every=5))
