@@ -16,7 +16,7 @@ from bench.launch.jobs import Advanced, Ended, Job, Observer, Said
 from bench.records.output_folder import RunFiles
 from bench.run.data_in_use import Workbench
 from bench.run.runner import Runner, reason_of
-from bench.spec.pairs_used import data_spec
+from bench.spec.pairs_used import data_spec, split_as_in
 from bench.spec.run_spec import DataSpec
 
 UNWRITTEN = "; and no record could be written: "
@@ -50,6 +50,7 @@ class Runners:
     def _open(self, job: Job) -> Runner:
         wanted, launch = job.spec.data, job.launch
         dataset = open_dataset(wanted.name, root=job.root, direction=wanted.direction, source=wanted.source)
+        dataset = split_as_in(dataset, wanted)
         found = data_spec(dataset, wanted.train_n, wanted.test_n)
         if found != wanted:
             raise UsageError(
