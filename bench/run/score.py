@@ -148,6 +148,7 @@ def _unscored(spec: RunSpec, files: RunFiles, names: Sequence[str]) -> RunRecord
             **({"also": list(spec.also)} if spec.also else {}),
             **({"training_warnings": history["warnings"]} if history["warnings"] else {}),
             **({"engine": history["engine"]} if history["engine"] else {}),
+            **({"validation": history["validation"]} if "validation" in history else {}),
         },
         environment=history["environment"],
         timings={

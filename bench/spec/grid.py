@@ -18,8 +18,9 @@ from bench.data.datasets import Dataset, open_dataset
 from bench.records.output_folder import RunFiles
 from bench.spec.expand import parse_sets, resolve_grid
 from bench.spec.pairs_used import data_spec, split_as_in, with_val_share
+from bench.spec.policy import LAST
 from bench.spec.run_spec import DataSpec, RunSpec
-from bench.spec.step_choice import LAST, check_candidates, step_choice
+from bench.spec.step_choice import check_candidates, step_choice
 from bench.spec.suites import get_suite
 from bench.spec.variants import get_variant, read_variants
 
@@ -115,7 +116,9 @@ def resolve(request: GridRequest) -> list[Plan]:
         runs = [
             run
             for shorter, whole in _budgets(request, training, epochs)
-            for run in resolve_grid(data, variants, request.seeds, shorter, request.test, sweeps, whole, choice)
+            for run in resolve_grid(
+                data, variants, request.seeds, shorter, request.test, sweeps, whole, choice
+            )
         ]
         check_candidates(runs)
         if request.keep_at:

@@ -7,6 +7,7 @@ from typing import Literal
 
 Keep = Literal["none", "last", "all"]
 TRACKERS = ("tensorboard", "wandb")
+LAST = "last"  # of `--choose`
 CHEAP_METRICS = ("ssim", "psnr", "mae", "hf_ratio")  # they need no network
 
 

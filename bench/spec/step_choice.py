@@ -8,9 +8,9 @@ from bench.core import plugins
 from bench.core.errors import UsageError, unknown_name
 from bench.data.datasets import Dataset
 from bench.scoring.metrics.catalogue import CATALOGUE
+from bench.spec.policy import LAST
 from bench.spec.run_spec import RunSpec, StepChoice
 
-LAST = "last"
 _BEST = "best:"
 
 
@@ -56,6 +56,26 @@ def chosen_metric(choose: str) -> str | None:
     elif metric not in plugins.names("metrics"):
         raise unknown_name("metric", metric, [*CATALOGUE, *plugins.names("metrics")], "bench list metrics")
     return metric
+
+
+def check_eval_metrics(choose: str, metrics: Sequence[str], judge: str) -> None:
+    """Refuse what cannot be scored during training, before it begins.
+
+    Raises:
+        UsageError: for an unknown metric, or one that needs the judge where there is none.
+    """
+    from bench.scoring.one_pass import families_for, wants_judge  # imports torch
+
+    chosen = chosen_metric(choose)
+    asked = (*metrics, *(() if chosen is None else (chosen,)))
+    if not asked:
+        return
+    families_for(asked)
+    if judge == "none" and wants_judge(asked):
+        raise UsageError(
+            f"expected metrics without a judge during training, found {','.join(asked)} and no judge "
+            "(--judge none, or `bench train`): leave them out, or use `bench run`"
+        )
 
 
 def check_candidates(runs: Sequence[RunSpec]) -> None:
