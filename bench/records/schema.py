@@ -44,6 +44,23 @@ _Samples = TypedDict("_Samples", {"n": list[_Whole], "value": list[float], "low"
 _HeldOut = TypedDict("_HeldOut", {"pixel_acc": float | None, "class_iou": float | None}, total=False)
 _Judge = TypedDict("_Judge", {"held_out": _HeldOut | None}, total=False)
 _Scoring = TypedDict("_Scoring", {"metrics": list[str]})
+_Values = dict[str, float | None]
+_Gap = TypedDict("_Gap", {"n": _Whole, "train": _Values, "test": _Values})
+_Validation = TypedDict(
+    "_Validation",
+    {
+        "origin": str,
+        "n": _Whole,
+        "every": _Whole,
+        "choice": str,
+        "chosen_step": _Whole,
+        "last_step": _Whole,
+        "goals": dict[str, str | float],
+        "reasons": dict[str, str],
+        "points": list[_Values],
+        "gap": NotRequired[_Gap | None],
+    },
+)
 _Facts = TypedDict("_Facts", {"void_share": float | None}, total=False)
 _Environment = TypedDict("_Environment", {"packages": _Table | None}, total=False)
 
@@ -57,6 +74,7 @@ class _Details(TypedDict, total=False):
     scorer: _Judge | None  # the judge, in schema 1
     scoring: _Scoring | None
     data: _Facts | None
+    validation: _Validation | None
 
 
 class RecordTables(TypedDict):

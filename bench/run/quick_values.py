@@ -24,7 +24,7 @@ def values_on(
     metrics: Sequence[str],
     folder: Path,
 ) -> Values:
-    """Translate the images of `context.test` into the new `folder`, as a run's test images, and score them."""
+    """Translate the images of `context.test` into the new `folder` like test images, and score them."""
     generate_split(checkpoint, context.test, spec.test, spec.seed, folder, lambda done, remark: None)
     return scored_values(context, metrics, folder)
 
