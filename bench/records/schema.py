@@ -22,11 +22,14 @@ _Data = TypedDict(
         "test_n": NotRequired[_Whole | None],
         "train_fingerprint": NotRequired[str | None],
         "test_fingerprint": NotRequired[str | None],
+        "val_n": NotRequired[_Whole | None],
+        "val_fingerprint": NotRequired[str | None],
     },
 )
 _Training = TypedDict(
     "_Training", {"size_px": _Whole, "steps": _Whole | None, "batch_size": _Whole | None}, total=False
 )
+_Choice = TypedDict("_Choice", {"metric": str, "every": _Whole})
 _Spec = TypedDict(
     "_Spec",
     {
@@ -35,6 +38,7 @@ _Spec = TypedDict(
         "training": NotRequired[_Training],
         "variant": NotRequired[_Table],
         "test": NotRequired[_Table],
+        "choice": NotRequired[_Choice | None],
     },
 )
 _Result = TypedDict("_Result", {"n": _Whole, "interval": Any})

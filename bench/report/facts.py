@@ -102,9 +102,8 @@ def _choice(record: RunRecord) -> str:
     choice = record.spec.get("choice")
     if not choice:
         return ""
-    return (
-        f"best {choice['metric']} on validation images, every {choice['every']} steps (the paper: the last)"
-    )
+    best = f"best {choice['metric']} on validation images, every {choice['every']} steps"
+    return f"{best} (a departure: the paper takes the last)"
 
 
 def _judge(record: RunRecord) -> str:

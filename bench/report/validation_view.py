@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.analysis.column import fixed, info_of, merit
 from bench.analysis.rows import Row
-from bench.analysis.sections import Section
+from bench.analysis.sections import Section, in_order
 from bench.records.record import RunRecord
 
 NO_VALUE = "–"
@@ -89,16 +89,16 @@ def _about(every: Sequence[Mapping[str, Any]]) -> list[str]:
     if chosen:
         metrics = _listed(info_of(choice.partition(":")[2]).title for choice in chosen)
         said.append(
-            f"The step with the best {metrics} on them is taken, the earliest of equals: a departure from the "
-            "paper, which takes the last."
+            f"The step with the best {metrics} on them is taken, the earliest of equals: a departure from "
+            "the paper, which takes the last."
         )
     else:
         said.append("The last step is taken, as in the paper.")
     sizes = _listed(str(held["gap"]["n"]) for held in every if held.get("gap"))
     if sizes:
         said.append(
-            f"Training and test: the scored generator on {sizes} evenly spaced images of each. The gap says how "
-            "much better it is on training images; near 0 it has learned nothing by heart."
+            f"Training and test: the scored generator on {sizes} evenly spaced images of each. The gap says "
+            "how much better it is on training images: near 0, it has learned nothing by heart."
         )
     return said
 
@@ -113,7 +113,7 @@ def _row(row: Row, held: Mapping[int, Mapping[str, Any]]) -> ValidationRow:
         steps = next(iter(words.values()))
     else:
         steps = ", ".join(f"{told} (seed {seed})" for seed, told in words.items())
-    keys = dict.fromkeys(key for one in held.values() for key in one["goals"])
+    keys = in_order([key for one in held.values() for key in one["goals"]])
     return ValidationRow(row.label, steps, tuple(_line(key, list(held.values())) for key in keys))
 
 

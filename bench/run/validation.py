@@ -78,6 +78,7 @@ class Validation:
             LostError: if the step is chosen, and a value or the best generator is gone.
         """
         if step == 0:
+            self.points = []
             self._remove([self.files.validation, *self.files.best])
         elif not self._read(self.files.validation) and shorter is not None:
             self._read(shorter.history)

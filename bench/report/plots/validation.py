@@ -9,7 +9,7 @@ import pandas as pd
 
 from bench.analysis.column import info_of
 from bench.analysis.rows import Row
-from bench.analysis.sections import Section
+from bench.analysis.sections import Section, in_order
 from bench.report.plots.colours import Look, Looks
 from bench.report.plots.style import MAX_LINES, Drawing, legend, panels, plain, rows_cut, short_ticks, trace
 from bench.report.validation_view import validation_of
@@ -21,13 +21,11 @@ _MOST_METRICS = 6
 
 
 def validation_curves(section: Section, looks: Looks) -> Drawing | None:
-    """Each metric against the number of training images seen: a line a variant, a dot at the step scored."""
+    """Each metric against the number of training images seen: a line a variant, a ring at the step scored."""
     rows = {row.label: held for row in section.rows[:MAX_LINES] if (held := _held(row))}
-    keys = list(dict.fromkeys(key for held in rows.values() for one in held for key in one["goals"]))
-    keys = [
-        key for key in keys if any(_curve(one, key) is not None for held in rows.values() for one in held)
-    ]
-    keys = keys[:_MOST_METRICS]
+    runs = [one for held in rows.values() for one in held]
+    known = in_order([key for one in runs for key in one["goals"]])
+    keys = [key for key in known if any(_curve(one, key) is not None for one in runs)][:_MOST_METRICS]
     if not keys:
         return None
     figure, axes = panels(len(keys), 3.0, 2.4)
