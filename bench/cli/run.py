@@ -172,7 +172,8 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
     options = {**options, "jobs": jobs_of(options, plans, device)}
     room = room_of(plans, options)
     if options["dry_run"]:
-        show_plans(plans, device, room, lanes_of(options, device, sum(len(plan.runs) for plan in plans)))
+        lanes = lanes_of(options, device, sum(len(plan.runs) for plan in plans))
+        show_plans(plans, device, room, lanes, request.eval_every)
         return
     from bench.core.progress import Reporter
     from bench.launch.driver import run_grid

@@ -241,7 +241,9 @@ def _own(name: str, root: Path | None, source: str) -> tuple[DatasetCard, FileIm
     for place in (place for place in places if place.is_dir()):
         tests = [split for split in ("test", "val") if (place / split).is_dir()] or ["test"]
         splits = {"train": "train", "test": tests[0], **{split: split for split in tests[1:]}}
+        rule = "" if tests[0] == "test" else "There is no test/: val is the test split"
         defaults = {**_OWN_FOLDER, "name": name, "title": name, "layouts": kinds, "splits": splits}
+        defaults["split_rule"] = rule
         own_card = place / "card.toml"
         card = read_card(own_card, defaults) if own_card.is_file() else make_card(defaults)
         card = replace(card, name=name)
