@@ -55,6 +55,7 @@ _Validation = TypedDict(
     {
         "origin": str,
         "n": _Whole,
+        "in_test": NotRequired[_Whole],
         "every": _Whole,
         "choice": str,
         "chosen_step": _Whole,

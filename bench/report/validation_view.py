@@ -85,6 +85,8 @@ def _about(every: Sequence[Mapping[str, Any]]) -> list[str]:
     images = _listed(f"{held['n']} images, {origins.get(held['origin'], held['origin'])}" for held in every)
     steps = _listed(str(held["every"]) for held in every)
     said = [f"Validation images: {images}; scored every {steps} steps and at the last."]
+    if both := max(int(held.get("in_test", 0)) for held in every):
+        said.append(f"{both} of them are test images too: what is decided on them has seen the test.")
     chosen = [held["choice"] for held in every if held["choice"] != "last"]
     if chosen:
         metrics = _listed(info_of(choice.partition(":")[2]).title for choice in chosen)

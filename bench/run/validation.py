@@ -25,6 +25,7 @@ from bench.analysis.column import merit
 from bench.core.errors import UsageError
 from bench.core.files import atomic_path, write_text
 from bench.data.chosen import HeldOut
+from bench.data.datasets import Dataset
 from bench.records.output_folder import RunFiles
 from bench.records.record import Goal
 from bench.run.data_in_use import Workbench
@@ -51,6 +52,7 @@ class Validation:
         origin: "held out" of the training images, or the data set's "own".
         every: steps between two scorings.
         metrics: what is scored.
+        in_test: how many validation pairs are test pairs too, by the content of their files.
         points: the values so far, in the order of their steps.
         goals: metric key -> its goal.
         reasons: metric key -> why it has no value.
@@ -62,6 +64,7 @@ class Validation:
     origin: str
     every: int
     metrics: tuple[str, ...]
+    in_test: int = 0
     points: list[Point] = field(default_factory=list)
     goals: dict[str, Goal] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
@@ -171,6 +174,7 @@ class Validation:
         return {
             "origin": self.origin,
             "n": len(self.context.test),
+            "in_test": self.in_test,
             "every": self.every,
             "choice": "last" if choice is None else f"best:{choice.metric}",
             "chosen_step": last if self.best_step is None else self.best_step,
@@ -224,7 +228,18 @@ def validation_of(bench: Workbench, spec: RunSpec, files: RunFiles, policy: Poli
         fid_protocol=bench.choice.fid_protocol,
     )
     origin = "held out" if isinstance(bench.dataset.images, HeldOut) else "own"
-    return Validation(spec, files, context, origin, every, metrics)
+    in_test = _in_test(bench.dataset)
+    if in_test:
+        bench.reporter.say(
+            f"{in_test} of the {len(val)} validation pairs of {bench.dataset.name} are test pairs too: what "
+            "is decided on them has seen the test"
+        )
+    return Validation(spec, files, context, origin, every, metrics, in_test)
+
+
+def _in_test(dataset: Dataset) -> int:
+    val, test = (dataset.images.content(split, range(dataset.splits[split])) for split in ("val", "test"))
+    return len(set(val) & set(test))
 
 
 def _labels(bench: Workbench, size_px: int | None) -> Callable[[int], NDArray[np.uint8]]:

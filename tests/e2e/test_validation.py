@@ -336,6 +336,32 @@ def test_a_share_beside_a_split_of_its_own_is_refused(
     assert "expected no --val-share for mine, whose own split val has 2 images" in capfd.readouterr().err
 
 
+def test_validation_images_that_are_test_images_are_said(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root, out = tmp_path / "mine", tmp_path / "out"
+    write_toy(root, {"train": 4, "val": 3, "test": 3})
+    (root / "test" / "001.png").write_bytes((root / "val" / "002.png").read_bytes())
+    asked = [
+        "run",
+        "--variants",
+        "l1",
+        "--dataset",
+        "mine",
+        "--data-root",
+        str(root),
+        *SMALL,
+        "--judge",
+        "none",
+    ]
+    assert invoke([*asked, "--metrics", "mae", "--eval-every", "9", "--out", str(out)]) == 0
+    assert "1 of the 3 validation pairs of mine are test pairs too" in " ".join(
+        capfd.readouterr().err.split()
+    )
+    assert run_of(out).details["validation"]["in_test"] == 1
+    assert "1 of them are test images too" in (out / "report" / "report.md").read_text()
+
+
 def test_a_metric_without_a_value_cannot_choose(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     asked = [*TOY, *SHARE, "--eval-every", "4", "--choose", "best:label_pixel_acc"]
     assert invoke([*asked, "--out", str(tmp_path / "out")]) == 4

@@ -43,7 +43,7 @@ def validation_curves(section: Section, looks: Looks) -> Drawing | None:
         f"{rows_cut(section, MAX_LINES)}"
     )
     alt = f"Line charts of {', '.join(info_of(key).title for key in keys)} for {', '.join(rows)}."
-    return Drawing(figure, f"{section.id}-validation", "Validation during training", caption, alt)
+    return Drawing(figure, f"{section.id}-validation-curves", "Validation during training", caption, alt)
 
 
 def _held(row: Row) -> list[Mapping[str, Any]]:
