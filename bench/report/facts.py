@@ -52,6 +52,7 @@ def measured_protocol(section: Section) -> str:
         f"{filters} base filters" if (filters := _of_training(runs, "base_filters")) else "",
         _with_unit(_of_data(records, "test_n"), "test images"),
         f"judge: {judge}" if judge else "",
+        f"step: {step}" if (step := _listed(_choice(record) for record in runs)) else "",
     ]
     return ", ".join(part for part in parts if part)
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from bench.core.progress import Teller, duration
 from bench.data.cache import release_pages
-from bench.data.chosen import some_of
 from bench.data.datasets import Dataset
 from bench.data.types import SplitArrays
 from bench.records.output_folder import write_gallery
@@ -26,7 +25,6 @@ from bench.spec.run_spec import DataSpec
 from bench.spec.scoring_choice import ScoringChoice
 
 GALLERY_SIZE = 12
-SAMPLES = 4
 UNUSED_JUDGE = "no segmentation network was opened: none of the metrics asked for needs one"
 _FEWEST_PHOTOS = 2  # one to train on, one to hold out
 
@@ -70,15 +68,6 @@ class Workbench:
         """The validation pairs at `size_px`; None where the data set has none."""
         there = self.dataset.splits.get("val")
         return None if there is None else self._load("val", size_px, there)
-
-    def samples(self, size_px: int) -> tuple[SplitArrays, str]:
-        """A few pairs to look at during training, and what they are: never test images."""
-        split = "train" if "val" not in self.dataset.splits else "val"
-        used = self.spec.train_n if split == "train" else self.dataset.splits[split]
-        places = even_indices(self.dataset.splits[split], used)[even_indices(used, min(SAMPLES, used))]
-        some = some_of(self.dataset, split, places.tolist())
-        words = "training images" if split == "train" else "validation images"
-        return some.load(split, size_px=size_px, cache=self.cache), words
 
     def _load(self, split: str, size_px: int, limit: int) -> SplitArrays:
         key = (split, size_px)

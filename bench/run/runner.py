@@ -33,6 +33,8 @@ from bench.run.data_in_use import Workbench
 from bench.run.gap import train_test_gap
 from bench.run.generate import generate_split, run_checkpoint
 from bench.run.merge import covers
+from bench.run.open_validation import open_validation
+from bench.run.sample_sheet import samples_of
 from bench.run.score import (
     ScoringStage,
     asked_of,
@@ -43,7 +45,6 @@ from bench.run.score import (
 )
 from bench.run.trackers import tracking
 from bench.run.train import TrainingStage, nobody
-from bench.run.validation import validation_of
 from bench.spec.policy import Policy
 from bench.spec.run_spec import RunSpec
 
@@ -89,15 +90,13 @@ class Runner:
         )
         bench = self.bench
         train = bench.train(spec.training.load_size_px)
-        samples, sampled = bench.samples(spec.training.size_px)
         resize = "nearest" if bench.dataset.source_role == "labels" else "bicubic"
         say, about = bench.reporter.say, self._environment()
         stage = TrainingStage(
             spec=spec,
             files=files,
             train=train,
-            samples=samples,
-            sampled=sampled,
+            samples=samples_of(bench, spec.training.size_px),
             source_resize=resize,
             device=bench.device,
             say=say,
@@ -105,7 +104,7 @@ class Runner:
             policy=self.policy,
             ranks=self.ranks,
             call=self.call,
-            validation=validation_of(bench, spec, files, self.policy),
+            validation=open_validation(bench, spec, files, self.policy),
         )
         stage.run(advance)
 

@@ -13,17 +13,16 @@ from typing import Any
 from baselines.engine import resolve_device
 from baselines.health import DivergedError
 from baselines.parallel import ALONE, Ranks
-from baselines.settings import TestSettings
 from baselines.trainer import Trainer
-from baselines.translate import Checkpoint, save_checkpoint, translations
+from baselines.translate import Checkpoint, save_checkpoint
 from bench.core.files import atomic_path, leftovers, move_file, remove, set_aside, write_text
-from bench.core.images import captioned, contact_sheet, write_png
+from bench.core.images import write_png
 from bench.core.interrupt import Terminated, deferred
 from bench.core.progress import Advance
 from bench.data.cache import release_pages
 from bench.data.types import SplitArrays
 from bench.records.output_folder import RunFiles
-from bench.run.generate import image_seed
+from bench.run.sample_sheet import Samples
 from bench.run.trackers import Trackers, tracking
 from bench.run.validation import LostError, Validation, said_of
 from bench.spec.policy import Policy
@@ -47,7 +46,7 @@ class TrainingStage:
     Attributes:
         spec, files: the run, and where its files are.
         train: training pairs at the load size.
-        samples, sampled: a few pairs at the test size for the sample sheets, and what they are, in words.
+        samples: what the sample sheets show.
         source_resize: how sources are resized, for users of the checkpoint: "bicubic" or "nearest".
         device: as `resolve_device` takes it.
         say: gets messages for people, a line each.
@@ -61,8 +60,7 @@ class TrainingStage:
     spec: RunSpec
     files: RunFiles
     train: SplitArrays
-    samples: SplitArrays
-    sampled: str
+    samples: Samples
     source_resize: str
     device: str
     say: Callable[[str], None]
@@ -194,9 +192,7 @@ class TrainingStage:
 
     def _validate(self, trainer: Trainer, trackers: Trackers) -> None:
         assert self.validation is not None
-        point = self.validation.visit(trainer.steps_done, self._checkpoint(trainer))
-        if point is not None:
-            trackers.validation(point)
+        trackers.validation(self.validation.visit(trainer.steps_done, self._checkpoint(trainer)))
 
     def _finish(self, trainer: Trainer) -> None:
         content = {
@@ -205,7 +201,7 @@ class TrainingStage:
             "warnings": trainer.health.warnings,
             "engine": {"used": trainer.engine_used, "reason": trainer.engine_reason},
             "environment": self.environment,
-            "samples": self.sampled,
+            "samples": self.samples.words,
         }
         if self.validation is not None:
             content["validation"] = self.validation.summary()
@@ -262,12 +258,9 @@ class TrainingStage:
         return step // share > (step - every) // share
 
     def _sample(self, trainer: Trainer, step: int, trackers: Trackers) -> None:
-        """One sheet: source, prediction, target of a few images, a row each."""
-        checkpoint, shown = self._checkpoint(trainer), self.samples
-        seeds = [image_seed(self.spec.seed, name) for name in shown.names]
-        made = translations(checkpoint, zip(shown.source, seeds, strict=True), TestSettings())
-        rows = [list(row) for row in zip(shown.source, made, shown.target, strict=True)]
-        sheet = captioned(contact_sheet(rows), self.sampled)
+        """Write a sheet of samples, and with `--keep all` the generator."""
+        checkpoint = self._checkpoint(trainer)
+        sheet = self.samples.sheet(checkpoint, self.spec.seed)
         write_png(sample_path(self.files, step), sheet)
         trackers.samples(sheet, step)
         if self.policy.keep == "all" and step < self.spec.training.steps:

@@ -11,28 +11,21 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from baselines.translate import Checkpoint, load_checkpoint, save_checkpoint
 from bench.analysis.column import merit
 from bench.core.errors import UsageError
 from bench.core.files import atomic_path, write_text
-from bench.data.chosen import HeldOut
-from bench.data.datasets import Dataset
 from bench.records.output_folder import RunFiles
 from bench.records.record import Goal
-from bench.run.data_in_use import Workbench
 from bench.run.quick_values import values_on
 from bench.scoring.metrics.base import ScoringContext
-from bench.scoring.one_pass import wants_judge
-from bench.spec.policy import Policy
 from bench.spec.run_spec import RunSpec
 
 Point = dict[str, Any]  # "step", "images_seen", "seconds" of the scoring, and metric key -> value or None
@@ -107,16 +100,16 @@ class Validation:
             return False
         return True
 
-    def visit(self, step: int, checkpoint: Checkpoint) -> Point | None:
-        """Score the generator of a step and keep it if it is the best; None if the step was scored before.
+    def visit(self, step: int, checkpoint: Checkpoint) -> Point:
+        """The values at a step: scored now, and the generator kept if it is the best, unless they are known.
 
         Nothing of the training changes: neither weights, statistics of normalisation nor random states.
 
         Raises:
             UsageError: if the metric that chooses has no value on these images.
         """
-        if any(point["step"] == step for point in self.points):
-            return None
+        if known := [point for point in self.points if point["step"] == step]:
+            return known[0]
         on = checkpoint.generator.parameters()
         devices = {one.device for one in on if one.device.type == "cuda"}
         with torch.random.fork_rng(devices=list(devices)):
@@ -187,70 +180,6 @@ class Validation:
     def done(self) -> None:
         """Remove its files: the run has its generator and history."""
         self._remove([self.files.validation, *self.files.best])
-
-
-def validation_of(bench: Workbench, spec: RunSpec, files: RunFiles, policy: Policy) -> Validation | None:
-    """The validation that a run has; None if none was asked for.
-
-    Raises:
-        UsageError: if there are no validation images, others than the run's, or no judge that is needed.
-    """
-    every = policy.eval_every if spec.choice is None else spec.choice.every
-    if not every:
-        return None
-    asked = (*policy.eval_metrics, *(() if spec.choice is None else (spec.choice.metric,)))
-    metrics, size_px = tuple(dict.fromkeys(asked)), spec.training.size_px
-    val = bench.val(size_px)
-    found = None if val is None else bench.dataset.fingerprint("val")
-    if val is None or (spec.choice is not None and found != spec.choice.val_fingerprint):
-        raise UsageError(
-            f"expected the validation images that run {spec.id} was planned with, found "
-            f"{'none' if val is None else 'others'} in {bench.dataset.root}: run the command again"
-        )
-    judge, reason = bench.judge(size_px) if wants_judge(metrics) else (None, "it was not asked for")
-    if judge is None and wants_judge(metrics):
-        raise UsageError(f"expected a judge for --eval-metrics {','.join(metrics)}, found none: {reason}")
-    weights, inception_reason = bench.inception
-    judge_px = getattr(judge, "judge_px", None)
-    context = ScoringContext(
-        card=bench.dataset.card,
-        size_px=size_px,
-        target_role=bench.dataset.target_role,
-        row="run",
-        device=bench.device,
-        cache=bench.cache,
-        test=val,
-        judge=judge,
-        judge_reason=reason,
-        inception_weights=weights,
-        inception_reason=inception_reason,
-        file_labels=_labels(bench, judge_px),
-        fid_protocol=bench.choice.fid_protocol,
-    )
-    origin = "held out" if isinstance(bench.dataset.images, HeldOut) else "own"
-    in_test = _in_test(bench.dataset)
-    if in_test:
-        bench.reporter.say(
-            f"{in_test} of the {len(val)} validation pairs of {bench.dataset.name} are test pairs too: what "
-            "is decided on them has seen the test"
-        )
-    return Validation(spec, files, context, origin, every, metrics, in_test)
-
-
-def _in_test(dataset: Dataset) -> int:
-    val, test = (dataset.images.content(split, range(dataset.splits[split])) for split in ("val", "test"))
-    return len(set(val) & set(test))
-
-
-def _labels(bench: Workbench, size_px: int | None) -> Callable[[int], NDArray[np.uint8]]:
-    """Index among the validation images -> its label map at `size_px`; None: as large as in its file."""
-    if size_px is None:
-        return bench.dataset.file_labels("val")
-    val = bench.val(size_px)
-    assert val is not None
-    labels = val.labels
-    assert labels is not None
-    return lambda index: np.array(labels[index])
 
 
 def said_of(validation: Mapping[str, Any]) -> str | None:
