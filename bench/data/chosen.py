@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bench.core.errors import UsageError
 from bench.data.datasets import Dataset
+from bench.data.layouts import Found
 from bench.data.providers import Images
 from bench.data.readers import Mode, SideArrays
 from bench.data.types import Layout
@@ -31,6 +32,7 @@ class Chosen:
         self.layout: Layout = images.layout
         self.root: Path | None = images.root
         self.modes: tuple[Mode, ...] = images.modes
+        self.found: Found | None = images.found
 
     @property
     def splits(self) -> dict[str, int]:

@@ -66,7 +66,7 @@ _Validation = TypedDict(
         "gap": NotRequired[_Gap | None],
     },
 )
-_Facts = TypedDict("_Facts", {"void_share": float | None}, total=False)
+_Facts = TypedDict("_Facts", {"void_share": float | None, "test_pixels": str | None}, total=False)
 _Environment = TypedDict("_Environment", {"packages": _Table | None}, total=False)
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.core.errors import UsageError
 from bench.data.chosen import HeldOut, hold_out
-from bench.data.datasets import Dataset
+from bench.data.datasets import Dataset, open_dataset
+from bench.data.layouts import AmbiguousLayoutError
 from bench.spec.run_spec import DataSpec
 
 
@@ -28,13 +34,31 @@ def with_val_share(dataset: Dataset, train_limit: int | None, share: float) -> D
     return hold_out(dataset, used, max(1, round(share * used)))
 
 
-def split_as_in(dataset: Dataset, data: DataSpec) -> Dataset:
+def _split_as_in(dataset: Dataset, data: DataSpec) -> Dataset:
     """`dataset` as it was opened, with the validation images that `data` holds out.
 
     Raises:
         UsageError: if it has too few training images.
     """
     return hold_out(dataset, data.train_n + data.val_n, data.val_n) if data.val_n else dataset
+
+
+def open_again(data: DataSpec, root: Path | None) -> Dataset:
+    """The data set of a run; where several layouts fit, the one that holds the run's images.
+
+    Raises:
+        UsageError: as `open_dataset`, or if no layout that fits holds them.
+    """
+    open_as = partial(open_dataset, data.name, root=root, direction=data.direction, source=data.source)
+    try:
+        return _split_as_in(open_as(), data)
+    except AmbiguousLayoutError as error:
+        for layout in error.layouts:
+            with suppress(UsageError):
+                dataset = _split_as_in(open_as(layout=layout), data)
+                if data_spec(dataset, data.train_n, data.test_n) == data:
+                    return dataset
+        raise
 
 
 def data_spec(dataset: Dataset, train_limit: int | None, test_limit: int | None) -> DataSpec:

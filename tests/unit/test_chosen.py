@@ -13,7 +13,7 @@ from bench.core.errors import UsageError
 from bench.core.resources import cache_dir
 from bench.data.chosen import drawn, hold_out, some_of
 from bench.data.datasets import Dataset, open_dataset
-from bench.spec.pairs_used import data_spec, split_as_in, with_val_share
+from bench.spec.pairs_used import data_spec, open_again, with_val_share
 
 SIZE = 32
 
@@ -53,10 +53,12 @@ def test_a_limit_comes_first_and_a_spec_opens_the_same_images_again(mine: Datase
     assert (data.train_n, data.val_n, data.test_n) == (4, 2, 3)
     limited = set(mine.names("train", 6))
     assert set(held.names("train")) | set(held.names("val")) == limited
-    assert data_spec(split_as_in(mine, data), data.train_n, data.test_n) == data
+    again = open_again(data, mine.root)
+    assert data_spec(again, data.train_n, data.test_n) == data
+    assert again.names("val") == held.names("val")
     assert data.to_dict()["val_n"] == 2
     plain = data_spec(mine, 6, None)
-    assert split_as_in(mine, plain) is mine
+    assert "val" not in open_again(plain, mine.root).splits
     assert set(plain.to_dict()) == {
         "name", "direction", "source", "train_n", "test_n", "train_fingerprint", "test_fingerprint"
     }  # fmt: skip
