@@ -163,7 +163,7 @@ class Runner:
 
     @property
     def _scoring(self) -> ScoringStage:
-        return ScoringStage(self.out, self.bench, self._environment())
+        return ScoringStage(self.out, self.bench, self._environment(), self.again)
 
     def reference(self, row: str, size_px: int, advance: Advance) -> RunRecord:
         """The record of the reference row `row` at `size_px`, scored unless it exists."""
