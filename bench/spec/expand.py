@@ -13,7 +13,7 @@ from baselines.variant import field_names, is_field
 from baselines.variants import ALIASES, Variant, parse_variant
 from bench.core.errors import UsageError, unknown_name
 from bench.spec.named_files import with_content
-from bench.spec.run_spec import DataSpec, RunSpec
+from bench.spec.run_spec import DataSpec, RunSpec, StepChoice
 
 TRAINING_FIELDS: dict[str, type] = {
     "steps": int, "size_px": int, "batch_size": int, "base_filters": int, "lr": float, "beta1": float,
@@ -56,6 +56,7 @@ def resolve_grid(
     test: TestSettings,
     sweeps: Mapping[str, Sequence[str]],
     epochs: float | None,
+    choice: StepChoice | None = None,
     recipes: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[RunSpec]:
     """All runs of a grid: sweeps x variants x seeds, each once, in that order.
@@ -63,6 +64,7 @@ def resolve_grid(
     Args:
         training: fields of `TrainingSettings`; "steps" may be missing where `epochs` is given.
         epochs: passes over the training split; rounded up to whole steps.
+        choice: which step is taken; None: the last.
         recipes: training settings of a variant's recipe, by its name; `sweeps` overrides them.
 
     Raises:
@@ -84,7 +86,7 @@ def resolve_grid(
             except ValueError as error:
                 raise UsageError(f"variant '{variant.name}': {error}") from None
             _check_receptive_field(resolved, settings.size_px)
-            run = RunSpec(data, resolved, seed, settings, test, swept)
+            run = RunSpec(data, resolved, seed, settings, test, swept, choice=choice)
             known = runs.setdefault(run.hash, run)
             if variant.name != known.variant.name and not variant_fields:
                 runs[run.hash] = replace(known, also=(*known.also, _ALIAS_OF.get(variant.name, variant.name)))
