@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from bench.analysis.entry import Entry
@@ -13,6 +14,8 @@ from bench.scoring.metrics.fd_lite0 import FdLite0Metric
 from bench.scoring.metrics.lite0_features import default_feature_network
 
 DATA = {"name": "toycity", "direction": "labels2photo", "source": "paired", "test_n": 40}
+
+PROTOCOL = {"network": "LPIPS 0.1, AlexNet"}
 
 
 def record(label: str, fd: float, iou: float, **variant: Any) -> RunRecord:
@@ -58,6 +61,18 @@ def test_other_features_and_no_perceptual_loss_rank_as_ever() -> None:
         assert [row.label for row in made.ranked(column)] == ["perceptual", "plain", "other"]
         assert table.footnotes == []
         assert not any("starts from" in one for one in table.statements)
+
+
+def test_lpips_of_a_row_trained_on_alexnet_is_marked() -> None:
+    rows = [record("plain", 50.0, 0.2), record("mine", 9.0, 0.3, lambda_perceptual=1.0, perceptual="alexnet")]
+    lpips = {"plain": 0.4, "mine": 0.1}
+    rows = [
+        replace(row, results={"lpips": MetricResult("lpips", lpips[row.label], "min", 40, PROTOCOL)})
+        for row in rows
+    ]
+    (made,) = sections([Entry(one) for one in rows])
+    (column,) = made.columns
+    assert [row.label for row in made.ranked(column)] == ["plain"]
 
 
 def test_alone_in_a_column_it_leads_nothing() -> None:
