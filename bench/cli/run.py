@@ -18,6 +18,7 @@ from bench.cli.launching import (
     local_data,
 )
 from bench.cli.options import (
+    SIZE,
     Command,
     apply,
     choose_device,
@@ -63,7 +64,13 @@ def grid_options(command: Command) -> Command:
             metavar="LIST",
             help="Also score shorter lengths, such as 2,8,25: a row each, all from one training.",
         ),
-        click.option("--size", "size_px", type=int, metavar="PX", help="Side: 32, 64, 128, 256 or 512."),
+        click.option(
+            "--size",
+            "size_px",
+            type=SIZE,
+            metavar="SIZE",
+            help="256 (a square), 512x256 (WIDTHxHEIGHT), or native: each image its own size.",
+        ),
         click.option("--batch-size", type=click.IntRange(1), help="Pairs a step (the paper: 1)."),
         click.option(
             "--base-filters", type=click.IntRange(1), help="Width of the first layers (the paper: 64)."
@@ -150,7 +157,8 @@ def _execute(options: dict[str, Any], until: Until, obj: dict[str, Any]) -> int:
 
 def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: Team | None) -> None:
     device = choose_device(device_of_driver(options), options["threads"])
-    engine = choose_engine(options["engine"], device_of_runs(options, device))
+    wanted = "eager" if options["size_px"] == "native" and options["engine"] == "auto" else options["engine"]
+    engine = choose_engine(wanted, device_of_runs(options, device))
     roots = local_data(options["data_roots"])
     request = _request({**options, "data_roots": roots, "engine": engine})
     from bench.records.output_folder import check_room

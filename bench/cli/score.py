@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.cli.options import (
+    SIZE,
     choose_device,
     command_line,
     data_root_option,
@@ -104,7 +105,9 @@ def _translate(path: Path, images: Path, destination: Path, seed: int, device: s
 @click.option("--dataset", metavar="CARD", help="Card with the classes and palette: a name, or a card.toml.")
 @click.option("--direction", metavar="A2B", help="Such as photo2labels; the card's own by default.")
 @click.option("--name", "row_names", metavar="LABELS", help="Names for the folders, comma-separated.")
-@click.option("--size", "size_px", type=click.IntRange(16, 4096), metavar="PX", help="Resize all to PX x PX.")
+@click.option(
+    "--size", "size_px", type=SIZE, metavar="SIZE", help="Resize all images: 256 or 512x256 (WIDTHxHEIGHT)."
+)
 @click.option("--allow-missing", is_flag=True, help="Use only the stems that all folders have.")
 @click.option("--judge-dataset", metavar="NAME", help="Train the judge on this data set's real photos.")
 @data_root_option

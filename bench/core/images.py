@@ -68,10 +68,23 @@ def _bits(image: Image.Image) -> str:
 
 
 def to_rgb8(images: NDArray[Any]) -> NDArray[np.uint8]:
-    """(..., C) uint8 or uint16 with 1 or 3 channels -> (..., 3) uint8; 16 bits are divided by 257."""
+    """(..., C) uint8 or uint16 with 1 or 3 channels -> (..., 3) uint8; 16 bits are divided by 257.
+
+    An array of objects (images of mixed sizes) gives one, image by image.
+    """
+    if images.dtype == object:
+        each = np.empty(len(images), dtype=object)
+        for index, image in enumerate(images):
+            each[index] = to_rgb8(image)
+        return each
     eight = np.rint(images / 257.0).astype(np.uint8) if images.dtype == np.uint16 else images
     rgb: NDArray[np.uint8] = np.repeat(eight, 3, axis=-1) if eight.shape[-1] == 1 else eight
     return rgb
+
+
+def stacked(images: NDArray[Any]) -> NDArray[Any]:
+    """(N, H, W, ...) in memory, of N images of one size."""
+    return np.stack(list(images)) if images.dtype == object else np.array(images)
 
 
 def write_png(path: Path, image: NDArray[Any]) -> None:
@@ -123,5 +136,14 @@ def is_whole(path: Path) -> bool:
 
 
 def contact_sheet(rows: list[list[NDArray[Any]]]) -> NDArray[np.uint8]:
-    """Rows of equally sized images as one (H, W, 3) uint8 image."""
-    return np.concatenate([np.concatenate([to_rgb8(cell) for cell in row], axis=1) for row in rows], axis=0)
+    """Rows of images as one (H, W, 3) uint8 image; smaller ones stand on white, below and right of them."""
+    cells = [[to_rgb8(cell) for cell in row] for row in rows]
+    high, wide = (max(cell.shape[axis] for row in cells for cell in row) for axis in (0, 1))
+    return np.concatenate(
+        [np.concatenate([_on_white(cell, high, wide) for cell in row], axis=1) for row in cells], axis=0
+    )
+
+
+def _on_white(image: NDArray[np.uint8], high: int, wide: int) -> NDArray[np.uint8]:
+    below, right = high - image.shape[0], wide - image.shape[1]
+    return np.pad(image, ((0, below), (0, right), (0, 0)), constant_values=255)

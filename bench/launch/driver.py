@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
+from baselines.sizes import size_order
 from bench.core.progress import Reporter
 from bench.core.resources import cache_dir
 from bench.launch.display import Board
@@ -144,7 +145,7 @@ def _illustrate(plans: list[Plan], runners: Runners, launch: Launch, reporter: R
         scenes = [
             scene_of(runners.of_data(plan.data).bench, size_px)
             for plan in plans
-            for size_px in sorted({spec.training.size_px for spec in plan.runs})
+            for size_px in sorted({spec.training.size_px for spec in plan.runs}, key=size_order)
         ]
         illustrate(launch.out, scenes)
     except Exception as error:  # the numbers are there: a missing image must not lose them

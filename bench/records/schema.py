@@ -9,6 +9,7 @@ from typing import Annotated, Any, NotRequired, TypedDict
 from msgspec import Meta
 
 _Whole = Annotated[int, Meta(gt=-(2**63), lt=2**63 - 1, description="a whole number of 64 bits")]
+_SizeText = Annotated[str, Meta(pattern=r"\A([0-9]+x[0-9]+|native)\Z", description="WIDTHxHEIGHT or native")]
 _Table = dict[str, Any]
 _Column = list[float | None]
 
@@ -25,7 +26,9 @@ _Data = TypedDict(
     },
 )
 _Training = TypedDict(
-    "_Training", {"size_px": _Whole, "steps": _Whole | None, "batch_size": _Whole | None}, total=False
+    "_Training",
+    {"size_px": _Whole | _SizeText, "steps": _Whole | None, "batch_size": _Whole | None},
+    total=False,
 )
 _Spec = TypedDict(
     "_Spec",

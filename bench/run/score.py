@@ -14,6 +14,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from baselines.sizes import Size
 from bench.core.errors import UsageError
 from bench.core.files import sha256_file
 from bench.core.images import read_png
@@ -66,7 +67,7 @@ class ScoringStage:
         )
         return self._score(record, context, predictions_of(files, test), advance)
 
-    def reference(self, row: str, size_px: int, advance: Advance) -> RunRecord:
+    def reference(self, row: str, size_px: Size, advance: Advance) -> RunRecord:
         """Score a reference row and write its record."""
         predictions = reference_predictions(row, partial(self.bench.train, size_px), self.bench.test(size_px))
         gallery = self.bench.gallery(self.out, size_px)
@@ -100,14 +101,14 @@ class ScoringStage:
 
     def _fitness(self, record: RunRecord, results: list[MetricResult]) -> dict[str, Any]:
         """Whether the judge can tell this run from real photos, in words; empty without a `real` row."""
-        row = reference_record(self.bench.spec, "real", int(record.spec["training"]["size_px"]))
+        row = reference_record(self.bench.spec, "real", record.spec["training"]["size_px"])
         real = finished_record(self.out, row.id)
         if record.kind != "run" or real is None:
             return {}
         scored = replace(record, results={result.name: result for result in results})
         return {"fitness": fitness(real, [scored])}
 
-    def _reference_gallery(self, row: str, size_px: int, predictions: Predictions) -> str:
+    def _reference_gallery(self, row: str, size_px: Size, predictions: Predictions) -> str:
         gallery, test = self.bench.gallery(self.out, size_px), self.bench.test(size_px)
         folder = Path(gallery.sources).parent / row
         indices = [test.names.index(name) for name in gallery.names]
@@ -158,14 +159,14 @@ def _unscored(spec: RunSpec, files: RunFiles, names: Sequence[str]) -> RunRecord
     )
 
 
-def reference_record(data: DataSpec, row: str, size_px: int) -> RunRecord:
+def reference_record(data: DataSpec, row: str, size_px: Size) -> RunRecord:
     """The record of the reference row `row` at `size_px` before it is scored."""
     content = content_of(data, size_px, row=row)
     name = f"{slug(data.name)}-{row}-{size_px}px-{digest_of(content)}"
     return RunRecord(name, "reference", row, content, "finished")
 
 
-def content_of(data: DataSpec, size_px: int, **more: Any) -> dict[str, Any]:
+def content_of(data: DataSpec, size_px: Size, **more: Any) -> dict[str, Any]:
     """The spec of a row that was not trained here."""
     return {"data": asdict(data), "training": {"size_px": size_px}, **more}
 
@@ -185,7 +186,7 @@ def finished_record(out: Path, record_id: str) -> RunRecord | None:
     return record if record is not None and record.status == "finished" else None
 
 
-def asked_of(bench: Workbench, size_px: int) -> dict[str, Any]:
+def asked_of(bench: Workbench, size_px: Size) -> dict[str, Any]:
     """What is asked of the scoring; a record with another request is scored again."""
     from bench.data.acquire.weights import weights_digest
 

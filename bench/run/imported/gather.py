@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from baselines.sizes import NATIVE, ImageSize, Size, is_native
 from bench.core.errors import UsageError
 from bench.data import readers
 from bench.data.cache import FileHashes, digest
@@ -35,7 +36,7 @@ class ForeignRequest:
         train_target: folder of real training targets for the `real` row, or None.
         card: palette, classes and roles; None: images without classes.
         direction: of the card's domains, or None: its default.
-        size_px: side to which all images are resized; None: not resized.
+        size_px: size to which all images are resized; None: not resized.
         allow_missing: use only the stems that all folders have.
     """
 
@@ -47,7 +48,7 @@ class ForeignRequest:
     train_target: Path | None = None
     card: DatasetCard | None = None
     direction: str | None = None
-    size_px: int | None = None
+    size_px: Size | None = None
     allow_missing: bool = False
 
 
@@ -71,7 +72,7 @@ def gather(request: ForeignRequest, hashes: FileHashes) -> ForeignImages:
     files["target"] += train
     files["prediction"] = [file for paths in matched.predictions for file in paths]
     headers = {file: readers.header(file) for paths in files.values() for file in paths}
-    size_px, resized_from = _size(request.size_px, files, headers)
+    size_px, resized_from = _size(request.size_px, matched, files, headers)
     data = DataSpec(
         name=card.name,
         direction=direction,
@@ -170,27 +171,42 @@ def _modes(
 
 
 def _size(
-    wanted: int | None, files: dict[Part, list[Path]], headers: dict[Path, Header]
-) -> tuple[int, str | None]:
-    """Side of the images, and the predictions' own sizes where `wanted` changes them."""
-    sizes = {file: headers[file][1] for part, paths in files.items() if part != "labels" for file in paths}
+    wanted: Size | None, matched: Matched, files: dict[Part, list[Path]], headers: dict[Path, Header]
+) -> tuple[Size, str | None]:
+    """Size of the images, and the predictions' own sizes where `wanted` changes them.
+
+    Without `wanted` nothing is resized: all images have one size, or each prediction has that of its target
+    ("native").
+    """
+    sizes = {
+        file: ImageSize(*headers[file][1])
+        for part, paths in files.items()
+        if part != "labels"
+        for file in paths
+    }
     first = files["prediction"][0]
-    width, height = sizes[first]
-    if wanted is not None:
+    if wanted is not None and not is_native(wanted):
         own = sorted({sizes[file] for file in files["prediction"]})
-        said = ", ".join(f"{w}x{h}" for w, h in own[:_SHOWN])
-        return wanted, None if own == [(wanted, wanted)] else said
-    if others := [file for file, size in sizes.items() if size != (width, height)]:
-        listed = ", ".join(f"{file} ({sizes[file][0]}x{sizes[file][1]})" for file in others[:_SHOWN])
+        said = ", ".join(map(str, own[:_SHOWN]))
+        return wanted, None if [size.document for size in own] == [wanted] else said
+    others = [file for file, size in sizes.items() if size != sizes[first]]
+    if not others:
+        return sizes[first].document, None
+    if len({sizes[file] for paths in (*matched.predictions, matched.parts["target"]) for file in paths}) == 1:
+        listed = ", ".join(f"{file} ({sizes[file]})" for file in others[:_SHOWN])
         raise UsageError(
-            f"expected images of one size, found {first} ({width}x{height}) but {len(others)} of another: "
-            f"{listed}: resize them, or all of them by --size PX"
+            f"expected images of one size, found {first} ({sizes[first]}) but {len(others)} of another: "
+            f"{listed}: resize them, or all of them by --size WIDTHxHEIGHT"
         )
-    if width != height:
-        raise UsageError(
-            f"expected square images, found {width}x{height} in {first}: --size PX squeezes all of them"
-        )
-    return width, None
+    compared = [matched.parts["target"], *matched.predictions]
+    compared += [matched.parts["source"]] if "source" in matched.parts else []
+    for target, *rest in zip(*compared, strict=True):
+        if other := [file for file in rest if sizes[file] != sizes[target]]:
+            raise UsageError(
+                f"expected each image in the size of its target, found {target} ({sizes[target]}) and "
+                f"{other[0]} ({sizes[other[0]]}): resize them, or all of them by --size WIDTHxHEIGHT"
+            )
+    return NATIVE, None
 
 
 def _test_fingerprint(matched: Matched, roles: tuple[Role, Role], hashes: FileHashes) -> str:
