@@ -26,6 +26,7 @@ from bench.cli.reproduce import reproduce
 from bench.cli.run import run, train
 from bench.cli.score import generate, score
 from bench.cli.speed import speed
+from bench.cli.trend import trend
 from bench.core.errors import BenchError, UsageError
 from bench.core.interrupt import Terminated, none_lost, terminate
 from bench.run.ranks import place
@@ -81,6 +82,7 @@ for command in (
     check,
     baseline,
     compare,
+    trend,
     power,
     speed,
     publish,
