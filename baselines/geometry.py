@@ -49,6 +49,16 @@ def padded_size(sides: ImageSize, levels: int) -> ImageSize:
     return ImageSize(-(-sides.width // multiple) * multiple, -(-sides.height // multiple) * multiple)
 
 
+def words_of_padding(size: Size, levels: int) -> str | None:
+    """How images are padded for a generator of `levels`; None where they fit as they are."""
+    how = f"by reflection to multiples of {2**levels} px"
+    if size == NATIVE:
+        return f"{how}, cropped back"
+    sides = image_size(size)
+    to = padded_size(sides, levels)
+    return None if to == sides else f"{how} ({sides} to {to} px), cropped back"
+
+
 def dropout_layers(levels: int) -> int:
     """How many of the generator's innermost decoder layers have dropout: up to three, never the last two.
 

@@ -11,7 +11,9 @@ from bench.cli.launching import shares
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from baselines.settings import TrainingSettings
     from bench.launch.cost.estimate import Room, StepTime
+    from bench.launch.cost.memory import Need
     from bench.spec.grid import Plan
 
 
@@ -32,6 +34,20 @@ def room_of(plans: list[Plan], options: dict[str, Any]) -> Room:
     ]
     at_once = options.get("jobs") if isinstance(options.get("jobs"), int) else 1
     return room_needed(fresh, options["keep"], SAMPLE_POINTS, at_once or 1)
+
+
+def memory_of(plans: list[Plan], options: dict[str, Any], device: str) -> Need | None:
+    """The memory of a training of large images on this machine; None if they are small or train elsewhere.
+
+    Raises:
+        UsageError: if there is too little.
+    """
+    if options["launcher"] != "local":
+        return None
+    from bench.launch.cost.memory import check_memory
+
+    at_once = options["jobs"] if isinstance(options["jobs"], int) else 1
+    return check_memory(plans, device, at_once)
 
 
 _PLAN_HEADS = ("variant", "seed", "px", "batch", "steps", "epochs", "G", "D", "time")
@@ -67,6 +83,7 @@ def show_plans(plans: list[Plan], device: str, room: Room, lanes: Lanes) -> None
     from rich.console import Console
 
     from bench.launch.cost.estimate import grid_step_times, where_from
+    from bench.launch.cost.memory import need_of
     from bench.launch.driver import same_runs
 
     console = Console(highlight=False)
@@ -85,9 +102,60 @@ def show_plans(plans: list[Plan], device: str, room: Room, lanes: Lanes) -> None
         for line in same_runs(plan.runs):
             console.print(line)
     console.print("G, D: parameters of generator and discriminator")
+    for line in geometry_lines(plans):
+        console.print(line)
+    console.print(f"memory: {need_of(plans, device)}")
     console.print(f"disk: {room}")
     took = _in_words(costs, together, device, lanes)
     console.print(f"training on {device}: {took} ({where_from(sources)}); nothing was written")
+
+
+def geometry_lines(plans: list[Plan]) -> list[str]:
+    """Depth, padding and receptive fields of a grid by size, along each axis; and changes of aspect."""
+    lines: list[str] = []
+    for plan in plans:
+        for spec in plan.runs:
+            lines += _of_size(spec.training)
+            if (field := spec.variant.receptive_field) is not None:
+                lines.append(_of_field(field, spec.training))
+        lines += aspect_lines([plan])
+    return list(dict.fromkeys(lines))
+
+
+def aspect_lines(plans: list[Plan]) -> list[str]:
+    """What happens to the aspect of images, by data set and size; nothing where it stays."""
+    lines = []
+    for plan in plans:
+        for size_px in dict.fromkeys(spec.training.size_px for spec in plan.runs):
+            if squeezed := plan.dataset.squeezed(size_px, "train", plan.data.train_n):
+                lines.append(f"{plan.data.name}: the aspect is changed: {squeezed}")
+    return lines
+
+
+def _of_size(settings: TrainingSettings) -> list[str]:
+    from baselines.geometry import padded_size, words_of_padding
+    from baselines.sizes import NATIVE, image_size, words_of_size
+
+    levels = settings.generator_levels
+    said = f"generator at {words_of_size(settings.size_px)}: {levels} levels"
+    if settings.size_px != NATIVE:
+        seen = padded_size(image_size(settings.size_px), levels)
+        said += f" down to {seen.width // 2**levels}x{seen.height // 2**levels}"
+    padding = words_of_padding(settings.size_px, levels)
+    return [said + (f", padded {padding}" if padding else "")]
+
+
+def _of_field(field: int, settings: TrainingSettings) -> str:
+    from baselines.sizes import NATIVE, image_size
+
+    if settings.size_px == NATIVE:
+        return f"discriminator: each output sees {field} px across and down of each image's own size"
+    sides = image_size(settings.size_px)
+    parts = [
+        f"all {side} px {way}" if field >= side else f"{field} of {side} px {way}"
+        for side, way in ((sides.width, "across"), (sides.height, "down"))
+    ]
+    return f"discriminator of {field} px: each output sees {' and '.join(parts)}"
 
 
 def _table(plan: Plan, times: dict[str, StepTime]) -> Table:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.dry_run import lanes_of, room_of, show_plans
+from bench.cli.dry_run import aspect_lines, lanes_of, memory_of, room_of, show_plans
 from bench.cli.launching import (
     device_of_driver,
     device_of_runs,
@@ -174,6 +174,7 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
         check_shares(team.ranks, plans, options["jobs"])
     options = {**options, "jobs": jobs_of(options, plans, device)}
     room = room_of(plans, options)
+    need = memory_of(plans, options, device)
     if options["dry_run"]:
         show_plans(plans, device, room, lanes_of(options, device, sum(len(plan.runs) for plan in plans)))
         return
@@ -192,6 +193,8 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
         with Reporter() as reporter:
             if room.total:
                 reporter.say(f"disk: {room}")
+            for line in [*([f"memory: {need}"] if need else []), *aspect_lines(plans)]:
+                reporter.say(line)
             live = live_report(out, plans, reporter) if until == "score" else []
             outcomes = run_grid(plans, launch, reporter, launcher, [*observers, *live])
         if until == "score":

@@ -14,6 +14,7 @@ from baselines.sizes import ImageSize, Size, is_native
 from bench.core.errors import UsageError, unknown_name
 from bench.core.progress import Progress
 from bench.data import layouts, readers
+from bench.data.aspect import LOOKED_AT, squeezed
 from bench.data.cache import Sample, digest, load_split
 from bench.data.cards import card_names, load_card, make_card, read_card
 from bench.data.derived import DERIVED, derive
@@ -140,6 +141,12 @@ class Dataset:
     def own_sizes(self, split: str, limit: int | None = None) -> list[ImageSize]:
         """The size of each pair (of one side) before it is resized; reads headers only."""
         return self.images.own_sizes(split, self._indices(split, limit))
+
+    def squeezed(self, size_px: Size, split: str, limit: int | None = None) -> str | None:
+        """What happens to the aspect of a split's images at `size_px`, in words; None where it stays."""
+        used = self._indices(split, limit)
+        looked_at = used[:: -(-len(used) // LOOKED_AT)] if used else []
+        return squeezed(self.images.own_sizes(split, looked_at), size_px, len(used))
 
     def _sampler(self, split: str, indices: Sequence[int], size_px: Size) -> Callable[[int], Sample]:
         def read(place: int) -> Sample:

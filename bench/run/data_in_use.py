@@ -52,6 +52,7 @@ class Workbench:
     reporter: Teller
     _splits: dict[tuple[str, Size], SplitArrays] = field(default_factory=dict)
     _judges: dict[Size, tuple[Any, str | None]] = field(default_factory=dict)
+    _squeezed: dict[Size, str | None] = field(default_factory=dict)
     _compared: dict[tuple[Size, str], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -74,6 +75,12 @@ class Workbench:
                 split, size_px=size_px, cache=self.cache, limit=limit, progress=counter
             )
         return self._splits[key]
+
+    def squeezed(self, size_px: Size) -> str | None:
+        """What happens to the aspect of the test images at `size_px`, in words; None where it stays."""
+        if size_px not in self._squeezed:
+            self._squeezed[size_px] = self.dataset.squeezed(size_px, "test", self.spec.test_n)
+        return self._squeezed[size_px]
 
     def context(self, size_px: Size, row: str) -> ScoringContext:
         """What the metrics of one row may use; trains the judge first if it is wanted."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from baselines.geometry import words_of_padding
 from baselines.sizes import Size
 from bench.core.errors import UsageError
 from bench.core.files import sha256_file
@@ -85,6 +86,8 @@ class ScoringStage:
         details = {**output.details, "scoring": asked_of(self.bench, size_px)}
         details["scored_by"] = self.about
         details["data"] = {"void_share": context.test.void_share, "layout": self.bench.dataset.layout}
+        if aspect := self.bench.squeezed(size_px):
+            details["data"]["aspect_changed"] = aspect
         finished = replace(
             record,
             results={result.name: result for result in output.results},
@@ -137,6 +140,7 @@ def _unscored(spec: RunSpec, files: RunFiles, names: Sequence[str]) -> RunRecord
     """The record of a run before it is scored."""
     history = read_history(files)
     steps_seconds = history["train_seconds"]
+    padding = words_of_padding(spec.training.size_px, spec.training.generator_levels)
     return RunRecord(
         id=spec.id,
         kind="run",
@@ -149,6 +153,7 @@ def _unscored(spec: RunSpec, files: RunFiles, names: Sequence[str]) -> RunRecord
             **({"also": list(spec.also)} if spec.also else {}),
             **({"training_warnings": history["warnings"]} if history["warnings"] else {}),
             **({"engine": history["engine"]} if history["engine"] else {}),
+            **({"padding": padding} if padding else {}),
         },
         environment=history["environment"],
         timings={

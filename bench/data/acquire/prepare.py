@@ -193,6 +193,11 @@ def info(dataset: Dataset) -> list[tuple[str, str]]:
         rows.append(
             ("prepared", f"{manifest.get('size_px')} px, {len(manifest['files']):,} files with hashes")
         )
+    split = next(iter(dataset.splits))
+    if dataset.root and (aspect := dataset.squeezed(card.size_px, split)):
+        rows.append(
+            ("aspect", f"changes at the default size: {aspect}; --size WIDTHxHEIGHT or native keeps it")
+        )
     if (share := _void_share(dataset)) is not None:
         rows.append(("void", f"{share:.1%} of the label pixels (first images of the test split)"))
     return rows
@@ -216,7 +221,8 @@ def card_rows(card: DatasetCard) -> list[tuple[str, str]]:
 def _first_image(dataset: Dataset) -> str:
     root = dataset.root
     if root is None:
-        return f"{dataset.card.size_px}x{dataset.card.size_px} px, any of 32 to 512 px on demand"
+        size = dataset.card.size_px
+        return f"{size}x{size} px, any of 32 to 2048 px on demand (drawn at up to 512)"
     found = find(replace(dataset.card, layouts=(dataset.layout,)), root)
     if found is None:
         return "unknown"

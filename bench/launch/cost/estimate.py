@@ -54,7 +54,7 @@ def _networks(spec: RunSpec, dataset: Dataset) -> tuple[Generator, Discriminator
 
 def gpu_bytes(spec: RunSpec, dataset: Dataset, train_n: int) -> int:
     """The most bytes of a GPU that one training takes, by counting: networks, and the stored pairs."""
-    loaded = size_for(spec.training.load_size_px, _largest(spec, dataset, train_n))
+    loaded = size_for(spec.training.load_size_px, largest_size(spec, dataset, train_n))
     pairs = train_n * loaded.pixels * (dataset.source_channels + dataset.target_channels)
     return training_bytes(spec, dataset, train_n) + pairs
 
@@ -67,7 +67,7 @@ def training_bytes(spec: RunSpec, dataset: Dataset, train_n: int) -> int:
     """
     settings, channels = spec.training, (dataset.source_channels, dataset.target_channels)
     generator, discriminator = _networks(spec, dataset)
-    shape = _largest(spec, dataset, train_n).shape
+    shape = largest_size(spec, dataset, train_n).shape
     source, target = (torch.empty(settings.batch_size, n, *shape, device="meta") for n in channels)
     kept = _kept_for_backward(generator, source)
     if discriminator is not None:
@@ -76,7 +76,7 @@ def training_bytes(spec: RunSpec, dataset: Dataset, train_n: int) -> int:
     return 4 * (1 + _ADAM_COPIES) * sum(parameters(spec, dataset)) + kept
 
 
-def _largest(spec: RunSpec, dataset: Dataset, train_n: int) -> ImageSize:
+def largest_size(spec: RunSpec, dataset: Dataset, train_n: int) -> ImageSize:
     """The size of the largest image that is trained on."""
     if spec.training.size_px != NATIVE:
         return image_size(spec.training.size_px)
