@@ -149,7 +149,7 @@ def _of_field(field: int, settings: TrainingSettings) -> str:
     from baselines.sizes import NATIVE, image_size
 
     if settings.size_px == NATIVE:
-        return f"discriminator: each output sees {field} px across and down of each image's own size"
+        return f"discriminator of {field} px: each output sees {field} px across and down of each image"
     sides = image_size(settings.size_px)
     parts = [
         f"all {side} px {way}" if field >= side else f"{field} of {side} px {way}"

@@ -187,6 +187,8 @@ def _score_foreign(
     with Reporter() as reporter:
         training = _judge_training(options, device, choice, reporter)
         images = gather(request, FileHashes(cache_dir() / "hashes" / "foreign.json"))
+        if images.aspect_changed:
+            reporter.say(f"the aspect is changed by --size: {images.aspect_changed}")
         for gap in images.matched.left_out:
             reporter.say(f"left out: {gap}; N = {len(images.matched.names)}")
         scoring = ForeignScoring(

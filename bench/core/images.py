@@ -82,6 +82,20 @@ def to_rgb8(images: NDArray[Any]) -> NDArray[np.uint8]:
     return rgb
 
 
+def at_shape(image: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """(H, W, C) at the height and width of `shape`, by nearest neighbour (pixel centres); itself if it fits.
+
+    For images that must be compared where each has its own size.
+    """
+    if image.shape[:2] == shape[:2]:
+        return image
+    rows, columns = (
+        (2 * np.arange(to) + 1) * side // (2 * to)
+        for side, to in zip(image.shape[:2], shape[:2], strict=True)
+    )
+    return image[rows[:, None], columns[None, :]]
+
+
 def stacked(images: NDArray[Any]) -> NDArray[Any]:
     """(N, H, W, ...) in memory, of N images of one size."""
     return np.stack(list(images)) if images.dtype == object else np.array(images)

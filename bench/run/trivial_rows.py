@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from bench.core.images import to_rgb8
+from bench.core.images import at_shape, to_rgb8
 from bench.data.cache import release_array
 from bench.data.types import SplitArrays
 
@@ -45,15 +44,7 @@ def reference_predictions(
         chosen = random_targets(len(training), len(test))
     else:
         chosen = nearest_sources(training.source, test.source)
-    return lambda index: _at_size_of(test.target[index], to_rgb8(training.target[chosen[index]]))
-
-
-def _at_size_of(wanted: NDArray[Any], image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(H, W, 3) `image` at the size of `wanted`: resized (nearest) where each image has its own size."""
-    height, width = wanted.shape[:2]
-    if image.shape[:2] == (height, width):
-        return image
-    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.NEAREST))
+    return lambda index: to_rgb8(at_shape(training.target[chosen[index]], test.target[index].shape))
 
 
 def random_targets(train_n: int, test_n: int) -> NDArray[np.int64]:

@@ -71,7 +71,7 @@ def check_memory(plans: Sequence[Plan], device: str, at_once: int) -> Need | Non
 def available_bytes(device: str) -> int | None:
     """Memory that a training may take on `device`; None: not known here."""
     if device.startswith("cuda"):
-        return int(torch.cuda.mem_get_info(torch.device(device))[0])
+        return int(torch.cuda.mem_get_info(torch.device(device))[0]) if torch.cuda.is_available() else None
     try:
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
             if line.startswith("MemAvailable:"):

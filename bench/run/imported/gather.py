@@ -13,6 +13,7 @@ from pathlib import Path
 from baselines.sizes import NATIVE, ImageSize, Size, is_native
 from bench.core.errors import UsageError
 from bench.data import readers
+from bench.data.aspect import squeezed
 from bench.data.cache import FileHashes, digest
 from bench.data.types import DatasetCard, Role
 from bench.run.imported.images import ForeignImages, roles_of
@@ -36,7 +37,7 @@ class ForeignRequest:
         train_target: folder of real training targets for the `real` row, or None.
         card: palette, classes and roles; None: images without classes.
         direction: of the card's domains, or None: its default.
-        size_px: size to which all images are resized; None: not resized.
+        size_px: size to which all images are resized; None or "native": not resized.
         allow_missing: use only the stems that all folders have.
     """
 
@@ -72,7 +73,8 @@ def gather(request: ForeignRequest, hashes: FileHashes) -> ForeignImages:
     files["target"] += train
     files["prediction"] = [file for paths in matched.predictions for file in paths]
     headers = {file: readers.header(file) for paths in files.values() for file in paths}
-    size_px, resized_from = _size(request.size_px, matched, files, headers)
+    sizes = {file: ImageSize(*headers[file][1]) for part in files if part != "labels" for file in files[part]}
+    size_px, resized_from = _size(request.size_px, matched, files, sizes)
     data = DataSpec(
         name=card.name,
         direction=direction,
@@ -83,7 +85,8 @@ def gather(request: ForeignRequest, hashes: FileHashes) -> ForeignImages:
         test_fingerprint=_test_fingerprint(matched, roles, hashes),
     )
     modes = _modes(files, headers, roles)
-    return ForeignImages(card, data, rows, size_px, matched, modes, resized_from, train, hashes)
+    aspect = squeezed(list(sizes.values()), size_px)
+    return ForeignImages(card, data, rows, size_px, matched, modes, resized_from, train, hashes, aspect)
 
 
 def _plain_card(target: Path | None) -> DatasetCard:
@@ -171,19 +174,13 @@ def _modes(
 
 
 def _size(
-    wanted: Size | None, matched: Matched, files: dict[Part, list[Path]], headers: dict[Path, Header]
+    wanted: Size | None, matched: Matched, files: dict[Part, list[Path]], sizes: dict[Path, ImageSize]
 ) -> tuple[Size, str | None]:
     """Size of the images, and the predictions' own sizes where `wanted` changes them.
 
     Without `wanted` nothing is resized: all images have one size, or each prediction has that of its target
     ("native").
     """
-    sizes = {
-        file: ImageSize(*headers[file][1])
-        for part, paths in files.items()
-        if part != "labels"
-        for file in paths
-    }
     first = files["prediction"][0]
     if wanted is not None and not is_native(wanted):
         own = sorted({sizes[file] for file in files["prediction"]})
@@ -192,7 +189,7 @@ def _size(
     others = [file for file, size in sizes.items() if size != sizes[first]]
     if not others:
         return sizes[first].document, None
-    if len({sizes[file] for paths in (*matched.predictions, matched.parts["target"]) for file in paths}) == 1:
+    if len({sizes[file] for file in matched.parts["target"]}) == 1:
         listed = ", ".join(f"{file} ({sizes[file]})" for file in others[:_SHOWN])
         raise UsageError(
             f"expected images of one size, found {first} ({sizes[first]}) but {len(others)} of another: "

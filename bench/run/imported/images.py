@@ -35,6 +35,7 @@ class ForeignImages:
         modes: expected mode of each part ("prediction" first).
         resized_from: size of the predictions if `--size` changes it, such as "512x256"; else None.
         train_targets: real training targets, or ().
+        aspect_changed: what `--size` does to the aspect of images, in words; None where it stays.
     """
 
     card: DatasetCard
@@ -46,6 +47,7 @@ class ForeignImages:
     resized_from: str | None
     train_targets: tuple[Path, ...]
     hashes: FileHashes = field(repr=False)
+    aspect_changed: str | None = None
 
     @property
     def target_role(self) -> Role:

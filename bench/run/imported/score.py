@@ -69,13 +69,13 @@ class ForeignScoring:
             context = self._context(images, test, row, (judge, reason))
             predictions = _of_array(shown)
             record = replace(record, gallery=self._gallery(images, test, row, predictions))
-            records.append(self._score(record, context, predictions))
+            records.append(self._score(record, context, predictions, images))
         for index, (name, folder) in enumerate(images.rows):
             predictions = images.prediction(index)
             gallery = self._gallery(images, test, f"{slug(name)}-{images.fingerprint(index)}", predictions)
             record = replace(self._run(name, folder, index, images), gallery=gallery)
             context = self._context(images, test, "run", (judge, reason))
-            records.append(self._score(record, context, predictions, images.resized_from))
+            records.append(self._score(record, context, predictions, images))
             outputs[record.id] = predictions
         palette = {entry.name: entry.colour for entry in images.card.train_classes}
         scene = Scene(images.data, images.size_px, test, palette, lambda: judge, images.has_sources, outputs)
@@ -149,10 +149,12 @@ class ForeignScoring:
         record: RunRecord,
         context: ScoringContext,
         predictions: _Predictions,
-        resized_from: str | None = None,
+        images: ForeignImages,
     ) -> RunRecord:
         """Score one row and write its record; a resize of the predictions becomes part of the protocol."""
         started = time.perf_counter()
+        resized_from = images.resized_from if record.kind == "run" else None
+        aspect = {"aspect_changed": images.aspect_changed} if images.aspect_changed else {}
         with self.reporter.task(f"{record.label}  score", len(context.test)) as advance:
             output, per_image = score(predictions, context, self.choice.metrics, advance)
         results = {result.name: _resized(result, resized_from) for result in output.results}
@@ -162,7 +164,7 @@ class ForeignScoring:
             details={
                 **output.details,
                 "scoring": {"metrics": sorted(self.choice.metrics), "judge": self.choice.judge},
-                "data": {"void_share": context.test.void_share, "layout": "pictures"},
+                "data": {"void_share": context.test.void_share, "layout": "pictures", **aspect},
             },
             timings={"score": time.perf_counter() - started},
             environment={
