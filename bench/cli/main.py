@@ -12,6 +12,7 @@ import traceback
 
 import click
 
+from bench.cli.board import board
 from bench.cli.claims import claims
 from bench.cli.clean import clean
 from bench.cli.compare import compare
@@ -86,6 +87,7 @@ for command in (
     power,
     speed,
     publish,
+    board,
     reproduce,
     clean,
 ):
