@@ -104,12 +104,15 @@ def _questions(options: dict[str, Any]) -> list[Question]:
     from baselines.engine import resolve_device, set_precision
     from baselines.geometry import fitting
     from baselines.settings import TrainingSettings
+    from baselines.sizes import NATIVE
     from bench.launch.cost.measure import Question
     from bench.launch.local import cores
     from bench.spec.variants import get_variant
 
     device = choose_device(options["device"], options["threads"])
     threads = options["threads"] or max(1, min(cores(), torch.get_num_threads()) // options["jobs"])
+    if options["size_px"] == NATIVE:
+        raise UsageError("expected one size for all images, found native: give --size 256 or 512x256")
     fields = ("steps", "size_px", "batch_size", "base_filters", "precision")
     try:
         engine = choose_engine(options["engine"], device)
