@@ -135,7 +135,8 @@ def windows(sides: Sequence[Tensor], choices: Tensor, size: ImageSize) -> list[T
     Shapes: sides (N, L, L', C) each, choices (B, 4) int64 -> (B, H, W, C) of `size` each.
     """
     index, top, left, flip = choices.unbind(1)
-    down, across = (torch.arange(side, device=choices.device) for side in size.shape)
+    down = torch.arange(size.height, device=choices.device)
+    across = down if size.width == size.height else torch.arange(size.width, device=choices.device)
     rows = top[:, None] + down
     columns = left[:, None] + torch.where(flip[:, None] > 0, size.width - 1 - across, across)
     window = index[:, None, None], rows[:, :, None], columns[:, None, :]
