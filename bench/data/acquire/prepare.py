@@ -184,9 +184,11 @@ def info(dataset: Dataset) -> list[tuple[str, str]]:
     rows = card_rows(card)
     channels = f"{dataset.source_channels} to {dataset.target_channels}"
     rows += [
-        ("found", f"{dataset.root or 'comes with the package'} (layout {dataset.layout})"),
+        ("found", dataset.found_line),
+        *(("note", note) for note in dataset.notes),
         ("pairs", ", ".join(f"{split} {count:,}" for split, count in dataset.splits.items())),
         ("direction", f"{dataset.direction} ({channels} channels, {dataset.sample_type})"),
+        *([("sides", dataset.sides_line)] if dataset.sides_line else []),
         ("first image", _first_image(dataset)),
     ]
     if dataset.root and (dataset.root / MANIFEST).is_file():
@@ -224,12 +226,12 @@ def _first_image(dataset: Dataset) -> str:
     if root is None:
         size = dataset.card.size_px
         return f"{size}x{size} px, any of 32 to 2048 px on demand (drawn at up to 512)"
-    found = find(replace(dataset.card, layouts=(dataset.layout,)), root)
-    if found is None:
-        return "unknown"
+    found = dataset.images.found
+    assert found is not None
     file = next(iter(found.splits.values()))[0].files[0]
     mode, (width, height) = header(file)
-    return f"{width}x{height} px, {mode}: {file.relative_to(root)}"
+    name = file.relative_to(root) if file.is_relative_to(root) else file
+    return f"{width}x{height} px, {mode}: {name}"
 
 
 def _void_share(dataset: Dataset) -> float | None:

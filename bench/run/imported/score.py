@@ -15,6 +15,7 @@ from bench.core.environment import environment
 from bench.core.errors import UsageError
 from bench.core.images import to_rgb8
 from bench.core.progress import Reporter
+from bench.data.pixels import pixel_fingerprint
 from bench.data.types import SplitArrays
 from bench.records.output_folder import write_gallery
 from bench.records.record import GalleryFiles, MetricResult, RunRecord, write_record
@@ -158,13 +159,20 @@ class ForeignScoring:
         with self.reporter.task(f"{record.label}  score", len(context.test)) as advance:
             output, per_image = score(predictions, context, self.choice.metrics, advance)
         results = {result.name: _resized(result, resized_from) for result in output.results}
+        has_sources = context.test.source.shape[1:3] == context.test.target.shape[1:3]
+        pixels = {"test_pixels": pixel_fingerprint(context.test)} if has_sources else {}
         finished = replace(
             record,
             results=results,
             details={
                 **output.details,
                 "scoring": {"metrics": sorted(self.choice.metrics), "judge": self.choice.judge},
-                "data": {"void_share": context.test.void_share, "layout": "pictures", **aspect},
+                "data": {
+                    "void_share": context.test.void_share,
+                    "layout": "pictures",
+                    **pixels,
+                    **aspect,
+                },
             },
             timings={"score": time.perf_counter() - started},
             environment={
