@@ -20,7 +20,11 @@ _CHECKED_FROM = 512 * 512 + 1  # pixels: smaller images fit into any machine of 
 
 class Need(NamedTuple):
     """The memory of one training by counting (networks, what is kept for the backward pass, on a GPU also the
-    stored pairs), and what is there; bytes. `there` is None where it is not known."""
+    stored pairs), and what is there; bytes. `there` is None where it is not known.
+
+    Temporary results are not counted: on a CPU, trainings of 1024x512 and 2048 px took 1.15 to 1.45
+    times the count.
+    """
 
     spec: RunSpec
     size: str
@@ -29,7 +33,7 @@ class Need(NamedTuple):
 
     def __str__(self) -> str:
         known = "" if self.there is None else f", {self.there / 1e9:.1f} GB are available"
-        return f"about {self.needed / 1e9:.1f} GB for a training at {self.size} px{known}"
+        return f"at least {self.needed / 1e9:.1f} GB for a training at {self.size} px{known}"
 
 
 def need_of(plans: Sequence[Plan], device: str) -> Need:
