@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from baselines.sizes import size_order
+from baselines.sizes import size_order, words_of_size
 from bench.core.progress import Reporter
 from bench.core.resources import cache_dir
 from bench.launch.display import Board
@@ -91,7 +91,7 @@ def _execute_all(
 def same_runs(specs: list[RunSpec]) -> list[str]:
     """Messages about variants that are the same run at their size."""
     lines = [
-        f"{other} at {spec.training.size_px} px is the same run as {spec.label}"
+        f"{other} at {words_of_size(spec.training.size_px)} is the same run as {spec.label}"
         for spec in specs
         for other in spec.also
     ]
@@ -127,7 +127,7 @@ def _train_judges(jobs: Sequence[Job], runners: Runners) -> None:
 
 def _references(runner: Runner, plan: Plan, reporter: Reporter, debug: bool) -> Iterator[Ended]:
     for row, size_px in reference_rows(plan.runs):
-        title = f"reference row '{row}' at {size_px} px"
+        title = f"reference row '{row}' at {words_of_size(size_px)}"
         try:
             with reporter.task(f"{title}  score", plan.data.test_n) as advance:
                 record = runner.reference(row, size_px, advance)
