@@ -9,7 +9,10 @@ from typing import Annotated, Any, NotRequired, TypedDict
 from msgspec import Meta
 
 _Whole = Annotated[int, Meta(gt=-(2**63), lt=2**63 - 1, description="a whole number of 64 bits")]
-_SizeText = Annotated[str, Meta(pattern=r"\A([0-9]+x[0-9]+|native)\Z", description="WIDTHxHEIGHT or native")]
+_SizeText = Annotated[
+    str,
+    Meta(pattern=r"\A([1-9][0-9]{0,4}x[1-9][0-9]{0,4}|native)\Z", description="WIDTHxHEIGHT or native"),
+]
 _Table = dict[str, Any]
 _Column = list[float | None]
 
