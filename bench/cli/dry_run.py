@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.cli.launching import shares
+from bench.cli.sizes_in_words import geometry_lines
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from baselines.settings import TrainingSettings
     from bench.launch.cost.estimate import Room, StepTime
     from bench.launch.cost.memory import Need
     from bench.spec.grid import Plan
@@ -78,8 +78,14 @@ def lanes_of(options: dict[str, Any], device: str, runs: int) -> Lanes:
     return Lanes(at_once, -(-at_once // len(gpus(device))), threads)
 
 
-def show_plans(plans: list[Plan], device: str, room: Room, lanes: Lanes) -> None:
-    """Print the runs, their parameters, the time and the room; `device` trains them."""
+def show_plans(
+    plans: list[Plan], device: str, room: Room, lanes: Lanes, eval_every: int | None = None
+) -> None:
+    """Print the runs, their parameters, the time and the room; `device` trains them.
+
+    Args:
+        eval_every: steps between two scorings on the validation images.
+    """
     from rich.console import Console
 
     from bench.launch.cost.estimate import grid_step_times, where_from
@@ -101,7 +107,7 @@ def show_plans(plans: list[Plan], device: str, room: Room, lanes: Lanes) -> None
         console.print(_table(plan, times))
         for line in plan.dataset.lines:
             console.print(line, soft_wrap=True, markup=False)
-        for line in same_runs(plan.runs):
+        for line in (*same_runs(plan.runs), *_validation(plan, eval_every)):
             console.print(line)
     console.print("G, D: parameters of generator and discriminator")
     for line in geometry_lines(plans):
@@ -112,52 +118,18 @@ def show_plans(plans: list[Plan], device: str, room: Room, lanes: Lanes) -> None
     console.print(f"training on {device}: {took} ({where_from(sources)}); nothing was written")
 
 
-def geometry_lines(plans: list[Plan]) -> list[str]:
-    """Depth, padding and receptive fields of a grid by size, along each axis; and changes of aspect."""
-    lines: list[str] = []
-    for plan in plans:
-        for spec in plan.runs:
-            lines += _of_size(spec.training)
-            if (field := spec.variant.receptive_field) is not None:
-                lines.append(_of_field(field, spec.training))
-        lines += aspect_lines([plan])
-    return list(dict.fromkeys(lines))
-
-
-def aspect_lines(plans: list[Plan]) -> list[str]:
-    """What happens to the aspect of images, by data set and size; nothing where it stays."""
-    lines = []
-    for plan in plans:
-        for size_px in dict.fromkeys(spec.training.size_px for spec in plan.runs):
-            if squeezed := plan.dataset.squeezed(size_px, "train", plan.data.train_n):
-                lines.append(f"{plan.data.name}: the aspect is changed: {squeezed}")
-    return lines
-
-
-def _of_size(settings: TrainingSettings) -> list[str]:
-    from baselines.geometry import padded_size, words_of_padding
-    from baselines.sizes import NATIVE, image_size, words_of_size
-
-    levels = settings.generator_levels
-    said = f"generator at {words_of_size(settings.size_px)}: {levels} levels"
-    if settings.size_px != NATIVE:
-        seen = padded_size(image_size(settings.size_px), levels)
-        said += f" down to {seen.width // 2**levels}x{seen.height // 2**levels}"
-    padding = words_of_padding(settings.size_px, levels)
-    return [said + (f", padded {padding}" if padding else "")]
-
-
-def _of_field(field: int, settings: TrainingSettings) -> str:
-    from baselines.sizes import NATIVE, image_size
-
-    if settings.size_px == NATIVE:
-        return f"discriminator of {field} px: each output sees {field} px across and down of each image"
-    sides = image_size(settings.size_px)
-    parts = [
-        f"all {side} px {way}" if field >= side else f"{field} of {side} px {way}"
-        for side, way in ((sides.width, "across"), (sides.height, "down"))
+def _validation(plan: Plan, every: int | None) -> list[str]:
+    """What is scored during training, and how the step is chosen."""
+    if every is None:
+        return []
+    times = sorted({-(-spec.training.steps // every) for spec in plan.runs})
+    count = str(times[0]) if len(times) == 1 else f"{times[0]} to {times[-1]}"
+    metrics = dict.fromkeys(spec.choice.metric for spec in plan.runs if spec.choice is not None)
+    taken = f"takes the step with the best {', '.join(metrics)}" if metrics else "takes the last step"
+    return [
+        f"validation: {plan.dataset.splits['val']} images every {every} steps, {count} times a run (its time "
+        f"is not in the estimate); {taken}"
     ]
-    return f"discriminator of {field} px: each output sees {' and '.join(parts)}"
 
 
 def _table(plan: Plan, times: dict[str, StepTime]) -> Table:
@@ -167,7 +139,9 @@ def _table(plan: Plan, times: dict[str, StepTime]) -> Table:
     from bench.launch.cost.estimate import parameters
 
     data = plan.data
-    title = f"{data.name} {data.direction}: {data.train_n} training, {data.test_n} test pairs"
+    val = plan.dataset.splits.get("val")
+    counts = f"{data.train_n} training, {f'{val} validation, ' if val else ''}{data.test_n} test pairs"
+    title = f"{data.name} {data.direction}: {counts}"
     table = Table(title=title, box=None, title_justify="left", padding=(0, 2, 0, 0))
     for head in _PLAN_HEADS:
         left = head == "variant"
