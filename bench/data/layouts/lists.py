@@ -75,8 +75,7 @@ def collect(card: DatasetCard, root: Path) -> Found:
         )
         notes += [f"not read: {unused:,} rows of other splits"] if unused else []
     checked_splits = {split: need(pairs, split, first.file) for split, pairs in splits.items()}
-    folder = root if root.is_dir() else root.parent
-    return Found("list", folder, checked_splits, columns.said, notes=tuple(notes))
+    return Found("list", root, checked_splits, columns.said, notes=tuple(notes))
 
 
 def _lists(card: DatasetCard, root: Path) -> list[_List]:
