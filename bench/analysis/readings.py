@@ -10,8 +10,9 @@ from bench.analysis.differences import BEST_COMPARED, MAX_COMPARED, Difference
 from bench.analysis.rows import Row
 from bench.analysis.sections import Section
 from bench.records.record import RunRecord
-from bench.scoring.judges.fitness import clearly_above, fitness, listed
+from bench.scoring.judges.fitness import KEYS, cannot_tell, clearly_above, fitness, listed
 
+_BLIND = "cannot tell"  # words of a statement of `fitness` on what a judge does not see
 TRIVIAL = ("copy", "nearest", "random")
 _SAID_PAIRS = 12  # pairs that are listed
 _IN_A_SENTENCE = 3  # so many entries of that list at most
@@ -23,16 +24,56 @@ def fitness_statements(section: Section) -> list[str]:
     From the values shown, so that runs of one finding share a sentence; for runs whose judge has no `real`
     row in the section, what their own records say.
     """
-    reals = {_judge(r): r for r in section.finished if r.kind != "run" and r.label == "real" and _judge(r)}
-    runs = [entry.record for row in section.rows for entry in row.entries]
+    reals = _judged_reals(section)
     said: list[str] = []
     for judge, real in reals.items():
-        scored = [run for run in runs if _judge(run) == judge]
+        scored = _scored_by(section, judge)
         said += fitness(real, scored) if scored else []
     for record in section.finished:
         own = record.details.get("fitness")
         said += map(str, own) if isinstance(own, list) and _judge(record) not in reals else ()
     return list(dict.fromkeys(said))
+
+
+def blind_statements(section: Section) -> list[str]:
+    """Those of the statements that say what a judge cannot tell."""
+    return [said for said in fitness_statements(section) if _BLIND in said]
+
+
+def blind_columns(section: Section) -> set[str]:
+    """Ids of the columns whose judge cannot tell the images of a variant in them from real photos."""
+    columns = [column for column in section.columns if column.info.key in KEYS]
+    reals = _judged_reals(section)
+    found = set()
+    for judge, real in reals.items():
+        blind = cannot_tell(real, _scored_by(section, judge))
+        found |= {
+            column.id
+            for column in columns
+            for row in section.rows_with(column)
+            if row.variant in blind.get(column.info.key, ()) and _judge(row.first) == judge
+        }
+    for column in columns:  # by what their own records say, where there is no real row
+        for row in section.rows_with(column):
+            own = row.first.details.get("fitness")
+            if isinstance(own, list) and _judge(row.first) not in reals:
+                found |= {column.id for said in map(str, own) if _BLIND in said and _names(said, column)}
+    return found
+
+
+def _names(said: str, column: Column) -> bool:
+    return column.info.title in said or "all three FCN scores" in said
+
+
+def _judged_reals(section: Section) -> dict[str, RunRecord]:
+    """The record of the real row, by the judge that scored it."""
+    rows = [r for r in section.finished if r.kind != "run" and r.label == "real"]
+    return {judge: row for row in rows if (judge := _judge(row))}
+
+
+def _scored_by(section: Section, judge: str) -> list[RunRecord]:
+    runs = [entry.record for row in section.rows for entry in row.entries]
+    return [run for run in runs if _judge(run) == judge]
 
 
 def _judge(record: RunRecord) -> str | None:

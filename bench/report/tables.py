@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from bench.analysis.cell import Cell
 from bench.analysis.column import Column
 from bench.analysis.differences import Difference, differences, standing
+from bench.analysis.questions import grouped, shown_first
 from bench.analysis.readings import cautions, name_statements, trivial_statements, undecided
 from bench.analysis.rows import Row
 from bench.analysis.sections import Section
@@ -106,6 +107,8 @@ class ComparisonTable:
         footnotes: why values are missing, in the order of their numbers.
         standings: the best of each column that ranks against the next, None where it is alone.
         n: test images.
+        brief: places of the columns that the short table has.
+        groups: (question, places of its columns), in order.
         differences: all pairs of variants in all columns.
         statements: what must be read beside the numbers: trivial rows that win, differences that are none,
             cautions, names.
@@ -118,9 +121,36 @@ class ComparisonTable:
     footnotes: list[str]
     standings: Standings
     n: str
+    brief: list[int] = field(default_factory=list)
+    groups: list[tuple[str, list[int]]] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     statements: list[str] = field(default_factory=list)
     undecided: list[str] = field(default_factory=list)
+
+    @property
+    def whole(self) -> list[int]:
+        """Places of all columns."""
+        return list(range(len(self.columns)))
+
+    @property
+    def hidden(self) -> list[int]:
+        """Places of the columns that the short table does not have."""
+        return [place for place in self.whole if place not in self.brief]
+
+    @property
+    def is_brief(self) -> bool:
+        """Whether there are more columns than the short table has."""
+        return len(self.brief) < len(self.columns)
+
+    @property
+    def has_best(self) -> bool:
+        """Whether any value is bold."""
+        return any(cell.best for row in self.rows for cell in row.cells)
+
+    @property
+    def has_seeds(self) -> bool:
+        """Whether any row was trained with a seed that is known."""
+        return any(row.seeds for row in self.rows)
 
 
 @dataclass
@@ -139,13 +169,33 @@ def comparison(section: Section) -> ComparisonTable:
     standings = {column.id: standing(section, column, gaps) for column in ranking}
     notes: dict[str, int] = {}
     rows = [_row(row, section, standings, notes) for row in section.rows]
-    references = [_row(row, section, standings, notes) for row in section.references]
+    having = [row for row in section.references if _has_any(row, section)]
+    references = [_row(row, section, standings, notes) for row in having]
     said, pairs = undecided(section, gaps)
     statements = [*trivial_statements(section), *cautions(section), *name_statements(section), *said]
-    n = _n_words(section)
+    statements += [_empty_words(row) for row in section.references if row not in having]
+    with_values = [column for column in section.columns if section.rows_with(column)]
+    brief = shown_first(section.columns, with_values)
+    groups = [
+        (question.title, [section.columns.index(column) for column in held])
+        for question, held in grouped(section.columns)
+    ]
     return ComparisonTable(
-        section.columns, rows, references, list(notes), standings, n, gaps, statements, pairs
-    )
+        section.columns, rows, references, list(notes), standings, _n_words(section),
+        [section.columns.index(column) for column in brief], groups, gaps, statements, pairs,
+    )  # fmt: skip
+
+
+def _has_any(row: Row, section: Section) -> bool:
+    return not section.columns or any(row.mean(column) is not None for column in section.columns)
+
+
+def _empty_words(row: Row) -> str:
+    """Why a reference row is not in the table."""
+    reasons = dict.fromkeys(reason for cell in row.cells.values() for reason in cell.reasons)
+    words = REFERENCE_WORDS.get(row.label)
+    name = f"{row.label} ({words})" if words else row.label
+    return f"The row {name} is left out, because it has no value: {'; '.join(reasons)}."
 
 
 def _row(row: Row, section: Section, standings: Standings, notes: dict[str, int]) -> RowView:

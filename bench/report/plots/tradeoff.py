@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bench.analysis.column import Column
 from bench.analysis.rows import Row
 from bench.analysis.sections import Section
-from bench.report.plots.colours import Looks
+from bench.report.plots.colours import REFERENCE_MARKERS, Looks
 from bench.report.plots.style import (
     INK,
     MAX_ROWS,
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 DISTORTION, REALISM = ("mae", "ssim", "lpips"), ("fid", "fd_lite0", "fcn_class_iou")
-_MARKS = {"copy": "X", "nearest": "P", "random": "*"}
 
 
 def trade_off(section: Section, looks: Looks) -> Drawing | None:
@@ -116,7 +115,7 @@ def _references(ax: Axes, section: Section, x: Column, y: Column) -> tuple[str, 
             signs.append(Sign(f"{plain(row.label)} (has no {x.title})", REAL_SIGN.style))
         else:
             style: dict[str, Any] = {
-                "marker": _MARKS.get(row.label, "*"),
+                "marker": REFERENCE_MARKERS.get(row.label, "*"),
                 "color": REFERENCE,
                 "linewidth": 0,
                 "markersize": 8,
