@@ -94,15 +94,13 @@ def trivial_statements(section: Section) -> list[str]:
     if not beaten:
         return []
     parts = [
-        f"on {listed([title for title, _ in pairs])} the trivial row {label} "
-        f"({listed([text for _, text in pairs])}) beats every variant"
+        f"The trivial row {label} beats every variant on {listed([f'{one} ({text})' for one, text in pairs])}."
         for label, pairs in beaten.items()
     ]
     them = "it" if sum(map(len, beaten.values())) == 1 else "them"
     trained = all("steps" in e.record.spec.get("training", {}) for row in section.rows for e in row.entries)
-    budget = "at this budget " if trained else ""
-    said = "; ".join(parts)
-    return [f"{said[0].upper()}{said[1:]}: {budget}none has learnt {them}."]
+    learnt = [f"At this budget no variant has learnt {them}."] * trained
+    return [" ".join([*parts, *learnt])]
 
 
 def _beats_all(section: Section, column: Column) -> Row | None:
@@ -158,8 +156,8 @@ def undecided(section: Section, found: Sequence[Difference]) -> tuple[list[str],
     if pairs:
         count = sum(map(len, pairs.values()))
         said.append(
-            "Not distinguishable at 5 %, after Holm's correction over the table's "
-            f"{len(compared)} differences: {'; '.join(listed) if few else f'{count} of them'}."
+            f"Not clear at 5 %, after Holm's correction over the table's {len(compared)} differences: "
+            f"{'; '.join(listed) if few else f'{count} of them'}."
         )
     return said, [] if few else listed
 

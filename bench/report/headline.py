@@ -40,6 +40,13 @@ def headline(section: Section, standings: Standings) -> list[str]:
     return sentences + ([f"Not counted: {counted}."] if counted else [])
 
 
+def one_seed(section: Section) -> list[str]:
+    """What must be known of findings that rest on one seed: a sentence, or none."""
+    counts = {len(row.seeds) for row in section.rows}
+    said = "Each variant was trained with one seed: another seed may give another order."
+    return [said] if counts == {1} and len(section.rows) > 1 else []
+
+
 def _counted_failures(section: Section) -> str:
     counts = Counter(record.status for record in section.failed)
     return " and ".join(

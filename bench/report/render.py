@@ -24,7 +24,7 @@ from bench.report.claims_view import claims_view
 from bench.report.facts import facts, measured_protocol
 from bench.report.formats import WANTED, ReportFiles, Wanted, move_files, write_formats
 from bench.report.gallery import build
-from bench.report.headline import headline
+from bench.report.headline import headline, one_seed
 from bench.report.image_budget import Album
 from bench.report.judge_view import judges
 from bench.report.marks import drawer, reference_marks, row_marks, shapes
@@ -82,6 +82,7 @@ def _view(
         section=section,
         table=table,
         headline=headline(section, table.standings),
+        one_seed=one_seed(section),
         answer=answer(section, table.standings, table.differences, gallery),
         facts=facts(section),
         fitness=fitness_statements(section),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.analysis.column import Column
 from bench.analysis.rows import Row
 from bench.analysis.sections import Section
 from bench.analysis.viewer_values import ImageValues
@@ -22,6 +24,7 @@ class SectionView:
     section: Section
     table: tables.ComparisonTable
     headline: list[str]
+    one_seed: list[str]
     answer: Answer | None
     facts: list[tuple[str, str]]
     fitness: list[str]
@@ -69,13 +72,21 @@ class SectionView:
     @property
     def caption(self) -> str:
         """How to read the comparison."""
-        arrows = {column.arrow: column.direction_words for column in self.table.columns if column.arrow}
+        return self._caption(self.table.n, self.table.columns, tables.unranked_words(self.section))
+
+    @property
+    def caption_brief(self) -> str:
+        """How to read the short table."""
+        return self._caption(self.table.n_brief, [self.table.columns[place] for place in self.table.brief])
+
+    def _caption(self, n: str, columns: Sequence[Column], unranked: str = "") -> str:
+        arrows = {column.arrow: column.direction_words for column in columns if column.arrow}
         said = [
-            f"N = {self.table.n} test images.",
+            f"N = {n} test images.",
             self.seeds_words,
             "Bold: the best of a column, where it is clearly better than the next." * self.table.has_best,
             ", ".join(f"{arrow} {words}" for arrow, words in arrows.items()) + "." * bool(arrows),
-            tables.unranked_words(self.section),
+            unranked,
         ]
         return " ".join(filter(None, said))
 

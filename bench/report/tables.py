@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bench.analysis.cell import Cell
@@ -106,7 +107,7 @@ class ComparisonTable:
         columns, rows, references: the table.
         footnotes: why values are missing, in the order of their numbers.
         standings: the best of each column that ranks against the next, None where it is alone.
-        n: test images.
+        n, n_brief: test images behind all columns, and behind those of the short table.
         brief: places of the columns that the short table has.
         groups: (question, places of its columns), in order.
         differences: all pairs of variants in all columns.
@@ -121,6 +122,7 @@ class ComparisonTable:
     footnotes: list[str]
     standings: Standings
     n: str
+    n_brief: str = ""
     brief: list[int] = field(default_factory=list)
     groups: list[tuple[str, list[int]]] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
@@ -141,6 +143,11 @@ class ComparisonTable:
     def is_brief(self) -> bool:
         """Whether there are more columns than the short table has."""
         return len(self.brief) < len(self.columns)
+
+    def notes_of(self, places: Sequence[int]) -> list[int]:
+        """Numbers of the footnotes that the columns at these places need."""
+        rows = [*self.rows, *self.references]
+        return sorted({number for row in rows for place in places for number in row.cells[place].notes})
 
     @property
     def has_best(self) -> bool:
@@ -181,7 +188,8 @@ def comparison(section: Section) -> ComparisonTable:
         for question, held in grouped(section.columns)
     ]
     return ComparisonTable(
-        section.columns, rows, references, list(notes), standings, _n_words(section),
+        section.columns, rows, references, list(notes), standings,
+        _n_words(section, section.columns), _n_words(section, brief),
         [section.columns.index(column) for column in brief], groups, gaps, statements, pairs,
     )  # fmt: skip
 
@@ -232,9 +240,9 @@ def unranked_words(section: Section) -> str:
     return f"{listed(titles)} {'describe and are' if len(titles) > 1 else 'describes and is'} not ranked."
 
 
-def _n_words(section: Section) -> str:
+def _n_words(section: Section, columns: Sequence[Column]) -> str:
     """N behind the values: "500", with columns of another N named: "500 (Diversity: 20)"."""
-    found = {c.title: [n for row in section.all_rows for n in row.cells[c.id].n] for c in section.columns}
+    found = {c.title: [n for row in section.all_rows for n in row.cells[c.id].n] for c in columns}
     counts = Counter(n for numbers in found.values() for n in numbers)
     if not counts:
         return str(section.test_n or "unknown")
