@@ -88,13 +88,13 @@ def trivial_statements(section: Section) -> list[str]:
     """
     beaten: dict[str, list[tuple[str, str]]] = {}
     for column in section.columns:
-        found = _beats_all(section, column) if column.info.ranks else None
+        found = trivial_winner(section, column)
         if found is not None:
             beaten.setdefault(found.label, []).append((column.title, column.text(found.value(column))))
     if not beaten:
         return []
     parts = [
-        f"The trivial row {label} beats every variant on {listed([f'{one} ({text})' for one, text in pairs])}."
+        f"The trivial row {label} beats every variant on {listed([f'{one} with {text}' for one, text in pairs])}."
         for label, pairs in beaten.items()
     ]
     them = "it" if sum(map(len, beaten.values())) == 1 else "them"
@@ -103,8 +103,10 @@ def trivial_statements(section: Section) -> list[str]:
     return [" ".join([*parts, *learnt])]
 
 
-def _beats_all(section: Section, column: Column) -> Row | None:
-    """The best trivial row that beats all variants with a value in the column, if any does."""
+def trivial_winner(section: Section, column: Column) -> Row | None:
+    """The best trivial row that beats all variants with a value in a column that ranks, if any does."""
+    if not column.info.ranks:
+        return None
     theirs = [row.cells[column.id] for row in section.rows if row.mean(column) is not None]
     winners = [
         row

@@ -9,13 +9,14 @@ from bench.analysis.cell import Cell
 from bench.analysis.column import Column
 from bench.analysis.differences import Difference
 from bench.analysis.questions import CLOSE, CONTENT, REAL, SHARP, Question, headline_columns
-from bench.analysis.readings import blind_columns
+from bench.analysis.readings import blind_columns, trivial_winner
 from bench.analysis.rows import Row
 from bench.analysis.sections import Section
 from bench.report.gallery import Gallery
 from bench.report.headline import Standings
 from bench.report.image_budget import ShownImage
 from bench.report.plots.style import near
+from bench.report.tables import REFERENCE_WORDS
 
 ASKED = (CONTENT, REAL, CLOSE, SHARP)
 MOST_ROWS, MOST_IMAGES = 12, 10
@@ -57,6 +58,7 @@ class Panel:
         real: where the real images are, or None.
         real_words: their value, and where it is if it has no place in the panel; "" without a value.
         target: where the best value is, if the metric has one and it is in the panel.
+        trivial: a trivial row that beats all variants, with its value, or "".
         left_out: how many variants have no line.
     """
 
@@ -68,6 +70,7 @@ class Panel:
     real: float | None
     real_words: str
     target: float | None
+    trivial: str
     left_out: int
 
 
@@ -134,8 +137,16 @@ def _panel(
         "The judge cannot tell some of these images from real photos." if column.id in blind else "",
         tuple(_dot(row, row.cells[column.id], column, scale, row is winner) for row in shown),
         at, words, None if column.target is None else scale.within(column.target),
-        len(section.rows) - len(shown),
+        _trivial(section, column), len(section.rows) - len(shown),
     )  # fmt: skip
+
+
+def _trivial(section: Section, column: Column) -> str:
+    row = trivial_winner(section, column)
+    if row is None:
+        return ""
+    name = REFERENCE_WORDS.get(row.label, row.label)
+    return f"a {name} is better than all of these: {column.text(row.value(column))}"
 
 
 def _leaders(column: Column, ranked: Sequence[Row], gaps: Sequence[Difference]) -> list[Row]:

@@ -8,11 +8,12 @@ import pandas as pd
 
 from bench.analysis.rows import Row
 from bench.analysis.sections import Section
+from bench.core.images import GREY_LEVELS
 from bench.report.plots.colours import Looks
 from bench.report.plots.style import MAX_LINES, Drawing, legend, panels, plain, rows_cut, short_ticks, trace
 
 _LOSSES = {
-    "loss_l1": "L1 loss of the generator",
+    "loss_l1": "MAE in training (grey levels)",
     "loss_g_gan": "adversarial loss of the generator",
     "loss_d": "loss of the discriminator",
 }
@@ -68,8 +69,10 @@ def _curves(history: Sequence[Mapping[str, float]]) -> dict[str, pd.Series[float
     index = pd.Index(list(points), dtype="float64")
     names = dict.fromkeys(name for point in points.values() for name in point)
     nan = float("nan")
+    scale = {"loss_l1": GREY_LEVELS}  # as tables show the MAE
     return {
-        name: pd.Series([point.get(name, nan) for point in points.values()], index, dtype="float64")
+        name: scale.get(name, 1.0)
+        * pd.Series([point.get(name, nan) for point in points.values()], index, dtype="float64")
         for name in names
         if name != "images_seen"
     }
