@@ -146,7 +146,7 @@ def _trivial(section: Section, column: Column) -> str:
     if row is None:
         return ""
     name = REFERENCE_WORDS.get(row.label, row.label)
-    return f"a {name} is better than all of these: {column.text(row.value(column))}"
+    return f"Even a {name} scores better: {column.text(row.value(column))}."
 
 
 def _leaders(column: Column, ranked: Sequence[Row], gaps: Sequence[Difference]) -> list[Row]:

@@ -18,7 +18,7 @@ for (const place of document.querySelectorAll(".values")) {
   const box = element("div", { className: "box", tabIndex: 0 }, table);
   box.setAttribute("role", "region");
   box.setAttribute("aria-label", "Values by image: " + place.dataset.title);
-  const more = element("button", { type: "button", id: id + "-more" });
+  const more = element("button", { type: "button", id: id + "-more", hidden: true });
   place.append(
     element("div", { className: "controls" }, element("label", {}, "Show ", view), element("label", {}, "Name contains ", filter), gap),
     said, box, more);
