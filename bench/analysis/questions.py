@@ -15,7 +15,7 @@ class Question:
     Attributes:
         title: the question in words, as heads show it.
         keys: metric keys that answer it; one that ends in "*" stands for all that begin so.
-        headline: of these, the ones that stand for the question, the first that has values; () where none does.
+        headline: of these, the ones that stand for the question, the first that has values; () for none.
     """
 
     title: str
@@ -57,7 +57,9 @@ def place_of(key: str) -> int:
 
 def grouped(columns: Sequence[Column]) -> list[tuple[Question, list[Column]]]:
     """The columns by question, in the order of the questions; questions without a column are left out."""
-    found = [(question, [c for c in columns if question_of(c.info.key) is question]) for question in QUESTIONS]
+    found = [
+        (question, [c for c in columns if question_of(c.info.key) is question]) for question in QUESTIONS
+    ]
     return [(question, held) for question, held in found if held]
 
 

@@ -94,7 +94,8 @@ def trivial_statements(section: Section) -> list[str]:
     if not beaten:
         return []
     parts = [
-        f"The trivial row {label} beats every variant on {listed([f'{one} with {text}' for one, text in pairs])}."
+        f"The trivial row {label} beats every variant on "
+        f"{listed([f'{one} with {text}' for one, text in pairs])}."
         for label, pairs in beaten.items()
     ]
     them = "it" if sum(map(len, beaten.values())) == 1 else "them"

@@ -128,7 +128,9 @@ def _how_to_read(lines: Sequence[Difference]) -> list[str]:
     if seeds:
         said.append("(seeds): the interval is over training seeds, which decide; else over test images.")
     if any(line.basis == "images" for line in seeds):
-        said.append("unclear (seeds): these images tell the two apart (p), other seeds may not (0 is inside).")
+        said.append(
+            "unclear (seeds): these images tell the two apart (p), other seeds may not (0 is inside)."
+        )
     if aimed := dict.fromkeys(one.metric for one in seeds if one.column.target is not None):
         said.append(f"{', '.join(aimed)}: the interval over seeds is of the distances from the target.")
     return said

@@ -34,7 +34,9 @@ class Board:
 
     def __enter__(self) -> Board:
         total = sum(self._steps.values())
-        self._overall = self._stack.enter_context(self._reporter.task("all runs, training steps", total, self._left.seconds))
+        self._overall = self._stack.enter_context(
+            self._reporter.task("all runs, training steps", total, self._left.seconds)
+        )
         return self
 
     def __exit__(

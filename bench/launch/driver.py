@@ -133,7 +133,7 @@ def _references(
         try:
             with reporter.task(f"{title}  score", plan.data.test_n) as advance:
                 record = runner.reference(row, size_px, advance)
-            left.row_scored(size_px, plan.data.test_n, record.timings.get("score", 0.0))
+            left.row_scored(size_px, plan.data.test_n, record.timings.get("score") or 0.0)
         except Exception as error:  # the other rows go on, as runs do
             if debug:
                 reporter.say(traceback.format_exc())

@@ -84,7 +84,7 @@ class WorkLeft:
         whole = 0.0
         for job in self._open.values():
             for stage, parts in self._left_of(job):
-                rate = self._rate(stage, job)
+                rate = self._rate(stage, job) if parts else 0.0
                 if rate is None and stage == "train":
                     return None
                 whole += parts * (rate or 0.0)
@@ -92,11 +92,13 @@ class WorkLeft:
 
     def _left_of(self, job: Job) -> list[tuple[str, int]]:
         """(stage, parts) that a job still has before it."""
-        stages = STAGES[: STAGES.index(job.launch.until) + 1]
-        place = self._at.get(job.id, _Place(STAGES[0], 0, 0.0, False))
+        last = STAGES.index(job.launch.until)
+        first = min(last, 1) if job.launch.again else 0  # what is scored again is not trained again
+        stages = STAGES[first : last + 1]
+        place = self._at.get(job.id, _Place(stages[0], 0, 0.0, False))
         stage, done = place.stage, place.done
         parts = {name: job.spec.data.test_n for name in stages} | {"train": job.spec.training.steps}
-        ahead = stages[stages.index(stage) :] if stage in stages else ()
+        ahead = stages[stages.index(stage) :] if stage in stages else stages
         return [(name, parts[name] - (done if name == stage else 0)) for name in ahead]
 
     def _rate(self, stage: str, job: Job) -> float | None:

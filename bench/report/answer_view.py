@@ -183,7 +183,9 @@ class _Scale:
     @staticmethod
     def of(section: Section, column: Column, rows: Sequence[Row]) -> _Scale:
         cells = [row.cells[column.id] for row in rows]
-        values = [v for cell in cells if cell.mean is not None for v in (*cell.values, *(cell.interval or ()))]
+        values = [
+            v for cell in cells if cell.mean is not None for v in (*cell.values, *(cell.interval or ()))
+        ]
         low, high = min(values), max(values)
         marks = [section.real.mean(column) if section.real else None, column.target]
         span = (high - low) or abs(high) * 0.1 or 1.0
@@ -202,7 +204,9 @@ class _Scale:
 
     def side(self, value: float) -> str:
         """Where a value is that has no place."""
-        return "" if self.low <= value <= self.high else " (far right)" if value > self.high else " (far left)"
+        return (
+            "" if self.low <= value <= self.high else " (far right)" if value > self.high else " (far left)"
+        )
 
 
 def _dot(row: Row, cell: Cell, column: Column, scale: _Scale, best: bool) -> Dot:

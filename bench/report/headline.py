@@ -81,7 +81,9 @@ def _alone(section: Section, column: Column) -> str:
     words = f"{column.direction_words[:1].upper()}{column.direction_words[1:]}. " * bool(
         column.direction_words
     )
-    return f"{best.label} scores {column.text(best.value(column))} on {column.title}{interval}. {words}{other}"
+    return (
+        f"{best.label} scores {column.text(best.value(column))} on {column.title}{interval}. {words}{other}"
+    )
 
 
 def _clear(found: Difference) -> str:
@@ -89,7 +91,10 @@ def _clear(found: Difference) -> str:
     column, other = found.column, found.rows[1].label
     gap, interval = _gap(found)
     if column.target is not None:
-        kind, side = f"best (closest to {column.target:g})", f"closer than {other} with {column.text(found.b)}"
+        kind, side = (
+            f"best (closest to {column.target:g})",
+            f"closer than {other} with {column.text(found.b)}",
+        )
     else:
         kind = "best" if column.goal == "max" else "best (lowest)"
         side = f"{'above' if found.difference > 0 else 'below'} {other}"
@@ -106,7 +111,8 @@ def _undecided(found: Difference) -> str:
     first = f"No clear winner on {column.title}{_aim(column)}"
     names = f"{best.label} ({column.text(found.a)})", f"{other.label} ({column.text(found.b)})"
     if found.decided_by == "none":
-        return f"{first}: {' and '.join(names)} differ by {gap}, but with one seed and no interval that may be chance."
+        differ = f"{' and '.join(names)} differ by {gap}"
+        return f"{first}: {differ}, but with one seed and no interval that may be chance."
     over = found.quoted[1] or found.decided_by
     what = "They differ"
     if column.target is not None:
@@ -114,7 +120,8 @@ def _undecided(found: Difference) -> str:
         what = f"{means} from {column.target:g} differ"
     alone = found.quoted[0] is not None and leaves_out_zero(found.quoted[0])
     among = ": not clear once all comparisons of the table are counted" if alone else ""
-    return f"{first}: {_count(found, over)} cannot tell {' from '.join(names)}. {what} by {gap}{interval}{among}."
+    told = f"{_count(found, over)} cannot tell {' from '.join(names)}"
+    return f"{first}: {told}. {what} by {gap}{interval}{among}."
 
 
 def _aim(column: Column) -> str:

@@ -1,4 +1,4 @@
-"""The markers of the figures as shapes of the page, so that a row looks alike in tables, panels and figures."""
+"""The markers of the figures as shapes of the page: a row looks alike in tables, panels and figures."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ SHAPES: dict[str, tuple[str, str]] = {
     "<": ("left", "M-4.6 0L3.7-4.8V4.8z"),
     "h": ("hexagon", "M0-4.8L4.2-2.4V2.4L0 4.8L-4.2 2.4V-2.4z"),
     ">": ("right", "M4.6 0L-3.7 4.8V-4.8z"),
-    "X": ("cross", "M-4.5-2.3L-2.3-4.5L0-2.2L2.3-4.5L4.5-2.3L2.2 0L4.5 2.3L2.3 4.5L0 2.2L-2.3 4.5L-4.5 2.3L-2.2 0z"),
+    "X": ("cross",
+          "M-4.5-2.3L-2.3-4.5 0-2.2 2.3-4.5 4.5-2.3 2.2 0 4.5 2.3 2.3 4.5 0 2.2-2.3 4.5-4.5 2.3-2.2 0z"),
     "P": ("plus", "M-1.6-4.6H1.6V-1.6H4.6V1.6H1.6V4.6H-1.6V1.6H-4.6V-1.6H-1.6z"),
     "*": ("star", "M0-4.8L1.2-1.6L4.6-1.5L1.9.6L2.8 3.9L0 2L-2.8 3.9L-1.9.6L-4.6-1.5L-1.2-1.6z"),
 }  # fmt: skip
-_SVG = (
-    '<svg class="mark" viewBox="-5 -5 10 10" aria-hidden="true"><use href="#mark-{}" fill="{}"/></svg>'
-)
+_SVG = '<svg class="mark" viewBox="-5 -5 10 10" aria-hidden="true"><use href="#mark-{}" fill="{}"/></svg>'
 DASHED = ("dashed", "M-.6-5H.6V-2.2H-.6zM-.6-1.4H.6V1.4H-.6zM-.6 2.2H.6V5H-.6z")  # the real row
 
 

@@ -31,8 +31,8 @@ from bench.report.marks import drawer, reference_marks, row_marks, shapes
 from bench.report.plots import draw
 from bench.report.plots.colours import variant_colours
 from bench.report.section_view import SectionView
-from bench.report.titles import about, reading, title
 from bench.report.spec_view import spec_view
+from bench.report.titles import about, reading, title
 from bench.scoring.metrics.catalogue import CATALOGUE
 
 

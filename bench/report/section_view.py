@@ -96,8 +96,8 @@ class SectionView:
         if not self.table.has_seeds:
             return "Each value with its 95 % interval over the test images."
         return (
-            "Each value with its standard deviation over seeds (±) and its 95 % interval over the test images. "
-            "With several seeds, the interval is the mean of theirs."
+            "Each value with its standard deviation over seeds (±) and its 95 % interval over the test "
+            "images. With several seeds, the interval is the mean of theirs."
         )
 
     @property

@@ -16,7 +16,7 @@ _NAMED = 4  # rows that a title names
 
 INTERVAL = (
     "A 95 % interval by bootstrap over the test images. (For distances between sets of images: of "
-    "pseudo-values, the distance at this N.) It shows how far the number depends on the choice of test images."
+    "pseudo-values, the distance at this N.) It shows how far the number depends on the choice of images."
 )
 NOT_SEEDS = " It says nothing about the training seed."
 SPREAD = (
@@ -24,13 +24,13 @@ SPREAD = (
     "their standard deviation."
 )
 BOLD = (
-    "The best value of a column, where it is clearly better than the next. Clearly means: the paired bootstrap "
-    "over the same test images tells them apart at 5 %, after Holm's correction over all pairs and metrics of "
-    "the table. Where values by image are missing, the intervals of the values are used instead."
+    "The best value of a column, where it is clearly better than the next. Clearly means: the paired "
+    "bootstrap over the same test images tells them apart at 5 %, after Holm's correction over all pairs and "
+    "metrics of the table. Where values by image are missing, the intervals of the values are used instead."
 )
 BOLD_SEEDS = (
-    " With several seeds, the 95 % interval of their difference over seeds must leave out 0 too. With one seed "
-    "a variant, bold says nothing about other seeds."
+    " With several seeds, the 95 % interval of their difference over seeds must leave out 0 too. With one "
+    "seed a variant, bold says nothing about other seeds."
 )
 PROTOCOL = (
     "How a number was scored: network and its weights, resizing, image size, treatment of absent classes, "

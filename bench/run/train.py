@@ -254,7 +254,9 @@ def log_every(steps: int) -> int:
 def remark(entry: dict[str, float]) -> str:
     """The losses of a log point, in short; that of L1 as the MAE that it is, in grey levels as in tables."""
     said = {
-        name: f"train MAE {GREY_LEVELS * entry[name]:.1f}" if name == "loss_l1" else f"{_loss(name)} {entry[name]:.3f}"
+        name: f"train MAE {GREY_LEVELS * entry[name]:.1f}"
+        if name == "loss_l1"
+        else f"{_loss(name)} {entry[name]:.3f}"
         for name in entry
         if "loss" in name
     }

@@ -189,7 +189,9 @@ def test_the_table_opens_with_a_metric_a_question(every_metric: Path, opened: Op
         assert visible(seen.page, heads) == short
         assert visible(seen.page, questions) == asked
         rows = seen.page.locator("table.sortable tbody tr")
-        ends = [seen.page.locator(place).last.bounding_box() for place in (heads + ":visible", "tbody td:visible")]
+        ends = [
+            seen.page.locator(place).last.bounding_box() for place in (heads + ":visible", "tbody td:visible")
+        ]
         assert ends[0]["width"] > 0
         assert {len([c for c in row.locator("th, td").all() if c.is_visible()]) for row in rows.all()} == {6}
         seen.page.locator("#s1-all").check()

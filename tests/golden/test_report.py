@@ -112,8 +112,8 @@ def test_gallery_shows_the_same_images_for_all(city: tuple[Path, ReportFiles]) -
 def test_facts_and_headline(city: tuple[Path, ReportFiles]) -> None:
     text = Page(city[1].html.read_text(encoding="utf-8")).text
     assert re.search(
-        r"l1\+cgan has the best FCN class IoU: 0\.2\d\d, which is 0\.\d+ above l1 \(95 % interval over seeds: "
-        r"0\.\d+ to 0\.\d+\)\. Real images score 0\.385\.",
+        r"l1\+cgan has the best FCN class IoU: 0\.2\d\d, which is 0\.\d+ above l1 \(95 % interval over "
+        r"seeds: 0\.\d+ to 0\.\d+\)\. Real images score 0\.385\.",
         text,
     )
     assert re.search(r"cgan has the best \(lowest\) MAE: 22\.\d\d, which is 1\.\d\d below l1 \(95 %", text)
@@ -153,9 +153,7 @@ def test_markdown_has_the_table_and_its_figures(city: tuple[Path, ReportFiles]) 
     assert sorted(named) == sorted(p.name for p in city[1].figures)
     short, head = [line for line in text.splitlines() if line.startswith("| Variant | Seeds |")]
     rows = [line for line in text.splitlines() if line.startswith("| l1+cgan | 2 |")]
-    assert short == (
-        "| Variant | Seeds | FCN class IoU (fcn-small) ↑ | FD (Lite0) ↓ | MAE ↓ | HF ratio →1 |"
-    )
+    assert short == ("| Variant | Seeds | FCN class IoU (fcn-small) ↑ | FD (Lite0) ↓ | MAE ↓ | HF ratio →1 |")
     for line, row in zip((short, head), rows, strict=True):
         assert line.count("|") == row.count("|")
         assert re.search(r"\*\*0\.2\d\d\*\* ± 0\.00\d", row)

@@ -74,10 +74,12 @@ def test_terminal_table_golden() -> None:
         " l1+cgan       2   0.415 ± 0.004"
     )
     assert terminal_findings(records) == [
-        "l1 has the best SSIM: 0.472, which is 0.057 above l1+cgan (95 % interval over seeds: 0.039 to 0.075)."
+        "l1 has the best SSIM: 0.472, which is 0.057 above l1+cgan (95 % interval over seeds: 0.039 to "
+        "0.075)."
     ]
     assert terminal_notes(records) == [
-        "The row real (real images) is left out, because it has no value: compares the images with themselves."
+        "The row real (real images) is left out, because it has no value: compares the images with "
+        "themselves."
     ]
 
 
@@ -247,8 +249,8 @@ def test_a_near_tie_beside_a_target_names_both(tmp_path: Path) -> None:
     runs = {"l1": (0.62, 0.60, 0.61), "gan": (0.585, 0.625, 0.605), "cgan": (0.2, 0.2, 0.2)}
     said = said_of(paired_runs(tmp_path, "hf_ratio", runs))
     assert said.startswith(
-        "No clear winner on HF ratio (1 is best): 3 seeds cannot tell l1 (0.610) from gan (0.605). Their seeds' "
-        "mean distances from 1 differ by 0.005 (95 % interval over seeds: -0.0"
+        "No clear winner on HF ratio (1 is best): 3 seeds cannot tell l1 (0.610) from gan (0.605). Their "
+        "seeds' mean distances from 1 differ by 0.005 (95 % interval over seeds: -0.0"
     )
     assert said.endswith("). cgan is farthest away, with 0.200.")
 
@@ -257,7 +259,9 @@ def test_seeds_on_both_sides_of_a_target_are_as_far_as_each_is(tmp_path: Path) -
     """Means of 1.02 and 0.93, but the seeds of the first are 0.3 away: the interval is around that."""
     runs = {"l1": (0.72, 1.02, 1.32), "gan": (0.92, 0.93, 0.94)}
     said = said_of(paired_runs(tmp_path, "hf_ratio", runs))
-    found = re.search(r"from 1 differ by (0\.\d+) \(95 % interval over seeds: (-?[\d.]+) to (-?[\d.]+)\)", said)
+    found = re.search(
+        r"from 1 differ by (0\.\d+) \(95 % interval over seeds: (-?[\d.]+) to (-?[\d.]+)\)", said
+    )
     assert found is not None, said
     gap, low, high = map(float, found.groups())
     assert gap == pytest.approx((0.28 + 0.02 + 0.32) / 3 - 0.07, abs=6e-4)

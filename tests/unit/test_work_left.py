@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def test_it_does_not_jump_between_stages_and_ends_at_nothing() -> None:
     told = [(at, seconds) for at, seconds in said if seconds is not None]
     assert len(told) == len(said) - 1  # nothing is known of the first ten steps
     assert max(abs(at + seconds - whole) for at, seconds in told) < 0.1 * 3 * RUN
-    jumps = [abs(b[1] - (a[1] - (b[0] - a[0]))) for a, b in zip(told, told[1:], strict=False)]
+    jumps = [abs(b[1] - (a[1] - (b[0] - a[0]))) for a, b in itertools.pairwise(told)]
     assert max(jumps) < 0.05 * 3 * RUN
     assert told[-1][1] == 0
 

@@ -54,7 +54,7 @@ def fitness(real: RunRecord, others: Sequence[RunRecord]) -> list[str]:
 
 
 def cannot_tell(real: RunRecord, others: Sequence[RunRecord]) -> dict[str, list[str]]:
-    """FCN score -> the variants whose images the judge cannot tell from real photos by it, by the rule above."""
+    """FCN score -> the variants whose images the judge cannot tell from real photos by it (`fitness`)."""
     keys = [key for key in KEYS if key in real.results]
     if not keys or real.results[keys[0]].reason is not None:
         return {}
