@@ -38,10 +38,11 @@ CLOSE = Question(
     "Close to the target", ("mae", "ssim", "psnr", "lpips", "pixel_acc@*"), ("mae", "ssim", "psnr", "lpips")
 )
 SHARP = Question("As sharp as real", ("hf_ratio", "grid_artefact"), ("hf_ratio",))
+PEOPLE = Question("What people say", ("people_*",), ("people_fooled", "people_preferred"))
 COLOURS = Question("Right colours", ("lab_*",))
 VARIED = Question("Answers to its input", ("diversity", "source_response"))
 OTHER = Question("Other", ("*",))
-QUESTIONS = (CONTENT, REAL, CLOSE, SHARP, COLOURS, VARIED, OTHER)
+QUESTIONS = (CONTENT, REAL, CLOSE, SHARP, PEOPLE, COLOURS, VARIED, OTHER)
 FEW = 6  # columns that need no choice: all are shown
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bench.analysis.cell import Cell
 from bench.analysis.column import Column
 from bench.analysis.differences import Difference
-from bench.analysis.questions import CLOSE, CONTENT, REAL, SHARP, Question, headline_columns
+from bench.analysis.questions import CLOSE, CONTENT, PEOPLE, REAL, SHARP, Question, headline_columns
 from bench.analysis.readings import blind_columns, trivial_winner
 from bench.analysis.rows import Row
 from bench.analysis.sections import Section
@@ -18,7 +18,7 @@ from bench.report.image_budget import ShownImage
 from bench.report.plots.style import near
 from bench.report.tables import REFERENCE_WORDS
 
-ASKED = (CONTENT, REAL, CLOSE, SHARP)
+ASKED = (CONTENT, REAL, CLOSE, SHARP, PEOPLE)
 MOST_ROWS, MOST_IMAGES = 12, 10
 _MARGIN = 0.06  # of a panel's width, left free at either side
 _MOST_NAMED = 3
@@ -84,6 +84,7 @@ class Answer:
         name: of that test image.
         seeds: whether any panel has dots of single seeds, and `intervals` whether any has intervals.
         images_left: variants without a place in the strip.
+        people: whether a panel's intervals are over raters too.
     """
 
     panels: tuple[Panel, ...]
@@ -92,6 +93,7 @@ class Answer:
     seeds: bool
     intervals: bool
     images_left: int
+    people: bool
 
 
 def answer(
@@ -115,7 +117,8 @@ def answer(
     if not panels and not strip:
         return None
     seeds, intervals = any(dot.seeds for dot in dots), any(dot.interval for dot in dots)
-    return Answer(tuple(panels), strip, name, seeds, intervals, left)
+    people = any(panel.title == PEOPLE.title for panel in panels)
+    return Answer(tuple(panels), strip, name, seeds, intervals, left, people)
 
 
 def _panel(

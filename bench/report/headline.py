@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from bench.analysis.column import Column
 from bench.analysis.differences import Difference, leaves_out_zero
-from bench.analysis.questions import QUESTIONS, headline_columns
+from bench.analysis.questions import PEOPLE, QUESTIONS, headline_columns, question_of
 from bench.analysis.readings import blind_columns, blind_statements
 from bench.analysis.sections import Section
 
@@ -75,14 +75,14 @@ def _finding(section: Section, column: Column, found: Difference | None) -> str:
 
 def _alone(section: Section, column: Column) -> str:
     best = section.ranked(column)[0]
-    ends = best.cells[column.id].interval
-    interval = f" (95 % interval {OVER['images']}: {' to '.join(column.texts(*ends))})" if ends else ""
+    interval, ends = "", best.cells[column.id].interval
+    if ends is not None:
+        interval = f" (95 % interval {_over(column, 'images')}: {' to '.join(column.texts(*ends))})"
+    words = column.direction_words
+    better = f"{words[:1].upper()}{words[1:]}. " if words else ""
     other = "No other variant has a value." if len(section.rows) > 1 else "There is no other variant."
-    words = f"{column.direction_words[:1].upper()}{column.direction_words[1:]}. " * bool(
-        column.direction_words
-    )
     return (
-        f"{best.label} scores {column.text(best.value(column))} on {column.title}{interval}. {words}{other}"
+        f"{best.label} scores {column.text(best.value(column))} on {column.title}{interval}. {better}{other}"
     )
 
 
@@ -131,7 +131,7 @@ def _aim(column: Column) -> str:
 def _count(found: Difference, over: str) -> str:
     """ "3 seeds", "40 test images": what a difference was looked for in."""
     if over == "images":
-        return f"{found.n} test images"
+        return "these raters" if _of_people(found.column) else f"{found.n} test images"
     few, many = sorted(found.seeds)
     return f"{few} seeds" if few == many else f"{few} to {many} seeds"
 
@@ -153,4 +153,13 @@ def _gap(found: Difference) -> tuple[str, str]:
     if interval is None:
         return column.texts(size)[0], ""
     gap, *ends = column.texts(size, *sorted(sign * end for end in interval))
-    return gap, f" (95 % interval {OVER[over]}: {' to '.join(ends)})"
+    return gap, f" (95 % interval {_over(column, over)}: {' to '.join(ends)})"
+
+
+def _over(column: Column, over: str) -> str:
+    """What an interval is over; of what people said, over the raters too."""
+    return "over raters and images" if over == "images" and _of_people(column) else OVER[over]
+
+
+def _of_people(column: Column) -> bool:
+    return question_of(column.info.key) is PEOPLE

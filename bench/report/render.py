@@ -30,6 +30,7 @@ from bench.report.judge_view import judges
 from bench.report.marks import drawer, reference_marks, row_marks, shapes
 from bench.report.plots import draw
 from bench.report.plots.colours import variant_colours
+from bench.report.published_view import published
 from bench.report.section_view import SectionView
 from bench.report.spec_view import spec_view
 from bench.report.titles import about, reading, title
@@ -89,7 +90,7 @@ def _view(
         judges=judges(section),
         unmeasured=section.unmeasured_by_reason,
         failures=tables.failures(section),
-        published=tables.published(section),
+        published=published(section),
         measured_protocol=measured_protocol(section),
         plots=draw(section, colours, swept, wanted.images),
         gallery=gallery,

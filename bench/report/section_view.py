@@ -14,6 +14,7 @@ from bench.report.answer_view import Answer
 from bench.report.gallery import Gallery
 from bench.report.judge_view import JudgeView
 from bench.report.plots.style import Plot
+from bench.report.published_view import PublishedTable
 from bench.report.spec_view import SpecView
 
 
@@ -31,7 +32,7 @@ class SectionView:
     judges: list[JudgeView]
     unmeasured: list[tuple[str, str]]
     failures: list[tuple[str, str, str, str]]
-    published: list[tables.PublishedTable]
+    published: list[PublishedTable]
     measured_protocol: str
     plots: list[Plot]
     gallery: Gallery | None

@@ -15,7 +15,7 @@ def columns(*keys: str) -> list[Column]:
 
 def test_every_metric_of_the_catalogue_has_a_place_and_no_other_falls_out() -> None:
     assert {key for key in CATALOGUE if question_of(key).title == "Other"} == set()
-    for key in ("torchmetrics:vif", "mine", "people_fooled"):
+    for key in ("torchmetrics:vif", "mine"):
         assert question_of(key).title == "Other"
 
 
@@ -26,6 +26,7 @@ def test_every_metric_of_the_catalogue_has_a_place_and_no_other_falls_out() -> N
         ("precision", "Looks real"), ("fd_dinov2", "Looks real"), ("psnr", "Close to the target"),
         ("pixel_acc@10", "Close to the target"), ("grid_artefact", "As sharp as real"),
         ("lab_b", "Right colours"), ("diversity", "Answers to its input"),
+        ("people_preferred@l1", "What people say"),
     ],
 )  # fmt: skip
 def test_metrics_answer_questions(key: str, title: str) -> None:
@@ -40,7 +41,9 @@ def test_columns_stand_by_question_and_none_is_lost() -> None:
     ]  # fmt: skip
     assert [c for _, lot in found for c in lot if c not in held] == []
     assert sum(len(lot) for _, lot in found) == len(held)
-    assert [question for question, _ in found] == [q for q in QUESTIONS if q.title != "Answers to its input"]
+    assert [question for question, _ in found] == [
+        q for q in QUESTIONS if q.title not in ("Answers to its input", "What people say")
+    ]
 
 
 def test_one_metric_a_question_stands_first_the_first_that_has_values() -> None:
