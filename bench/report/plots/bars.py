@@ -78,7 +78,7 @@ def _caption(section: Section) -> str:
     seeds = max(len(row.seeds) for row in section.rows)
     dots = " Dots: single seeds." if seeds > 1 else ""
     return (
-        f"Bars: {'means over seeds' if seeds > 1 else 'values'}; thin lines: 95 % intervals over test "
+        f"Bars: {'means over seeds' if seeds > 1 else 'values'}. Thin lines: 95 % intervals over test "
         f"images, where there are any.{dots}{_lines_said(section)} "
         f"The arrow says which way is better.{rows_cut(section, MAX_ROWS)}"
     )

@@ -53,9 +53,9 @@ def trade_off(section: Section, looks: Looks) -> Drawing | None:
     legend(figure, [row.label for row in shown], looks, signs, lines=False)
     seeds = any(len(row.cells[x.id].values) > 1 for row in shown)
     caption = (
-        f"Across: closeness to the one target ({x.title}); up: likeness to real images ({y.title}). "
-        f"{corner} is better in both; blur buys the first at the cost of the second. "
-        f"{'Large marks: means; small dots: single seeds. ' if seeds else ''}"
+        f"Across: closeness to the one target ({x.title}). Up: likeness to real images ({y.title}). "
+        f"{corner} is better in both. Blur buys the first at the cost of the second. "
+        f"{'Large marks: means. Small dots: single seeds. ' if seeds else ''}"
         f"Thin crosses: 95 % intervals over test images.{outside}{rows_cut(section, MAX_ROWS)}"
     )
     said = "; ".join(f"{row.label} {_text(row, x)}, {_text(row, y)}" for row in shown)
