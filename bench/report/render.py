@@ -34,6 +34,7 @@ from bench.report.published_view import published
 from bench.report.section_view import SectionView
 from bench.report.spec_view import spec_view
 from bench.report.titles import about, reading, title
+from bench.report.validation_view import validation_view
 from bench.scoring.metrics.catalogue import CATALOGUE
 
 
@@ -96,6 +97,7 @@ def _view(
         gallery=gallery,
         image_values=image_values(section),
         specs=[spec_view(row) for row in section.rows],
+        validation=validation_view(section),
     )
 
 

@@ -16,6 +16,7 @@ from bench.report.judge_view import JudgeView
 from bench.report.plots.style import Plot
 from bench.report.published_view import PublishedTable
 from bench.report.spec_view import SpecView
+from bench.report.validation_view import ValidationView
 
 
 @dataclass
@@ -38,6 +39,7 @@ class SectionView:
     gallery: Gallery | None
     image_values: ImageValues | None
     specs: list[SpecView]
+    validation: ValidationView | None = None
 
     @property
     def parts(self) -> list[tuple[str, str]]:
@@ -47,6 +49,7 @@ class SectionView:
             ("failures", "Runs that did not finish", self.failures),
             ("comparison", "Comparison", self.table.columns),
             ("published", "Beside published numbers", self.published),
+            ("validation", "Validation and the step that was scored", self.validation),
             ("figures", "Figures", self.plots),
             ("images", "Images", gallery),
             ("seen", "What the judge sees", gallery and gallery.seen),

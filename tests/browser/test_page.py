@@ -176,7 +176,6 @@ def test_on_a_wide_screen_all_columns_are_in_sight(every_metric: Path, opened: O
         assert seen.page.evaluate(WIDE) <= width
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 def visible(page: Any, places: str) -> list[str]:
     return [" ".join(one.text_content().split()) for one in page.locator(places).all() if one.is_visible()]
 
@@ -273,6 +272,7 @@ def test_folded_reasons_and_settings_are_printed(report: Path, opened: Open) -> 
         assert seen.page.locator("details.setup .facts").bounding_box()["height"] > 20
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_an_edge_behind_which_there_is_more_is_shaded(every_metric: Path, opened: Open, scheme: str) -> None:
     with opened(every_metric, width=1000, color_scheme=scheme, reduced_motion="reduce") as seen:
         seen.page.locator("#s1-all").check()
