@@ -24,6 +24,8 @@ def site_of(
         source_channels=channels[0],
         target_channels=channels[1],
         size_px=settings.size_px,
+        least_size=settings.least_size,
+        levels=settings.generator_levels,
         base_filters=settings.base_filters,
         dropout=variant.dropout,
         receptive_field=variant.at_size(settings.size_px).receptive_field,

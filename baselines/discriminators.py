@@ -11,6 +11,7 @@ from torch.nn.utils import parametrizations
 from baselines.convolutions import Conv
 from baselines.geometry import STRIDED_LAYERS, fitting
 from baselines.layers import NORMS, Norm, init_weights
+from baselines.sizes import Size
 
 
 class Discriminator(nn.Module):
@@ -76,8 +77,8 @@ class Discriminator(nn.Module):
         return [*passed, seen]
 
 
-def check_fits(receptive_field: int, size_px: int) -> None:
-    """Refuse a discriminator that shrinks a `size_px` image to nothing.
+def check_fits(receptive_field: int, size_px: Size) -> None:
+    """Refuse a discriminator that shrinks an image of this size to nothing, along its shorter side.
 
     Raises:
         ValueError: naming the receptive fields that can be built.

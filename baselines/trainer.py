@@ -21,10 +21,20 @@ from baselines.objectives.paired import Paired
 from baselines.pairs import PairArrays, dropout_seed, weight_seed
 from baselines.parallel import ALONE, Ranks
 from baselines.settings import TrainingSettings
+from baselines.sizes import is_native, size_of
 from baselines.state import adam_tensors, load_adam, part
 from baselines.variants import Variant
 
 Steps = Iteration[dict[str, float], None, None]
+
+
+def _check_loaded(data: PairArrays, settings: TrainingSettings) -> None:
+    """Refuse pairs of another size than the load size."""
+    found = None if data.source.dtype == object else size_of(data.source.shape[1:])
+    wanted = None if is_native(settings.size_px) else settings.load_size_px
+    if found != wanted:
+        said = ["each image's own size" if size is None else f"{size} px" for size in (wanted, found)]
+        raise ValueError(f"expected pairs of {said[0]}, found {said[1]}")
 
 
 class Trainer:
@@ -48,11 +58,10 @@ class Trainer:
         device: torch.device,
         ranks: Ranks = ALONE,
     ) -> None:
-        if data.source.shape[1] != settings.load_size_px:
-            raise ValueError(f"expected pairs of {settings.load_size_px} px, found {data.source.shape[1]} px")
+        _check_loaded(data, settings)
         self.variant, self.settings, self.data, self.seed, self.device = variant, settings, data, seed, device
         self.ranks, self._places = ranks, ranks.share(settings.batch_size)
-        channels = data.source.shape[3], data.target.shape[3]
+        channels = data.source[0].shape[2], data.target[0].shape[2]
         set_precision(settings.precision, device)
         with torch.random.fork_rng():
             torch.manual_seed(weight_seed(seed))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -135,13 +135,15 @@ def translations(
     images in its batch: the prediction depends only on the source, the seed and the weights. `batch_size`:
     images at once; the default suits the device.
 
-    Shapes: (H, W, C) uint8 or uint16, all the same -> (H, W, C') of the checkpoint's `target_dtype`.
+    Shapes: (H, W, C) uint8 or uint16 of any size -> (H, W, C') of the checkpoint's `target_dtype`. Images
+    that follow each other with one size go through the network together.
     """
     device = next(checkpoint.generator.parameters()).device
     batch_size = batch_size or (BATCH_ON_GPU if device.type == "cuda" else 1)
     remaining = iter(sources)
     while batch := list(islice(remaining, batch_size)):
-        yield from _translated(checkpoint, batch, test, device)
+        for _, alike in groupby(batch, key=lambda asked: asked[0].shape):
+            yield from _translated(checkpoint, list(alike), test, device)
 
 
 def _translated(

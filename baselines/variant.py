@@ -12,6 +12,7 @@ from baselines.components.registry import Kind, Value
 from baselines.documents import LATER
 from baselines.geometry import RECEPTIVE_FIELDS, smallest_covering
 from baselines.settings import Number
+from baselines.sizes import Size
 
 Adversarial = Literal["none", "gan", "cgan"]
 Init = Literal["normal", "xavier", "orthogonal"]
@@ -162,7 +163,7 @@ class Variant:
         """
         return Variant(**gathered(content))
 
-    def at_size(self, size_px: int) -> Variant:
+    def at_size(self, size_px: Size) -> Variant:
         """This variant with "full" resolved to the smallest receptive field that covers `size_px`."""
         if self.receptive_field != 0:
             return self

@@ -24,7 +24,7 @@ class Patch:
 def _patch(fields: Patch, site: Site) -> Discriminator:
     if site.receptive_field is None:
         raise ValueError("a discriminator needs a receptive_field")
-    check_fits(site.receptive_field, site.size_px)
+    check_fits(site.receptive_field, site.least_size)
     channels = site.target_channels + (site.source_channels if site.conditional else 0)
     return Discriminator(
         channels,

@@ -10,6 +10,7 @@ from baselines.components.registry import Part
 from baselines.components.site import Site
 from baselines.convolutions import Conv
 from baselines.layers import Dropout, Norm
+from baselines.padding import cropped, padded
 
 _HALVINGS = 2
 
@@ -24,7 +25,7 @@ class ResNetGenerator(nn.Module):
         blocks: number of residual blocks: 6 or 9 in the released code.
 
     Shapes: (N, source_channels, H, W) float32 in [-1, 1] -> (N, target_channels, H, W) float32 in [-1, 1];
-        H and W multiples of 4.
+        sides that are no multiples of 4 are padded by reflection, and the output is cropped back.
     """
 
     def __init__(self, site: Site, blocks: int) -> None:
@@ -50,8 +51,8 @@ class ResNetGenerator(nn.Module):
 
     def forward(self, source: Tensor) -> Tensor:
         """Translate `source`; see the class for shapes."""
-        out: Tensor = self.model(source)
-        return out
+        whole, window = padded(source, 2**_HALVINGS)
+        return cropped(self.model(whole), window)
 
 
 class _Block(nn.Module):

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.layers import Norm
+from baselines.sizes import Size
 
 
 class Upsampling(Protocol):
@@ -38,6 +39,8 @@ class Site:
     Attributes:
         source_channels, target_channels: of the images.
         size_px: their size, as `TrainingSettings.size_px`.
+        least_size: the smallest of them.
+        levels: halvings down to the bottleneck (`TrainingSettings.generator_levels`).
         base_filters: width of the first layer of both networks.
         dropout: probability in the generator.
         receptive_field: of the discriminator, in px; None without one.
@@ -51,7 +54,9 @@ class Site:
 
     source_channels: int
     target_channels: int
-    size_px: int
+    size_px: Size
+    least_size: Size
+    levels: int
     base_filters: int
     dropout: float
     receptive_field: int | None

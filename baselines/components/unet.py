@@ -34,6 +34,7 @@ def _generator(fields: UNet, site: Site, *, skips: bool) -> Generator:
         norm=site.norm,
         upsample=site.upsample,
         start=site.start,
+        levels=site.levels,
     )
 
 

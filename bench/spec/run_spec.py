@@ -123,7 +123,8 @@ class RunSpec:
     @property
     def label(self) -> str:
         """Its name in tables: the variant, and the swept training fields."""
-        said = [f"{name}={getattr(self.training, name)}" for name in self.swept]
+        fields = {**asdict(self.training), "levels": self.training.generator_levels}
+        said = [f"{name}={fields[name]}" for name in self.swept]
         return f"{self.variant.name}[{','.join(said)}]" if said else self.variant.name
 
     @property

@@ -377,3 +377,10 @@ def test_a_resumed_training_of_any_part_is_the_uninterrupted_one(
     assert ends[0].keys() == ends[1].keys()
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
     assert {f"loss_{term}" for term in whole.variant.terms} <= set(whole.history[-1])
+
+
+@pytest.mark.parametrize("generator", ["unet", "encdec", "resnet6"])
+def test_any_generator_takes_rectangles_and_sides_that_it_cannot_halve(generator: str) -> None:
+    variant = replace(parse_variant("l1+cgan"), generator=generator, upsample="resize")
+    network = build_generator(variant, replace(SETTINGS, size_px="50x38"), 3, 1)
+    assert network(torch.zeros(1, 3, 38, 50)).shape == (1, 1, 38, 50)

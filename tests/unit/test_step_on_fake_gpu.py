@@ -25,6 +25,7 @@ from baselines.objectives.paired import Paired
 from baselines.pairs import scaled, windows
 from baselines.parallel import ALONE
 from baselines.settings import TrainingSettings
+from baselines.sizes import image_size
 from baselines.variants import parse_variant
 
 VARIANTS = (
@@ -68,7 +69,7 @@ def test_a_step_stays_on_the_gpu_and_waits_for_nothing(
     stored = torch.zeros(10, side, side, 3, dtype=dtype)
     choices = torch.zeros(batch_size, 4, dtype=torch.int64)
     with objective.capturable():
-        source, target = map(scaled, windows([stored, stored], choices, settings.size_px))
+        source, target = map(scaled, windows([stored, stored], choices, image_size(settings.size_px)))
         prediction, losses = objective.step(source, target, None)
         losses |= spreads(prediction, target)
     assert prediction.shape == (batch_size, 3, 64, 64)
@@ -100,7 +101,7 @@ def test_small_operations_are_done_once_for_all() -> None:
     side = settings.load_size_px
     stored, choices = torch.zeros(10, side, side, 3, dtype=torch.uint8), torch.zeros(1, 4, dtype=torch.int64)
     with Operations() as done:
-        source, target = map(scaled, windows([stored, stored], choices, settings.size_px))
+        source, target = map(scaled, windows([stored, stored], choices, image_size(settings.size_px)))
         prediction, losses = objective.step(source, target, None)
         losses |= spreads(prediction, target)
     assert len(norms) == 12
