@@ -154,6 +154,11 @@ class Variant:
         part = registry.get(kind, name)
         return part.build(part.made_with(dict(self.parts)), *where)
 
+    def halvings(self, levels: int) -> int:
+        """How often the generator halves an image, where the training settings have so many levels."""
+        own = registry.get("generators", self.generator).halvings
+        return levels if own == "levels" else own
+
     @staticmethod
     def from_document(content: Mapping[str, Any]) -> Variant:
         """The variant that `baselines.documents.stated` wrote.

@@ -46,6 +46,8 @@ class Part:
             the part is, its "Attributes" describe the fields.
         build: takes an instance of `fields` and what `baselines.components.site` states for its kind, and
             returns the part. Raises ValueError where it does not fit.
+        halvings: of a generator: how often it halves an image, and pads it for that; "levels": as often as
+            the training settings say.
         hints: the types of the fields.
 
     Raises:
@@ -54,6 +56,7 @@ class Part:
 
     fields: type
     build: Callable[..., Any]
+    halvings: int | Literal["levels"] = 0
     hints: Mapping[str, Any] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

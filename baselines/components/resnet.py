@@ -85,5 +85,5 @@ def _resnet9(fields: ResNet, site: Site) -> ResNetGenerator:
     return ResNetGenerator(site, 9)
 
 
-RESNET6 = Part(ResNet, _resnet6)
-RESNET9 = Part(ResNet, _resnet9)
+RESNET6 = Part(ResNet, _resnet6, halvings=_HALVINGS)
+RESNET9 = Part(ResNet, _resnet9, halvings=_HALVINGS)

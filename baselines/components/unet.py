@@ -46,5 +46,5 @@ def _encoder_decoder(fields: UNet, site: Site) -> Generator:
     return _generator(fields, site, skips=False)
 
 
-UNET = Part(UNet, _unet)
-ENCDEC = Part(UNet, _encoder_decoder)
+UNET = Part(UNet, _unet, halvings="levels")
+ENCDEC = Part(UNet, _encoder_decoder, halvings="levels")

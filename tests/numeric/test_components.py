@@ -382,5 +382,6 @@ def test_a_resumed_training_of_any_part_is_the_uninterrupted_one(
 @pytest.mark.parametrize("generator", ["unet", "encdec", "resnet6"])
 def test_any_generator_takes_rectangles_and_sides_that_it_cannot_halve(generator: str) -> None:
     variant = replace(parse_variant("l1+cgan"), generator=generator, upsample="resize")
+    assert variant.halvings(5) == (2 if generator == "resnet6" else 5)
     network = build_generator(variant, replace(SETTINGS, size_px="50x38"), 3, 1)
     assert network(torch.zeros(1, 3, 38, 50)).shape == (1, 1, 38, 50)
