@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,8 +43,9 @@ _LOG_WIDTH = 120
 
 
 def names(text: str | None) -> tuple[str, ...]:
-    """The names in a comma-separated list, in order, each once."""
-    return tuple(dict.fromkeys(part.strip() for part in (text or "").split(",") if part.strip()))
+    """The names in a comma-separated list, in order, each once; commas in brackets belong to a name."""
+    parts = re.split(r",(?![^\[\]]*\])", text or "")
+    return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
 
 
 def table_console() -> Console:

@@ -88,6 +88,12 @@ def grid_options(command: Command) -> Command:
             "--variant-file", type=click.Path(path_type=Path), help="TOML with [variants.NAME] tables."
         ),
         click.option(
+            "--recipe",
+            "recipes",
+            metavar="NAMES",
+            help="paper, released, modern: named sets of fields and settings (`bench list recipes`).",
+        ),
+        click.option(
             "--train-limit", type=click.IntRange(1), help="Use this many training pairs, evenly spaced."
         ),
         click.option("--test-limit", type=click.IntRange(1), help="Use this many test pairs, evenly spaced."),
@@ -174,6 +180,9 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
     policy = policy_of(options, lengths_of(plans, request))
     if options["launcher"] == "local":
         _check_precision(plans, device)
+    from bench.launch.cost.estimate import check_parts
+
+    check_parts(plans)
     if team is not None:
         from bench.launch.train_together import check_shares
 
@@ -276,6 +285,7 @@ def _request(options: dict[str, Any]) -> GridRequest:
     return GridRequest(
         variants=names(options["variants"]),
         suite=options["suite"],
+        recipes=names(options["recipes"]),
         datasets=names(options["datasets"]),
         seeds=parse_seeds(options["seeds"]),
         keep_at=parse_lengths(options["keep_at"]),

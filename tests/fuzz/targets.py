@@ -279,7 +279,7 @@ def _plans(path: Path) -> None:
 
 def _checkpoint(path: Path) -> None:
     variant = parse_variant("l1")
-    from baselines.trainer import build_generator
+    from baselines.build import build_generator
 
     generator = build_generator(variant, SMALL_NET, 1, 1)
     save_checkpoint(path, Checkpoint(generator, variant, SMALL_NET, 1, "uint8", "bicubic", "uint8", "id"))
