@@ -19,6 +19,7 @@ from bench.cli.launching import (
 )
 from bench.cli.options import (
     Command,
+    allow_void_option,
     apply,
     choose_device,
     choose_engine,
@@ -114,6 +115,7 @@ def run(obj: dict[str, Any], /, **options: Any) -> int:
 
 @click.command()
 @grid_options
+@allow_void_option
 @device_options
 @launcher_options
 @policy_options

@@ -32,18 +32,22 @@ from bench.core.progress import Progress
 from bench.data.types import VOID, SplitArrays
 
 _Entry = tuple[int, int, int, str]  # of a file: size, times of modification and change, sha256
-_ARRAYS = ("source", "target", "labels")
+_ARRAYS = ("source", "target", "labels", "values")
 _STALE_S = 24 * 3600.0  # temporary folders of killed processes are removed after a day
 _SETTLED_NS = 2_000_000_000  # a file changed this recently may change again within one tick of its clock
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One decoded pair: source (H, W, C), target (H, W, C'), labels (H, W) uint8 or None."""
+    """One decoded pair: source (H, W, C), target (H, W, C'), labels (H, W) uint8 or None.
+
+    `values` are the target's uint16 or float32 values where `target` only shows them in 8 bits.
+    """
 
     source: NDArray[Any]
     target: NDArray[Any]
     labels: NDArray[np.uint8] | None
+    values: NDArray[Any] | None = None
 
 
 def digest(content: Any) -> str:
@@ -156,11 +160,15 @@ def _open(place: Path, key: str, names: tuple[str, ...]) -> SplitArrays | None:
         stored = {
             name: np.load(place / f"{name}.npy", mmap_mode="r") for name in _ARRAYS if name in meta["arrays"]
         }
-        if any(len(array) != len(names) or array.dtype.kind != "u" for array in stored.values()):
+        kinds = {name: "uf" if name == "values" else "u" for name in stored}
+        if any(
+            len(array) != len(names) or array.dtype.kind not in kinds[name] for name, array in stored.items()
+        ):
             raise ValueError("wrong number of pairs, or no images")
         return SplitArrays(
-            names, stored["source"], stored["target"], stored.get("labels"), meta["void_share"], key
-        )
+            names, stored["source"], stored["target"], stored.get("labels"), meta["void_share"], key,
+            stored.get("values"),
+        )  # fmt: skip
     except FileNotFoundError:
         return None
     except Exception:  # numpy raises nearly anything on damaged files
@@ -206,7 +214,7 @@ def _write_arrays(
     void = pixels = 0
     try:
         for done, sample in enumerate(_in_order(count, read), start=1):
-            parts = {"source": sample.source, "target": sample.target, "labels": sample.labels}
+            parts = {name: getattr(sample, name) for name in _ARRAYS}
             arrays = {name: array for name, array in parts.items() if array is not None}
             if not files:
                 files = {name: _start(folder, name, count, array) for name, array in arrays.items()}

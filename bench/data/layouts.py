@@ -15,7 +15,10 @@ from pathlib import Path
 from bench.core.errors import UsageError
 from bench.data.types import DatasetCard, Layout
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm",
+    ".pnm", ".pfm", ".npy",
+)  # fmt: skip
 _OFFICIAL = (("leftImg8bit", "_leftImg8bit.png"), ("gtFine", "_gtFine_labelIds.png"))
 
 

@@ -47,7 +47,9 @@ class FileImages:
         self.layout = found.layout
         self.root: Path | None = found.root
         self._pairs: dict[str, tuple[Pair, ...]] = found.splits
-        self._reader = PairReader.for_pair(card, found.splits["train"][0], found.layout)
+        others = [pair for split, pairs in found.splits.items() if split != "train" for pair in pairs]
+        every = [*found.splits["train"], *others]
+        self._reader = PairReader.for_pairs(card, every, found.layout)
         self.modes: tuple[Mode, ...] = self._reader.modes
         self._hashes = FileHashes(cache_dir() / "hashes" / f"{digest(str(found.root.resolve()))}.json")
 

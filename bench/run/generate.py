@@ -16,7 +16,7 @@ from bench.core.errors import UsageError
 from bench.core.files import whole_folder
 from bench.core.progress import Advance
 from bench.data.image_folder import list_images, read_images
-from bench.data.types import SplitArrays
+from bench.data.types import DatasetCard, LabelValues, SplitArrays
 from bench.records.output_folder import RunFiles
 from bench.run.write_ahead import Writer, writing_threads
 
@@ -77,15 +77,17 @@ def translate_folder(
     test: TestSettings,
     seed: int,
     progress: Callable[[int, int], None],
+    card: DatasetCard | None = None,
+    label_values: LabelValues | None = None,
 ) -> int:
     """Translate every image of the folder `images` into `out/<stem>.png`; returns how many.
 
     Images are read as the checkpoint's training read its sources: resized to its size in the same
-    way, gray or colour by its channels.
+    way, gray or colour by its channels, ids of label maps in the colours of `card`.
 
     Raises:
-        UsageError: for a missing or empty folder, an image that cannot be read (it is named), or an
-            `out` that exists; nothing is written then.
+        UsageError: for a missing or empty folder, an image that cannot be read (it is named), ids without a
+            card, or an `out` that exists; nothing is written then.
     """
     if out.exists():
         raise UsageError(f"expected a new folder for --to {out}, found one: choose another")
@@ -96,6 +98,8 @@ def translate_folder(
         channels=checkpoint.source_channels,
         sample_type=checkpoint.source_dtype,
         nearest=checkpoint.source_resize == "nearest",
+        card=card,
+        label_values=label_values,
     )
     names, sources = [file.stem for file in files], (image for _, image in read)
     _write_translations(checkpoint, names, sources, test, seed, out, lambda done: progress(done, len(files)))

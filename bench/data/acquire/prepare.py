@@ -23,8 +23,8 @@ from bench.core.images import opened
 from bench.core.progress import Progress
 from bench.data.acquire.verify import MANIFEST, MANIFEST_SCHEMA, read_manifest
 from bench.data.datasets import Dataset
+from bench.data.image_file import header
 from bench.data.layouts import Found, Pair, find
-from bench.data.readers import header
 from bench.data.types import DatasetCard
 
 _VOID_IMAGES = 8  # images in which `info` counts void labels
@@ -221,8 +221,8 @@ def _first_image(dataset: Dataset) -> str:
     if found is None:
         return "unknown"
     file = next(iter(found.splits.values()))[0].files[0]
-    mode, (width, height) = header(file)
-    return f"{width}x{height} px, {mode}: {file.relative_to(root)}"
+    about = header(file)
+    return f"{about.size[0]}x{about.size[1]} px, {about.kind}: {file.relative_to(root)}"
 
 
 def _void_share(dataset: Dataset) -> float | None:
