@@ -51,6 +51,8 @@ def verify(name: str, data_roots: tuple[str, ...]) -> None:
         click.echo(line)
     if not report.ok:
         raise UsageError(f"data set {name} in {root} is not whole: {report.summary}")
+    for note in report.notes:
+        click.echo(note)
     click.echo(report.summary)
 
 

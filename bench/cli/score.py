@@ -114,6 +114,7 @@ def _translate(
     from baselines.settings import TestSettings
     from baselines.translate import load_checkpoint
     from bench.core.progress import Reporter
+    from bench.data.image_folder import list_images, notes_on
     from bench.records.output_folder import check_writable
     from bench.run.generate import translate_folder
 
@@ -123,6 +124,8 @@ def _translate(
         raise UsageError(str(error)) from None
     check_writable(destination)
     with Reporter() as reporter:
+        for note in notes_on(list_images(images)):
+            reporter.say(note)
         count = translate_folder(
             checkpoint,
             images,

@@ -16,8 +16,10 @@ from bench.data import layouts, readers
 from bench.data.cache import Sample, digest, load_split
 from bench.data.cards import card_names, load_card, make_card, read_card
 from bench.data.derived import DERIVED, derive
+from bench.data.palette import decode_colours
 from bench.data.providers import FileImages, Images, ToyImages
-from bench.data.types import DatasetCard, Layout, Role, SplitArrays
+from bench.data.types import VOID, DatasetCard, Layout, Role, SplitArrays
+from bench.data.void import ADVICE, is_mostly_void
 
 _OWN_FOLDER = {
     "version": "as found",
@@ -119,8 +121,10 @@ class Dataset:
                 written. A split with an error is not cached.
         """
         indices = self._indices(split, limit)
+        changes = self.images.changes(split, indices)
         key = digest(
             {
+                **({"changes": sorted(changes)} if changes else {}),  # equal files gave other pixels before
                 "reader": readers.READER_VERSION,
                 "content": self.fingerprint(split, limit),
                 "layout": self.layout,
@@ -134,6 +138,30 @@ class Dataset:
         )
         read = self._sampler(split, indices, size_px)
         return load_split(cache, key, self.names(split, limit), read, progress)
+
+    def void_advice(self) -> str:
+        """What to do about label maps that are mostly void, after a look at the first test pair."""
+        sides = self.images.read("test", 0, self.card.size_px)
+        for domain, role, side in zip(self.card.domains, self.card.roles, sides, strict=False):
+            is_colour = side.image.dtype == np.uint8 and side.image.shape[-1] == 3
+            if role == "labels" or not is_colour:
+                continue
+            if not is_mostly_void(float((decode_colours(side.image, self.card) == VOID).mean())):
+                left, right = self.card.domains
+                return (
+                    f"the images read as {domain} look like the label maps: turn round domains = [{left}, "
+                    f"{right}] and roles in the card (the first is in source/, A/ or the left half), or the "
+                    "folders"
+                )
+        return ADVICE
+
+    def notes(self) -> list[str]:
+        """What lies beside the pairs and is left out, and what is converted on reading, a line each."""
+        said = [f"left out: {line}" for line in self.images.left_out()]
+        for split, count in self.splits.items():
+            for change, files in self.images.changes(split, range(count)).items():
+                said.append(f"{files} files of split {split} are {change}")
+        return said
 
     def _sampler(self, split: str, indices: Sequence[int], size_px: int) -> Callable[[int], Sample]:
         def read(place: int) -> Sample:

@@ -13,7 +13,9 @@ from bench.core.errors import UsageError
 from bench.data.image_file import Kind, decode, header
 from bench.data.label_maps import label_mode
 from bench.data.layouts import images
-from bench.data.readers import PairReader, classify, resized
+from bench.data.left_out import left_out
+from bench.data.names import normal, told_apart
+from bench.data.readers import PairReader, classify, facts, resized
 from bench.data.types import DatasetCard, LabelValues
 
 
@@ -30,10 +32,17 @@ def list_images(folder: Path) -> list[Path]:
         raise UsageError(f"expected images in {folder}, found none: check --images")
     stems: dict[str, Path] = {}
     for file in files:
-        if file.stem in stems:
-            raise UsageError(f"expected each stem once, found {stems[file.stem]} and {file.name}: rename one")
-        stems[file.stem] = file
+        if (stem := normal(file.stem)) in stems:
+            raise UsageError(f"expected each stem once, found {told_apart(stems[stem], file)}: rename one")
+        stems[stem] = file
     return files
+
+
+def notes_on(files: list[Path]) -> list[str]:
+    """What lies beside `files` and is left out, and what is converted on reading, a line each."""
+    said = [f"left out: {line}" for line in left_out(files)]
+    found = facts(((header(file), file) for file in files), "image", "colour", None)
+    return said + [f"{len(who)} images are {change}, such as {who[0]}" for change, who in found.items()]
 
 
 def read_images(
@@ -71,10 +80,13 @@ def read_images(
                 f"({_words(image.kind)}): convert it"
             )
         if sample_type == "uint16":
-            yield file.stem, resized(image.values, size_px, Image.Resampling.NEAREST)
+            yield normal(file.stem), resized(image.values, size_px, Image.Resampling.NEAREST)
             continue
         how = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
-        yield file.stem, resized(image.as_mode("colour" if channels == 3 else "gray").values, size_px, how)
+        yield (
+            normal(file.stem),
+            resized(image.as_mode("colour" if channels == 3 else "gray").values, size_px, how),
+        )
 
 
 _TYPES: dict[Kind, str] = {"colour": "uint8", "gray": "uint8", "palette": "uint8", "16-bit": "uint16"}
@@ -100,7 +112,7 @@ def _read_labels(
         image = decode(file)
         mode = classify(image.kind, "labels", file)
         if card is None or mode == "colour":
-            yield file.stem, resized(image.coloured().values, size_px, Image.Resampling.NEAREST)
+            yield normal(file.stem), resized(image.coloured().values, size_px, Image.Resampling.NEAREST)
             continue
         reader = PairReader(card, False, (), f"card {card.name}")
-        yield file.stem, reader.side(image, file, "labels", values, size_px).image
+        yield normal(file.stem), reader.side(image, file, "labels", values, size_px).image

@@ -13,6 +13,7 @@ from bench.core.resources import cache_dir
 from bench.data import palette
 from bench.data.cache import FileHashes, digest
 from bench.data.layouts import Found, Pair
+from bench.data.left_out import left_out
 from bench.data.readers import Mode, PairReader, SideArrays
 from bench.data.types import DatasetCard, Layout
 
@@ -33,6 +34,14 @@ class Images(Protocol):
 
     def content(self, split: str, indices: Sequence[int]) -> list[str]:
         """A text for each pair that changes when its content does."""
+        ...
+
+    def changes(self, split: str, indices: Sequence[int]) -> dict[str, int]:
+        """What is converted when these pairs are read, in words -> number of files."""
+        ...
+
+    def left_out(self) -> list[str]:
+        """What lies beside the pairs and is not read, a line for each reason."""
         ...
 
     def read(self, split: str, index: int, size_px: int | None) -> tuple[SideArrays, ...]:
@@ -65,6 +74,12 @@ class FileImages:
         hashes = iter(self._hashes.hashes([file for pair in pairs for file in pair.files]))
         return ["+".join(next(hashes) for _ in pair.files) for pair in pairs]
 
+    def changes(self, split: str, indices: Sequence[int]) -> dict[str, int]:
+        return self._reader.changes([self._pairs[split][i] for i in indices])
+
+    def left_out(self) -> list[str]:
+        return left_out(file for pairs in self._pairs.values() for pair in pairs for file in pair.files)
+
     def read(self, split: str, index: int, size_px: int | None) -> tuple[SideArrays, ...]:
         return self._reader.read(self._pairs[split][index], size_px)
 
@@ -90,6 +105,12 @@ class ToyImages:
         from bench.data.toycity.generator import TOYCITY_VERSION
 
         return [f"toycity {TOYCITY_VERSION} {split} {index}" for index in indices]
+
+    def changes(self, split: str, indices: Sequence[int]) -> dict[str, int]:
+        return {}
+
+    def left_out(self) -> list[str]:
+        return []
 
     def read(self, split: str, index: int, size_px: int | None) -> tuple[SideArrays, ...]:
         from bench.data.toycity.generator import SIZES_PX, sample

@@ -9,7 +9,9 @@ from their profile (ICC), those of label maps are codes and stay.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -118,6 +120,23 @@ class PairReader:
         sides = zip(images, files, roles, self.modes, strict=True)
         return tuple(self.side(image, file, role, mode, size_px) for image, file, role, mode in sides)
 
+    def changes(self, pairs: Sequence[Pair]) -> dict[str, int]:
+        """What is converted when `pairs` are read (`facts`), in words -> number of files; reads headers.
+
+        Raises:
+            UsageError: naming a file that is damaged, or that holds label values and does not keep them.
+        """
+        files = sorted({file for pair in pairs for file in pair.files})
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            headers = dict(zip(files, pool.map(header, files), strict=True))
+        found: dict[str, int] = {}
+        roles = _roles(self.card, "photos" if len(self.modes) == 1 else "pairs")
+        for side, (role, mode) in enumerate(zip(roles, self.modes, strict=False)):
+            of_side = [pair.files[min(side, len(pair.files) - 1)] for pair in pairs]
+            named = facts([(headers[file], file) for file in of_side], role, mode, self.card)
+            found |= {change: found.get(change, 0) + len(who) for change, who in named.items()}
+        return found
+
     def side(self, image: ImageFile, file: Path, role: Role, mode: Mode, size_px: int | None) -> SideArrays:
         """One decoded image as `role` at `size_px`; it must have `mode`."""
         found = classify(image.kind, role, file)
@@ -167,7 +186,7 @@ def classify(kind: Kind, role: Role, file: Path) -> Mode:
 
 
 def facts(
-    headers: Iterable[tuple[Header, Path]], role: Role, mode: Mode, card: DatasetCard
+    headers: Iterable[tuple[Header, Path]], role: Role, mode: Mode, card: DatasetCard | None
 ) -> dict[str, list[Path]]:
     """What is converted on reading, in words -> files.
 
@@ -180,7 +199,7 @@ def facts(
         if role == "labels":
             if about.lossy and mode in ("ids", "train ids"):
                 raise lossy_labels(file)
-            by_colour = about.kind == "palette" and colours_decide(about.palette, card, mode)
+            by_colour = about.kind == "palette" and card and colours_decide(about.palette, card, mode)
             said = "read by their palette's colours" if by_colour else None
         elif about.cmyk:
             said = f"converted from CMYK ({about.profile or 'no profile'}) to sRGB"

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bench.core.errors import UsageError
 
 MAX_SHARE = 0.5
+ADVICE = (
+    "check that they are label maps and not photos (the card's domains in the order of the folders), that "
+    "their colours or ids are those of the card, and that ids are no train ids (label_values under [options] "
+    "of a card.toml, --label-values of `bench score` and `bench generate`)"
+)
 
 
 def is_mostly_void(share: float | None) -> bool:
@@ -12,30 +19,22 @@ def is_mostly_void(share: float | None) -> bool:
     return share is not None and share > MAX_SHARE
 
 
-def check_void(share: float | None, what: str, allowed: bool) -> None:
+def check_void(
+    share: float | None, what: str, allowed: bool, advice: Callable[[], str] = lambda: ADVICE
+) -> None:
     """Refuse label maps of which more than half is void, unless that is allowed.
 
     Args:
         share: share of void pixels; None: there are no label maps.
         what: which label maps, in words.
         allowed: `--allow-void`.
+        advice: what to do, in words.
 
     Raises:
-        UsageError: with the usual causes.
+        UsageError: with that advice.
     """
-    if share is None or not is_mostly_void(share) or allowed:
-        return
-    raise UsageError(
-        f"expected label maps with classes in {what}, found {share:.1%} of their pixels void: {ADVICE}; or "
-        "go on by "
-        "--allow-void"
-    )
-
-
-ADVICE = (
-    "check that they are label maps and not photos (the card's domains in the order of the folders), that "
-    "colours or "
-    "ids are those of the card, and that ids are no train ids (--label-values trainids, or label_values "
-    "under "
-    "[options] of a card.toml)"
-)
+    if share is not None and is_mostly_void(share) and not allowed:
+        raise UsageError(
+            f"expected label maps with classes in {what}, found {share:.1%} of their pixels void: {advice()}"
+            "; or go on by --allow-void"
+        )

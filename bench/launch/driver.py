@@ -45,6 +45,8 @@ def run_grid(
     for plan in plans:
         bench = Workbench(plan.dataset, plan.data, cache_dir(), launch.device, launch.choice, reporter)
         runners.add(plan.data, Runner(launch.out, bench, launch.command, launch.again, launch.policy))
+        for line in plan.dataset.notes():
+            reporter.say(line)
         _decode(plan, bench)
     jobs = [job for plan in plans for job in _jobs(plan, launch)]
     if launch.until == "score":

@@ -73,7 +73,7 @@ class Workbench:
                 split, size_px=size_px, cache=self.cache, limit=limit, progress=counter
             )
             what = f"split {split} of {self.dataset.name}"
-            check_void(self._splits[key].void_share, what, self.choice.allow_void)
+            check_void(self._splits[key].void_share, what, self.choice.allow_void, self.dataset.void_advice)
         return self._splits[key]
 
     def context(self, size_px: int, row: str) -> ScoringContext:

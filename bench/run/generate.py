@@ -16,6 +16,7 @@ from bench.core.errors import UsageError
 from bench.core.files import whole_folder
 from bench.core.progress import Advance
 from bench.data.image_folder import list_images, read_images
+from bench.data.names import normal
 from bench.data.types import DatasetCard, LabelValues, SplitArrays
 from bench.records.output_folder import RunFiles
 from bench.run.write_ahead import Writer, writing_threads
@@ -101,6 +102,6 @@ def translate_folder(
         card=card,
         label_values=label_values,
     )
-    names, sources = [file.stem for file in files], (image for _, image in read)
+    names, sources = [normal(file.stem) for file in files], (image for _, image in read)
     _write_translations(checkpoint, names, sources, test, seed, out, lambda done: progress(done, len(files)))
     return len(files)

@@ -1,4 +1,4 @@
-"""Images of 16 bits and floats are scored with their own values: against scikit-image, from files to numbers."""
+"""Images of 16 bits and floats are scored with their own values: scikit-image's, from files to numbers."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def scored(root: Path, cache: Path, row: str = "pred", **request: Any) -> dict[s
     found = gather(asked, FileHashes(cache / "hashes.json"))
     test = found.test(cache)
     context = ScoringContext(
-        card=found.card, size_px=found.size_px, target_role="image", row="run", device="cpu", cache=cache, test=test,
-        data_range=found.data_range,
+        card=found.card, size_px=found.size_px, target_role="image", row="run", device="cpu", cache=cache,
+        test=test, data_range=found.data_range,
     )  # fmt: skip
     predictions = found.prediction(0) if row == "pred" else found.source()
     output, _ = score(predictions, context, KEYS, lambda done, remark: None)
@@ -139,7 +139,7 @@ def test_ranges_that_cannot_be(tmp_path: Path, cache: Path) -> None:
     with pytest.raises(UsageError, match=r"16-bit or float images with --data-range, found .* \(gray\)"):
         scored(tmp_path / "eight", cache, data_range=(0.0, 1.0))
     case(tmp_path / "flat", "npy", [(np.zeros((32, 32), np.float32),) * 2])
-    with pytest.raises(UsageError, match="found 0 everywhere .*--data-range LOW,HIGH"):
+    with pytest.raises(UsageError, match=r"found 0 everywhere .*--data-range LOW,HIGH"):
         scored(tmp_path / "flat", cache)
 
 
