@@ -142,7 +142,7 @@ def release_pages(arrays: SplitArrays) -> None:
 
     Pages of a memory map count as resident once read; a long training reads all of them.
     """
-    for array in (arrays.source, arrays.target, arrays.labels):
+    for array in (arrays.source, arrays.target, arrays.labels, arrays.values):
         release_array(array)
 
 

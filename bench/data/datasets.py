@@ -263,7 +263,10 @@ def _own(name: str, root: Path | None, source: str) -> tuple[DatasetCard, FileIm
                 f"expected the folder of data set '{name}', found none: give it with --data-root {name}=DIR "
                 "(`bench list datasets` shows the data sets that need none or have a card)"
             )
-        raise unknown_name("data set", name, card_names(), "bench list datasets")
+        refusal = unknown_name("data set", name, card_names(), "bench list datasets")
+        if root is None:
+            raise refusal
+        raise UsageError(f"{refusal} (a folder of your own: call it {name}/, or give another --dataset NAME)")
     places = _places(name, root)
     kinds = ["folders", "pairs"] if source == "paired" else ["folders", "pairs", "photos"]
     for place in (place for place in places if place.is_dir()):

@@ -163,6 +163,8 @@ def _only_page(found: Any) -> Any:
     page = found.pages[0]
     if page.samplesperpixel > _MAX_CHANNELS or page.imagedepth != 1 or page.dtype is None:
         raise ValueError(f"{page.samplesperpixel} channels, depth {page.imagedepth}: save channels as images")
+    if page.bitspersample != 8 * page.dtype.itemsize:
+        raise ValueError(f"values of {page.bitspersample} bits: save it with 8 or 16")
     if page.photometric not in (0, 1, 2):
         raise ValueError(f"colours as {page.photometric.name}: save it as RGB or gray")
     return page

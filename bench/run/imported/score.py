@@ -68,7 +68,9 @@ class ForeignScoring:
         for row in ("real", "copy") if images.has_sources else ("real",):
             record = reference_record(images.data, row, images.size_px)
             context = self._context(images, test, row, (judge, reason))
-            predictions = _of_array(test.target) if row == "real" else images.source()
+            exact = images.data_range is not None and row == "copy"
+            shown = test.target if row == "real" else test.source
+            predictions = images.source() if exact else _of_array(shown)
             record = replace(record, gallery=self._gallery(images, test, row, predictions))
             records.append(self._score(record, context, predictions))
         for index, (name, folder) in enumerate(images.rows):
