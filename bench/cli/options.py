@@ -10,7 +10,7 @@ import click
 
 from bench.core.errors import UsageError
 from bench.scoring.metrics.catalogue import FID_PROTOCOLS
-from bench.spec.policy import TRACKERS
+from bench.spec.policy import CHEAP_METRICS, LAST, TRACKERS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,7 +52,15 @@ def data_root_option(command: Command) -> Command:
         "data_roots",
         multiple=True,
         metavar="DIR",
-        help="Folder of the data set, or one that holds data sets by name; NAME=DIR for several.",
+        help="Folder of the data set (or archive, list of pairs, parquet file), or one that holds data "
+        "sets by name; NAME=DIR for several.",
+    )(command)
+
+
+def layout_option(command: Command) -> Command:
+    """How the files are arranged."""
+    return click.option(
+        "--layout", metavar="NAME", help="Layout of the files, where several fit; see `bench data info`."
     )(command)
 
 
@@ -66,12 +74,14 @@ def label_values_option(command: Command) -> Command:
 
 
 def data_options(command: Command) -> Command:
-    """Where the data is, and which side is the source."""
+    """Where the data is, how it is arranged, and which side is the source."""
     return apply(
         command,
         data_root_option,
         click.option(
-            "--direction", metavar="A2B", help="Such as photo2labels; the data set's own by default."
+            "--direction",
+            metavar="A2B",
+            help="Such as photo2labels, or AtoB (left to right) and BtoA; the data set's own by default.",
         ),
         click.option(
             "--source",
@@ -80,6 +90,7 @@ def data_options(command: Command) -> Command:
             show_default=True,
             help="Derive the source from the target (for a folder of plain photos).",
         ),
+        layout_option,
     )
 
 
@@ -183,7 +194,47 @@ def policy_of(options: dict[str, Any], lengths: tuple[int, ...] = ()) -> Policy:
 
     log = tuple(dict.fromkeys(options["log"]))
     check_trackers(log)
-    return Policy(options["keep"], options["checkpoint_every"], options["retry"], log, lengths)
+    return Policy(
+        keep=options["keep"],
+        checkpoint_every=options["checkpoint_every"],
+        retry=options["retry"],
+        log=log,
+        lengths=lengths,
+        eval_every=options["eval_every"] or 0,
+        eval_metrics=names(options["eval_metrics"]) or CHEAP_METRICS,
+    )
+
+
+def validation_options(command: Command) -> Command:
+    """Validation images, what is scored on them during training, and which step is taken."""
+    return apply(
+        command,
+        click.option(
+            "--val-share",
+            type=click.FloatRange(0, 1, max_open=True),
+            default=0.0,
+            metavar="SHARE",
+            help="Hold this share of the training pairs out for validation (0.1); none by default.",
+        ),
+        click.option(
+            "--eval-every",
+            type=click.IntRange(1),
+            metavar="STEPS",
+            help="Score on the validation images every so many steps; never by default.",
+        ),
+        click.option(
+            "--eval-metrics",
+            metavar="KEYS",
+            help=f"What --eval-every scores; {','.join(CHEAP_METRICS)} by default.",
+        ),
+        click.option(
+            "--choose",
+            default=LAST,
+            show_default=True,
+            metavar="WHICH",
+            help="Step whose generator is taken: last (the paper), or best:METRIC on the validation images.",
+        ),
+    )
 
 
 def engine_option(command: Command) -> Command:

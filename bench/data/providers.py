@@ -19,11 +19,12 @@ from bench.data.types import DatasetCard, Layout
 
 
 class Images(Protocol):
-    """A source of pairs: files, or the generator of toycity."""
+    """A source of pairs: files, or the generator of toycity. `found` says how files were recognised."""
 
     layout: Layout
     root: Path | None
     modes: tuple[Mode, ...]
+    found: Found | None
 
     @property
     def splits(self) -> dict[str, int]:
@@ -54,6 +55,7 @@ class FileImages:
 
     def __init__(self, card: DatasetCard, found: Found) -> None:
         self.layout = found.layout
+        self.found: Found | None = found
         self.root: Path | None = found.root
         self._pairs: dict[str, tuple[Pair, ...]] = found.splits
         others = [pair for split, pairs in found.splits.items() if split != "train" for pair in pairs]
@@ -89,6 +91,7 @@ class ToyImages:
 
     layout: Layout = "embedded"
     root: Path | None = None
+    found: Found | None = None
     modes: tuple[Mode, ...] = ("colour", "ids")
 
     def __init__(self, card: DatasetCard) -> None:

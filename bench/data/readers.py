@@ -78,7 +78,8 @@ class PairReader:
         Raises:
             UsageError: if they are not those of the card, or none that training takes.
         """
-        first, side_by_side = pairs[0], layout == "pairs"
+        first = pairs[0]
+        side_by_side = len(first.files) == 1 and layout != "photos"
         roles = _roles(card, layout)
         files = first.files * 2 if len(first.files) == 1 else first.files
         modes = [classify(header(file).kind, role, file) for file, role in zip(files, roles, strict=False)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from bench.core.errors import UsageError
 
 MAX_SHARE = 0.5
@@ -19,22 +17,19 @@ def is_mostly_void(share: float | None) -> bool:
     return share is not None and share > MAX_SHARE
 
 
-def check_void(
-    share: float | None, what: str, allowed: bool, advice: Callable[[], str] = lambda: ADVICE
-) -> None:
+def check_void(share: float | None, what: str, allowed: bool) -> None:
     """Refuse label maps of which more than half is void, unless that is allowed.
 
     Args:
         share: share of void pixels; None: there are no label maps.
         what: which label maps, in words.
         allowed: `--allow-void`.
-        advice: what to do, in words.
 
     Raises:
-        UsageError: with that advice.
+        UsageError: with the usual causes.
     """
     if share is not None and is_mostly_void(share) and not allowed:
         raise UsageError(
-            f"expected label maps with classes in {what}, found {share:.1%} of their pixels void: {advice()}"
+            f"expected label maps with classes in {what}, found {share:.1%} of their pixels void: {ADVICE}"
             "; or go on by --allow-void"
         )

@@ -46,16 +46,19 @@ def bench_on(data: Dataset, cache: Path, **choice: bool) -> Workbench:
     return Workbench(data, data_spec(data, None, None), cache, "cpu", ScoringChoice(**choice), Reporter())
 
 
-def test_photos_read_as_labels_are_refused_with_the_order_that_is_right(tmp_path: Path, cache: Path) -> None:
-    data = street(tmp_path, '"photo", "labels"')
+def test_labels_that_are_mostly_void_are_refused_unless_allowed(tmp_path: Path, cache: Path) -> None:
+    data = street(tmp_path, '"labels", "photo"')
+    for split in ("train", "test"):  # no colour of the card
+        for path in sorted((tmp_path / split / "source").iterdir()):
+            Image.fromarray(np.full((32, 32, 3), (1, 250, 250), np.uint8)).save(path)
+    data = open_dataset("street", root=tmp_path)
     with pytest.raises(
-        UsageError, match=r"test of street, found \d\d\.\d% .* void: .*read as photo look like the label"
+        UsageError, match=r"test of street, found 100\.0% of their pixels void: .*--allow-void"
     ):
         bench_on(data, cache).test(32)
-    assert bench_on(data, cache, allow_void=True).test(32).void_share > 0.5  # type: ignore[operator]
-    rows = dict(info(data))
-    assert "more than half of labels is void: the images read as photo look like" in rows["warning"]
-    assert "the images read as photo look like" in verify("street", tmp_path).notes[0]
+    assert bench_on(data, cache, allow_void=True).test(32).void_share == 1
+    assert "more than half of labels is void: check that" in dict(info(data))["warning"]
+    assert verify("street", tmp_path).notes[0].startswith("100.0% of the label pixels are void: check that")
 
 
 def test_the_right_order_is_not_doubted(tmp_path: Path, cache: Path) -> None:
@@ -86,7 +89,7 @@ def test_what_lies_beside_is_said_by_info_verify_and_the_notes_of_a_run(tmp_path
     said = f"left out: 1 file with endings that are not read (.gif): {tmp_path}/train/source/9.gif"
     assert ("note", said) in info(data)
     assert verify("street", tmp_path).notes == (said,)
-    assert data.notes() == [said]
+    assert data.file_notes() == [said]
 
 
 def test_faults_that_are_alike_take_one_line(tmp_path: Path) -> None:

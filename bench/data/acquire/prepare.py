@@ -27,7 +27,7 @@ from bench.data.image_file import decode, header
 from bench.data.label_maps import lossy_labels
 from bench.data.layouts import Found, Pair, find
 from bench.data.types import VOID, DatasetCard
-from bench.data.void import is_mostly_void
+from bench.data.void import ADVICE, is_mostly_void
 
 _VOID_IMAGES = 16  # test images in which `info` counts void labels
 
@@ -181,9 +181,12 @@ def info(dataset: Dataset) -> list[tuple[str, str]]:
     rows = card_rows(card)
     channels = f"{dataset.source_channels} to {dataset.target_channels}"
     rows += [
-        ("found", f"{dataset.root or 'comes with the package'} (layout {dataset.layout})"),
+        ("found", dataset.found_line),
+        *(("note", note) for note in dataset.notes),
         ("pairs", ", ".join(f"{split} {count:,}" for split, count in dataset.splits.items())),
+        ("validation", _validation(dataset)),
         ("direction", f"{dataset.direction} ({channels} channels, {dataset.sample_type})"),
+        *([("sides", dataset.sides_line)] if dataset.sides_line else []),
         ("first image", _first_image(dataset)),
     ]
     if dataset.root and (dataset.root / MANIFEST).is_file():
@@ -192,7 +195,7 @@ def info(dataset: Dataset) -> list[tuple[str, str]]:
             ("prepared", f"{manifest.get('size_px')} px, {len(manifest['files']):,} files with hashes")
         )
     rows += _label_rows(dataset)
-    return rows + [("note", line) for line in dataset.notes()]
+    return rows + [("note", line) for line in dataset.file_notes()]
 
 
 def card_rows(card: DatasetCard) -> list[tuple[str, str]]:
@@ -210,16 +213,27 @@ def card_rows(card: DatasetCard) -> list[tuple[str, str]]:
     ]
 
 
+def _validation(dataset: Dataset) -> str:
+    """Where validation images come from, and the card's rule for its splits."""
+    own = dataset.splits.get("val")
+    said = (
+        f"split val, {own:,} pairs: it is no part of training or test"
+        if own
+        else "no split of its own: --val-share 0.1 holds a tenth of the training pairs out"
+    )
+    return f"{said}. {dataset.card.split_rule}".removesuffix(". ")
+
+
 def _first_image(dataset: Dataset) -> str:
     root = dataset.root
     if root is None:
         return f"{dataset.card.size_px}x{dataset.card.size_px} px, any of 32 to 512 px on demand"
-    found = find(replace(dataset.card, layouts=(dataset.layout,)), root)
-    if found is None:
-        return "unknown"
+    found = dataset.images.found
+    assert found is not None
     file = next(iter(found.splits.values()))[0].files[0]
     about = header(file)
-    return f"{about.size[0]}x{about.size[1]} px, {about.kind}: {file.relative_to(root)}"
+    name = file.relative_to(root) if file.is_relative_to(root) else file
+    return f"{about.size[0]}x{about.size[1]} px, {about.kind}: {name}"
 
 
 def _label_rows(dataset: Dataset) -> list[tuple[str, str]]:
@@ -243,9 +257,7 @@ def _label_rows(dataset: Dataset) -> list[tuple[str, str]]:
         rows.append((card.domains[side], f"read as {_READ_AS[mode]}"))
         rows.append(("void", f"{share:.1%} of the label pixels ({sample} {count:,} test images)"))
         if is_mostly_void(share):
-            rows.append(
-                ("warning", f"more than half of {card.domains[side]} is void: {dataset.void_advice()}")
-            )
+            rows.append(("warning", f"more than half of {card.domains[side]} is void: {ADVICE}"))
     return rows
 
 

@@ -15,7 +15,7 @@ from bench.core.files import sha256_file
 from bench.core.progress import Progress
 from bench.data.datasets import Dataset, open_dataset
 from bench.data.types import VOID
-from bench.data.void import is_mostly_void
+from bench.data.void import ADVICE, is_mostly_void
 
 MANIFEST = "manifest.json"
 MANIFEST_SCHEMA = 1
@@ -70,12 +70,15 @@ class VerifyReport:
         return f"{counts} (pairs: {pairs})"
 
 
-def verify(name: str, root: Path | None, *, progress: Progress | None = None) -> VerifyReport:
+def verify(
+    name: str, root: Path | None, *, layout: str | None = None, progress: Progress | None = None
+) -> VerifyReport:
     """Check a data set against the manifest in its folder; without one, decode every image.
 
     Args:
         name: a card's name, or any name for the user's own folder.
         root: the data set's folder, or one that holds it by name, as for `open_dataset`.
+        layout: the layout to read, where several fit.
         progress: called with (done, of all).
 
     Raises:
@@ -84,7 +87,7 @@ def verify(name: str, root: Path | None, *, progress: Progress | None = None) ->
     for folder in (root / name, root) if root is not None else ():
         if (folder / MANIFEST).is_file():  # before open_dataset, which refuses a folder with a half missing
             return _against_manifest(folder, progress)
-    dataset = open_dataset(name, root=root)
+    dataset = open_dataset(name, root=root, layout=layout)
     if dataset.root and (dataset.root / MANIFEST).is_file():
         return _against_manifest(dataset.root, progress)
     return decode_all(dataset, progress=progress)
@@ -107,9 +110,9 @@ def decode_all(dataset: Dataset, *, progress: Progress | None = None) -> VerifyR
             if progress:
                 progress(done, total)
     root = dataset.root or Path(dataset.name)
-    notes = [] if broken else dataset.notes()
+    notes = [] if broken else dataset.file_notes()
     if pixels and is_mostly_void(void / pixels):
-        notes.append(f"{void / pixels:.1%} of the label pixels are void: {dataset.void_advice()}")
+        notes.append(f"{void / pixels:.1%} of the label pixels are void: {ADVICE}")
     return VerifyReport(
         root, "decoded", dict(dataset.splits), total, broken=tuple(broken), notes=tuple(notes)
     )

@@ -18,6 +18,7 @@ from bench.data.image_file import Header, header
 from bench.data.label_maps import label_mode
 from bench.data.left_out import left_out
 from bench.data.names import some
+from bench.data.sides import direction_side
 from bench.data.types import DatasetCard, LabelValues, Role
 from bench.run.imported.images import AsMode, ForeignImages, roles_of
 from bench.run.imported.match import (
@@ -79,7 +80,7 @@ def gather(request: ForeignRequest, hashes: FileHashes) -> ForeignImages:
         UsageError: for anything that does not fit; the first few files are named.
     """
     card = request.card or _plain_card(request.target)
-    direction = request.direction or card.direction
+    direction = direction_side(card, request.direction) or card.direction
     roles = roles_of(card, direction)
     rows = _rows(request)
     matched = _matched(request, hashes)

@@ -15,6 +15,7 @@ from bench.core.environment import environment
 from bench.core.errors import UsageError
 from bench.core.images import to_rgb8
 from bench.core.progress import Reporter
+from bench.data.pixels import pixel_fingerprint
 from bench.data.types import SplitArrays
 from bench.data.void import check_void
 from bench.records.output_folder import write_gallery
@@ -22,6 +23,7 @@ from bench.records.record import GalleryFiles, RunRecord, write_record
 from bench.run.data_in_use import GALLERY_SIZE, UNUSED_JUDGE, Workbench, announce
 from bench.run.illustrate import Scene, illustrate
 from bench.run.imported.images import ForeignImages
+from bench.run.kept_rows import Measured, kept_or_measured
 from bench.run.score import content_of, digest_of, now, reference_record
 from bench.scoring.metrics.base import ScoringContext
 from bench.scoring.one_pass import score
@@ -164,23 +166,34 @@ class ForeignScoring:
     ) -> RunRecord:
         """Score one row and write its record; what was done to the images becomes part of the protocol."""
         started = time.perf_counter()
+        about = environment(describe_device(resolve_device(self.device)))
         with self.reporter.task(f"{record.label}  score", len(context.test)) as advance:
-            output, per_image = score(predictions, context, self.choice.metrics, advance)
+
+            def measure() -> Measured:
+                return score(predictions, context, self.choice.metrics, advance)
+
+            if context.row == "run":
+                output, per_image = measure()
+            else:
+                (output, per_image), kept = kept_or_measured(
+                    context, self.choice.metrics, predictions, about, measure
+                )
+                if kept:
+                    advance(len(context.test), "kept from before")
         done = prepared or {}
         results = {one.name: replace(one, protocol={**one.protocol, **done}) for one in output.results}
+        has_sources = context.test.source.shape[1:3] == context.test.target.shape[1:3]
+        pixels = {"test_pixels": pixel_fingerprint(context.test)} if has_sources else {}
         finished = replace(
             record,
             results=results,
             details={
                 **output.details,
                 "scoring": {"metrics": sorted(self.choice.metrics), "judge": self.choice.judge},
-                "data": {"void_share": context.test.void_share, "layout": "pictures"},
+                "data": {"void_share": context.test.void_share, "layout": "pictures", **pixels},
             },
             timings={"score": time.perf_counter() - started},
-            environment={
-                **environment(describe_device(resolve_device(self.device))),
-                "command": self.command,
-            },
+            environment={**about, "command": self.command},
             created=now(),
         )
         write_record(self.out, finished, per_image)
