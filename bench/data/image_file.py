@@ -137,8 +137,8 @@ def header(file: Path) -> Header:
             turned = told and image.getexif().get(_ORIENTATION, 1) in _ON_ITS_SIDE
             size = image.size[::-1] if turned else image.size
             profile = colour_profile.name_unless_srgb(_profile(image))
-            known = image.palette is not None and image.palette.rawmode == "RGB"
-            palette = bytes(image.palette.palette) if image.palette is not None and known else None
+            order, stored = image.palette.getdata() if image.palette is not None else ("", b"")
+            palette = bytes(stored) if order == "RGB" else None
             return Header(kind, size, _is_lossy(image, file), profile, image.mode == "CMYK", palette)
 
 

@@ -179,6 +179,25 @@ def test_a_palette_with_an_order_of_its_own_is_read_by_colour(
     assert scored(tmp_path, cache, CITYSCAPES)[0] == 0.75
 
 
+def test_a_palette_in_the_order_of_the_ids_changes_no_cache_key(tmp_path: Path) -> None:
+    facades = load_card("facades")
+    colours = np.zeros((256, 3), np.uint8)
+    for entry in facades.classes:
+        colours[entry.id] = entry.colour
+    turned = colours.copy()
+    turned[1:13] = colours[12:0:-1]
+    for index in range(5):
+        for name, order in (("ids", colours), ("turned", turned)):
+            image = Image.fromarray(np.full((16, 16), 3, np.uint8))
+            image.putpalette(order.tobytes())
+            (tmp_path / name).mkdir(exist_ok=True)
+            image.save(tmp_path / name / f"{index}.png")
+            save(tmp_path / name / f"{index}.jpg", np.zeros((16, 16, 3), np.uint8))
+    for name, changed in (("ids", {}), ("turned", {"read by their palette's colours": 4})):
+        data = open_dataset("facades", root=tmp_path / name)
+        assert data.images.changes("train", range(4)) == changed
+
+
 def test_a_palette_of_other_colours_is_read_by_index(tmp_path: Path, cache: Path) -> None:
     image = Image.fromarray(IDS[blocks(0)])
     image.putpalette(np.arange(768, dtype=np.uint16).astype(np.uint8).tobytes())

@@ -244,14 +244,14 @@ def _label_rows(dataset: Dataset) -> list[tuple[str, str]]:
     count = dataset.splits["test"]
     wanted = min(_VOID_IMAGES, count)
     few = [place * count // wanted for place in range(wanted)]  # evenly spaced
-    void, pixels = np.zeros(2, np.int64), np.zeros(2, np.int64)
+    void, pixels = [0, 0], [0, 0]
     for index in few:
         for side, arrays in enumerate(dataset.images.read("test", index, card.size_px)):
             if arrays.labels is not None:
-                void[side] += (arrays.labels == VOID).sum()
+                void[side] += int((arrays.labels == VOID).sum())
                 pixels[side] += arrays.labels.size
     rows = []
-    for side in np.flatnonzero(pixels):
+    for side in (side for side in (0, 1) if pixels[side]):
         share, mode = void[side] / pixels[side], modes[side]
         sample = "all" if len(few) == count else f"a sample of {len(few)} of"
         rows.append((card.domains[side], f"read as {_READ_AS[mode]}"))
