@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.cli.options import (
+    SIZE,
     choose_device,
     command_line,
     data_root_option,
@@ -21,6 +22,7 @@ from bench.cli.options import (
 from bench.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from baselines.sizes import Size
     from bench.core.progress import Reporter
     from bench.data.types import DatasetCard, LabelValues
     from bench.launch.jobs import Until
@@ -47,6 +49,13 @@ if TYPE_CHECKING:
     "--dataset", metavar="CARD", help="Card of the --images that are label maps: a name, or a card.toml."
 )
 @label_values_option
+@click.option(
+    "--size",
+    "size_px",
+    type=SIZE,
+    metavar="SIZE",
+    help="With --images: 256, 512x256 or native; the size of training by default.",
+)
 @data_root_option
 @device_options
 @click.pass_obj
@@ -59,6 +68,7 @@ def generate(
     seed: int,
     dataset: str | None,
     label_values: LabelValues | None,
+    size_px: Size | None,
     data_roots: tuple[str, ...],
     device: str,
     threads: int | None,
@@ -67,9 +77,11 @@ def generate(
 
     \b
     bench generate OUT [--data-root DIR]
-    bench generate --checkpoint FILE --images DIR --to DIR
+    bench generate --checkpoint FILE --images DIR --to DIR [--size native]
     """
     where = choose_device(device, threads)
+    if size_px is not None and images is None:
+        raise UsageError("expected --size with --images, found it without: a run keeps its size of training")
     if output is not None and checkpoint is None and images is None and destination is None:
         from bench.spec.scoring_choice import ScoringChoice
 
@@ -83,7 +95,7 @@ def generate(
         )
     elif output is None and checkpoint is not None and images is not None and destination is not None:
         card = _card(dataset) or _card_of_run(checkpoint)
-        _translate(checkpoint, images, destination, seed, where, card, label_values)
+        _translate(checkpoint, images, destination, seed, where, size_px, card, label_values)
     else:
         raise UsageError("expected either OUT, or --checkpoint FILE --images DIR --to DIR")
 
@@ -106,6 +118,7 @@ def _translate(
     destination: Path,
     seed: int,
     device: str,
+    size_px: Size | None,
     card: DatasetCard | None,
     label_values: LabelValues | None,
 ) -> None:
@@ -126,17 +139,20 @@ def _translate(
     with Reporter() as reporter:
         for note in notes_on(list_images(images)):
             reporter.say(note)
-        count = translate_folder(
+        count, aspect = translate_folder(
             checkpoint,
             images,
             destination,
             TestSettings(),
             seed,
             reporter.counter("translating"),
+            size_px,
             card,
             label_values,
         )
     click.echo(f"{count} images in {destination}")
+    if aspect is not None:
+        click.echo(f"the aspect was changed: {aspect}; --size native, or WIDTHxHEIGHT, keeps it")
 
 
 @click.command()
@@ -150,7 +166,9 @@ def _translate(
 @click.option("--dataset", metavar="CARD", help="Card with the classes and palette: a name, or a card.toml.")
 @click.option("--direction", metavar="A2B", help="Such as photo2labels; the card's own by default.")
 @click.option("--name", "row_names", metavar="LABELS", help="Names for the folders, comma-separated.")
-@click.option("--size", "size_px", type=click.IntRange(16, 4096), metavar="PX", help="Resize all to PX x PX.")
+@click.option(
+    "--size", "size_px", type=SIZE, metavar="SIZE", help="Resize all images: 256 or 512x256 (WIDTHxHEIGHT)."
+)
 @click.option("--allow-missing", is_flag=True, help="Use only the stems that all folders have.")
 @label_values_option
 @click.option(
@@ -235,6 +253,8 @@ def _score_foreign(
     with Reporter() as reporter:
         training = _judge_training(options, device, choice, reporter)
         images = gather(request, FileHashes(cache_dir() / "hashes" / "foreign.json"))
+        if images.aspect_changed:
+            reporter.say(f"the aspect is changed by --size: {images.aspect_changed}")
         for gap in images.matched.left_out:
             reporter.say(f"left out: {gap}; N = {len(images.matched.names)}")
         for note in images.notes:

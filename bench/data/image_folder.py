@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 from PIL import Image
 
+from baselines.sizes import Size
 from bench.core.errors import UsageError
 from bench.data.image_file import Kind, decode, header
 from bench.data.label_maps import label_mode
@@ -48,14 +49,14 @@ def notes_on(files: list[Path]) -> list[str]:
 def read_images(
     files: list[Path],
     *,
-    size_px: int,
+    size_px: Size,
     channels: int,
     sample_type: str,
     nearest: bool,
     card: DatasetCard | None = None,
     label_values: LabelValues | None = None,
 ) -> Iterator[tuple[str, NDArray[Any]]]:
-    """(stem, (size_px, size_px, channels) image) of each file, one at a time, as training reads sources.
+    """(stem, (H, W, channels) image at `size_px`) of each file, one at a time, as training reads sources.
 
     Images are converted to colour or gray as `channels` asks. Palette images are read in their palette's
     colours and resized with nearest neighbour; with `nearest` (label maps) all images are.
@@ -97,7 +98,7 @@ def _words(kind: Kind) -> str:
 
 
 def _read_labels(
-    files: list[Path], size_px: int, card: DatasetCard | None, chosen: LabelValues | None
+    files: list[Path], size_px: Size, card: DatasetCard | None, chosen: LabelValues | None
 ) -> Iterator[tuple[str, NDArray[Any]]]:
     """Label maps in the card's colours: by their values where they are gray, else as they are coloured."""
     gray = [file for file in files if header(file).kind == "gray"]

@@ -1,10 +1,10 @@
 """Reads one pair: decode, check, split, resize.
 
-Photos are resized bicubic (Pillow, antialiased) and squeezed to a square, as in the published pairs. Label
-maps are resized nearest, as colours and as ids alike. So are palette images, and images of 16 bits or
-floats: they hold measurements (depth), where a mean of foreground and background, or of a distance and 0 for
-"none", has no meaning. `bench.data.image_file` says how a file's values are read. Colours are taken to sRGB
-from their profile (ICC), those of label maps are codes and stay.
+Photos are resized bicubic (Pillow, antialiased) to the size asked for, and squeezed where it has another
+aspect. Label maps are resized nearest, as colours and as ids alike. So are palette images, and images of 16
+bits or floats: they hold measurements (depth), where a mean of foreground and background, or of a distance and
+0 for "none", has no meaning. `bench.data.image_file` says how a file's values are read. Colours are taken to
+sRGB from their profile (ICC), those of label maps are codes and stay.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from baselines.sizes import ImageSize, Size, size_for
 from bench.core.errors import UsageError
 from bench.data.image_file import Header, ImageFile, Kind, decode, header
 from bench.data.label_maps import (
@@ -46,8 +47,8 @@ class SideArrays:
     """One side of a pair, read and resized.
 
     Attributes:
-        image: (S, S, C) uint8, uint16 or float32; label maps in colours.
-        labels: (S, S) uint8 train ids with 255 = void, for label maps only.
+        image: (H, W, C) uint8, uint16 or float32; label maps in colours.
+        labels: (H, W) uint8 train ids with 255 = void, for label maps only.
     """
 
     image: NDArray[Any]
@@ -101,7 +102,7 @@ class PairReader:
     def _tables(self) -> dict[Mode, tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]]:
         return {"ids": tables(self.card, "ids"), "train ids": tables(self.card, "train ids")}
 
-    def read(self, pair: Pair, size_px: int | None) -> tuple[SideArrays, ...]:
+    def read(self, pair: Pair, size_px: Size | None) -> tuple[SideArrays, ...]:
         """Left and right side of `pair` at `size_px` (None: its own size); one side for a plain photo.
 
         Raises:
@@ -138,7 +139,7 @@ class PairReader:
             found |= {change: found.get(change, 0) + len(who) for change, who in named.items()}
         return found
 
-    def side(self, image: ImageFile, file: Path, role: Role, mode: Mode, size_px: int | None) -> SideArrays:
+    def side(self, image: ImageFile, file: Path, role: Role, mode: Mode, size_px: Size | None) -> SideArrays:
         """One decoded image as `role` at `size_px`; it must have `mode`."""
         found = classify(image.kind, role, file)
         if found != mode and not (found == "ids" and mode in ("train ids", "gray colours")):
@@ -151,7 +152,7 @@ class PairReader:
         how = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
         return SideArrays(resized(image.coloured().in_srgb().values, size_px, how))
 
-    def _labels(self, image: ImageFile, file: Path, mode: Mode, size_px: int | None) -> SideArrays:
+    def _labels(self, image: ImageFile, file: Path, mode: Mode, size_px: Size | None) -> SideArrays:
         by_colour = mode == "colour" or is_by_colour(image, self.card)
         if image.palette is not None and mode == "gray colours":
             mode = "ids"  # indices, not levels
@@ -231,15 +232,17 @@ def _cut(image: ImageFile, file: Path) -> list[ImageFile]:
     return [image.crop((0, 0, height, height)), image.crop((height, 0, width, height))]
 
 
-def resized(values: NDArray[Any], size_px: int | None, how: Image.Resampling) -> NDArray[Any]:
+def resized(values: NDArray[Any], size_px: Size | None, how: Image.Resampling) -> NDArray[Any]:
     """(H, W, C) values at `size_px`; None: as they are."""
-    if size_px is None or values.shape[:2] == (size_px, size_px):
+    height, width = values.shape[:2]
+    to = size_for(size_px, ImageSize(width, height))
+    if (to.width, to.height) == (width, height):
         return np.ascontiguousarray(values)
     if values.dtype != np.uint8 and values.shape[-1] > 1:  # Pillow has no such image
         planes = [resized(values[..., [channel]], size_px, how) for channel in range(values.shape[-1])]
         return np.concatenate(planes, axis=-1)
     plane = values[..., 0] if values.shape[-1] == 1 else values
-    made = np.asarray(Image.fromarray(np.ascontiguousarray(plane)).resize((size_px, size_px), how))
+    made = np.asarray(Image.fromarray(np.ascontiguousarray(plane)).resize((to.width, to.height), how))
     return made.astype(values.dtype)[..., None] if made.ndim == 2 else made
 
 

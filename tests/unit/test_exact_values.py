@@ -152,7 +152,7 @@ def test_gray_and_colour_are_converted_when_asked_and_all_faults_are_said_at_onc
     write(tmp_path / "target" / "1.png", truth)
     with pytest.raises(UsageError) as caught:
         scored(tmp_path, cache)
-    for said in ("prediction images of one mode", "--as colour", "images of one size", "--size PX"):
+    for said in ("prediction images of one mode", "--as colour", "images of one size", "--size WIDTHxHEIGHT"):
         assert said in str(caught.value)
     (tmp_path / "pred" / "1.png").unlink()
     found = scored(tmp_path, cache, allow_missing=True, as_mode="colour")

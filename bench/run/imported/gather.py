@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from baselines.sizes import NATIVE, ImageSize, Size, is_native
 from bench.core.errors import UsageError
 from bench.data import readers
+from bench.data.aspect import squeezed
 from bench.data.cache import FileHashes, digest
 from bench.data.image_file import Header, header
 from bench.data.label_maps import label_mode
@@ -51,7 +53,7 @@ class ForeignRequest:
         train_target: folder of real training targets for the `real` row, or None.
         card: palette, classes and roles; None: images without classes.
         direction: of the card's domains, or None: its default.
-        size_px: side to which all images are resized; None: not resized.
+        size_px: size to which all images are resized; None or "native": not resized.
         allow_missing: use only the stems that all folders have.
         label_values: what gray label files hold; None: found out.
         as_mode: "colour" or "gray": what gray and colour images are converted to; None: not converted.
@@ -66,7 +68,7 @@ class ForeignRequest:
     train_target: Path | None = None
     card: DatasetCard | None = None
     direction: str | None = None
-    size_px: int | None = None
+    size_px: Size | None = None
     allow_missing: bool = False
     label_values: LabelValues | None = None
     as_mode: AsMode | None = None
@@ -93,11 +95,16 @@ def gather(request: ForeignRequest, hashes: FileHashes) -> ForeignImages:
     files["target"] += train
     files["prediction"] = [file for paths in matched.predictions for file in paths]
     headers = {file: header(file) for paths in files.values() for file in paths}
+    sized = [file for part, paths in files.items() if part != "labels" for file in paths]
+    sizes = {file: ImageSize(*headers[file].size) for file in sized}
     modes = _modes(files, headers, roles, request.as_mode)
-    faults = [*_mode_faults(modes, files, roles), *_size_faults(request.size_px, files, headers)]
+    faults = _mode_faults(modes, files, roles)
+    try:
+        size_px, resized_from = _size(request.size_px, matched, files, sizes)
+    except UsageError as error:
+        raise UsageError("; ".join([*faults, str(error)])) from None
     if faults:
         raise UsageError("; ".join(faults))
-    size_px, resized_from = _size(request.size_px, files, headers)
     data = DataSpec(
         name=card.name,
         direction=direction,
@@ -136,6 +143,7 @@ def gather(request: ForeignRequest, hashes: FileHashes) -> ForeignImages:
         resized_from,
         train,
         hashes,
+        squeezed(list(sizes.values()), size_px),
         request.as_mode,
         values,
         changes,
@@ -277,37 +285,37 @@ def _one_mode(
     return found
 
 
-def _size_faults(wanted: int | None, files: dict[Part, list[Path]], headers: dict[Path, Header]) -> list[str]:
-    """What is wrong with the sizes of images, and what mends it; nothing if all are resized."""
-    if wanted is not None:
-        return []
-    sizes = _sizes(files, headers)
-    first = files["prediction"][0]
-    width, height = sizes[first]
-    if others := [file for file, size in sizes.items() if size != (width, height)]:
-        listed = ", ".join(f"{file} ({sizes[file][0]}x{sizes[file][1]})" for file in others[:_SHOWN])
-        return [
-            f"expected images of one size, found {first} ({width}x{height}) but {len(others)} of another: "
-            f"{listed}: resize them, or all of them by --size PX"
-        ]
-    if width != height:
-        return [f"expected square images, found {width}x{height} in {first}: --size PX squeezes all of them"]
-    return []
-
-
-def _sizes(files: dict[Part, list[Path]], headers: dict[Path, Header]) -> dict[Path, tuple[int, int]]:
-    return {file: headers[file].size for part, paths in files.items() if part != "labels" for file in paths}
-
-
 def _size(
-    wanted: int | None, files: dict[Part, list[Path]], headers: dict[Path, Header]
-) -> tuple[int, str | None]:
-    """Side of the images, and the predictions' own sizes where `wanted` changes them."""
-    own = sorted({headers[file].size for file in files["prediction"]})
-    if wanted is None:
-        return own[0][0], None
-    said = ", ".join(f"{w}x{h}" for w, h in own[:_SHOWN])
-    return wanted, None if own == [(wanted, wanted)] else said
+    wanted: Size | None, matched: Matched, files: dict[Part, list[Path]], sizes: dict[Path, ImageSize]
+) -> tuple[Size, str | None]:
+    """Size of the images, and the predictions' own sizes where `wanted` changes them.
+
+    Without `wanted` nothing is resized: all images have one size, or each prediction has that of its target
+    ("native").
+    """
+    first = files["prediction"][0]
+    if wanted is not None and not is_native(wanted):
+        own = sorted({sizes[file] for file in files["prediction"]})
+        said = ", ".join(map(str, own[:_SHOWN]))
+        return wanted, None if [size.document for size in own] == [wanted] else said
+    others = [file for file, size in sizes.items() if size != sizes[first]]
+    if not others:
+        return sizes[first].document, None
+    if len({sizes[file] for file in matched.parts["target"]}) == 1:
+        listed = ", ".join(f"{file} ({sizes[file]})" for file in others[:_SHOWN])
+        raise UsageError(
+            f"expected images of one size, found {first} ({sizes[first]}) but {len(others)} of another: "
+            f"{listed}: resize them, or all of them by --size WIDTHxHEIGHT"
+        )
+    compared = [matched.parts["target"], *matched.predictions]
+    compared += [matched.parts["source"]] if "source" in matched.parts else []
+    for target, *rest in zip(*compared, strict=True):
+        if other := [file for file in rest if sizes[file] != sizes[target]]:
+            raise UsageError(
+                f"expected each image in the size of its target, found {target} ({sizes[target]}) and "
+                f"{other[0]} ({sizes[other[0]]}): resize them, or all of them by --size WIDTHxHEIGHT"
+            )
+    return NATIVE, None
 
 
 def _meanings(modes: dict[Part, readers.Mode], roles: tuple[Role, Role]) -> list[str]:

@@ -74,13 +74,13 @@ class ForeignScoring:
             shown = test.target if row == "real" else test.source
             predictions = images.source() if exact else _of_array(shown)
             record = replace(record, gallery=self._gallery(images, test, row, predictions))
-            records.append(self._score(record, context, predictions))
+            records.append(self._score(record, context, predictions, images))
         for index, (name, folder) in enumerate(images.rows):
             predictions = images.prediction(index)
             gallery = self._gallery(images, test, f"{slug(name)}-{images.fingerprint(index)}", predictions)
             record = replace(self._run(name, folder, index, images), gallery=gallery)
             context = self._context(images, test, "run", (judge, reason))
-            records.append(self._score(record, context, predictions, _prepared(images)))
+            records.append(self._score(record, context, predictions, images))
             outputs[record.id] = images.shown(predictions)
         palette = {entry.name: entry.colour for entry in images.card.train_classes}
         scene = Scene(images.data, images.size_px, test, palette, lambda: judge, images.has_sources, outputs)
@@ -162,10 +162,11 @@ class ForeignScoring:
         record: RunRecord,
         context: ScoringContext,
         predictions: _Predictions,
-        prepared: dict[str, str] | None = None,
+        images: ForeignImages,
     ) -> RunRecord:
         """Score one row and write its record; what was done to the images becomes part of the protocol."""
         started = time.perf_counter()
+        aspect = {"aspect_changed": images.aspect_changed} if images.aspect_changed else {}
         about = environment(describe_device(resolve_device(self.device)))
         with self.reporter.task(f"{record.label}  score", len(context.test)) as advance:
 
@@ -180,17 +181,21 @@ class ForeignScoring:
                 )
                 if kept:
                     advance(len(context.test), "kept from before")
-        done = prepared or {}
+        done = _prepared(images) if context.row == "run" else {}
         results = {one.name: replace(one, protocol={**one.protocol, **done}) for one in output.results}
-        has_sources = context.test.source.shape[1:3] == context.test.target.shape[1:3]
-        pixels = {"test_pixels": pixel_fingerprint(context.test)} if has_sources else {}
+        pixels = {"test_pixels": pixel_fingerprint(context.test)} if images.has_sources else {}
         finished = replace(
             record,
             results=results,
             details={
                 **output.details,
                 "scoring": {"metrics": sorted(self.choice.metrics), "judge": self.choice.judge},
-                "data": {"void_share": context.test.void_share, "layout": "pictures", **pixels},
+                "data": {
+                    "void_share": context.test.void_share,
+                    "layout": "pictures",
+                    **pixels,
+                    **aspect,
+                },
             },
             timings={"score": time.perf_counter() - started},
             environment={**about, "command": self.command},
