@@ -3,8 +3,8 @@
 Photos are resized bicubic (Pillow, antialiased) to the size asked for, and squeezed where it has another
 aspect. Label maps are resized nearest, as colours and as ids alike. So are palette images, and images of 16
 bits or floats: they hold measurements (depth), where a mean of foreground and background, or of a distance
-and 0 for "none", has no meaning. `bench.data.image_file` says how a file's values are read. Colours are taken to
-sRGB from their profile (ICC), those of label maps are codes and stay.
+and 0 for "none", has no meaning. `bench.data.image_file` says how a file's values are read. Colours are
+taken to sRGB from their profile (ICC), those of label maps are codes and stay.
 """
 
 from __future__ import annotations
