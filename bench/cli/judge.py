@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.options import SIZE, apply, choose_device, data_options, device_options
+from bench.cli.options import SIZE, allow_void_option, apply, choose_device, data_options, device_options
 from bench.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def _which(command: Any) -> Any:
         click.option(
             "--train-limit", type=click.IntRange(1), help="Use this many training pairs, evenly spaced."
         ),
+        allow_void_option,
     )
 
 
@@ -102,7 +103,7 @@ def _workbench(options: dict[str, Any], reporter: Reporter) -> Workbench:
     from bench.spec.pairs_used import data_spec
     from bench.spec.scoring_choice import ScoringChoice, check_judge_choice
 
-    choice, name = ScoringChoice(judge=options["name"]), options["dataset"]
+    choice, name = ScoringChoice(judge=options["name"], allow_void=options["allow_void"]), options["dataset"]
     check_judge_choice(choice)
     root = data_roots(options["data_roots"], [name]).get(name)
     asked = {key: options[key] for key in ("direction", "source", "layout")}

@@ -20,6 +20,7 @@ from bench.cli.launching import (
 from bench.cli.options import (
     SIZE,
     Command,
+    allow_void_option,
     apply,
     choose_device,
     choose_engine,
@@ -130,6 +131,7 @@ def run(obj: dict[str, Any], /, **options: Any) -> int:
 
 @click.command()
 @grid_options
+@allow_void_option
 @device_options
 @launcher_options
 @policy_options
