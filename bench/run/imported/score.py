@@ -170,7 +170,7 @@ class ForeignScoring:
                 if kept:
                     advance(len(context.test), "kept from before")
         results = {result.name: _resized(result, resized_from) for result in output.results}
-        has_sources = context.test.source[0].shape[:2] == context.test.target[0].shape[:2]
+        has_sources = context.test.source.shape[1:3] == context.test.target.shape[1:3]
         pixels = {"test_pixels": pixel_fingerprint(context.test)} if has_sources else {}
         finished = replace(
             record,
