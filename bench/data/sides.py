@@ -23,7 +23,7 @@ def direction_side(card: DatasetCard, direction: str | None) -> str | None:
     there, back = f"{left}2{right}", f"{right}2{left}"
     if direction is None or direction in (there, back):
         return direction
-    return {"atob": there, "a2b": there, "btoa": back, "b2a": back}.get(direction.casefold(), direction)
+    return {"atob": there, "btoa": back}.get(direction.casefold(), direction)
 
 
 def check_sides(card: DatasetCard, images: FileImages) -> None:
