@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
+from baselines.sizes import size_order, words_of_size
 from bench.core.progress import Reporter
 from bench.core.resources import cache_dir
 from bench.launch.display import Board
@@ -93,7 +94,7 @@ def _execute_all(
 def same_runs(specs: list[RunSpec]) -> list[str]:
     """Messages about variants that are the same run at their size."""
     lines = [
-        f"{other} at {spec.training.size_px} px is the same run as {spec.label}"
+        f"{other} at {words_of_size(spec.training.size_px)} is the same run as {spec.label}"
         for spec in specs
         for other in spec.also
     ]
@@ -139,7 +140,7 @@ def _references(
     runner: Runner, plan: Plan, reporter: Reporter, left: WorkLeft, debug: bool
 ) -> Iterator[Ended]:
     for row, size_px in reference_rows(plan.runs):
-        title = f"reference row '{row}' at {size_px} px"
+        title = f"reference row '{row}' at {words_of_size(size_px)}"
         try:
             with reporter.task(f"{title}  score", plan.data.test_n) as advance:
                 record = runner.reference(row, size_px, advance)
@@ -160,7 +161,7 @@ def _illustrate(plans: list[Plan], runners: Runners, launch: Launch, reporter: R
         scenes = [
             scene_of(runners.of_data(plan.data).bench, size_px)
             for plan in plans
-            for size_px in sorted({spec.training.size_px for spec in plan.runs})
+            for size_px in sorted({spec.training.size_px for spec in plan.runs}, key=size_order)
         ]
         illustrate(launch.out, scenes)
     except Exception as error:  # the numbers are there: a missing image must not lose them

@@ -245,10 +245,10 @@ class TrainingStage:
             trainer.generator,
             self.spec.variant,
             self.spec.training,
-            self.train.source.shape[3],
-            str(self.train.source.dtype),
+            self.train.source[0].shape[2],
+            str(self.train.source[0].dtype),
             self.source_resize,
-            str(self.train.target.dtype),
+            str(self.train.target[0].dtype),
             self.spec.id,
         )
 

@@ -43,7 +43,11 @@ def spectra(section: Section, looks: Looks) -> Drawing | None:
     ax.set_yscale("log")
     plain_log_ticks(ax)
     ax.grid(axis="y", linewidth=0.6)
-    ax.set(xlabel="radial frequency (cycles per image)", ylabel="power, output over target")
+    wide = isinstance(section.size_px, str)  # a rectangle: cycles per S pixels, S its shorter side
+    ax.set(
+        xlabel=f"radial frequency (cycles per {'shorter side' if wide else 'image'})",
+        ylabel="power, output over target",
+    )
     legend(figure, curves, looks)
     caption = (
         "The dashed line at 1: as much detail as the real images. Below 1 outputs are blurry. Above 1 they "
