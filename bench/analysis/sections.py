@@ -17,6 +17,7 @@ from bench.analysis.cell import Cell
 from bench.analysis.column import Column, info_of, only_zeros
 from bench.analysis.comparable import column_key, differing_fields, must_agree, test_sets
 from bench.analysis.entry import Entry
+from bench.analysis.questions import place_of
 from bench.analysis.rows import Row, group, reference_rows, run_rows
 from bench.records.record import Goal, MetricResult, RunRecord
 from bench.scoring.metrics.catalogue import CATALOGUE, MetricInfo
@@ -173,9 +174,9 @@ def _fill_columns(section: Section, done: Sequence[RunRecord]) -> dict[str, _Key
 
 
 def in_order(keys: Sequence[str] | dict[str, Any]) -> list[str]:
-    """Metric keys in the catalogue's order, then those of plug-ins by name."""
+    """Metric keys by the question they answer, then in the catalogue's order, those of plug-ins by name."""
     order = {key: place for place, key in enumerate(CATALOGUE)}
-    return sorted(set(keys), key=lambda key: (order.get(key, len(order)), key))
+    return sorted(set(keys), key=lambda key: (place_of(key), order.get(key, len(order)), key))
 
 
 def _column_key(result: MetricResult) -> _Key:

@@ -253,16 +253,18 @@ def check_outcomes(outcomes: list[Ended]) -> None:
 
 
 def finish(out: Path, records: list[RunRecord]) -> None:
-    """Show the table on the terminal and write the report."""
+    """Write the report, and show on the terminal what to know, the short table and the findings."""
     from rich.console import Console
 
     from bench.report.render import write_report
-    from bench.report.terminal import terminal_notes, terminal_table
+    from bench.report.terminal import terminal_findings, terminal_notes, terminal_table
 
     console = Console(highlight=False)
-    console.print(terminal_table(records, out=out))
     for note in terminal_notes(records, out=out):
         console.print(note, markup=False, soft_wrap=True)
+    console.print(terminal_table(records, out=out))
+    for finding in terminal_findings(records, out=out):
+        console.print(finding, markup=False, soft_wrap=True)
     files = write_report([out], out / "report")
     console.print(f"report: {files.html}", markup=False, soft_wrap=True)
 

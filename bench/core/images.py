@@ -31,6 +31,7 @@ _READERS = (
     PngImagePlugin.PngImageFile, JpegImagePlugin.JpegImageFile,
     BmpImagePlugin.BmpImageFile, TiffImagePlugin.TiffImageFile, WebPImagePlugin.WebPImageFile,
 )  # fmt: skip
+GREY_LEVELS = 127.5  # of 0-255, in one unit of the networks' [-1, 1]
 FORMATS = tuple(reader.format for reader in _READERS)
 
 

@@ -14,6 +14,7 @@ from bench.launch.held_elsewhere import Others
 from bench.launch.jobs import Ended, Event, Job, Launch, Observer
 from bench.launch.local import InProcess
 from bench.launch.run_job import Launcher, Runners
+from bench.launch.work_left import WorkLeft
 from bench.run.data_in_use import Workbench
 from bench.run.runner import Runner, reference_rows
 from bench.scoring.judges.external import is_adapter
@@ -50,12 +51,13 @@ def run_grid(
         runners.add(plan.data, Runner(launch.out, bench, launch.command, launch.again, launch.policy))
         _decode(plan, bench, launch.policy.eval_every)
     jobs = [job for plan in plans for job in _jobs(plan, launch)]
+    left = WorkLeft(jobs)
     if launch.until == "score":
         for plan in plans:
-            outcomes += _references(runners.of_data(plan.data), plan, reporter, launch.debug)
+            outcomes += _references(runners.of_data(plan.data), plan, reporter, left, launch.debug)
     for line in dict.fromkeys(line for plan in plans for line in same_runs(plan.runs)):
         reporter.say(line)
-    outcomes += _execute_all(jobs, runners, reporter, launcher or InProcess(), observers)
+    outcomes += _execute_all(jobs, runners, reporter, left, launcher or InProcess(), observers)
     if launch.until == "score":
         _illustrate(plans, runners, launch, reporter)
     return outcomes
@@ -65,12 +67,13 @@ def _execute_all(
     jobs: Sequence[Job],
     runners: Runners,
     reporter: Reporter,
+    left: WorkLeft,
     launcher: Launcher,
     observers: Sequence[Observer],
 ) -> list[Ended]:
     """Execute all jobs, also those that other processes release; returns their ends."""
     ends: list[Ended] = []
-    with Board(jobs, reporter) as board:  # starts here, so that its time left is right
+    with Board(jobs, reporter, left) as board:  # starts here, so that its time left is right
 
         def notify(event: Event) -> None:
             board.notify(event)
@@ -133,12 +136,15 @@ def _train_judges(jobs: Sequence[Job], runners: Runners) -> None:
                 bench.judge(size_px)
 
 
-def _references(runner: Runner, plan: Plan, reporter: Reporter, debug: bool) -> Iterator[Ended]:
+def _references(
+    runner: Runner, plan: Plan, reporter: Reporter, left: WorkLeft, debug: bool
+) -> Iterator[Ended]:
     for row, size_px in reference_rows(plan.runs):
         title = f"reference row '{row}' at {words_of_size(size_px)}"
         try:
             with reporter.task(f"{title}  score", plan.data.test_n) as advance:
                 record = runner.reference(row, size_px, advance)
+            left.row_scored(size_px, plan.data.test_n, record.timings.get("score") or 0.0)
         except Exception as error:  # the other rows go on, as runs do
             if debug:
                 reporter.say(traceback.format_exc())
