@@ -56,6 +56,7 @@ class FileImages:
         self._pairs: dict[str, tuple[Pair, ...]] = found.splits
         self._reader = PairReader.for_pair(card, found.splits["train"][0], found.layout)
         self.modes: tuple[Mode, ...] = self._reader.modes
+        self._sizes: dict[Path, ImageSize] = {}
         self._hashes = FileHashes(cache_dir() / "hashes" / f"{digest(str(found.root.resolve()))}.json")
 
     @property
@@ -71,7 +72,11 @@ class FileImages:
         return ["+".join(next(hashes) for _ in pair.files) for pair in pairs]
 
     def own_sizes(self, split: str, indices: Sequence[int]) -> list[ImageSize]:
-        sizes = [ImageSize(*header(self._pairs[split][i].files[0])[1]) for i in indices]
+        files = [self._pairs[split][i].files[0] for i in indices]
+        for file in files:
+            if file not in self._sizes:  # asked several times: for the depth, time, memory and aspect
+                self._sizes[file] = ImageSize(*header(file)[1])
+        sizes = [self._sizes[file] for file in files]
         if self._reader.side_by_side:
             return [ImageSize(size.width // 2, size.height) for size in sizes]
         return sizes
