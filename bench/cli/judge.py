@@ -74,6 +74,7 @@ def check(**options: Any) -> int:
     of the gap to 1 in pixel accuracy and a tenth in class IoU (lower ends of the 95 % intervals). If its
     scores are published (caffe:FILE on Cityscapes at 256 px: 0.80 / 0.26 / 0.21), each must be within 0.05.
     """
+    from baselines.sizes import words_of_size
     from bench.core.progress import Reporter
     from bench.scoring.judges.on_real_photos import check_on_real_photos, statements
 
@@ -88,7 +89,7 @@ def check(**options: Any) -> int:
     if isinstance(found, str):
         raise UsageError(f"there is no judge to check: {found}")
     _show(context.judge.protocol, context.judge.hash)
-    click.echo(f"{len(context.test)} real test photos of {card.name} at {size} px")
+    click.echo(f"{len(context.test)} real test photos of {card.name} at {words_of_size(size)}")
     for line in statements(found):
         click.echo(line)
     return 0 if found.fit else 1

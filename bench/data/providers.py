@@ -68,6 +68,7 @@ class FileImages:
         every = [*found.splits["train"], *others]
         self._reader = PairReader.for_pairs(card, every, found.layout)
         self.modes: tuple[Mode, ...] = self._reader.modes
+        self._sizes: dict[Path, ImageSize] = {}
         self._hashes = FileHashes(cache_dir() / "hashes" / f"{digest(str(found.root.resolve()))}.json")
 
     @property
@@ -89,7 +90,11 @@ class FileImages:
         return left_out(file for pairs in self._pairs.values() for pair in pairs for file in pair.files)
 
     def own_sizes(self, split: str, indices: Sequence[int]) -> list[ImageSize]:
-        sizes = [ImageSize(*header(self._pairs[split][i].files[0]).size) for i in indices]
+        files = [self._pairs[split][i].files[0] for i in indices]
+        for file in files:
+            if file not in self._sizes:  # asked several times: for the depth, time, memory and aspect
+                self._sizes[file] = ImageSize(*header(file).size)
+        sizes = [self._sizes[file] for file in files]
         if self._reader.side_by_side:
             return [ImageSize(size.width // 2, size.height) for size in sizes]
         return sizes
