@@ -10,6 +10,7 @@ import click
 
 from bench.core.errors import UsageError
 from bench.scoring.metrics.catalogue import FID_PROTOCOLS
+from bench.scoring.metrics.named_keys import metric_keys
 from bench.spec.policy import TRACKERS
 
 if TYPE_CHECKING:
@@ -133,7 +134,10 @@ def scoring_choice(options: dict[str, Any]) -> ScoringChoice:
     from bench.spec.scoring_choice import ScoringChoice, check_judge_choice
 
     choice = ScoringChoice(
-        names(options["metrics"]), options["judge"], options["inception_weights"], options["fid_protocol"]
+        metric_keys(options["metrics"]),
+        options["judge"],
+        options["inception_weights"],
+        options["fid_protocol"],
     )
     check_judge_choice(choice)
     return choice
