@@ -62,8 +62,14 @@ def lanes_of(options: dict[str, Any], device: str, runs: int) -> Lanes:
     return Lanes(at_once, -(-at_once // len(gpus(device))), threads)
 
 
-def show_plans(plans: list[Plan], device: str, room: Room, lanes: Lanes) -> None:
-    """Print the runs, their parameters, the time and the room; `device` trains them."""
+def show_plans(
+    plans: list[Plan], device: str, room: Room, lanes: Lanes, eval_every: int | None = None
+) -> None:
+    """Print the runs, their parameters, the time and the room; `device` trains them.
+
+    Args:
+        eval_every: steps between two scorings on the validation images.
+    """
     from rich.console import Console
 
     from bench.launch.cost.estimate import grid_step_times, where_from
@@ -84,12 +90,26 @@ def show_plans(plans: list[Plan], device: str, room: Room, lanes: Lanes) -> None
         console.print(_table(plan, times))
         for line in plan.dataset.lines:
             console.print(line, soft_wrap=True, markup=False)
-        for line in same_runs(plan.runs):
+        for line in (*same_runs(plan.runs), *_validation(plan, eval_every)):
             console.print(line)
     console.print("G, D: parameters of generator and discriminator")
     console.print(f"disk: {room}")
     took = _in_words(costs, together, device, lanes)
     console.print(f"training on {device}: {took} ({where_from(sources)}); nothing was written")
+
+
+def _validation(plan: Plan, every: int | None) -> list[str]:
+    """What is scored during training, and how the step is chosen."""
+    if every is None:
+        return []
+    times = sorted({-(-spec.training.steps // every) for spec in plan.runs})
+    count = str(times[0]) if len(times) == 1 else f"{times[0]} to {times[-1]}"
+    metrics = dict.fromkeys(spec.choice.metric for spec in plan.runs if spec.choice is not None)
+    taken = f"takes the step with the best {', '.join(metrics)}" if metrics else "takes the last step"
+    return [
+        f"validation: {plan.dataset.splits['val']} images every {every} steps, {count} times a run (its time "
+        f"is not in the estimate); {taken}"
+    ]
 
 
 def _table(plan: Plan, times: dict[str, StepTime]) -> Table:
@@ -99,7 +119,9 @@ def _table(plan: Plan, times: dict[str, StepTime]) -> Table:
     from bench.launch.cost.estimate import parameters
 
     data = plan.data
-    title = f"{data.name} {data.direction}: {data.train_n} training, {data.test_n} test pairs"
+    val = plan.dataset.splits.get("val")
+    counts = f"{data.train_n} training, {f'{val} validation, ' if val else ''}{data.test_n} test pairs"
+    title = f"{data.name} {data.direction}: {counts}"
     table = Table(title=title, box=None, title_justify="left", padding=(0, 2, 0, 0))
     for head in _PLAN_HEADS:
         left = head == "variant"

@@ -11,6 +11,7 @@ from bench.report.gallery import Gallery
 from bench.report.judge_view import JudgeView
 from bench.report.plots.style import Plot
 from bench.report.spec_view import SpecView
+from bench.report.validation_view import ValidationView
 
 
 @dataclass
@@ -31,6 +32,7 @@ class SectionView:
     gallery: Gallery | None
     image_values: ImageValues | None
     specs: list[SpecView]
+    validation: ValidationView | None = None
 
     @property
     def parts(self) -> list[tuple[str, str]]:
@@ -39,6 +41,7 @@ class SectionView:
         there = [
             ("failures", "Runs that did not finish", self.failures),
             ("comparison", "Comparison", self.table.columns),
+            ("validation", "Validation and the step that was scored", self.validation),
             ("published", "Beside published numbers", self.published),
             ("images", "Images", gallery),
             ("seen", "What the judge sees", gallery and gallery.seen),

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -173,6 +173,7 @@ def _unscored(spec: RunSpec, files: RunFiles, names: Sequence[str]) -> RunRecord
             **({"also": list(spec.also)} if spec.also else {}),
             **({"training_warnings": history["warnings"]} if history["warnings"] else {}),
             **({"engine": history["engine"]} if history["engine"] else {}),
+            **({"validation": history["validation"]} if "validation" in history else {}),
         },
         environment=history["environment"],
         timings={
@@ -192,7 +193,7 @@ def reference_record(data: DataSpec, row: str, size_px: int) -> RunRecord:
 
 def content_of(data: DataSpec, size_px: int, **more: Any) -> dict[str, Any]:
     """The spec of a row that was not trained here."""
-    return {"data": asdict(data), "training": {"size_px": size_px}, **more}
+    return {"data": data.to_dict(), "training": {"size_px": size_px}, **more}
 
 
 def digest_of(content: dict[str, Any]) -> str:

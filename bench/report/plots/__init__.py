@@ -15,6 +15,7 @@ from bench.report.plots.style import ALL_IMAGES, Drawing, Plot, finish, style
 from bench.report.plots.sweeps import length_curve, sweep_figure
 from bench.report.plots.tradeoff import trade_off
 from bench.report.plots.training import training_curves
+from bench.report.plots.validation import validation_curves
 
 _MAKERS: Sequence[Callable[[Section, Looks], Drawing | None]] = (
     trade_off,
@@ -24,6 +25,7 @@ _MAKERS: Sequence[Callable[[Section, Looks], Drawing | None]] = (
     sample_curves,
     length_curve,
     training_curves,
+    validation_curves,
 )
 
 
