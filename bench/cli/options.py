@@ -184,7 +184,7 @@ def policy_of(options: dict[str, Any], lengths: tuple[int, ...] = ()) -> Policy:
         log=log,
         lengths=lengths,
         eval_every=options["eval_every"] or 0,
-        eval_metrics=names(options["eval_metrics"]) or CHEAP_METRICS,
+        eval_metrics=metric_keys(options["eval_metrics"]) or CHEAP_METRICS,
     )
 
 
