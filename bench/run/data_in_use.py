@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from baselines.sizes import NATIVE, Size, image_size
 from bench.core.progress import Teller, duration
 from bench.data.cache import release_pages
 from bench.data.datasets import Dataset
@@ -26,6 +27,7 @@ from bench.spec.scoring_choice import ScoringChoice
 
 GALLERY_SIZE = 12
 UNUSED_JUDGE = "no segmentation network was opened: none of the metrics asked for needs one"
+NATIVE_JUDGE_PX = 256  # of a judge for images with sizes of their own, unless it names another
 _FEWEST_PHOTOS = 2  # one to train on, one to hold out
 
 
@@ -48,28 +50,29 @@ class Workbench:
     device: str
     choice: ScoringChoice
     reporter: Teller
-    _splits: dict[tuple[str, int], SplitArrays] = field(default_factory=dict)
-    _judges: dict[int, tuple[Any, str | None]] = field(default_factory=dict)
-    _compared: dict[tuple[int, str], Any] = field(default_factory=dict)
+    _splits: dict[tuple[str, Size], SplitArrays] = field(default_factory=dict)
+    _judges: dict[Size, tuple[Any, str | None]] = field(default_factory=dict)
+    _squeezed: dict[Size, str | None] = field(default_factory=dict)
+    _compared: dict[tuple[Size, str], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if is_adapter(self.choice.judge) and self._wants_judge():
             check_card(self.choice.judge, self.dataset.card)
 
-    def train(self, size_px: int) -> SplitArrays:
+    def train(self, size_px: Size) -> SplitArrays:
         """The training pairs at `size_px`."""
         return self._load("train", size_px, self.spec.train_n)
 
-    def test(self, size_px: int) -> SplitArrays:
+    def test(self, size_px: Size) -> SplitArrays:
         """The test pairs at `size_px`."""
         return self._load("test", size_px, self.spec.test_n)
 
-    def val(self, size_px: int) -> SplitArrays | None:
+    def val(self, size_px: Size) -> SplitArrays | None:
         """The validation pairs at `size_px`; None where the data set has none."""
         there = self.dataset.splits.get("val")
         return None if there is None else self._load("val", size_px, there)
 
-    def _load(self, split: str, size_px: int, limit: int) -> SplitArrays:
+    def _load(self, split: str, size_px: Size, limit: int) -> SplitArrays:
         key = (split, size_px)
         if key not in self._splits:
             counter = self.reporter.counter(f"decoding {self.dataset.name} {split}")
@@ -78,7 +81,13 @@ class Workbench:
             )
         return self._splits[key]
 
-    def context(self, size_px: int, row: str) -> ScoringContext:
+    def squeezed(self, size_px: Size) -> str | None:
+        """What happens to the aspect of the test images at `size_px`, in words; None where it stays."""
+        if size_px not in self._squeezed:
+            self._squeezed[size_px] = self.dataset.squeezed(size_px, "test", self.spec.test_n)
+        return self._squeezed[size_px]
+
+    def context(self, size_px: Size, row: str) -> ScoringContext:
         """What the metrics of one row may use; trains the judge first if it is wanted."""
         wanted = self.choice.wants_judge
         judge, reason = self.judge_of(self.test(size_px), size_px) if wanted else (None, UNUSED_JUDGE)
@@ -101,7 +110,7 @@ class Workbench:
             fid_protocol=self.choice.fid_protocol,
         )
 
-    def _labels_at(self, size_px: int | None) -> Callable[[int], NDArray[np.uint8]]:
+    def _labels_at(self, size_px: Size | None) -> Callable[[int], NDArray[np.uint8]]:
         """Index in the test split -> its label map at `size_px`; None: as large as in its file."""
         if size_px is None:
             return self.dataset.file_labels("test", self.spec.test_n)
@@ -120,31 +129,33 @@ class Workbench:
         is_photo, has_classes = self.dataset.target_role == "photo", bool(self.dataset.card.classes)
         return self.choice.judge != "none" and is_photo and has_classes
 
-    def judge_identity(self, size_px: int) -> str | None:
+    def judge_identity(self, size_px: Size) -> str | None:
         """`judge_name`, with content hashes instead of files."""
         name = self.judge_name(size_px)
         return identity(name) if name is not None and is_adapter(name) else name
 
-    def judge_name(self, size_px: int) -> str | None:
+    def judge_name(self, size_px: Size) -> str | None:
         """The judge that will be used at `size_px`, or None if none is."""
         if not self._wants_judge():
             return None
         if is_adapter(self.choice.judge):
             return self.choice.judge
         name, judge_px = named(self.choice.judge)
+        if size_px == NATIVE and judge_px is None:
+            judge_px = NATIVE_JUDGE_PX  # it is trained on batches, so at one size
         if name == "auto":
             from bench.scoring.judges.trained import default_judge_name
 
-            name = default_judge_name(judge_px or size_px, self.device)
+            name = default_judge_name(judge_px or image_size(size_px).shorter, self.device)
         return name if judge_px is None else f"{name},{OPTION}={judge_px}"
 
-    def judge(self, size_px: int) -> tuple[Any, str | None]:
+    def judge(self, size_px: Size) -> tuple[Any, str | None]:
         """The judge for images of `size_px`, or None and why there is none; trained if needed."""
         if size_px not in self._judges:
             self._judges[size_px] = self._open_judge(size_px)
         return self._judges[size_px]
 
-    def judge_of(self, test: SplitArrays, size_px: int) -> tuple[Any, str | None]:
+    def judge_of(self, test: SplitArrays, size_px: Size) -> tuple[Any, str | None]:
         """`judge`; one trained here also counts, in `meta["seen"]`, the photos of `test` it has seen."""
         judge, reason = self.judge(size_px)
         if judge is None or is_adapter(self.choice.judge):
@@ -157,7 +168,7 @@ class Workbench:
             self._compared[key] = replace(judge, meta={**judge.meta, "seen": seen})
         return self._compared[key], reason
 
-    def _open_judge(self, size_px: int) -> tuple[Any, str | None]:
+    def _open_judge(self, size_px: Size) -> tuple[Any, str | None]:
         name = self.judge_name(size_px)
         if name is None:
             return None, self._no_judge_reason()
@@ -183,7 +194,7 @@ class Workbench:
         release_pages(split)
         return (judge if judge_px is None else JudgeAtPx(judge, judge.meta)), None
 
-    def _open_adapter(self, name: str, size_px: int) -> Any:
+    def _open_adapter(self, name: str, size_px: Size) -> Any:
         """A judge that is not trained here; announces the time of a row."""
         judge = open_adapter(name, self.dataset.card, self.device)
         announce(judge, len(self.test(size_px)), self.device, self.reporter)
@@ -196,7 +207,7 @@ class Workbench:
             return f"data set {self.dataset.name} has no label maps"
         return f"the predictions are {self.dataset.target_role}, not photos"
 
-    def _train_targets(self, size_px: int) -> NDArray[np.uint8]:
+    def _train_targets(self, size_px: Size) -> NDArray[np.uint8]:
         """Real training targets, evenly spaced: as many as test images, or all if there are fewer."""
         from bench.core.images import to_rgb8
 
@@ -206,7 +217,7 @@ class Workbench:
         release_pages(self.train(size_px))
         return chosen
 
-    def gallery(self, out: Path, size_px: int) -> GalleryFiles:
+    def gallery(self, out: Path, size_px: Size) -> GalleryFiles:
         """Write the fixed gallery images' sources and targets under OUT/gallery, once."""
         split = self.test(size_px)
         chosen = even_indices(len(split), min(GALLERY_SIZE, len(split)))

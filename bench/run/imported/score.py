@@ -71,13 +71,13 @@ class ForeignScoring:
             context = self._context(images, test, row, (judge, reason))
             predictions = _of_array(shown)
             record = replace(record, gallery=self._gallery(images, test, row, predictions))
-            records.append(self._score(record, context, predictions))
+            records.append(self._score(record, context, predictions, images))
         for index, (name, folder) in enumerate(images.rows):
             predictions = images.prediction(index)
             gallery = self._gallery(images, test, f"{slug(name)}-{images.fingerprint(index)}", predictions)
             record = replace(self._run(name, folder, index, images), gallery=gallery)
             context = self._context(images, test, "run", (judge, reason))
-            records.append(self._score(record, context, predictions, images.resized_from))
+            records.append(self._score(record, context, predictions, images))
             outputs[record.id] = predictions
         palette = {entry.name: entry.colour for entry in images.card.train_classes}
         scene = Scene(images.data, images.size_px, test, palette, lambda: judge, images.has_sources, outputs)
@@ -151,10 +151,12 @@ class ForeignScoring:
         record: RunRecord,
         context: ScoringContext,
         predictions: _Predictions,
-        resized_from: str | None = None,
+        images: ForeignImages,
     ) -> RunRecord:
         """Score one row and write its record; a resize of the predictions becomes part of the protocol."""
         started = time.perf_counter()
+        resized_from = images.resized_from if record.kind == "run" else None
+        aspect = {"aspect_changed": images.aspect_changed} if images.aspect_changed else {}
         about = environment(describe_device(resolve_device(self.device)))
         with self.reporter.task(f"{record.label}  score", len(context.test)) as advance:
 
@@ -170,15 +172,19 @@ class ForeignScoring:
                 if kept:
                     advance(len(context.test), "kept from before")
         results = {result.name: _resized(result, resized_from) for result in output.results}
-        has_sources = context.test.source.shape[1:3] == context.test.target.shape[1:3]
-        pixels = {"test_pixels": pixel_fingerprint(context.test)} if has_sources else {}
+        pixels = {"test_pixels": pixel_fingerprint(context.test)} if images.has_sources else {}
         finished = replace(
             record,
             results=results,
             details={
                 **output.details,
                 "scoring": {"metrics": sorted(self.choice.metrics), "judge": self.choice.judge},
-                "data": {"void_share": context.test.void_share, "layout": "pictures", **pixels},
+                "data": {
+                    "void_share": context.test.void_share,
+                    "layout": "pictures",
+                    **pixels,
+                    **aspect,
+                },
             },
             timings={"score": time.perf_counter() - started},
             environment={**about, "command": self.command},

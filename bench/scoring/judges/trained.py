@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from baselines.sizes import size_of
 from bench.core.documents import read_json
 from bench.core.files import atomic_path, write_text
 from bench.core.lock import locked
@@ -71,7 +72,7 @@ def _identity(network_name: str, split: SplitArrays, classes: Sequence[str], rec
         "network": network_name,
         "classes": list(classes),
         "data_key": split.key,
-        "size_px": int(split.target.shape[1]),
+        "size_px": size_of(split.target.shape[1:]),
         "seed": SEED,
         "recipe": asdict(recipe),
         "version": TRAINING_VERSION,
