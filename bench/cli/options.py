@@ -11,6 +11,7 @@ import click
 
 from bench.core.errors import UsageError
 from bench.scoring.metrics.catalogue import FID_PROTOCOLS
+from bench.scoring.metrics.named_keys import metric_keys
 from bench.spec.policy import CHEAP_METRICS, LAST, TRACKERS
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def scoring_choice(options: dict[str, Any]) -> ScoringChoice:
     from bench.spec.scoring_choice import ScoringChoice, check_judge_choice
 
     choice = ScoringChoice(
-        names(options["metrics"]),
+        metric_keys(options["metrics"]),
         options["judge"],
         options["inception_weights"],
         options["fid_protocol"],
@@ -221,7 +222,7 @@ def policy_of(options: dict[str, Any], lengths: tuple[int, ...] = ()) -> Policy:
         log=log,
         lengths=lengths,
         eval_every=options["eval_every"] or 0,
-        eval_metrics=names(options["eval_metrics"]) or CHEAP_METRICS,
+        eval_metrics=metric_keys(options["eval_metrics"]) or CHEAP_METRICS,
     )
 
 

@@ -24,9 +24,11 @@ from bench.core.freed_memory import kept_by_the_process
 from bench.core.images import in_eight_bits, stacked, to_rgb8
 from bench.core.progress import Advance
 from bench.data.cache import release_pages
-from bench.data.types import DataRange
+from bench.data.types import DataRange, SplitArrays
 from bench.scoring.metrics.base import Batch, Exact, Metric, MetricOutput, ScoringContext
+from bench.scoring.metrics.by_name import NamedMetric, find
 from bench.scoring.metrics.catalogue import CATALOGUE, PEOPLE
+from bench.scoring.metrics.named_keys import is_named
 from bench.scoring.metrics.sample_curve import joined
 
 _PRECISION = "fp32"  # of scoring networks on a GPU, regardless of the precision of training
@@ -37,7 +39,7 @@ _DECODERS, _BATCHES_AHEAD = 4, 2  # threads, and batches of predictions held bes
 def families_for(keys: Sequence[str]) -> dict[str, set[str]]:
     """Metric families to run, each with its requested keys (empty set: all). No keys: every family.
 
-    A key is a built-in metric key or the name of a metric plug-in.
+    A key is a built-in metric key, the name of a metric plug-in, or a metric of a library (`by_name`).
 
     Raises:
         UsageError: for an unknown key, with the nearest known one.
@@ -55,6 +57,9 @@ def families_for(keys: Sequence[str]) -> dict[str, set[str]]:
             families.setdefault(CATALOGUE[key].family, set()).add(key)
         elif key in installed:
             families[key] = set()
+        elif is_named(key):
+            find(key)
+            families[key] = set()
         else:
             raise unknown_name("metric", key, [*CATALOGUE, *installed], "bench list metrics")
     return families
@@ -67,9 +72,17 @@ def wants_judge(keys: Sequence[str]) -> bool:
         if family == "segmentation":
             if not wanted or any(key.startswith("fcn_") for key in wanted):
                 return True
-        elif family not in built_in:
+        elif family not in built_in and not is_named(family):
             return True
     return False
+
+
+def _opened(family: str, context: ScoringContext) -> Metric:
+    """A metric family for one row."""
+    if is_named(family):
+        return NamedMetric(context, family)
+    metric: Metric = plugins.load("metrics", family)(context)
+    return metric
 
 
 def score(
@@ -92,7 +105,7 @@ def score(
     families = families_for(keys)
     test, merged = context.test, MetricOutput([])
     with arithmetic(_PRECISION), kept_by_the_process():
-        metrics: dict[str, Metric] = {name: plugins.load("metrics", name)(context) for name in families}
+        metrics: dict[str, Metric] = {name: _opened(name, context) for name in families}
         for batch in _batches(predictions, context):
             for metric in metrics.values():
                 metric.update(batch)
