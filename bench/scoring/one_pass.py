@@ -24,7 +24,7 @@ from bench.core.freed_memory import kept_by_the_process
 from bench.core.images import in_eight_bits, stacked, to_rgb8
 from bench.core.progress import Advance
 from bench.data.cache import release_pages
-from bench.data.types import DataRange, SplitArrays
+from bench.data.types import DataRange
 from bench.scoring.metrics.base import Batch, Exact, Metric, MetricOutput, ScoringContext
 from bench.scoring.metrics.by_name import NamedMetric, find
 from bench.scoring.metrics.catalogue import CATALOGUE, PEOPLE
