@@ -20,6 +20,7 @@ from bench.cli.launching import (
 from bench.cli.options import (
     SIZE,
     Command,
+    allow_void_option,
     apply,
     choose_device,
     choose_engine,
@@ -37,6 +38,7 @@ from bench.cli.options import (
 from bench.cli.sizes_in_words import aspect_lines
 from bench.core.errors import RunFailedError, UsageError
 from bench.run.ranks import place
+from bench.scoring.metrics.named_keys import metric_keys
 
 if TYPE_CHECKING:
     from bench.core.progress import Reporter
@@ -130,6 +132,7 @@ def run(obj: dict[str, Any], /, **options: Any) -> int:
 
 @click.command()
 @grid_options
+@allow_void_option
 @device_options
 @launcher_options
 @policy_options
@@ -175,7 +178,7 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
     from bench.spec.step_choice import check_eval_metrics
 
     choice = scoring_choice(options)
-    check_eval_metrics(request.choose, names(options["eval_metrics"]), choice.judge)
+    check_eval_metrics(request.choose, metric_keys(options["eval_metrics"]), choice.judge)
     plans = resolve(request)
     policy = policy_of(options, lengths_of(plans, request))
     if options["launcher"] == "local":

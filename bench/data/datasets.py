@@ -140,8 +140,10 @@ class Dataset:
                 written. A split with an error is not cached.
         """
         indices = self._indices(split, limit)
+        changes = self.images.changes(split, indices)
         key = digest(
             {
+                **({"changes": sorted(changes)} if changes else {}),  # equal files gave other pixels before
                 "reader": readers.READER_VERSION,
                 "content": self.fingerprint(split, limit),
                 "layout": self.layout,
@@ -156,6 +158,14 @@ class Dataset:
         read = self._sampler(split, indices, size_px)
         names = self.names(split, limit)
         return load_split(cache, key, names, read, progress, mixed=is_native(size_px))
+
+    def file_notes(self) -> list[str]:
+        """What lies beside the pairs and is left out, and what is converted on reading, a line each."""
+        said = [f"left out: {line}" for line in self.images.left_out()]
+        for split, count in self.splits.items():
+            for change, files in self.images.changes(split, range(count)).items():
+                said.append(f"{files} files of split {split} are {change}")
+        return said
 
     def own_sizes(self, split: str, limit: int | None = None) -> list[ImageSize]:
         """The size of each pair (of one side) before it is resized; reads headers only."""

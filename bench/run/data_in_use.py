@@ -15,7 +15,8 @@ from baselines.sizes import NATIVE, Size, image_size
 from bench.core.progress import Teller, duration
 from bench.data.cache import release_pages
 from bench.data.datasets import Dataset
-from bench.data.types import SplitArrays
+from bench.data.types import SIXTEEN_BITS, SplitArrays
+from bench.data.void import check_void
 from bench.records.output_folder import write_gallery
 from bench.records.record import GalleryFiles
 from bench.scoring.judges.at_px import OPTION, JudgeAtPx, named
@@ -79,6 +80,8 @@ class Workbench:
             self._splits[key] = self.dataset.load(
                 split, size_px=size_px, cache=self.cache, limit=limit, progress=counter
             )
+            what = f"split {split} of {self.dataset.name}"
+            check_void(self._splits[key].void_share, what, self.choice.allow_void)
         return self._splits[key]
 
     def squeezed(self, size_px: Size) -> str | None:
@@ -108,6 +111,7 @@ class Workbench:
             inception_reason=inception_reason,
             file_labels=self._labels_at(judge_px),
             fid_protocol=self.choice.fid_protocol,
+            data_range=SIXTEEN_BITS if self.dataset.sample_type == "uint16" else None,
         )
 
     def _labels_at(self, size_px: Size | None) -> Callable[[int], NDArray[np.uint8]]:
