@@ -114,7 +114,8 @@ def at_shape(image: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
         (2 * np.arange(to) + 1) * side // (2 * to)
         for side, to in zip(image.shape[:2], shape[:2], strict=True)
     )
-    return image[rows[:, None], columns[None, :]]
+    found: NDArray[Any] = image[rows[:, None], columns[None, :]]
+    return found
 
 
 def stacked(images: NDArray[Any]) -> NDArray[Any]:
