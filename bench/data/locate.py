@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import UsageError, unknown_name
-from bench.data import layouts, readers
+from bench.data import layouts
 from bench.data.cards import card_names, load_card, make_card, read_card
 from bench.data.layouts import Found
 from bench.data.layouts.find import entered
+from bench.data.side_by_side import check_halves, is_side_by_side
 from bench.data.types import LAYOUTS, DatasetCard
 
 _OWN_FOLDER: dict[str, Any] = {
@@ -46,8 +47,11 @@ def locate(
     if layout is not None and layout not in LAYOUTS:
         raise UsageError(f"expected --layout among {', '.join(LAYOUTS)}, found '{layout}'")
     if name in card_names():
-        return _of_card(load_card(name), root, layout)
-    return _own(name, root, source, direction, layout)
+        card, found = _of_card(load_card(name), root, layout)
+    else:
+        card, found = _own(name, root, source, direction, layout)
+    check_halves(found, layout)
+    return card, found
 
 
 def _places(name: str, root: Path | None) -> list[Path]:
@@ -95,7 +99,8 @@ def _own(
     for place in places:
         for card in _own_cards(name, place, direction):
             if (found := layouts.find(card, place, layout)) is not None:
-                return _plain_photos(card, found) if source != "paired" else (card, found)
+                single = source != "paired" and layout != "pairs"
+                return _plain_photos(card, found) if single else (card, found)
     looked = " or ".join(map(str, places or [root]))
     there = layouts.content_of(places[-1]) if places else "no such folder"
     if places and layout is not None:
@@ -131,7 +136,7 @@ def _plain_card(name: str) -> DatasetCard:
 def _plain_photos(card: DatasetCard, found: Found) -> tuple[DatasetCard, Found]:
     """Single photos where the first image is not twice as wide as high; else what was found, as it is."""
     first = found.splits["train"][0].files
-    if len(first) > 1 or ("photos" not in card.layouts[:1] and readers.is_side_by_side(first[0])):
+    if len(first) > 1 or ("photos" not in card.layouts[:1] and is_side_by_side(first[0])):
         return card, found
     card = replace(card, layouts=("photos",), domains=("source", "photo"), roles=("image", "photo"))
     return card, replace(found, layout="photos")

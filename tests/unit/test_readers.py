@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from toy_pairs import generate
 
+from baselines.sizes import ImageSize
 from bench.core.errors import UsageError
 from bench.data.cards import load_card
 from bench.data.datasets import Dataset, open_dataset
@@ -178,6 +179,66 @@ def test_own_folder_side_by_side_in_gray(tmp_path: Path, cache: Path) -> None:
     assert (data.source_channels, data.target_channels) == (1, 1)
     pairs = data.load("test", size_px=SIZE, cache=cache)
     assert np.array_equal(pairs.target[0, ..., 0], noise(4, (SIZE, 2 * SIZE))[:, SIZE:])
+
+
+@pytest.mark.parametrize(("width", "height"), [(16, 8), (8, 16), (20, 25)])
+def test_side_by_side_halves_of_any_aspect_are_read_and_said(
+    tmp_path: Path, cache: Path, width: int, height: int
+) -> None:
+    pixels = noise(3, (height, 2 * width, 3))
+    for split in ("train", "test"):
+        save(pixels, tmp_path / split / "a.png")
+    if width < height:
+        with pytest.raises(
+            UsageError, match=rf"--layout pairs reads it as two halves of {width}x{height}, --source"
+        ):
+            open_dataset("mine", root=tmp_path)
+    data = open_dataset("mine", root=tmp_path, layout="pairs" if width < height else None)
+    pairs = data.load("test", size_px=f"{width}x{height}", cache=cache)
+    assert np.array_equal(pairs.source[0], pixels[:, :width])
+    assert np.array_equal(pairs.target[0], pixels[:, width:])
+    said = "\n".join(data.file_notes())
+    assert "1 files of split train are cut into halves that are not square" in said
+    assert data.squeezed(16, "train") == f"{width}x{height} px to 16x16 px"
+
+
+def test_one_column_of_narrow_images_is_read_as_pairs_when_that_is_said(tmp_path: Path, cache: Path) -> None:
+    import io
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = io.BytesIO()
+    Image.fromarray(noise(3, (20, 32, 3))).save(file, "PNG")
+    image = {"bytes": file.getvalue(), "path": "a.png"}
+    pq.write_table(pa.table({"image": [image] * 5}), tmp_path / "all.parquet")
+    with pytest.raises(UsageError, match="--layout parquet reads it as two halves of 16x20"):
+        open_dataset("mine", root=tmp_path / "all.parquet")
+    data = open_dataset("mine", root=tmp_path / "all.parquet", layout="parquet")
+    assert data.own_sizes("test") == [ImageSize(16, 20)]
+
+
+def test_square_halves_are_cut_without_a_note(tmp_path: Path, cache: Path) -> None:
+    side_by_side(tmp_path, {"train": 1, "test": 1})
+    assert open_dataset("mine", root=tmp_path).file_notes() == []
+
+
+def test_a_pair_of_odd_width_has_no_halves(tmp_path: Path, cache: Path) -> None:
+    for split in ("train", "test"):
+        save(noise(3, (SIZE, 35, 3)), tmp_path / split / "a.png")
+    data = open_dataset("mine", root=tmp_path)
+    with pytest.raises(UsageError, match=r"side-by-side pair of even width in .*a\.png, found 35x16"):
+        data.load("train", size_px=SIZE, cache=cache)
+
+
+def test_layout_pairs_says_that_wide_images_are_no_photos(tmp_path: Path, cache: Path) -> None:
+    pixels = noise(3, (8, 32, 3))
+    for split in ("train", "test"):
+        save(pixels, tmp_path / split / "a.png")
+    assert open_dataset("mine", root=tmp_path, source="gray").layout == "photos"
+    chosen = open_dataset("mine", root=tmp_path, source="gray", layout="pairs")
+    pairs = chosen.load("train", size_px="16x8", cache=cache)
+    assert np.array_equal(pairs.target[0], pixels[:, 16:])
 
 
 def test_sixteen_bit_depth_keeps_its_values(tmp_path: Path, cache: Path) -> None:

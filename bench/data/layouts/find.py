@@ -178,7 +178,7 @@ def _tables(card: DatasetCard, files: Sequence[Path], root: Path) -> Found | Non
     if found is None:
         return None
     why = f"from parquet, {files[0].name}{_more(files)}"
-    return replace(found, why=why, notes=(*notes, *found.notes))
+    return replace(found, why=why, notes=(*notes, *found.notes), read_as="parquet")
 
 
 _SPLITS: dict[str, int | str | tuple[str, ...]] = {"train": "train", "test": "test", "val": "val"}
