@@ -21,6 +21,7 @@ from bench.data.locate import locate
 from bench.data.providers import FileImages, Images, ToyImages
 from bench.data.sides import check_sides, direction_side, sides_in_words
 from bench.data.types import DatasetCard, Layout, Role, SplitArrays
+from bench.data.values_used import little_used
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ class Dataset:
         for split, count in self.splits.items():
             for change, files in self.images.changes(split, range(count)).items():
                 said.append(f"{files} files of split {split} are {change}")
-        return said
+        return said + little_used(self.card.domains, self.images)
 
     def own_sizes(self, split: str, limit: int | None = None) -> list[ImageSize]:
         """The size of each pair (of one side) before it is resized; reads headers only."""

@@ -349,6 +349,7 @@ def test_parquet_of_one_split_and_without_names(tmp_path: Path) -> None:
     pq.write_table(pa.table({"imageA": cells, "imageB": cells}), tmp_path / "train-00000-of-00001.parquet")
     data = open_dataset("mine", root=tmp_path)
     assert data.names("test") == ("000004",)
+    assert data.sides_line == "column imageA is the source, column imageB the target"
     assert any("every fifth" in note for note in data.notes)
     assert open_again(data_spec(data, None, None), data.root).splits == {"train": 5, "test": 1}
 

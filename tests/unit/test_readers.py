@@ -215,6 +215,7 @@ def test_one_column_of_narrow_images_is_read_as_pairs_when_that_is_said(tmp_path
     with pytest.raises(UsageError, match="--layout parquet reads it as two halves of 16x20"):
         open_dataset("mine", root=tmp_path / "all.parquet")
     data = open_dataset("mine", root=tmp_path / "all.parquet", layout="parquet")
+    assert data.sides_line == "left half of column image is the source, right half of column image the target"
     assert data.own_sizes("test") == [ImageSize(16, 20)]
 
 
@@ -254,6 +255,34 @@ def test_sixteen_bit_depth_keeps_its_values(tmp_path: Path, cache: Path) -> None
     assert np.array_equal(whole.target[0, ..., 0], depth)
     small = data.load("train", size_px=5, cache=cache)
     assert set(small.target.ravel().tolist()) <= set(depth.ravel().tolist())
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (
+            np.uint8([0, 1, 3, 255]),
+            "source: values 0 to 3 of 255 (2 of 2 training images looked at); if they are label ids",
+        ),
+        (
+            np.uint16([0, 700, 9500]),
+            "source: values 0 to 9500 of 65535 (2 of 2 training images looked at); networks and",
+        ),
+        (np.uint8([0, 255]), ""),  # a mask
+        (np.uint8([0, 90, 200]), ""),
+        (np.uint16([0, 40_000]), ""),
+    ],
+)
+def test_values_that_fill_little_of_their_range_are_said(
+    tmp_path: Path, cache: Path, values: NDArray[np.generic], said: str
+) -> None:
+    pixels = np.resize(values, (SIZE, SIZE))
+    for split in ("train", "test"):
+        for name in "ab":
+            save(pixels, tmp_path / split / "source" / f"{name}.png")
+            save(noise(1), tmp_path / split / "target" / f"{name}.png")
+    notes = open_dataset("mine", root=tmp_path).file_notes()
+    assert notes == [] if not said else (len(notes) == 1 and notes[0].startswith(said)), notes
 
 
 def test_own_card_in_the_folder(tmp_path: Path, cache: Path) -> None:

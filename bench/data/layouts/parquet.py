@@ -57,7 +57,7 @@ def write_out(card: DatasetCard, files: Sequence[Path], root: Path, into: Path) 
     columns = columns_of(card, files[0])
     assert columns is not None
     by_split = _by_split(card, files, root)
-    notes = [f"images are read from {columns.said[0]} and {columns.said[1]}"]
+    notes: list[str] = []
     room = max(_FLOOR, _MAX_RATIO * sum(file.stat().st_size for file in files))
     if len(by_split) == 1:
         (parts,) = by_split.values()
