@@ -99,18 +99,21 @@ def _own(
     for place in places:
         for card in _own_cards(name, place, direction):
             if (found := layouts.find(card, place, layout)) is not None:
-                single = source != "paired" and layout != "pairs"
-                return _plain_photos(card, found) if single else (card, found)
+                return _plain_photos(card, found) if source != "paired" else (card, found)
     looked = " or ".join(map(str, places or [root]))
     there = layouts.content_of(places[-1]) if places else "no such folder"
     if places and layout is not None:
         fits = ", ".join(layouts.fitting(_plain_card(name), places[-1])) or there
         raise UsageError(f"expected layout {layout} in {looked}, found {fits}: choose another, or none")
-    x, y = layouts.two_folders(_plain_card(name), places[-1]) if places else ("X", "Y")
+    pair = layouts.two_folders(_plain_card(name), places[-1]) if places else None
+    by_name = (
+        f"name the two folders that are a pair by --direction {pair[0]}2{pair[1]} or {pair[1]}2{pair[0]}"
+        if pair
+        else "name two folders X/ and Y/ in each by --direction X2Y"
+    )
     raise UsageError(
         f"expected train/ and test/ in {looked}, with side-by-side pairs or source/ and target/ in each (or "
-        f"another layout of datasets/README.md), found {there}: arrange the images so, or name the two "
-        f"folders that are a pair by --direction {x}2{y} or {y}2{x}"
+        f"another layout of datasets/README.md), found {there}: arrange the images so, or {by_name}"
     )
 
 

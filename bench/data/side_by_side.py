@@ -13,7 +13,7 @@ from typing import Literal
 
 from bench.core.errors import UsageError
 from bench.data.image_file import ImageFile, header
-from bench.data.layouts import Found, Pair
+from bench.data.layouts import AmbiguousLayoutError, Found, Pair
 
 NOT_SQUARE = "cut into halves that are not square"
 _LOOKED_AT = 20  # files, evenly spaced
@@ -35,7 +35,7 @@ def check_halves(found: Found, layout: str | None) -> None:
     """Refuse files that may be plain photos or pairs of tall halves, unless `layout` says what they are.
 
     Raises:
-        UsageError: naming the first such file and the options that choose.
+        AmbiguousLayoutError: naming the first such file and the options that choose.
     """
     pairs = found.splits["train"]
     single = len(pairs[0].files) == 1 and found.layout != "photos"
@@ -43,10 +43,12 @@ def check_halves(found: Found, layout: str | None) -> None:
         return
     file = next(pair.files[0] for pair in pairs if _shape(pair.files[0]) == "tall")
     width, height = header(file).size
-    raise UsageError(
+    chosen = found.read_as or found.layout
+    raise AmbiguousLayoutError(
         f"expected side-by-side pairs at least twice as wide as high, found {file} ({width}x{height}): "
-        f"--layout {found.read_as or found.layout} reads it as two halves of {width // 2}x{height}, "
-        "--source gray or edges as a plain photo"
+        f"--layout {chosen} reads it as two halves of {width // 2}x{height}, --source gray or edges as a "
+        "plain photo",
+        (chosen,),
     )
 
 

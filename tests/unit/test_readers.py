@@ -17,6 +17,7 @@ from bench.data.cards import load_card
 from bench.data.datasets import Dataset, open_dataset
 from bench.data.palette import decode_colours, paint
 from bench.data.types import VOID
+from bench.spec.pairs_used import data_spec, open_again
 
 SIZE = 16
 Halves = Callable[[int], tuple[Image.Image, Image.Image]]
@@ -197,6 +198,7 @@ def test_side_by_side_halves_of_any_aspect_are_read_and_said(
     pairs = data.load("test", size_px=f"{width}x{height}", cache=cache)
     assert np.array_equal(pairs.source[0], pixels[:, :width])
     assert np.array_equal(pairs.target[0], pixels[:, width:])
+    assert open_again(data_spec(data, None, None), tmp_path).layout == "pairs"  # a job, a later score
     said = "\n".join(data.file_notes())
     assert "1 files of split train are cut into halves that are not square" in said
     assert data.squeezed(16, "train") == f"{width}x{height} px to 16x16 px"
@@ -217,6 +219,8 @@ def test_one_column_of_narrow_images_is_read_as_pairs_when_that_is_said(tmp_path
     data = open_dataset("mine", root=tmp_path / "all.parquet", layout="parquet")
     assert data.sides_line == "left half of column image is the source, right half of column image the target"
     assert data.own_sizes("test") == [ImageSize(16, 20)]
+    again = open_again(data_spec(data, None, None), tmp_path / "all.parquet")
+    assert again.own_sizes("test") == [ImageSize(16, 20)]
 
 
 def test_square_halves_are_cut_without_a_note(tmp_path: Path, cache: Path) -> None:
@@ -230,16 +234,6 @@ def test_a_pair_of_odd_width_has_no_halves(tmp_path: Path, cache: Path) -> None:
     data = open_dataset("mine", root=tmp_path)
     with pytest.raises(UsageError, match=r"side-by-side pair of even width in .*a\.png, found 35x16"):
         data.load("train", size_px=SIZE, cache=cache)
-
-
-def test_layout_pairs_says_that_wide_images_are_no_photos(tmp_path: Path, cache: Path) -> None:
-    pixels = noise(3, (8, 32, 3))
-    for split in ("train", "test"):
-        save(pixels, tmp_path / split / "a.png")
-    assert open_dataset("mine", root=tmp_path, source="gray").layout == "photos"
-    chosen = open_dataset("mine", root=tmp_path, source="gray", layout="pairs")
-    pairs = chosen.load("train", size_px="16x8", cache=cache)
-    assert np.array_equal(pairs.target[0], pixels[:, 16:])
 
 
 def test_sixteen_bit_depth_keeps_its_values(tmp_path: Path, cache: Path) -> None:
