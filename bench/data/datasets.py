@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -77,6 +78,13 @@ class Dataset:
     @property
     def target_channels(self) -> int:
         return _channels(self._target_mode)
+
+    @functools.cached_property
+    def photo_px(self) -> int:
+        """The shorter side of the first training target as it is on disk."""
+        sides = self.images.read("train", 0, None)
+        height, width = sides[self.target_side if len(sides) == 2 else 0].image.shape[:2]
+        return int(min(height, width))
 
     @property
     def sample_type(self) -> str:

@@ -25,6 +25,7 @@ from bench.data.types import SplitArrays
 from bench.scoring.metrics.base import Batch, Metric, MetricOutput, ScoringContext
 from bench.scoring.metrics.catalogue import CATALOGUE
 from bench.scoring.metrics.sample_curve import joined
+from bench.scoring.panel import Panel
 
 _PRECISION = "fp32"  # of scoring networks on a GPU, regardless of the precision of training
 _BATCH_PIXELS = 16 * 256 * 256
@@ -86,16 +87,21 @@ def score(
     test, merged = context.test, MetricOutput([])
     with arithmetic(_PRECISION):
         metrics: dict[str, Metric] = {name: plugins.load("metrics", name)(context) for name in families}
+        panel = Panel(context, families.get("segmentation"))
         for batch in _batches(predictions, context):
             for metric in metrics.values():
                 metric.update(batch)
+            panel.update(batch)
             advance(batch.start + len(batch.names), "")
         outputs = {family: metric.compute() for family, metric in metrics.items()}
+        panel.compute()
     for family, wanted in families.items():
         output = outputs[family]
         merged.results += [result for result in output.results if not wanted or result.name in wanted]
         merged.per_image |= output.per_image
         merged.details = joined(merged.details, output.details)
+    merged.per_image |= panel.per_image
+    merged.details |= panel.details
     table = pd.DataFrame({"name": list(test.names), **{k: list(v) for k, v in merged.per_image.items()}})
     return merged, table
 

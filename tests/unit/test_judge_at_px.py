@@ -14,7 +14,8 @@ from bench.core.errors import UsageError
 from bench.core.resources import cache_dir
 from bench.data.datasets import open_dataset
 from bench.records.record import RunRecord, read_records
-from bench.scoring.judges.at_px import JudgeAtPx, enlarged, named
+from bench.scoring.judges.at_px import JudgeAtPx, enlarged
+from bench.scoring.judges.choice import named
 from bench.scoring.judges.train_network import to_images
 from bench.scoring.judges.trained import get_judge
 from bench.scoring.metrics.confusion import confusion_matrix, scores_from_confusion
@@ -107,10 +108,10 @@ def test_images_of_the_judges_size_stay_as_they_are() -> None:
     [
         ("fcn-lite0", ("fcn-lite0", None)),
         ("auto,judge_px=256", ("auto", 256)),
-        ("fcn-small,judge_px=size", ("fcn-small", None)),
+        ("fcn-small,judge_px=size", ("fcn-small", "size")),
     ],
 )
-def test_names(choice: str, expected: tuple[str, int | None]) -> None:
+def test_names(choice: str, expected: tuple[str, int | str | None]) -> None:
     assert named(choice) == expected
 
 
