@@ -88,10 +88,8 @@ def seen_by(record: RunRecord, judge_hash: str) -> RunRecord:
     return replace(record, results=others, details=details)
 
 
-def table_by(table: pd.DataFrame | None, record: RunRecord, judge_hash: str) -> pd.DataFrame | None:
-    """A record's values by image with those of one judge in the place of the first's."""
-    if table is None or hash_of(record) == judge_hash:
-        return table
+def table_by(table: pd.DataFrame, judge_hash: str) -> pd.DataFrame:
+    """A record's values by image with those of a further judge in the place of the first's."""
     ending = column("", judge_hash)
     kept = table[[name for name in table if not str(name).startswith("fcn_")]]
     own = {name: str(name).removesuffix(ending) for name in table if str(name).endswith(ending)}

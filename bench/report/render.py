@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from bench.analysis.column import info_of
 from bench.analysis.entry import load_entries
+from bench.analysis.judge_cards import blur_statements
 from bench.analysis.picks import check_picks
 from bench.analysis.readings import fitness_statements
 from bench.analysis.sections import Section, sections
@@ -26,6 +27,7 @@ from bench.report.gallery import build
 from bench.report.headline import headline
 from bench.report.image_budget import Album
 from bench.report.judge_view import judges
+from bench.report.panel_view import panel_view
 from bench.report.plots import draw
 from bench.report.plots.colours import variant_colours
 from bench.report.section_view import SectionView
@@ -79,7 +81,7 @@ def _view(
         table=table,
         headline=headline(section, table.standings),
         facts=facts(section),
-        fitness=fitness_statements(section),
+        fitness=[*blur_statements(section), *fitness_statements(section)],
         judges=judges(section),
         unmeasured=section.unmeasured_by_reason,
         failures=tables.failures(section),
@@ -89,6 +91,7 @@ def _view(
         gallery=build(section, album, wanted.picks),
         image_values=image_values(section),
         specs=[spec_view(row) for row in section.rows],
+        panel=panel_view(section),
     )
 
 

@@ -9,6 +9,7 @@ from bench.analysis.viewer_values import ImageValues
 from bench.report import tables
 from bench.report.gallery import Gallery
 from bench.report.judge_view import JudgeView
+from bench.report.panel_view import PanelView
 from bench.report.plots.style import Plot
 from bench.report.spec_view import SpecView
 
@@ -31,6 +32,7 @@ class SectionView:
     gallery: Gallery | None
     image_values: ImageValues | None
     specs: list[SpecView]
+    panel: PanelView | None = None
 
     @property
     def parts(self) -> list[tuple[str, str]]:
@@ -39,6 +41,7 @@ class SectionView:
         there = [
             ("failures", "Runs that did not finish", self.failures),
             ("comparison", "Comparison", self.table.columns),
+            ("panel", "The panel of judges", self.panel),
             ("published", "Beside published numbers", self.published),
             ("images", "Images", gallery),
             ("seen", "What the judge sees", gallery and gallery.seen),

@@ -33,7 +33,7 @@ _FEWEST = 8
 
 
 def photos_for(judge: Any, test_n: int) -> int:
-    """How many photos a card is measured on unasked: fewer for a judge that says it is slow; 0: not at all."""
+    """How many photos a card is measured on unasked: fewer for a slow judge; 0: not at all."""
     most = min(PHOTOS, test_n)
     if not hasattr(judge, "seconds_per_image"):
         return most
