@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from bench.launch.cost.estimate import Room, StepTime
+    from bench.launch.cost.judging import JudgeCost
     from bench.spec.grid import Plan
 
 
@@ -62,8 +63,10 @@ def lanes_of(options: dict[str, Any], device: str, runs: int) -> Lanes:
     return Lanes(at_once, -(-at_once // len(gpus(device))), threads)
 
 
-def show_plans(plans: list[Plan], device: str, room: Room, lanes: Lanes) -> None:
-    """Print the runs, their parameters, the time and the room; `device` trains them."""
+def show_plans(
+    plans: list[Plan], device: str, room: Room, lanes: Lanes, judges: Sequence[JudgeCost] = ()
+) -> None:
+    """Print the runs, their parameters, the time and the room; `device` trains them, `judges` score them."""
     from rich.console import Console
 
     from bench.launch.cost.estimate import grid_step_times, where_from
@@ -85,6 +88,8 @@ def show_plans(plans: list[Plan], device: str, room: Room, lanes: Lanes) -> None
         for line in same_runs(plan.runs):
             console.print(line)
     console.print("G, D: parameters of generator and discriminator")
+    for judge in judges:
+        console.print(judge.words)
     console.print(f"disk: {room}")
     took = _in_words(costs, together, device, lanes)
     console.print(f"training on {device}: {took} ({where_from(sources)}); nothing was written")

@@ -167,7 +167,10 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
     options = {**options, "jobs": jobs_of(options, plans, device)}
     room = room_of(plans, options)
     if options["dry_run"]:
-        show_plans(plans, device, room, lanes_of(options, device, sum(len(plan.runs) for plan in plans)))
+        from bench.launch.cost.judging import judge_costs
+
+        lanes = lanes_of(options, device, sum(len(plan.runs) for plan in plans))
+        show_plans(plans, device, room, lanes, judge_costs(plans, choice, device) if until == "score" else ())
         return
     from bench.core.progress import Reporter
     from bench.launch.driver import run_grid

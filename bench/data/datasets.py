@@ -126,8 +126,13 @@ class Dataset:
             UsageError: if an image is damaged or not as expected (the file is named), or the cache cannot be
                 written. A split with an error is not cached.
         """
-        indices = self._indices(split, limit)
-        key = digest(
+        key, indices = self.key(split, size_px, limit), self._indices(split, limit)
+        read = self._sampler(split, indices, size_px)
+        return load_split(cache, key, self.names(split, limit), read, progress)
+
+    def key(self, split: str, size_px: int, limit: int | None = None) -> str:
+        """The content key of a split at a size; nothing is decoded."""
+        return digest(
             {
                 "reader": readers.READER_VERSION,
                 "content": self.fingerprint(split, limit),
@@ -140,8 +145,6 @@ class Dataset:
                 "size_px": size_px,
             }
         )
-        read = self._sampler(split, indices, size_px)
-        return load_split(cache, key, self.names(split, limit), read, progress)
 
     def _sampler(self, split: str, indices: Sequence[int], size_px: int) -> Callable[[int], Sample]:
         def read(place: int) -> Sample:

@@ -134,7 +134,7 @@ class JudgesInUse:
             self.dataset.card,
             cache=self.cache,
             device=self.device,
-            enlarge=name.judge_px is None,
+            own_size=name.judge_px is not None,
             progress=_releasing(split, self.reporter.counter(f"training judge {name.identity}")),
         )
         release_pages(split)

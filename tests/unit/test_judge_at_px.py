@@ -56,7 +56,7 @@ def test_real_photos_are_enlarged_and_compared_with_labels_at_the_judges_size(ou
         dataset.load(split, size_px=size, cache=cache_dir(), limit=limit)
         for split, size, limit in (("train", PX, 40), ("test", PX, 6), ("test", SIZE, 6))
     )
-    inner = get_judge("fcn-small", train, dataset.card, cache=cache_dir(), device="cpu", enlarge=False)
+    inner = get_judge("fcn-small", train, dataset.card, cache=cache_dir(), device="cpu", own_size=True)
     assert inner.meta["recipe"]["max_zoom"] == 1.0
     photos = to_images(np.array(small.target)).float()
     wanted = functional.interpolate(photos, (PX, PX), mode="bilinear", align_corners=False, antialias=True)

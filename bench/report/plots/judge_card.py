@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.analysis.column import fixed
 from bench.analysis.judge_cards import cards
 from bench.analysis.sections import Section
-from bench.records.judge_card import JudgeCard
+from bench.records.judge_card import BLUR, JudgeCard
 from bench.report.plots.colours import Looks
 from bench.report.plots.style import INK, MUTED, REFERENCE, Drawing, new_figure, plain
 
@@ -29,7 +30,7 @@ def judge_card_figure(section: Section, looks: Looks) -> Drawing | None:
     for ax, card in zip(axes, found, strict=True):
         _bars(ax, card, names)
         ax.set_title(plain(card.judge))
-    axes[0].set_yticks(range(len(names)), [_label(names, place) for place in range(len(names))])
+    axes[0].set_yticks(range(len(names)), [_label(found[0], names, place) for place in range(len(names))])
     axes[0].invert_yaxis()
     figure.supxlabel("pixel accuracy lost, %", fontsize=9)
     said = "; ".join(
@@ -37,7 +38,7 @@ def judge_card_figure(section: Section, looks: Looks) -> Drawing | None:
     )
     caption = (
         f"The share of its pixel accuracy that a judge loses when real test photos are spoilt. {said}. A "
-        "fault without a bar goes unpunished. Left of the line: gained."
+        "fault without a bar goes unpunished. Left of the line: gained. HF: the HF ratio of blurred photos."
     )
     alt = "Bar charts. " + "; ".join(f"{card.judge}: {_said(card)}" for card in found)
     return Drawing(figure, f"{section.id}-judge-card", _title(found), caption, alt)
@@ -54,7 +55,7 @@ def _bars(ax: Axes, card: JudgeCard, names: list[tuple[str, str]]) -> None:
     for place in places:
         value = lost[names[place]]
         ax.annotate(
-            f"{value:.0f}", (max(value, 0), place), (3, 0), textcoords="offset points",
+            fixed(value, 0), (max(value, 0), place), (3, 0), textcoords="offset points",
             va="center", fontsize=7, color=INK,
         )  # fmt: skip
     ax.axvline(0, color=REFERENCE, linewidth=0.8)
@@ -62,9 +63,13 @@ def _bars(ax: Axes, card: JudgeCard, names: list[tuple[str, str]]) -> None:
     ax.margins(x=0.14, y=0.02)
 
 
-def _label(names: list[tuple[str, str]], place: int) -> str:
-    """ "blur, sigma 1 px"; of further grades of a kind the grade alone."""
+def _label(card: JudgeCard, names: list[tuple[str, str]], place: int) -> str:
+    """ "blur, sigma 1 px (HF 0.03)"; of further grades of a kind the grade alone."""
     kind, grade = names[place]
+    sharp = {one.grade: one.hf_ratio for one in card.grades if one.kind == BLUR}.get(grade)
+    grade += (
+        "" if kind != BLUR or sharp is None else f" (HF {sharp:.2g})" if sharp >= 0.001 else " (HF < 0.001)"
+    )
     return grade if place and names[place - 1][0] == kind else f"{kind}, {grade}"
 
 

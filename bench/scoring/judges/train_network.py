@@ -31,6 +31,7 @@ from bench.scoring.metrics.confusion import (
 )
 
 HELD_OUT_SHARE = 0.1
+_CROPS_ACROSS, _LEAST_CROP_PX = 4, 32
 SEED = 0  # for initial weights, order and augmentation
 
 
@@ -45,6 +46,7 @@ class Recipe:
         max_zoom: images are enlarged by 1 to `max_zoom` and cropped back to their size.
         brightness: images are multiplied by 1 - b to 1 + b, and their contrast likewise.
         balance: class weights are frequency ** -balance, mean 1 over pixels: 0 is no balance, 1 is full.
+        crop_px: side of the crops that it is trained on; None: whole images.
     """
 
     steps: int
@@ -53,6 +55,11 @@ class Recipe:
     max_zoom: float = 1.2
     brightness: float = 0.2
     balance: float = 0.25
+    crop_px: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For hashes and records; a judge of whole images has no `crop_px`."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("crop_px", None)}
 
 
 def default_recipe(network_name: str, n: int) -> Recipe:
@@ -66,6 +73,21 @@ def default_recipe(network_name: str, n: int) -> Recipe:
     if network_name == "fcn-lite0":
         return Recipe(steps=min(max(passes, 200), 900), lr=1e-3)
     return Recipe(steps=min(max(passes, 200), 1200), lr=6e-3)
+
+
+def recipe_at_own_size(network_name: str, n: int, judge_px: int) -> Recipe:
+    """The recipe of a judge with a resolution of its own: small crops of photos as they are.
+
+    No enlargement and no change of light: the paper's judge saw neither. Its receptive field (404 px of 2048)
+    covered a fifth of the photo, so that it knew little of where in a scene it looked: crops of a quarter.
+    Such a judge lives by texture, and minds its loss.
+    """
+    whole = default_recipe(network_name, n)
+    crop_px = min(judge_px, max(_LEAST_CROP_PX, judge_px // _CROPS_ACROSS))
+    return replace(
+        whole, steps=2 * whole.steps, batch_size=2 * whole.batch_size, max_zoom=1.0, brightness=0.0,
+        crop_px=crop_px,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -143,7 +165,7 @@ def train_judge(
         "classes": list(class_names),
         "size_px": int(photos.shape[1]),
         "seed": SEED,
-        "recipe": asdict(recipe),
+        "recipe": recipe.to_dict(),
         "train_n": len(kept),
         "held_out_n": len(held),
         "held_out": held_out_report(network, photos, labels, held, class_names, device),
@@ -248,7 +270,9 @@ def _fit(
     network.train()
     for step in range(recipe.steps):
         chosen = next(batches)
-        images, truth = augment(photos[chosen], labels[chosen], recipe.max_zoom, recipe.brightness, generator)
+        images, truth = augment(
+            photos[chosen], labels[chosen], recipe.max_zoom, recipe.brightness, generator, recipe.crop_px
+        )
         if bool((truth != VOID).any()):  # a batch that is all void has no loss
             logits = network(images.to(device, memory_format=torch.channels_last))
             loss = functional.cross_entropy(logits, truth.to(device), weights, ignore_index=VOID)
