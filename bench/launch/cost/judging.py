@@ -51,8 +51,8 @@ class JudgeCost:
         scoring = duration(self.images * self.image_seconds)
         card = duration(self.card_images * self.image_seconds)
         return (
-            f"judge {self.name}: {trained}scoring {self.images} images about {scoring}, its card about {card}, "
-            "once each"
+            f"judge {self.name}: {trained}scoring {self.images} images about {scoring}, "
+            f"its card about {card}, each once"
         )
 
 

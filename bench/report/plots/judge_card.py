@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TITLE = "What this judge punishes"
 _MOST = 4  # judges side by side
+_LEAST_HF = 0.001
 _INCHES_A_GRADE, _WIDE, _BAR = 0.155, 2.3, "#7d8ca3"
 
 
@@ -66,10 +67,10 @@ def _bars(ax: Axes, card: JudgeCard, names: list[tuple[str, str]]) -> None:
 def _label(card: JudgeCard, names: list[tuple[str, str]], place: int) -> str:
     """ "blur, sigma 1 px (HF 0.03)"; of further grades of a kind the grade alone."""
     kind, grade = names[place]
-    sharp = {one.grade: one.hf_ratio for one in card.grades if one.kind == BLUR}.get(grade)
-    grade += (
-        "" if kind != BLUR or sharp is None else f" (HF {sharp:.2g})" if sharp >= 0.001 else " (HF < 0.001)"
-    )
+    blurred = {one.grade: one.hf_ratio for one in card.grades if one.kind == BLUR}
+    sharp = blurred.get(grade) if kind == BLUR else None
+    if sharp is not None:
+        grade += f" (HF {sharp:.2g})" if sharp >= _LEAST_HF else f" (HF < {_LEAST_HF})"
     return grade if place and names[place - 1][0] == kind else f"{kind}, {grade}"
 
 
