@@ -6,6 +6,7 @@ FOLDER/figures/s1-generated.png          outputs for the first gallery images: g
 FOLDER/results.csv, differences.csv      the numbers
 FOLDER/claims.json                       verdicts of the ledger, and the checks before publication
 FOLDER/baseline.json, baseline.parquet   for `bench check`
+FOLDER/seal.json                         the hash of every file in records/
 FOLDER/reproduced.json                   what came of making a run again, where that was done
 
 What was published can be published again, from FOLDER itself: by later code, with the images it has.
@@ -38,6 +39,7 @@ from bench.gate.baseline import Baseline, save_baseline
 from bench.records.output_folder import check_writable
 from bench.records.record import RunRecord, read_per_image, read_records, write_record
 from bench.records.reproduction import Reproduction, read_reproduction, reproduction_path
+from bench.records.seal import write_seal
 from bench.report.formats import Wanted
 from bench.report.plots.style import new_figure, plain, style
 from bench.report.render import write_report
@@ -80,6 +82,7 @@ def publish(out: Path, folder: Path, update: bool = False) -> tuple[list[Check],
         checks = _write_claims(found, [made_again] if made_again else [], made / "claims.json")
         for section in found:
             _write_generated(section, out, made)
+        write_seal(made)
     return checks, notes
 
 
