@@ -118,8 +118,8 @@ def test_cards() -> None:
 def test_a_judge_of_whole_images_keeps_its_recipe() -> None:
     assert "crop_px" not in Recipe(steps=5).to_dict()
     own = recipe_at_own_size("fcn-lite0", 2975, 256)
-    assert (own.crop_px, own.max_zoom, own.brightness) == (64, 1.0, 0.0)
-    assert own.to_dict()["crop_px"] == 64
+    assert (own.crop_px, own.max_zoom, own.brightness) == (48, 1.0, 0.0)
+    assert own.to_dict()["crop_px"] == 48
     assert recipe_at_own_size("fcn-small", 40, 64).crop_px == 32
 
 

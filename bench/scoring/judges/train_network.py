@@ -31,7 +31,8 @@ from bench.scoring.metrics.confusion import (
 )
 
 HELD_OUT_SHARE = 0.1
-_CROPS_ACROSS, _LEAST_CROP_PX = 4, 32
+_FIELD_OF_VIEW = 404 / 2048  # of FCN-8s (VGG-16, fc6), of the photos it was trained on
+_LEAST_CROP_PX = 32
 SEED = 0  # for initial weights, order and augmentation
 
 
@@ -78,16 +79,19 @@ def default_recipe(network_name: str, n: int) -> Recipe:
 def recipe_at_own_size(network_name: str, n: int, judge_px: int) -> Recipe:
     """The recipe of a judge with a resolution of its own: small crops of photos as they are.
 
-    No enlargement and no change of light: the paper's judge saw neither. Its receptive field (404 px of 2048)
-    covered a fifth of the photo, so that it knew little of where in a scene it looked: crops of a quarter.
-    Such a judge lives by texture, and minds its loss.
+    No enlargement and no change of light: the paper's judge saw neither. Its receptive field was a fifth as
+    wide as the photo, so that it could not go by the place in the scene: the crops are as wide. Such a judge
+    lives by texture, and minds its loss.
     """
     whole = default_recipe(network_name, n)
-    crop_px = min(judge_px, max(_LEAST_CROP_PX, judge_px // _CROPS_ACROSS))
     return replace(
-        whole, steps=2 * whole.steps, batch_size=2 * whole.batch_size, max_zoom=1.0, brightness=0.0,
-        crop_px=crop_px,
-    )  # fmt: skip
+        whole,
+        steps=2 * whole.steps,
+        batch_size=3 * whole.batch_size,
+        max_zoom=1.0,
+        brightness=0.0,
+        crop_px=min(judge_px, max(_LEAST_CROP_PX, 16 * round(judge_px * _FIELD_OF_VIEW / 16))),
+    )
 
 
 @dataclass(frozen=True)
