@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.analysis.cell import Cell
 from bench.analysis.column import Column, info_of, only_zeros
-from bench.analysis.comparable import column_key, differing_fields, must_agree, test_set
+from bench.analysis.comparable import column_key, differing_fields, must_agree, test_sets
 from bench.analysis.entry import Entry
 from bench.analysis.rows import Row, group, reference_rows, run_rows
 from bench.records.record import Goal, MetricResult, RunRecord
@@ -90,7 +90,10 @@ def words_of_direction(direction: str) -> str:
 
 def sections(entries: Sequence[Entry]) -> list[Section]:
     """Group entries into sections, in order of data set, direction and size."""
-    groups = group(entries, _key, by_seed=False)  # columns that are split get their letters in this order
+    of = test_sets(entry.record for entry in entries)
+    groups = group(
+        entries, lambda record: _key(of(record)), by_seed=False
+    )  # columns that are split get their letters in this order
     made = []
     ordered = sorted(groups.items(), key=lambda item: tuple(_sortable(part) for part in item[0]))
     for number, (key, members) in enumerate(ordered, 1):
@@ -105,9 +108,9 @@ def sections(entries: Sequence[Entry]) -> list[Section]:
     return made
 
 
-def _key(record: RunRecord) -> tuple[Any, ...]:
+def _key(tested: dict[str, Any]) -> tuple[Any, ...]:
     """Data set, direction, source, size, number of test images, and which."""
-    name, direction, source, test_n, images, size = test_set(record).values()
+    name, direction, source, test_n, images, size = tested.values()
     return str(name), str(direction), "paired" if source is None else str(source), size, test_n, images
 
 

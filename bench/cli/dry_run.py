@@ -85,6 +85,8 @@ def show_plans(
             costs.append(time.seconds * steps)
             together.append(None if time.together is None else time.together * steps)
         console.print(_table(plan, times))
+        for line in plan.dataset.lines:
+            console.print(line, soft_wrap=True, markup=False)
         for line in same_runs(plan.runs):
             console.print(line)
     console.print("G, D: parameters of generator and discriminator")

@@ -170,7 +170,8 @@ def _workbench(options: dict[str, Any], reporter: Reporter) -> Workbench:
     choice, name = ScoringChoice(judge=options["name"]), options["dataset"]
     check_judge_choice(choice)
     root = data_roots(options["data_roots"], [name]).get(name)
-    dataset = open_dataset(name, root=root, direction=options["direction"], source=options["source"])
+    asked = {key: options[key] for key in ("direction", "source", "layout")}
+    dataset = open_dataset(name, root=root, **asked)
     spec = data_spec(dataset, options["train_limit"], options["test_limit"])
     return Workbench(dataset, spec, cache_dir(), device, choice, reporter)
 

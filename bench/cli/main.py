@@ -20,6 +20,7 @@ from bench.cli.data import data
 from bench.cli.gate import baseline, check
 from bench.cli.judge import judge
 from bench.cli.list import listing
+from bench.cli.people import people
 from bench.cli.power import power
 from bench.cli.publish import publish
 from bench.cli.report import report
@@ -88,6 +89,7 @@ for command in (
     speed,
     publish,
     board,
+    people,
     reproduce,
     clean,
 ):

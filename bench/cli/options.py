@@ -52,17 +52,27 @@ def data_root_option(command: Command) -> Command:
         "data_roots",
         multiple=True,
         metavar="DIR",
-        help="Folder of the data set, or one that holds data sets by name; NAME=DIR for several.",
+        help="Folder of the data set (or archive, list of pairs, parquet file), or one that holds data "
+        "sets by name; NAME=DIR for several.",
+    )(command)
+
+
+def layout_option(command: Command) -> Command:
+    """How the files are arranged."""
+    return click.option(
+        "--layout", metavar="NAME", help="Layout of the files, where several fit; see `bench data info`."
     )(command)
 
 
 def data_options(command: Command) -> Command:
-    """Where the data is, and which side is the source."""
+    """Where the data is, how it is arranged, and which side is the source."""
     return apply(
         command,
         data_root_option,
         click.option(
-            "--direction", metavar="A2B", help="Such as photo2labels; the data set's own by default."
+            "--direction",
+            metavar="A2B",
+            help="Such as photo2labels, or AtoB (left to right) and BtoA; the data set's own by default.",
         ),
         click.option(
             "--source",
@@ -71,6 +81,7 @@ def data_options(command: Command) -> Command:
             show_default=True,
             help="Derive the source from the target (for a folder of plain photos).",
         ),
+        layout_option,
     )
 
 

@@ -268,7 +268,7 @@ def _request(options: dict[str, Any]) -> GridRequest:
 
 
 _REQUESTED = (
-    "data_roots", "direction", "source", "train_limit", "test_limit", "epochs", "steps", "size_px",
+    "data_roots", "direction", "source", "layout", "train_limit", "test_limit", "epochs", "steps", "size_px",
     "batch_size", "base_filters", "precision", "engine", "sets", "variant_file",
 )  # fmt: skip
 

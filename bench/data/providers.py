@@ -18,11 +18,12 @@ from bench.data.types import DatasetCard, Layout
 
 
 class Images(Protocol):
-    """A source of pairs: files, or the generator of toycity."""
+    """A source of pairs: files, or the generator of toycity. `found` says how files were recognised."""
 
     layout: Layout
     root: Path | None
     modes: tuple[Mode, ...]
+    found: Found | None
 
     @property
     def splits(self) -> dict[str, int]:
@@ -45,6 +46,7 @@ class FileImages:
 
     def __init__(self, card: DatasetCard, found: Found) -> None:
         self.layout = found.layout
+        self.found: Found | None = found
         self.root: Path | None = found.root
         self._pairs: dict[str, tuple[Pair, ...]] = found.splits
         self._reader = PairReader.for_pair(card, found.splits["train"][0], found.layout)
@@ -72,6 +74,7 @@ class ToyImages:
 
     layout: Layout = "embedded"
     root: Path | None = None
+    found: Found | None = None
     modes: tuple[Mode, ...] = ("colour", "ids")
 
     def __init__(self, card: DatasetCard) -> None:

@@ -71,7 +71,7 @@ class PairReader:
     @classmethod
     def for_pair(cls, card: DatasetCard, pair: Pair, layout: str) -> PairReader:
         """A reader that expects the modes of `pair`, the first of the data set (reads only headers)."""
-        side_by_side = layout == "pairs"
+        side_by_side = len(pair.files) == 1 and layout != "photos"
         roles = _roles(card, layout)
         files = pair.files * 2 if len(pair.files) == 1 else pair.files
         modes = tuple(_header_mode(file, role) for file, role in zip(files, roles, strict=False))

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
 Role = Literal["photo", "labels", "image"]  # image: anything that is neither a photo nor a label map
-Layout = Literal["pairs", "official", "prepared", "cmp", "folders", "photos", "embedded"]
+Layout = Literal[
+    "pairs", "folders", "domains", "suffixed", "list", "parquet", "photos", "prepared", "cmp", "embedded",
+    "official", "official-trainids", "official-color",
+    "official-coarse", "official-coarse-trainids", "official-coarse-color",
+]  # fmt: skip
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 ClassPolicy = Literal["absent-is-zero", "absent-left-out"]
 VOID = 255
 _Grey = Annotated[int, Meta(ge=0, le=255, description="0 to 255")]
@@ -46,6 +51,21 @@ class Archive:
 
 
 @dataclass(frozen=True)
+class Mirror:
+    """Another place of a data set, tried where its own archives cannot be had.
+
+    Attributes:
+        name: whose copy it is.
+        urls: its files; all are needed.
+        differs: what is not as in the data set's own archives, in words ("" if nothing is).
+    """
+
+    name: str
+    urls: tuple[Archive, ...]
+    differs: str = ""
+
+
+@dataclass(frozen=True)
 class CardTraining:
     """Default training settings of a data set; None: the default of `bench`."""
 
@@ -61,7 +81,7 @@ class CardOptions:
     Attributes:
         training: default training settings.
         mode: mode of all images except label maps ("colour", "gray", "16-bit"); None: any.
-        cmp_fold: in a flat folder, every `cmp_fold`-th pair is a test pair.
+        cmp_fold: where no splits are named, every `cmp_fold`-th pair is a test pair.
     """
 
     training: CardTraining = field(default_factory=CardTraining)
@@ -83,6 +103,7 @@ class DatasetCard:
         classes: the palette; empty without label maps.
         class_policy: "absent-is-zero" or "absent-left-out" (see docs/metrics.md).
         urls: archives for `bench data fetch`.
+        mirrors: other places that `bench data fetch` tries, in order.
         how_to_get: one line for the error message if the data is missing.
         size_px: default side length in pixels.
         judge_px: at which resolution judges are trained and look at images, at most: photos are not enlarged
@@ -104,6 +125,7 @@ class DatasetCard:
     classes: tuple[ClassInfo, ...] = ()
     class_policy: ClassPolicy = "absent-left-out"
     urls: tuple[Archive, ...] = ()
+    mirrors: tuple[Mirror, ...] = ()
     options: CardOptions = field(default_factory=CardOptions)
     judge_px: _JudgePx | Literal["size"] = "size"
 

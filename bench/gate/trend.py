@@ -18,7 +18,7 @@ from bench.core.errors import UsageError, unknown_name
 from bench.gate.baseline import Baseline, read_baseline
 from bench.gate.decide import row_verdicts
 from bench.gate.outcome import WHOLE_ROW, Outcome, State, Verdict
-from bench.gate.rows import GateCell, GateRow, rows_of
+from bench.gate.rows import GateCell, GateRow, rows_of, test_images
 from bench.gate.tolerances import Settings
 from bench.records.record import RunRecord, read_records
 
@@ -184,17 +184,19 @@ def _outcome(moment: Moment, held: Baseline, settings: Settings) -> Outcome:
 def _line(row: str, metric: str, moments: Sequence[Moment], ignore: Sequence[str]) -> Line:
     points: list[Point] = []
     breaks: list[tuple[int, str]] = []
-    before: Mapping[str, Any] | None = None
+    before: tuple[GateRow, Mapping[str, Any]] | None = None
     for place, moment in enumerate(moments):
         held = moment.rows.get(row)
         cell = None if held is None else held.metrics.get(metric)
         if held is None or cell is None:
             continue
         scored = must_agree(metric, cell.goal, cell.n[0], cell.protocol)
-        agreed = {**scored, "test images": held.test_fingerprint}
-        if before is not None and (said := _differs(before, agreed, ignore)):
-            breaks.append((place, said))
-        before = agreed
+        if before is not None:
+            images = test_images(before[0], held)
+            first, then = ({**a, "test images": b} for a, b in zip((before[1], scored), images, strict=True))
+            if said := _differs(first, then, ignore):
+                breaks.append((place, said))
+        before = held, scored
         verdict = moment.verdict(row, metric)
         points.append(Point(place, cell, len(breaks), verdict.state if verdict else None))
     return Line(row, metric, tuple(points), tuple(breaks))

@@ -42,6 +42,8 @@ def run_grid(
     runners = Runners(reporter)
     outcomes: list[Ended] = []
     for plan in plans:
+        for line in plan.dataset.lines:
+            reporter.say(line)
         bench = Workbench(plan.dataset, plan.data, cache_dir(), launch.device, launch.choice, reporter)
         runners.add(plan.data, Runner(launch.out, bench, launch.command, launch.again, launch.policy))
         _decode(plan, bench)

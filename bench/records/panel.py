@@ -6,11 +6,12 @@ scored by one judge has neither.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bench.core.decode import decode
+from bench.core.errors import UsageError
 from bench.records.record import MetricResult, RunRecord
 
 if TYPE_CHECKING:
@@ -44,19 +45,25 @@ def column(name: str, judge_hash: str) -> str:
     return f"{name}@{judge_hash[:8]}"
 
 
-def panel_of(details: Mapping[str, Any]) -> list[JudgeScores]:
+def panel_of(record: RunRecord) -> list[JudgeScores]:
     """The further judges of a record.
 
     Raises:
-        ValueError: naming the place, if they are not in this form.
+        UsageError: if they are not in this form.
     """
-    found = details.get(PANEL)
+    found = record.details.get(PANEL)
     if found is None:
         return []
-    scores: list[JudgeScores] = decode(found, list[JudgeScores])
-    for one in scores:
-        if not isinstance(one.judge.get("hash"), str):
-            raise ValueError(f"details.{PANEL}: expected the hash of each judge")
+    try:
+        scores: list[JudgeScores] = decode(found, list[JudgeScores])
+    except ValueError as error:
+        raise UsageError(
+            f"record {record.id} is damaged (details.{PANEL}: {error}): score it again"
+        ) from None
+    if not all(isinstance(one.judge.get("hash"), str) for one in scores):
+        raise UsageError(
+            f"record {record.id} is damaged (details.{PANEL}: a judge without hash): score it again"
+        )
     return scores
 
 
@@ -70,7 +77,7 @@ def hash_of(record: RunRecord) -> str | None:
 def judges_of(records: Sequence[RunRecord]) -> list[str]:
     """Hashes of all judges that scored these records: first ones first, in the order of the records."""
     firsts = [digest for record in records if (digest := hash_of(record)) is not None]
-    others = [str(one.judge["hash"]) for record in records for one in panel_of(record.details)]
+    others = [str(one.judge["hash"]) for record in records for one in panel_of(record)]
     return list(dict.fromkeys([*firsts, *others]))
 
 
@@ -79,7 +86,7 @@ def seen_by(record: RunRecord, judge_hash: str) -> RunRecord:
     if hash_of(record) == judge_hash:
         return record
     others = {key: one for key, one in record.results.items() if key not in SCORES}
-    for one in panel_of(record.details):
+    for one in panel_of(record):
         if one.judge["hash"] == judge_hash:
             found = {FIRST: one.judge, "per_class_iou": one.per_class_iou, "per_class_acc": one.per_class_acc}
             return replace(record, results={**others, **one.results}, details={**record.details, **found})

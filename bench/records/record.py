@@ -167,7 +167,6 @@ def read_record(path: Path) -> RunRecord:
         UsageError: if the file is not a JSON record, or this version does not know its schema.
     """
     from bench.records.judge_card import cards_of
-    from bench.records.panel import panel_of
     from bench.records.schema import RecordTables, check_curves
 
     try:
@@ -184,7 +183,6 @@ def read_record(path: Path) -> RunRecord:
     try:
         record = decode(raw, RunRecord, view=RecordTables)
         check_curves(record.details)
-        panel_of(record.details)
         cards_of(record.details)
     except ValueError as error:
         said = " ".join(str(error).split())

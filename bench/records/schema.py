@@ -44,7 +44,7 @@ _Samples = TypedDict("_Samples", {"n": list[_Whole], "value": list[float], "low"
 _HeldOut = TypedDict("_HeldOut", {"pixel_acc": float | None, "class_iou": float | None}, total=False)
 _Judge = TypedDict("_Judge", {"held_out": _HeldOut | None}, total=False)
 _Scoring = TypedDict("_Scoring", {"metrics": list[str]})
-_Facts = TypedDict("_Facts", {"void_share": float | None}, total=False)
+_Facts = TypedDict("_Facts", {"void_share": float | None, "test_pixels": str | None}, total=False)
 _Environment = TypedDict("_Environment", {"packages": _Table | None}, total=False)
 
 

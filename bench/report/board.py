@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.column import Column
-from bench.analysis.comparable import differing_fields, is_ignored, must_agree
+from bench.analysis.comparable import differing_fields, is_ignored, must_agree, test_sets
 from bench.analysis.entry import load_entries
 from bench.analysis.rows import Row, as_text
 from bench.analysis.sections import Section, sections
@@ -122,9 +122,11 @@ def write_board(
 def boards(studies: Sequence[Study], ignore: Sequence[str] = ()) -> dict[str, list[Block]]:
     """Title of a test set -> its blocks; a study joins the first block that it agrees with."""
     found: dict[tuple[Any, ...], tuple[str, list[Block]]] = {}
+    of = test_sets(e.record for study in studies for section in study.sections for e in section.entries)
     for study in studies:
         for section in study.sections:
-            key = _test_set(section)
+            images = of(section.entries[0].record)["data.test_fingerprint"]
+            key = section.title.removesuffix(section.mark), section.test_n, images
             title, blocks = found.setdefault(key, (_title(section), []))
             for variant in _by_protocol(section, ignore):
                 block = next((one for one in blocks if _agree(one, variant, ignore)), None)
@@ -139,11 +141,6 @@ def boards(studies: Sequence[Study], ignore: Sequence[str] = ()) -> dict[str, li
         number[title] += 1
         told[f"{title}, test set {number[title]}" if titles[title] > 1 else title] = blocks
     return told
-
-
-def _test_set(section: Section) -> tuple[Any, ...]:
-    data = section.entries[0].record.spec["data"]
-    return (section.title.removesuffix(section.mark), section.test_n, data.get("test_fingerprint"))
 
 
 def _title(section: Section) -> str:

@@ -203,7 +203,7 @@ def published(section: Section) -> list[PublishedTable]:
     found: list[tuple[Row, PublishedScores]] = []
     for row in section.all_rows:
         batch = row.first.spec.get("training", {}).get("batch_size")
-        scores = published_scores(row.variant, section.dataset, section.direction, batch)
+        scores = published_scores(row.variant, section.dataset, section.direction, batch, section.source)
         found += [(row, score) for score in scores]
     tables = [
         _published_table(section, keys, found) for keys in dict.fromkeys(tuple(s.values) for _, s in found)
@@ -230,8 +230,13 @@ def _published_table(
 
 def _published_line(score: PublishedScores, columns: list[Column]) -> PublishedRow:
     values = [score.values.get(column.info.key) for column in columns]
-    cells = tuple("" if value is None else f"{value:.2f}" for value in values)
+    cells = tuple("" if value is None else _as_published(value) for value in values)
     return PublishedRow("", f"{score.paper}, {score.table}", score.mark, cells, False)
+
+
+def _as_published(value: float) -> str:
+    """With two decimals, or three where the paper has them."""
+    return f"{value:.2f}" if round(value, 2) == value else f"{value:.3f}"
 
 
 def failures(section: Section) -> list[tuple[str, str, str, str]]:

@@ -76,10 +76,12 @@ def illustrate(out: Path, scenes: Iterable[Scene]) -> None:
 
 
 def _belongs(section: Section, scene: Scene) -> bool:
-    data = section.entries[0].record.spec["data"]
-    known = data.get("test_fingerprint"), section.test_n, section.dataset, section.direction, section.size_px
+    known = section.test_n, section.dataset, section.direction, section.size_px
     spec = scene.data
-    return known == (spec.test_fingerprint, spec.test_n, spec.name, spec.direction, scene.size_px)
+    files = {entry.record.spec["data"].get("test_fingerprint") for entry in section.entries}
+    return spec.test_fingerprint in files and known == (
+        spec.test_n, spec.name, spec.direction, scene.size_px
+    )  # fmt: skip
 
 
 def _illustrate(out: Path, section: Section, scene: Scene) -> None:

@@ -18,6 +18,7 @@ from bench.core.errors import UsageError
 from bench.core.files import sha256_file
 from bench.core.images import read_png
 from bench.core.progress import Advance
+from bench.data.pixels import pixel_fingerprint
 from bench.data.types import SplitArrays
 from bench.records.judge_card import CARDS
 from bench.records.output_folder import RunFiles, write_gallery
@@ -90,7 +91,11 @@ class ScoringStage:
         output, per_image = score(predictions, context, self.bench.choice.metrics, advance)
         details = {**output.details, "scoring": asked_of(self.bench, size_px)}
         details["scored_by"] = self.about
-        details["data"] = {"void_share": context.test.void_share, "layout": self.bench.dataset.layout}
+        details["data"] = {
+            "void_share": context.test.void_share,
+            "layout": self.bench.dataset.layout,
+            "test_pixels": pixel_fingerprint(context.test),
+        }
         finished = replace(
             record,
             results={result.name: result for result in output.results},

@@ -23,7 +23,7 @@ from bench.core.progress import Advance
 from bench.data.cache import release_pages
 from bench.data.types import SplitArrays
 from bench.scoring.metrics.base import Batch, Metric, MetricOutput, ScoringContext
-from bench.scoring.metrics.catalogue import CATALOGUE
+from bench.scoring.metrics.catalogue import CATALOGUE, PEOPLE
 from bench.scoring.metrics.sample_curve import joined
 from bench.scoring.panel import Panel
 
@@ -45,6 +45,10 @@ def families_for(keys: Sequence[str]) -> dict[str, set[str]]:
         return {name: set() for name in installed}
     families: dict[str, set[str]] = {}
     for key in keys:
+        if key in CATALOGUE and CATALOGUE[key].family == PEOPLE:
+            raise UsageError(
+                f"expected a metric of images alone, found {key}: people give it (`bench people --help`)"
+            )
         if key in CATALOGUE:
             families.setdefault(CATALOGUE[key].family, set()).add(key)
         elif key in installed:

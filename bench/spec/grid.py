@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from bench.core.files import named_path
 from bench.data.datasets import Dataset, open_dataset
 from bench.records.output_folder import RunFiles
 from bench.spec.expand import parse_sets, resolve_grid
-from bench.spec.pairs_used import data_spec
+from bench.spec.pairs_used import data_spec, open_again
 from bench.spec.run_spec import DataSpec, RunSpec
 from bench.spec.suites import get_suite
 from bench.spec.variants import get_variant, read_variants
@@ -32,7 +33,7 @@ class GridRequest:
         suite: a table of the paper; brings variants, batch size, data set and direction.
         datasets: names of cards, or of the user's own folders.
         data_roots: where they are: folders, or NAME=DIR.
-        direction, source: see `open_dataset`.
+        direction, source, layout: see `open_dataset`.
         train_limit, test_limit: use at most this many pairs, evenly spaced.
         seeds: one run each.
         epochs, steps: the budget; one of them.
@@ -49,6 +50,7 @@ class GridRequest:
     data_roots: tuple[str, ...] = ()
     direction: str | None = None
     source: str = "paired"
+    layout: str | None = None
     train_limit: int | None = None
     test_limit: int | None = None
     seeds: tuple[int, ...] = (0,)
@@ -94,11 +96,12 @@ def resolve(request: GridRequest) -> list[Plan]:
     plans = []
     for name in dict.fromkeys(names):
         direction = request.direction
-        dataset = open_dataset(name, root=roots.get(name), direction=direction, source=request.source)
+        open_as = partial(
+            open_dataset, name, root=roots.get(name), source=request.source, layout=request.layout
+        )
+        dataset = open_as(direction=direction)
         if suite and direction is None and suite.direction in _directions(dataset):
-            dataset = open_dataset(
-                name, root=roots.get(name), direction=suite.direction, source=request.source
-            )
+            dataset = open_as(direction=suite.direction)
         data = data_spec(dataset, request.train_limit, request.test_limit)
         training, epochs = _training(request, dataset, suite.batch_size if suite else None)
         if "steps" in sweeps:
@@ -212,7 +215,7 @@ def plans_of(out: Path, data_roots_given: Sequence[str]) -> list[Plan]:
 
 
 def _plan_of(data: DataSpec, runs: list[RunSpec], root: Path | None) -> Plan:
-    dataset = open_dataset(data.name, root=root, direction=data.direction, source=data.source)
+    dataset = open_again(data, root)
     found = data_spec(dataset, data.train_n, data.test_n)
     if found != data:
         raise UsageError(
@@ -225,8 +228,10 @@ def _plan_of(data: DataSpec, runs: list[RunSpec], root: Path | None) -> Plan:
 def data_roots(given: Sequence[str], names: Sequence[str]) -> dict[str, Path]:
     """Data set name -> root, from `--data-root` values: NAME=DIR, or one folder for all others.
 
+    A root may be a file: an archive, a list of pairs, a parquet file.
+
     Raises:
-        UsageError: if a folder does not exist, or two folders are given for one name.
+        UsageError: if it does not exist, or two are given for one name.
     """
     roots: dict[str, Path] = {}
     common: Path | None = None
@@ -234,11 +239,8 @@ def data_roots(given: Sequence[str], names: Sequence[str]) -> dict[str, Path]:
         name, equals, folder = value.partition("=")
         named = bool(equals) and re.fullmatch(r"[A-Za-z0-9_.+-]+", name) is not None
         path = named_path(folder if named else value)
-        if not path.is_dir():
-            raise UsageError(
-                f"expected a folder at --data-root {path}, found {'a file' if path.exists() else 'none'}: "
-                "check the path"
-            )
+        if not path.exists():
+            raise UsageError(f"expected a folder at --data-root {path}, found none: check the path")
         if named and name not in names:
             raise UsageError(f"--data-root names '{name}', which is not among --dataset {','.join(names)}")
         if (named and name in roots) or (not named and common is not None):

@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.datasets import Dataset
+from bench.core.errors import UsageError
+from bench.data.datasets import Dataset, open_dataset
+from bench.data.layouts import AmbiguousLayoutError
 from bench.spec.run_spec import DataSpec
 
 
 def even_indices(total: int, wanted: int) -> NDArray[np.int64]:
     """`wanted` evenly spaced indices of 0..total-1, the first included."""
     return np.arange(wanted) * total // wanted
+
+
+def open_again(data: DataSpec, root: Path | None) -> Dataset:
+    """The data set of a run; where several layouts fit, the one that holds the run's images.
+
+    Raises:
+        UsageError: as `open_dataset`, or if no layout that fits holds them.
+    """
+    open_as = partial(open_dataset, data.name, root=root, direction=data.direction, source=data.source)
+    try:
+        return open_as()
+    except AmbiguousLayoutError as error:
+        for layout in error.layouts:
+            with suppress(UsageError):
+                dataset = open_as(layout=layout)
+                if data_spec(dataset, data.train_n, data.test_n) == data:
+                    return dataset
+        raise
 
 
 def data_spec(dataset: Dataset, train_limit: int | None, test_limit: int | None) -> DataSpec:

@@ -47,9 +47,8 @@ from baselines.translate import Checkpoint, load_checkpoint, save_checkpoint
 from baselines.variants import parse_variant
 from bench.core.errors import BenchError, UsageError
 from bench.core.state_dict import WeightsError, read_state_dict
-from bench.data import cache, cards, readers
+from bench.data import archives, cache, cards, download, readers, verify
 from bench.data import image_folder as plain
-from bench.data.acquire import archives, download, verify
 from bench.data.types import ClassInfo
 from bench.gate.baseline import read_baseline
 from bench.records import record as records

@@ -188,7 +188,7 @@ def test_every_judge_of_a_claim_without_an_fcn_score_is_refused(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("key", "content", "words"),
     [
-        ("panel", [{"judge": {}, "results": {}}], "hash of each judge"),
+        ("panel", [{"judge": {}, "results": {}}], "without hash"),
         ("panel", [{"judge": {"hash": "b"}, "results": {"fcn_pixel_acc": 1}}], "results"),
         ("panel", {"judge": 1}, "panel|list|array"),
         ("judge_cards", [{"judge": "a"}], "judge_hash"),
@@ -202,4 +202,4 @@ def test_damaged_records_are_refused(tmp_path: Path, key: str, content: object, 
     held["details"][key] = content
     path.write_text(json.dumps(held))
     with pytest.raises(UsageError, match=words):
-        read_records(tmp_path)
+        judges_of(read_records(tmp_path))

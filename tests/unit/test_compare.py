@@ -52,7 +52,7 @@ def write(out: Path, label: str, *, shift: float = 0.0, seed: int = 0, **changes
     name = f"{label.replace('+', '-')}{length}-{seed}{changes.get('mark', '')}"
     record = RunRecord(
         name, "run", label, spec, changes.get("status", "finished"),
-        {result.name: result for result in results},
+        {result.name: result for result in results}, details={"data": {"test_pixels": changes.get("pixels")}},
     )  # fmt: skip
     columns = {"name": [str(i) for i in range(N)], "ssim": ssim, "fcn_conf": [m.ravel() for m in matrices]}
     return write_record(out, record, pd.DataFrame(columns))
@@ -261,6 +261,35 @@ def test_other_test_images_are_refused(tmp_path: Path, changed: dict[str, Any], 
     for pair in ((one, other), (tmp_path / "a", tmp_path / "b")):
         with pytest.raises(NotComparableError, match=said):
             compare(load(pair[0]), load(pair[1]))
+
+
+@pytest.mark.parametrize(
+    ("files", "pixels", "compares"),
+    [
+        (("bb", "cc"), ("77", "77"), True),  # the same images in another layout
+        (("bb", "bb"), ("77", "88"), False),  # the same files, read in another way
+        (("bb", "cc"), ("77", None), False),  # a record from before: its files decide
+        (("bb", "bb"), ("77", None), True),
+        (("bb", "bb"), (None, None), True),
+    ],
+)
+def test_pixels_decide_what_the_same_test_images_are_where_both_sides_have_them(
+    tmp_path: Path, files: tuple[str, str], pixels: tuple[str | None, str | None], compares: bool
+) -> None:
+    one, other = (
+        write(tmp_path / folder, label, data={"test_fingerprint": of}, pixels=seen)
+        for folder, label, of, seen in zip("ab", ("l1", "cgan"), files, pixels, strict=True)
+    )
+    from bench.analysis.entry import load_entries
+    from bench.analysis.sections import sections
+
+    found = sections(load_entries([tmp_path / "a", tmp_path / "b"])[0])
+    assert len(found) == (1 if compares else 2)
+    if compares:
+        assert compare(load(one), load(other)).lines
+        return
+    with pytest.raises(NotComparableError, match=r"data\.test_fingerprint"):
+        compare(load(one), load(other))
 
 
 def test_outputs_without_a_common_row_are_refused(tmp_path: Path) -> None:

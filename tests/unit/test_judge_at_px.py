@@ -88,7 +88,7 @@ def test_the_protocol_says_so_and_another_resolution_is_another_protocol(out: Pa
     for label, record in by_label(out).items():
         assert before[label].results["fcn_pixel_acc"].value != record.results["fcn_pixel_acc"].value
         # what this judge had found in one pass with the other, beside it
-        (beside,) = panel_of(before[label].details)
+        (beside,) = panel_of(before[label])
         assert beside.results == record.results
         assert beside.judge["hash"] == record.details["judge"]["hash"]
         table, alone = tables[label], read_per_image(out, record)

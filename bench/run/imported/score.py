@@ -16,6 +16,7 @@ from bench.core.environment import environment
 from bench.core.errors import UsageError
 from bench.core.images import to_rgb8
 from bench.core.progress import Reporter
+from bench.data.pixels import pixel_fingerprint
 from bench.data.types import SplitArrays
 from bench.records.judge_card import CARDS
 from bench.records.output_folder import write_gallery
@@ -182,6 +183,8 @@ class ForeignScoring:
         with self.reporter.task(f"{record.label}  score", len(context.test)) as advance:
             output, per_image = score(predictions, context, self.choice.metrics, advance)
         results = {result.name: _resized(result, resized_from) for result in output.results}
+        has_sources = context.test.source.shape[1:3] == context.test.target.shape[1:3]
+        pixels = {"test_pixels": pixel_fingerprint(context.test)} if has_sources else {}
         finished = replace(
             record,
             results=results,
@@ -189,7 +192,7 @@ class ForeignScoring:
                 **record.details,
                 **output.details,
                 "scoring": {"metrics": sorted(self.choice.metrics), "judge": self.choice.judge},
-                "data": {"void_share": context.test.void_share, "layout": "pictures"},
+                "data": {"void_share": context.test.void_share, "layout": "pictures", **pixels},
             },
             timings={"score": time.perf_counter() - started},
             environment={

@@ -107,7 +107,7 @@ def _applies(fault: Fault, context: ScoringContext) -> bool:
     """Whether the fault changes photos like these: none is sub-sampled to its own size."""
     if fault.kind == "another scene":
         return len(context.test) > 1
-    return fault.least_px < min(context.test.target.shape[1:3])
+    return bool(fault.least_px < min(context.test.target.shape[1:3]))
 
 
 def _grade(fault: Fault, context: ScoringContext, places: list[int]) -> Grade:

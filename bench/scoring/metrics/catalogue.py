@@ -32,6 +32,8 @@ class MetricInfo:
     ranks: bool = True
 
 
+PEOPLE = "people"  # the family of what raters say (`bench people`): nothing computes it
+
 # One metric a line, however long.
 # fmt: off
 # ruff: noqa: E501
@@ -58,6 +60,8 @@ _ALL = [
     MetricInfo("grid_artefact", "spectrum", 0.0, "Grid artefact", "power that stands out at periods of 2, 4 and 8 px, more than in the targets: 0 no grid, above 0 a checkerboard", 2),
     MetricInfo("diversity", "diversity", "max", "Diversity", "spread over repeated dropout samples of one input, in grey levels; says nothing of quality", 2, ranks=False),
     MetricInfo("source_response", "diversity", 1.0, "Source response", "how far outputs change when the source is swapped for another, in units of how far the targets differ: 0 ignores its input", ranks=False),
+    MetricInfo("people_fooled", PEOPLE, "max", "People fooled", "share of trials in which raters took the generated image for the real one (Isola et al. 2017, section 4.1): 0.5 cannot be told apart"),
+    MetricInfo("people_preferred", PEOPLE, "max", "People prefer", "share of trials in which raters chose this variant's image over another variant's"),
 ]
 # fmt: on
 CATALOGUE: dict[str, MetricInfo] = {info.key: info for info in _ALL}

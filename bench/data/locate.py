@@ -1,0 +1,116 @@
+"""Where a data set is, under which card it is read, and what was found there."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import replace
+from pathlib import Path
+
+from bench.core.errors import UsageError, unknown_name
+from bench.data import layouts, readers
+from bench.data.cards import card_names, load_card, make_card, read_card
+from bench.data.layouts import Found
+from bench.data.layouts.find import entered
+from bench.data.types import LAYOUTS, DatasetCard
+
+_OWN_FOLDER = {
+    "version": "as found",
+    "licence": "the owner's",
+    "homepage": "",
+    "domains": ["source", "target"],
+    "roles": ["image", "image"],
+    "direction": "source2target",
+    "size_px": 256,
+    "how_to_get": "give its folder with --data-root",
+    "layouts": ["folders", "pairs", "domains", "suffixed", "list", "parquet"],
+    "splits": {"train": "train", "test": ["test", "val"], "val": "val"},
+}
+_ARCHIVES = ("", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+
+
+def locate(name: str, root: Path | None, source: str, layout: str | None) -> tuple[DatasetCard, Found]:
+    """The files of a data set and the card to read them by.
+
+    Args:
+        name, root, source, layout: as for `bench.data.datasets.open_dataset`.
+
+    Raises:
+        UsageError: if the name or the layout is unknown, or nothing is found (the message says where it was
+            searched, what is there, and how to get it), or what is found is not whole.
+    """
+    if layout is not None and layout not in LAYOUTS:
+        raise UsageError(f"expected --layout among {', '.join(LAYOUTS)}, found '{layout}'")
+    if name in card_names():
+        return _of_card(load_card(name), root, layout)
+    return _own(name, root, source, layout)
+
+
+def _places(name: str, root: Path | None) -> list[Path]:
+    if root is None:
+        return [Path("data") / name]  # where `bench data fetch` puts it
+    if root.is_file():
+        return [root]
+    return [*(root / f"{name}{ending}" for ending in _ARCHIVES), root]
+
+
+def _of_card(card: DatasetCard, root: Path | None, layout: str | None) -> tuple[DatasetCard, Found]:
+    places = _places(card.name, root)
+    for place in (place for place in places if place.exists()):
+        if (found := layouts.find(card, place, layout)) is not None:
+            return _as_found(card, found), found
+    looked = list(dict.fromkeys((places[0], places[-1])))
+    known = f"layout {layout}" if layout else f"layouts {', '.join(card.layouts)}"
+    there = f" (there: {layouts.content_of(looked[-1])})" if looked[-1].exists() else ""
+    raise UsageError(
+        f"expected data set {card.name} ({known}) in {' or '.join(map(str, looked))}, found none{there}; "
+        f"how to get it: {card.how_to_get}"
+    )
+
+
+def _as_found(card: DatasetCard, found: Found) -> DatasetCard:
+    """The card for the label values that the files hold: without ids they are train ids."""
+    if found.label_values == "ids":
+        return card
+    return replace(card, classes=tuple(replace(entry, id=None) for entry in card.classes))
+
+
+def _own(name: str, root: Path | None, source: str, layout: str | None) -> tuple[DatasetCard, Found]:
+    """A user's own data, with an optional `card.toml` in it."""
+    near = difflib.get_close_matches(name, card_names(), n=1, cutoff=0.85)  # "faces" is no "facades"
+    if root is None or (near and not (root / name).is_dir() and root.name != name):
+        if root is None and not near:
+            raise UsageError(
+                f"expected the folder of data set '{name}', found none: give it with --data-root {name}=DIR "
+                "(`bench list datasets` shows the data sets that need none or have a card)"
+            )
+        raise unknown_name("data set", name, card_names(), "bench list datasets")
+    places = [place for place in _places(name, root) if place.exists()]
+    for place in places:
+        card = _own_card(name, place)
+        if (found := layouts.find(card, place, layout)) is not None:
+            return _plain_photos(card, found) if source != "paired" else (card, found)
+    looked = " or ".join(map(str, places or [root]))
+    there = layouts.content_of(places[-1]) if places else "no such folder"
+    wanted = f"layout {layout}" if layout else "train/ and test/"
+    raise UsageError(
+        f"expected {wanted} in {looked}, with side-by-side pairs or source/ and target/ in each (or another "
+        f"layout of datasets/README.md), found {there}: arrange the images so, or say in card.toml there "
+        'which two folders are a pair (domains = ["x", "y"])'
+    )
+
+
+def _own_card(name: str, place: Path) -> DatasetCard:
+    defaults = {**_OWN_FOLDER, "name": name, "title": name}
+    for folder in entered(place):
+        if (stated := folder / "card.toml").is_file():
+            return replace(read_card(stated, defaults), name=name)
+    return replace(make_card(defaults), name=name)
+
+
+def _plain_photos(card: DatasetCard, found: Found) -> tuple[DatasetCard, Found]:
+    """Single photos where the first image is not twice as wide as high; else what was found, as it is."""
+    first = found.splits["train"][0].files
+    if len(first) > 1 or ("photos" not in card.layouts[:1] and readers.is_side_by_side(first[0])):
+        return card, found
+    card = replace(card, layouts=("photos",), domains=("source", "photo"), roles=("image", "photo"))
+    return card, replace(found, layout="photos")
