@@ -123,10 +123,19 @@ class Trainer:
         """Why it is not the requested engine; None if it is."""
         return self._execution.reason
 
-    def train(self, *, log_every: int, stop: Callable[[], bool] = lambda: False) -> Steps:
+    def train(
+        self,
+        *,
+        log_every: int,
+        stop: Callable[[], bool] = lambda: False,
+        visit_every: int = 0,
+        visit: Callable[[], None] = lambda: None,
+    ) -> Steps:
         """Train to the end, yielding a history entry at each multiple of `log_every` and at the last step.
 
         Ends early, between two steps, if `stop` is true on any rank; `save` then saves the whole state.
+        `visit` is called at each multiple of `visit_every` (0: never) and at the last step, after the checks
+        of an entry and before it is yielded. It may use the generator, and its time is not training time.
 
         An entry holds the means of the losses since the last entry: "step", "images_seen", "lr",
         "seconds" (training time so far), "data_wait" (share of it spent waiting for data), "loss_l1"
@@ -138,19 +147,24 @@ class Trainer:
         """
         with self.ranks.together(but=DivergedError):
             self._align()
-            yield from self._train(log_every, stop)
+            yield from self._train(log_every, stop, visit_every, visit)
 
-    def _train(self, log_every: int, stop: Callable[[], bool]) -> Steps:
+    def _train(
+        self, log_every: int, stop: Callable[[], bool], visit_every: int, visit: Callable[[], None]
+    ) -> Steps:
         started, waited = time.perf_counter(), self.wait_seconds
         while self.steps_done < self.settings.steps and not self.ranks.highest(stop()):
             self.step()
-            if self.steps_done % log_every == 0 or self.steps_done == self.settings.steps:
+            visits = bool(visit_every) and self._is_due(visit_every)
+            if self._is_due(log_every):
                 entry = self._log_entry()  # waits for the device, so that the time below is complete
                 now = time.perf_counter()
                 self.train_seconds += now - started
                 entry["seconds"] = self.train_seconds
                 entry["data_wait"] = (self.wait_seconds - waited) / (now - started)
                 self.history.append(entry)
+                if visits:
+                    visit()
                 try:
                     yield entry
                 except GeneratorExit:  # the caller has stopped early: so do the other ranks
@@ -158,7 +172,16 @@ class Trainer:
                         self.ranks.highest(True)
                     raise
                 started, waited = time.perf_counter(), self.wait_seconds
+            elif visits:
+                self._totals()  # waits for the device, so that its work counts as training
+                paused = time.perf_counter()
+                visit()
+                started += time.perf_counter() - paused
         self.train_seconds += time.perf_counter() - started
+
+    def _is_due(self, every: int) -> bool:
+        """Whether the step just done is a multiple of `every`, or the last."""
+        return self.steps_done % every == 0 or self.steps_done == self.settings.steps
 
     def _align(self) -> None:
         """Continue from the first rank's state."""

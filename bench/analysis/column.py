@@ -71,7 +71,7 @@ class Column:
 
     def merit(self, value: Number) -> Number:
         """A number, or an array of them, that is larger for a better value."""
-        return -self.distance(value) if self.target is not None else value if self.goal == "max" else -value
+        return merit(self.goal, value)
 
     def distance(self, value: Number) -> Number:
         """How far `value` is from the target (only where there is one)."""
@@ -91,6 +91,13 @@ class Column:
         """A difference and what goes with it, at two more decimals where the column's would show it as 0."""
         finer = FINER * (self.info.digits == self.decimals and only_zeros(size, self.decimals))
         return [fixed(value, self.decimals + finer) for value in (size, *ends)]
+
+
+def merit(goal: Goal, value: Number) -> Number:
+    """A number, or an array of them, that is larger for a better value of a metric with this goal."""
+    if goal in ("max", "min"):
+        return value if goal == "max" else -value
+    return -abs(value - float(goal))
 
 
 def fixed(value: float, decimals: int) -> str:

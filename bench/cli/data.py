@@ -34,7 +34,7 @@ def info(
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     dataset = open_dataset(name, root=root, direction=direction, source=source, layout=layout)
     for label, value in describe(dataset):
-        table.add_row(Text(label, style="bold"), Text(value))
+        table.add_row(Text(label, style="bold"), Text(value, overflow="fold"))
     Console(highlight=False).print(table)
 
 

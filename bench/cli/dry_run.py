@@ -64,9 +64,19 @@ def lanes_of(options: dict[str, Any], device: str, runs: int) -> Lanes:
 
 
 def show_plans(
-    plans: list[Plan], device: str, room: Room, lanes: Lanes, judges: Sequence[JudgeCost] = ()
+    plans: list[Plan],
+    device: str,
+    room: Room,
+    lanes: Lanes,
+    eval_every: int | None = None,
+    judges: Sequence[JudgeCost] = (),
 ) -> None:
-    """Print the runs, their parameters, the time and the room; `device` trains them, `judges` score them."""
+    """Print the runs, their parameters, the time and the room; `device` trains them.
+
+    Args:
+        eval_every: steps between two scorings on the validation images.
+        judges: that will score them.
+    """
     from rich.console import Console
 
     from bench.launch.cost.estimate import grid_step_times, where_from
@@ -87,7 +97,7 @@ def show_plans(
         console.print(_table(plan, times))
         for line in plan.dataset.lines:
             console.print(line, soft_wrap=True, markup=False)
-        for line in same_runs(plan.runs):
+        for line in (*same_runs(plan.runs), *_validation(plan, eval_every)):
             console.print(line)
     console.print("G, D: parameters of generator and discriminator")
     for judge in judges:
@@ -97,6 +107,20 @@ def show_plans(
     console.print(f"training on {device}: {took} ({where_from(sources)}); nothing was written")
 
 
+def _validation(plan: Plan, every: int | None) -> list[str]:
+    """What is scored during training, and how the step is chosen."""
+    if every is None:
+        return []
+    times = sorted({-(-spec.training.steps // every) for spec in plan.runs})
+    count = str(times[0]) if len(times) == 1 else f"{times[0]} to {times[-1]}"
+    metrics = dict.fromkeys(spec.choice.metric for spec in plan.runs if spec.choice is not None)
+    taken = f"takes the step with the best {', '.join(metrics)}" if metrics else "takes the last step"
+    return [
+        f"validation: {plan.dataset.splits['val']} images every {every} steps, {count} times a run (its time "
+        f"is not in the estimate); {taken}"
+    ]
+
+
 def _table(plan: Plan, times: dict[str, StepTime]) -> Table:
     from rich.table import Table
 
@@ -104,7 +128,9 @@ def _table(plan: Plan, times: dict[str, StepTime]) -> Table:
     from bench.launch.cost.estimate import parameters
 
     data = plan.data
-    title = f"{data.name} {data.direction}: {data.train_n} training, {data.test_n} test pairs"
+    val = plan.dataset.splits.get("val")
+    counts = f"{data.train_n} training, {f'{val} validation, ' if val else ''}{data.test_n} test pairs"
+    title = f"{data.name} {data.direction}: {counts}"
     table = Table(title=title, box=None, title_justify="left", padding=(0, 2, 0, 0))
     for head in _PLAN_HEADS:
         left = head == "variant"

@@ -10,7 +10,7 @@ import click
 
 from bench.core.errors import UsageError
 from bench.scoring.metrics.catalogue import FID_PROTOCOLS
-from bench.spec.policy import TRACKERS
+from bench.spec.policy import CHEAP_METRICS, LAST, TRACKERS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -173,7 +173,47 @@ def policy_of(options: dict[str, Any], lengths: tuple[int, ...] = ()) -> Policy:
 
     log = tuple(dict.fromkeys(options["log"]))
     check_trackers(log)
-    return Policy(options["keep"], options["checkpoint_every"], options["retry"], log, lengths)
+    return Policy(
+        keep=options["keep"],
+        checkpoint_every=options["checkpoint_every"],
+        retry=options["retry"],
+        log=log,
+        lengths=lengths,
+        eval_every=options["eval_every"] or 0,
+        eval_metrics=names(options["eval_metrics"]) or CHEAP_METRICS,
+    )
+
+
+def validation_options(command: Command) -> Command:
+    """Validation images, what is scored on them during training, and which step is taken."""
+    return apply(
+        command,
+        click.option(
+            "--val-share",
+            type=click.FloatRange(0, 1, max_open=True),
+            default=0.0,
+            metavar="SHARE",
+            help="Hold this share of the training pairs out for validation (0.1); none by default.",
+        ),
+        click.option(
+            "--eval-every",
+            type=click.IntRange(1),
+            metavar="STEPS",
+            help="Score on the validation images every so many steps; never by default.",
+        ),
+        click.option(
+            "--eval-metrics",
+            metavar="KEYS",
+            help=f"What --eval-every scores; {','.join(CHEAP_METRICS)} by default.",
+        ),
+        click.option(
+            "--choose",
+            default=LAST,
+            show_default=True,
+            metavar="WHICH",
+            help="Step whose generator is taken: last (the paper), or best:METRIC on the validation images.",
+        ),
+    )
 
 
 def engine_option(command: Command) -> Command:

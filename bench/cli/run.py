@@ -31,6 +31,7 @@ from bench.cli.options import (
     policy_options,
     scoring_choice,
     scoring_options,
+    validation_options,
 )
 from bench.core.errors import RunFailedError, UsageError
 from bench.run.ranks import place
@@ -82,6 +83,7 @@ def grid_options(command: Command) -> Command:
             "--train-limit", type=click.IntRange(1), help="Use this many training pairs, evenly spaced."
         ),
         click.option("--test-limit", type=click.IntRange(1), help="Use this many test pairs, evenly spaced."),
+        validation_options,
         click.option(
             "--test-dropout/--no-test-dropout",
             default=True,
@@ -155,9 +157,12 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
     request = _request({**options, "data_roots": roots, "engine": engine})
     from bench.records.output_folder import check_room
     from bench.spec.grid import lengths_of, resolve
+    from bench.spec.step_choice import check_eval_metrics
 
     choice = scoring_choice(options)
+    check_eval_metrics(request.choose, names(options["eval_metrics"]), choice.judge)
     plans = resolve(request)
+    policy = policy_of(options, lengths_of(plans, request))
     if options["launcher"] == "local":
         _check_precision(plans, device)
     if team is not None:
@@ -170,7 +175,8 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
         from bench.launch.cost.judging import judge_costs
 
         lanes = lanes_of(options, device, sum(len(plan.runs) for plan in plans))
-        show_plans(plans, device, room, lanes, judge_costs(plans, choice, device) if until == "score" else ())
+        judges = judge_costs(plans, choice, device) if until == "score" else ()
+        show_plans(plans, device, room, lanes, request.eval_every, judges)
         return
     from bench.core.progress import Reporter
     from bench.launch.driver import run_grid
@@ -182,7 +188,7 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
         _check_output(out, plans)
         if options["space_check"]:
             check_room(out, room.total)
-        told = {"policy": policy_of(options, lengths_of(plans, request)), "plugins": obj["plugins"]}
+        told = {"policy": policy, "plugins": obj["plugins"]}
         launch = Launch(out, device, choice, command_line(), until, obj["debug"], **told)
         with Reporter() as reporter:
             if room.total:
@@ -270,6 +276,7 @@ def _request(options: dict[str, Any]) -> GridRequest:
 _REQUESTED = (
     "data_roots", "direction", "source", "layout", "train_limit", "test_limit", "epochs", "steps", "size_px",
     "batch_size", "base_filters", "precision", "engine", "sets", "variant_file",
+    "val_share", "eval_every", "choose",
 )  # fmt: skip
 
 

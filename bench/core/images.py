@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from PIL import (
     BmpImagePlugin,
     Image,
+    ImageDraw,
     ImageFile,
+    ImageFont,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
@@ -22,6 +24,7 @@ from PIL import (
 
 from bench.core.files import atomic_path
 
+_CAPTION_ROOM = 2  # px around a caption
 MAX_PIXELS = 50_000_000  # of one image: it takes less than 1 GB of memory
 # Accepted formats, by content and not by name. Pillow knows dozens more and runs Ghostscript for one of them.
 _READERS = (
@@ -125,3 +128,15 @@ def is_whole(path: Path) -> bool:
 def contact_sheet(rows: list[list[NDArray[Any]]]) -> NDArray[np.uint8]:
     """Rows of equally sized images as one (H, W, 3) uint8 image."""
     return np.concatenate([np.concatenate([to_rgb8(cell) for cell in row], axis=1) for row in rows], axis=0)
+
+
+def captioned(image: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 with `text` in a white strip above; made wider where the text needs it."""
+    font = ImageFont.load_default()
+    left, top, right, bottom = font.getbbox(text)
+    strip = round(bottom + top) + 2 * _CAPTION_ROOM
+    width = max(image.shape[1], round(right + left) + 2 * _CAPTION_ROOM)
+    sheet = Image.new("RGB", (width, image.shape[0] + strip), "white")
+    ImageDraw.Draw(sheet).text((_CAPTION_ROOM, _CAPTION_ROOM), text, fill="black", font=font)
+    sheet.paste(Image.fromarray(image), (0, strip))
+    return np.asarray(sheet)

@@ -229,7 +229,7 @@ def open_dataset(
         card = load_card(name)
         images: Images = ToyImages(card)
     else:
-        card, found = locate(name, root, source, layout)
+        card, found = locate(name, root, source, direction, layout)
         images = FileImages(card, found)
         check_sides(card, images)
     target_side = _target_side(card, direction, source)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from bench.core.errors import UsageError, unknown_name
 from bench.data import layouts, readers
@@ -13,7 +16,7 @@ from bench.data.layouts import Found
 from bench.data.layouts.find import entered
 from bench.data.types import LAYOUTS, DatasetCard
 
-_OWN_FOLDER = {
+_OWN_FOLDER: dict[str, Any] = {
     "version": "as found",
     "licence": "the owner's",
     "homepage": "",
@@ -28,11 +31,13 @@ _OWN_FOLDER = {
 _ARCHIVES = ("", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
-def locate(name: str, root: Path | None, source: str, layout: str | None) -> tuple[DatasetCard, Found]:
+def locate(
+    name: str, root: Path | None, source: str, direction: str | None, layout: str | None
+) -> tuple[DatasetCard, Found]:
     """The files of a data set and the card to read them by.
 
     Args:
-        name, root, source, layout: as for `bench.data.datasets.open_dataset`.
+        name, root, source, direction, layout: as for `bench.data.datasets.open_dataset`.
 
     Raises:
         UsageError: if the name or the layout is unknown, or nothing is found (the message says where it was
@@ -42,7 +47,7 @@ def locate(name: str, root: Path | None, source: str, layout: str | None) -> tup
         raise UsageError(f"expected --layout among {', '.join(LAYOUTS)}, found '{layout}'")
     if name in card_names():
         return _of_card(load_card(name), root, layout)
-    return _own(name, root, source, layout)
+    return _own(name, root, source, direction, layout)
 
 
 def _places(name: str, root: Path | None) -> list[Path]:
@@ -74,7 +79,9 @@ def _as_found(card: DatasetCard, found: Found) -> DatasetCard:
     return replace(card, classes=tuple(replace(entry, id=None) for entry in card.classes))
 
 
-def _own(name: str, root: Path | None, source: str, layout: str | None) -> tuple[DatasetCard, Found]:
+def _own(
+    name: str, root: Path | None, source: str, direction: str | None, layout: str | None
+) -> tuple[DatasetCard, Found]:
     """A user's own data, with an optional `card.toml` in it."""
     near = difflib.get_close_matches(name, card_names(), n=1, cutoff=0.85)  # "faces" is no "facades"
     if root is None or (near and not (root / name).is_dir() and root.name != name):
@@ -86,25 +93,39 @@ def _own(name: str, root: Path | None, source: str, layout: str | None) -> tuple
         raise unknown_name("data set", name, card_names(), "bench list datasets")
     places = [place for place in _places(name, root) if place.exists()]
     for place in places:
-        card = _own_card(name, place)
-        if (found := layouts.find(card, place, layout)) is not None:
-            return _plain_photos(card, found) if source != "paired" else (card, found)
+        for card in _own_cards(name, place, direction):
+            if (found := layouts.find(card, place, layout)) is not None:
+                return _plain_photos(card, found) if source != "paired" else (card, found)
     looked = " or ".join(map(str, places or [root]))
     there = layouts.content_of(places[-1]) if places else "no such folder"
-    wanted = f"layout {layout}" if layout else "train/ and test/"
+    if places and layout is not None:
+        fits = ", ".join(layouts.fitting(_plain_card(name), places[-1])) or there
+        raise UsageError(f"expected layout {layout} in {looked}, found {fits}: choose another, or none")
+    x, y = layouts.two_folders(_plain_card(name), places[-1]) if places else ("X", "Y")
     raise UsageError(
-        f"expected {wanted} in {looked}, with side-by-side pairs or source/ and target/ in each (or another "
-        f"layout of datasets/README.md), found {there}: arrange the images so, or say in card.toml there "
-        'which two folders are a pair (domains = ["x", "y"])'
+        f"expected train/ and test/ in {looked}, with side-by-side pairs or source/ and target/ in each (or "
+        f"another layout of datasets/README.md), found {there}: arrange the images so, or name the two "
+        f"folders that are a pair by --direction {x}2{y} or {y}2{x}"
     )
 
 
-def _own_card(name: str, place: Path) -> DatasetCard:
+def _own_cards(name: str, place: Path, direction: str | None) -> Iterator[DatasetCard]:
+    """The card in the folder; without one a plain card, then one of the two folders of `direction`."""
     defaults = {**_OWN_FOLDER, "name": name, "title": name}
     for folder in entered(place):
         if (stated := folder / "card.toml").is_file():
-            return replace(read_card(stated, defaults), name=name)
-    return replace(make_card(defaults), name=name)
+            yield replace(read_card(stated, defaults), name=name)
+            return
+    yield _plain_card(name)
+    left, _, right = (direction or "").partition("2")
+    with suppress(ValueError):  # no two plain names
+        kinds = [kind for kind in _OWN_FOLDER["layouts"] if kind != "pairs"]  # whose halves have no names
+        said = {"domains": sorted((left, right)), "direction": direction, "layouts": kinds}
+        yield replace(make_card({**defaults, **said}), name=name)
+
+
+def _plain_card(name: str) -> DatasetCard:
+    return make_card({**_OWN_FOLDER, "name": name, "title": name})
 
 
 def _plain_photos(card: DatasetCard, found: Found) -> tuple[DatasetCard, Found]:

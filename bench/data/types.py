@@ -100,6 +100,8 @@ class DatasetCard:
         direction: default, "<source domain>2<target domain>", such as "labels2photo".
         layouts: names of the layouts a reader may find ("pairs", "official", "prepared", ...).
         splits: split name -> folder or rule (the layout defines its meaning).
+        split_rule: one sentence where the splits are not simply those of the owner, such as which one is the
+            test split; "" where there is nothing to say.
         classes: the palette; empty without label maps.
         class_policy: "absent-is-zero" or "absent-left-out" (see docs/metrics.md).
         urls: archives for `bench data fetch`.
@@ -128,6 +130,7 @@ class DatasetCard:
     mirrors: tuple[Mirror, ...] = ()
     options: CardOptions = field(default_factory=CardOptions)
     judge_px: _JudgePx | Literal["size"] = "size"
+    split_rule: str = ""
 
     @property
     def train_classes(self) -> tuple[ClassInfo, ...]:

@@ -46,7 +46,7 @@ def run_grid(
             reporter.say(line)
         bench = Workbench(plan.dataset, plan.data, cache_dir(), launch.device, launch.choice, reporter)
         runners.add(plan.data, Runner(launch.out, bench, launch.command, launch.again, launch.policy))
-        _decode(plan, bench)
+        _decode(plan, bench, launch.policy.eval_every)
     jobs = [job for plan in plans for job in _jobs(plan, launch)]
     if launch.until == "score":
         for plan in plans:
@@ -106,11 +106,19 @@ def _unfinished(jobs: Sequence[Job], runners: Runners, notify: Observer) -> Iter
     """The jobs with work left; notifies the end of the others."""
     for job in jobs:
         if job.launch.until == "score" and runners.of(job).is_finished(job.spec):
-            notify(Ended(job.id, "finished", "finished before, skipped"))
+            notify(Ended(job.id, "finished", _skipped(job, runners)))
         elif error := runners.of(job).diverged_before(job.spec):
             notify(Ended(job.id, "diverged", f"{error}; it would diverge again (--retry trains it again)"))
         else:
             yield job
+
+
+def _skipped(job: Job, runners: Runners) -> str:
+    """Why a finished run is skipped, and whether it lacks the curve that is asked for now."""
+    wanted = job.launch.policy.eval_every
+    if wanted and not runners.of(job).has_validation(job.spec):
+        return "finished before, without --eval-every: skipped (train it into another --out for its curve)"
+    return "finished before, skipped"
 
 
 def _train_judges(jobs: Sequence[Job], runners: Runners) -> None:
@@ -154,7 +162,9 @@ def _illustrate(plans: list[Plan], runners: Runners, launch: Launch, reporter: R
         reporter.say(f"images for the report could not be written: {error}")
 
 
-def _decode(plan: Plan, bench: Workbench) -> None:
+def _decode(plan: Plan, bench: Workbench, eval_every: int) -> None:
     for training in {spec.training.size_px: spec.training for spec in plan.runs}.values():
         bench.train(training.load_size_px)
         bench.test(training.size_px)
+        if eval_every or any(spec.choice for spec in plan.runs):
+            bench.val(training.size_px)

@@ -86,7 +86,8 @@ class RunRecord:
         details: curves and tables behind the numbers, JSON only: `per_class_iou` {class: float | None},
             `spectrum` {"frequency": [...], "ratio": [...]}, `lab_histograms` {...}, `judge` {...},
             `sample_curve` {metric: curve} (`bench.scoring.metrics.sample_curve`), `panel` [...] and
-            `judge_cards` [...] (`bench.records.panel`, `bench.records.judge_card`).
+            `judge_cards` [...] (`bench.records.panel`, `bench.records.judge_card`), `validation` {...}
+            (`bench.run.validation.Validation.summary`, with `gap` of `bench.run.gap`).
         history: training curve, one entry a log point: {"step": int, "images_seen": int, "loss": float, ...}.
         timings: seconds by stage: "train", "generate", "score", and "seconds_per_step".
         environment: commit, dirty, versions, device, processor (not in older records), threads.

@@ -28,6 +28,8 @@ def facts(section: Section) -> list[tuple[str, str]]:
         ("Batch size", _of_training(runs, "batch_size")),
         ("Base filters", _of_training(runs, "base_filters")),
         ("Seeds", _listed(sorted({r.seed for r in runs if r.seed is not None}))),
+        ("Validation", _listed(_validation(record) for record in runs)),
+        ("Step scored", _listed(_choice(record) for record in runs)),
         ("Judge", _listed(_judge(record) for record in records)),
         ("Device", _listed(_device(record) for record in records)),
         ("Commit", _listed(_commit(record) for record in records)),
@@ -50,6 +52,7 @@ def measured_protocol(section: Section) -> str:
         f"{filters} base filters" if (filters := _of_training(runs, "base_filters")) else "",
         _with_unit(_of_data(records, "test_n"), "test images"),
         f"judge: {judge}" if judge else "",
+        f"step: {step}" if (step := _listed(_choice(record) for record in runs)) else "",
     ]
     return ", ".join(part for part in parts if part)
 
@@ -85,6 +88,23 @@ def _void_share(records: list[RunRecord]) -> str:
     shares = {share for share in found if share is not None}
     words = "of the test labels' pixels belong to no class"
     return f"{', '.join(f'{share:.1%}' for share in sorted(shares))} {words}" if shares else ""
+
+
+def _validation(record: RunRecord) -> str:
+    held = record.spec["data"].get("val_n")
+    if held:
+        return f"{held} training pairs held out"
+    own = record.details.get("validation") or {}
+    return f"{own['n']} pairs of its own split" if own else ""
+
+
+def _choice(record: RunRecord) -> str:
+    """ "best ssim on validation images, a departure from the paper"; "" where the last step is taken."""
+    choice = record.spec.get("choice")
+    if not choice:
+        return ""
+    best = f"best {choice['metric']} on validation images, every {choice['every']} steps"
+    return f"{best} (a departure: the paper takes the last)"
 
 
 def _judge(record: RunRecord) -> str:

@@ -32,6 +32,7 @@ from bench.report.plots import draw
 from bench.report.plots.colours import variant_colours
 from bench.report.section_view import SectionView
 from bench.report.spec_view import spec_view
+from bench.report.validation_view import validation_view
 from bench.scoring.metrics.catalogue import CATALOGUE
 
 
@@ -92,6 +93,7 @@ def _view(
         image_values=image_values(section),
         specs=[spec_view(row) for row in section.rows],
         panel=panel_view(section),
+        validation=validation_view(section),
     )
 
 

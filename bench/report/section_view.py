@@ -12,6 +12,7 @@ from bench.report.judge_view import JudgeView
 from bench.report.panel_view import PanelView
 from bench.report.plots.style import Plot
 from bench.report.spec_view import SpecView
+from bench.report.validation_view import ValidationView
 
 
 @dataclass
@@ -33,6 +34,7 @@ class SectionView:
     image_values: ImageValues | None
     specs: list[SpecView]
     panel: PanelView | None = None
+    validation: ValidationView | None = None
 
     @property
     def parts(self) -> list[tuple[str, str]]:
@@ -42,6 +44,7 @@ class SectionView:
             ("failures", "Runs that did not finish", self.failures),
             ("comparison", "Comparison", self.table.columns),
             ("panel", "The panel of judges", self.panel),
+            ("validation", "Validation and the step that was scored", self.validation),
             ("published", "Beside published numbers", self.published),
             ("images", "Images", gallery),
             ("seen", "What the judge sees", gallery and gallery.seen),

@@ -26,7 +26,7 @@ def spec_view(row: Row) -> SpecView:
     """The view of a row, from its first record; all of its runs."""
     record = row.first
     groups = []
-    for key in ("variant", "training", "test", "data"):
+    for key in ("variant", "training", "choice", "test", "data"):
         held = flatten(record.spec.get(key, {})).items()
         told = [(name, _value(value)) for name, value in held if name != "source" or key == "data"]
         groups.append((key.capitalize(), told))

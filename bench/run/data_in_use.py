@@ -60,6 +60,11 @@ class Workbench:
         """The test pairs at `size_px`."""
         return self._load("test", size_px, self.spec.test_n)
 
+    def val(self, size_px: int) -> SplitArrays | None:
+        """The validation pairs at `size_px`; None where the data set has none."""
+        there = self.dataset.splits.get("val")
+        return None if there is None else self._load("val", size_px, there)
+
     def _load(self, split: str, size_px: int, limit: int) -> SplitArrays:
         key = (split, size_px)
         if key not in self._splits:

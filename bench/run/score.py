@@ -6,12 +6,13 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from numpy.typing import NDArray
 
 from bench.core.errors import UsageError
@@ -32,12 +33,13 @@ from bench.records.record import (
 )
 from bench.run.cards import judge_cards
 from bench.run.data_in_use import Workbench
+from bench.run.kept_rows import kept_or_measured
 from bench.run.merge import merged
 from bench.run.probes import DropoutSamples, SwappedSources
 from bench.run.trivial_rows import reference_predictions
 from bench.scoring.judges.choice import identity_of
 from bench.scoring.judges.fitness import fitness
-from bench.scoring.metrics.base import ScoringContext
+from bench.scoring.metrics.base import MetricOutput, ScoringContext
 from bench.scoring.one_pass import score
 from bench.spec.run_spec import DataSpec, RunSpec, slug
 
@@ -52,11 +54,13 @@ class ScoringStage:
         out: the output folder.
         bench: the data set in use, judge and weights.
         about: the environment, for the record.
+        again: measure reference rows even if their values are kept.
     """
 
     out: Path
     bench: Workbench
     about: dict[str, Any]
+    again: bool = False
 
     def run(self, spec: RunSpec, advance: Advance) -> RunRecord:
         """Score a run's predictions and write its record."""
@@ -88,7 +92,7 @@ class ScoringStage:
     ) -> RunRecord:
         size_px = context.size_px
         started = time.perf_counter()
-        output, per_image = score(predictions, context, self.bench.choice.metrics, advance)
+        output, per_image = self._measured(context, predictions, advance)
         details = {**output.details, "scoring": asked_of(self.bench, size_px)}
         details["scored_by"] = self.about
         details["data"] = {
@@ -109,6 +113,22 @@ class ScoringStage:
             finished, per_image = merged(before, read_per_image(self.out, before), finished, per_image)
         write_record(self.out, finished, per_image)
         return finished
+
+    def _measured(
+        self, context: ScoringContext, predictions: Predictions, advance: Advance
+    ) -> tuple[MetricOutput, pd.DataFrame]:
+        """The values of a row; those of a reference row may be kept from before."""
+        keys = self.bench.choice.metrics
+
+        def measure() -> tuple[MetricOutput, pd.DataFrame]:
+            return score(predictions, context, keys, advance)
+
+        if context.row == "run" or self.again:
+            return measure()
+        found, kept = kept_or_measured(context, keys, predictions, self.about, measure)
+        if kept:
+            advance(len(context.test), "kept from before")
+        return found
 
     def _fitness(self, record: RunRecord, results: list[MetricResult]) -> dict[str, Any]:
         """Whether the judge can tell this run from real photos, in words; empty without a `real` row."""
@@ -160,6 +180,7 @@ def _unscored(spec: RunSpec, files: RunFiles, names: Sequence[str]) -> RunRecord
             **({"also": list(spec.also)} if spec.also else {}),
             **({"training_warnings": history["warnings"]} if history["warnings"] else {}),
             **({"engine": history["engine"]} if history["engine"] else {}),
+            **({"validation": history["validation"]} if "validation" in history else {}),
         },
         environment=history["environment"],
         timings={
@@ -179,7 +200,7 @@ def reference_record(data: DataSpec, row: str, size_px: int) -> RunRecord:
 
 def content_of(data: DataSpec, size_px: int, **more: Any) -> dict[str, Any]:
     """The spec of a row that was not trained here."""
-    return {"data": asdict(data), "training": {"size_px": size_px}, **more}
+    return {"data": data.to_dict(), "training": {"size_px": size_px}, **more}
 
 
 def digest_of(content: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from baselines.engine import arithmetic
 from bench.core import plugins
 from bench.core.errors import UsageError, unknown_name
+from bench.core.freed_memory import kept_by_the_process
 from bench.core.images import to_rgb8
 from bench.core.progress import Advance
 from bench.data.cache import release_pages
@@ -89,7 +90,7 @@ def score(
     """
     families = families_for(keys)
     test, merged = context.test, MetricOutput([])
-    with arithmetic(_PRECISION):
+    with arithmetic(_PRECISION), kept_by_the_process():
         metrics: dict[str, Metric] = {name: plugins.load("metrics", name)(context) for name in families}
         panel = Panel(context, families.get("segmentation"))
         for batch in _batches(predictions, context):

@@ -11,7 +11,7 @@ from baselines.geometry import fitting
 from baselines.settings import TestSettings, TrainingSettings
 from baselines.variants import ALIASES, SWEEPABLE, Variant, parse_variant
 from bench.core.errors import UsageError, unknown_name
-from bench.spec.run_spec import DataSpec, RunSpec
+from bench.spec.run_spec import DataSpec, RunSpec, StepChoice
 
 TRAINING_FIELDS: dict[str, type] = {
     "steps": int, "size_px": int, "batch_size": int, "base_filters": int, "lr": float, "beta1": float,
@@ -53,12 +53,14 @@ def resolve_grid(
     test: TestSettings,
     sweeps: Mapping[str, Sequence[str]],
     epochs: float | None,
+    choice: StepChoice | None = None,
 ) -> list[RunSpec]:
     """All runs of a grid: sweeps x variants x seeds, each once, in that order.
 
     Args:
         training: fields of `TrainingSettings`; "steps" may be missing where `epochs` is given.
         epochs: passes over the training split; rounded up to whole steps.
+        choice: which step is taken; None: the last.
 
     Raises:
         UsageError: if a field does not fit, or a receptive field cannot be built at the size.
@@ -78,7 +80,7 @@ def resolve_grid(
             except ValueError as error:
                 raise UsageError(f"variant '{variant.name}': {error}") from None
             _check_receptive_field(resolved, settings.size_px)
-            run = RunSpec(data, resolved, seed, settings, test, swept)
+            run = RunSpec(data, resolved, seed, settings, test, swept, choice=choice)
             known = runs.setdefault(run.hash, run)
             if variant.name != known.variant.name and not variant_fields:
                 runs[run.hash] = replace(known, also=(*known.also, _ALIAS_OF.get(variant.name, variant.name)))

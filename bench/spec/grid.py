@@ -18,8 +18,10 @@ from bench.core.files import named_path
 from bench.data.datasets import Dataset, open_dataset
 from bench.records.output_folder import RunFiles
 from bench.spec.expand import parse_sets, resolve_grid
-from bench.spec.pairs_used import data_spec, open_again
+from bench.spec.pairs_used import data_spec, open_again, with_val_share
+from bench.spec.policy import LAST
 from bench.spec.run_spec import DataSpec, RunSpec
+from bench.spec.step_choice import check_candidates, step_choice
 from bench.spec.suites import get_suite
 from bench.spec.variants import get_variant, read_variants
 
@@ -40,6 +42,9 @@ class GridRequest:
         keep_at: shorter budgets in the same unit; each is a row, from the same training.
         size_px, batch_size, base_filters, precision, engine: training settings.
         sets: `FIELD=VALUE,...` sweeps.
+        val_share: share of the training images used that is held out for validation.
+        eval_every: steps between two scorings on the validation images; None: never.
+        choose: "last", or "best:METRIC" on the validation images.
         variant_file: TOML with more variants.
         test: how the generators are applied.
     """
@@ -63,6 +68,9 @@ class GridRequest:
     precision: str | None = None
     engine: str | None = None
     sets: tuple[str, ...] = ()
+    val_share: float = 0.0
+    eval_every: int | None = None
+    choose: str = LAST
     variant_file: Path | None = None
     test: TestSettings = field(default_factory=TestSettings)
 
@@ -102,15 +110,20 @@ def resolve(request: GridRequest) -> list[Plan]:
         dataset = open_as(direction=direction)
         if suite and direction is None and suite.direction in _directions(dataset):
             dataset = open_as(direction=suite.direction)
+        dataset = with_val_share(dataset, request.train_limit, request.val_share)
         data = data_spec(dataset, request.train_limit, request.test_limit)
+        choice = step_choice(dataset, request.choose, request.eval_every)
         training, epochs = _training(request, dataset, suite.batch_size if suite else None)
         if "steps" in sweeps:
             training["steps"] = 1  # replaced by each value of the sweep
         runs = [
             run
             for shorter, whole in _budgets(request, training, epochs)
-            for run in resolve_grid(data, variants, request.seeds, shorter, request.test, sweeps, whole)
+            for run in resolve_grid(
+                data, variants, request.seeds, shorter, request.test, sweeps, whole, choice
+            )
         ]
+        check_candidates(runs)
         if request.keep_at:
             _check_lengths(runs, request)
         plans.append(Plan(dataset, data, runs))
@@ -139,6 +152,11 @@ def _budgets(
 
 def _check_lengths(runs: Sequence[RunSpec], request: GridRequest) -> None:
     """A longer run can go on from a shorter one only where nothing depends on how long it is."""
+    if request.choose != LAST:
+        raise UsageError(
+            f"expected --choose last with --keep-at, found {request.choose}: --eval-every shows the lengths "
+            "on the validation images, or train each length by itself"
+        )
     if len(set(request.datasets)) > 1:
         raise UsageError(
             f"expected one data set with --keep-at, found {', '.join(request.datasets)}: run them one by one"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.core.errors import UsageError
+from bench.data.chosen import HeldOut, hold_out
 from bench.data.datasets import Dataset, open_dataset
 from bench.data.layouts import AmbiguousLayoutError
 from bench.spec.run_spec import DataSpec
@@ -20,6 +21,28 @@ def even_indices(total: int, wanted: int) -> NDArray[np.int64]:
     return np.arange(wanted) * total // wanted
 
 
+def with_val_share(dataset: Dataset, train_limit: int | None, share: float) -> Dataset:
+    """`dataset`, where `share` > 0 with that share of the training images used as its split "val".
+
+    Raises:
+        UsageError: if it has such a split, or too few training images.
+    """
+    if not share:
+        return dataset
+    used = dataset.splits["train"]
+    used = used if train_limit is None else min(train_limit, used)
+    return hold_out(dataset, used, max(1, round(share * used)))
+
+
+def _split_as_in(dataset: Dataset, data: DataSpec) -> Dataset:
+    """`dataset` as it was opened, with the validation images that `data` holds out.
+
+    Raises:
+        UsageError: if it has too few training images.
+    """
+    return hold_out(dataset, data.train_n + data.val_n, data.val_n) if data.val_n else dataset
+
+
 def open_again(data: DataSpec, root: Path | None) -> Dataset:
     """The data set of a run; where several layouts fit, the one that holds the run's images.
 
@@ -28,11 +51,11 @@ def open_again(data: DataSpec, root: Path | None) -> Dataset:
     """
     open_as = partial(open_dataset, data.name, root=root, direction=data.direction, source=data.source)
     try:
-        return open_as()
+        return _split_as_in(open_as(), data)
     except AmbiguousLayoutError as error:
         for layout in error.layouts:
             with suppress(UsageError):
-                dataset = open_as(layout=layout)
+                dataset = _split_as_in(open_as(layout=layout), data)
                 if data_spec(dataset, data.train_n, data.test_n) == data:
                     return dataset
         raise
@@ -44,6 +67,7 @@ def data_spec(dataset: Dataset, train_limit: int | None, test_limit: int | None)
     for split, limit in (("train", train_limit), ("test", test_limit)):
         there = dataset.splits[split]
         counts[split] = there if limit is None else min(limit, there)
+    held_out = isinstance(dataset.images, HeldOut)
     return DataSpec(
         name=dataset.name,
         direction=dataset.direction,
@@ -52,4 +76,6 @@ def data_spec(dataset: Dataset, train_limit: int | None, test_limit: int | None)
         test_n=counts["test"],
         train_fingerprint=dataset.fingerprint("train", counts["train"]),
         test_fingerprint=dataset.fingerprint("test", counts["test"]),
+        val_n=dataset.splits["val"] if held_out else 0,
+        val_fingerprint=dataset.fingerprint("val") if held_out else "",
     )

@@ -28,6 +28,9 @@ class DataSpec:
         source: "paired", or how the source was derived ("gray", "edges").
         train_n, test_n: pairs used of each split.
         train_fingerprint, test_fingerprint: content hashes of those pairs.
+        val_n, val_fingerprint: the same of validation pairs that `--val-share` holds out of the training
+            pairs. Without it 0 and "", and left out of documents: a `val` split of the data set's own
+            changes no training.
     """
 
     name: str
@@ -37,6 +40,33 @@ class DataSpec:
     test_n: int
     train_fingerprint: str
     test_fingerprint: str
+    val_n: int = 0
+    val_fingerprint: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As records store it (JSON only)."""
+        content = asdict(self)
+        if not self.val_n:
+            del content["val_n"], content["val_fingerprint"]
+        return content
+
+
+@dataclass(frozen=True)
+class StepChoice:
+    """`--choose best:METRIC`: the step whose generator is best on the validation images.
+
+    A named departure: the paper takes the last step.
+
+    Attributes:
+        metric: key of the metric that decides.
+        every: steps between two candidates; the last step is one too.
+        val_n, val_fingerprint: number of validation pairs, and their content hash.
+    """
+
+    metric: str
+    every: int
+    val_n: int
+    val_fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -44,7 +74,8 @@ class RunSpec:
     """Everything that decides a run's result, except the machine: equal specs have equal hashes.
 
     `swept` and `also` only describe it: the training fields that vary in its grid, and other variant
-    names of the grid that mean the same run at this size ("imagegan" at 64 px is "l1+cgan").
+    names of the grid that mean the same run at this size ("imagegan" at 64 px is "l1+cgan"). `choice` is
+    None where the last step is taken, and then left out of documents and hash.
     """
 
     data: DataSpec
@@ -54,10 +85,15 @@ class RunSpec:
     test: TestSettings
     swept: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    choice: StepChoice | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As records store it (JSON only)."""
-        return {name: value for name, value in asdict(self).items() if name not in ("swept", "also")}
+        content = {name: value for name, value in asdict(self).items() if name not in ("swept", "also")}
+        content["data"] = self.data.to_dict()
+        if self.choice is None:
+            del content["choice"]
+        return content
 
     @staticmethod
     def from_dict(content: Mapping[str, Any]) -> RunSpec:

@@ -243,7 +243,7 @@ def test_two_that_fit_are_named_and_refused_until_one_is_chosen(tmp_path: Path, 
     assert again.layout == "list"
     with pytest.raises(UsageError, match="expected --layout among pairs"):
         open_dataset("mine", root=root, layout="zip")
-    with pytest.raises(UsageError, match="expected layout parquet in"):
+    with pytest.raises(UsageError, match=r"expected layout parquet in .*, found pairs, list"):
         open_dataset("mine", root=root, layout="parquet")
 
 
@@ -251,8 +251,13 @@ def test_nothing_that_fits_says_what_is_there(tmp_path: Path) -> None:
     for split in ("train", "test"):
         save(tmp_path / split / "before" / "1.png", colour(1))
         save(tmp_path / split / "after" / "1.png", colour(2))
-    with pytest.raises(UsageError, match=r"after/, before/"):
+    with pytest.raises(UsageError, match=r"after/, before/.*--direction after2before or before2after"):
         open_dataset("mine", root=tmp_path)
+    for direction, source in (("before2after", "before/"), ("after2before", "after/")):
+        data = open_dataset("mine", root=tmp_path, direction=direction)
+        assert (data.direction, data.card.domains) == (direction, ("after", "before"))
+        assert data.sides_line.startswith(f"{source} is the source")
+        assert open_again(data_spec(data, None, None), tmp_path).direction == direction
     (tmp_path / "card.toml").write_text('domains = ["before", "after"]\ndirection = "before2after"\n')
     data = open_dataset("mine", root=tmp_path)
     assert data.sides_line == "before/ is the source, after/ the target"

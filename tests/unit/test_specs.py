@@ -18,7 +18,7 @@ from baselines.settings import TestSettings, TrainingSettings
 from baselines.variants import parse_variant
 from bench.core.errors import UsageError
 from bench.spec.expand import TRAINING_FIELDS, parse_sets, resolve_grid
-from bench.spec.run_spec import DataSpec, RunSpec, slug
+from bench.spec.run_spec import DataSpec, RunSpec, StepChoice, slug
 from bench.spec.suites import get_suite
 from bench.spec.variants import get_variant, read_variants
 
@@ -61,6 +61,11 @@ def test_every_field_counts_but_words_do_not() -> None:
         replace(base, seed=1),
         replace(base, data=replace(DATA, train_fingerprint="cccc")),
         replace(base, data=replace(DATA, test_n=50)),
+        replace(base, data=replace(DATA, val_n=50, val_fingerprint="dddd")),
+        replace(base, choice=StepChoice("ssim", 10, 50, "dddd")),
+        replace(base, choice=StepChoice("mae", 10, 50, "dddd")),
+        replace(base, choice=StepChoice("ssim", 20, 50, "dddd")),
+        replace(base, choice=StepChoice("ssim", 10, 50, "eeee")),
         replace(base, test=TestSettings(dropout=False)),
         replace(base, training=replace(base.training, lr=1e-4)),
         replace(base, training=replace(base.training, precision="fp32")),

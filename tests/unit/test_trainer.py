@@ -19,6 +19,7 @@ from baselines.losses import adversarial_loss, discriminator_loss, l1_loss
 from baselines.pairs import batch_at, dropout_seed
 from baselines.settings import TestSettings, TrainingSettings
 from baselines.trainer import Trainer
+from baselines.translate import Checkpoint, translations
 from baselines.variants import Variant, parse_variant
 
 CPU = torch.device("cpu")
@@ -92,6 +93,49 @@ def test_a_resumed_training_is_the_uninterrupted_one(name: str, tmp_path: Path) 
     assert losses_of(whole) == losses_of(resumed)
     seconds = [entry["seconds"] for entry in resumed.history]
     assert seconds == sorted(seconds)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_translating_between_steps_changes_nothing(batch_size: int) -> None:
+    """A visit uses the generator as the validation does: dropout on, statistics of each image."""
+    settings = replace(SETTINGS, steps=7, batch_size=batch_size)
+    plain, visited = finish(trainer(settings=settings), 3), trainer(settings=settings)
+    made = Checkpoint(visited.generator, visited.variant, settings, 3, "uint8", "bicubic", "uint8", "run")
+    seen = []
+
+    def visit() -> None:
+        seen.append((visited.steps_done, len(visited.history)))
+        torch.manual_seed(visited.steps_done)
+        images = pairs(side=32).source[:2]
+        list(translations(made, zip(images, (1, 2), strict=True), TestSettings()))
+
+    entries = visited.train(log_every=3, visit_every=2, visit=visit)
+    steps = [(entry["step"], list(seen)) for entry in entries]
+    assert seen == [(2, 0), (4, 1), (6, 2), (7, 3)]  # (step, entries so far): after the entry's checks
+    assert [step for step, _ in steps] == [3, 6, 7]
+    assert steps[1][1][-1][0] == 6  # before the entry is yielded, and a state saved
+    assert same_state(plain, visited)
+    assert losses_of(plain) == losses_of(visited)
+
+
+def test_the_time_of_a_visit_is_no_training_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock by which a step takes 1 s and a visit 100 s; a visit at an entry, others between entries."""
+    clock, step = [0.0], Trainer.step
+
+    def ticking(self: Trainer) -> None:
+        step(self)
+        clock[0] += 1.0
+
+    def visit() -> None:
+        clock[0] += 100.0
+
+    monkeypatch.setattr(Trainer, "step", ticking)
+    monkeypatch.setattr("baselines.trainer.time.perf_counter", lambda: clock[0])
+    run = trainer()
+    list(run.train(log_every=4, visit_every=2, visit=visit))
+    assert clock[0] == 6 + 3 * 100
+    assert [entry["seconds"] for entry in run.history] == [4, 6]
+    assert run.train_seconds == 6
 
 
 def test_weights_that_lie_channels_last_resume_with_moments_that_do(tmp_path: Path) -> None:

@@ -186,6 +186,7 @@ def info(dataset: Dataset) -> list[tuple[str, str]]:
         ("found", dataset.found_line),
         *(("note", note) for note in dataset.notes),
         ("pairs", ", ".join(f"{split} {count:,}" for split, count in dataset.splits.items())),
+        ("validation", _validation(dataset)),
         ("direction", f"{dataset.direction} ({channels} channels, {dataset.sample_type})"),
         *([("sides", dataset.sides_line)] if dataset.sides_line else []),
         ("first image", _first_image(dataset)),
@@ -213,6 +214,17 @@ def card_rows(card: DatasetCard) -> list[tuple[str, str]]:
         ("classes", f"{len(card.train_classes)}: {classes}" if classes else "none"),
         ("how to get it", card.how_to_get),
     ]
+
+
+def _validation(dataset: Dataset) -> str:
+    """Where validation images come from, and the card's rule for its splits."""
+    own = dataset.splits.get("val")
+    said = (
+        f"split val, {own:,} pairs: it is no part of training or test"
+        if own
+        else "no split of its own: --val-share 0.1 holds a tenth of the training pairs out"
+    )
+    return f"{said}. {dataset.card.split_rule}".removesuffix(". ")
 
 
 def _first_image(dataset: Dataset) -> str:

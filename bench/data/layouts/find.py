@@ -177,7 +177,7 @@ def _tables(card: DatasetCard, files: Sequence[Path], root: Path) -> Found | Non
     found = find(replace(card, layouts=_written(card), splits=_SPLITS), folder)
     if found is None:
         return None
-    why = f"parquet: {files[0].name}{_more(files)}"
+    why = f"from parquet, {files[0].name}{_more(files)}"
     return replace(found, why=why, notes=(*notes, *found.notes))
 
 

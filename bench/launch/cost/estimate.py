@@ -163,7 +163,8 @@ class Room(NamedTuple):
     Attributes:
         checkpoints: generators that stay.
         predictions: test images, uncompressed.
-        states: training states: two kept and one being written, for each run in training.
+        states: training states: two kept and one being written, for each run in training; and the best
+            generator so far, where the step is chosen.
     """
 
     checkpoints: int
@@ -191,7 +192,8 @@ def room_needed(
         counts = parameters(spec, dataset)
         checkpoints += 4 * counts.generator * (1 + sample_points if keep == "all" else 1)
         predictions += test_n * spec.training.size_px**2 * dataset.target_channels
-        states.append(4 * _ADAM_COPIES * sum(counts) * _STATES)
+        best = 0 if spec.choice is None else 4 * counts.generator
+        states.append(4 * _ADAM_COPIES * sum(counts) * _STATES + best)
     if keep == "none":  # each is deleted once it is scored
         checkpoints = checkpoints * at_once // max(len(runs), 1)
     return Room(checkpoints, predictions, sum(sorted(states)[-at_once:]))

@@ -16,6 +16,7 @@ from bench.report.plots.style import ALL_IMAGES, Drawing, Plot, finish, style
 from bench.report.plots.sweeps import length_curve, sweep_figure
 from bench.report.plots.tradeoff import trade_off
 from bench.report.plots.training import training_curves
+from bench.report.plots.validation import validation_curves
 
 _MAKERS: Sequence[Callable[[Section, Looks], Drawing | None]] = (
     trade_off,
@@ -26,6 +27,7 @@ _MAKERS: Sequence[Callable[[Section, Looks], Drawing | None]] = (
     length_curve,
     training_curves,
     judge_card_figure,
+    validation_curves,
 )
 
 

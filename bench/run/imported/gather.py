@@ -13,6 +13,7 @@ from pathlib import Path
 from bench.core.errors import UsageError
 from bench.data import readers
 from bench.data.cache import FileHashes, digest
+from bench.data.sides import direction_side
 from bench.data.types import DatasetCard, Role
 from bench.run.imported.images import ForeignImages, roles_of
 from bench.run.imported.match import Files, Matched, Part, images_of, label_of, marked, match
@@ -58,7 +59,7 @@ def gather(request: ForeignRequest, hashes: FileHashes) -> ForeignImages:
         UsageError: for anything that does not fit; the first few files are named.
     """
     card = request.card or _plain_card(request.target)
-    direction = request.direction or card.direction
+    direction = direction_side(card, request.direction) or card.direction
     roles = roles_of(card, direction)
     rows = _rows(request)
     matched = _matched(request, hashes)

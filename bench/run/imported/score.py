@@ -26,6 +26,7 @@ from bench.run.data_in_use import GALLERY_SIZE, UNUSED_JUDGE, Workbench
 from bench.run.illustrate import Scene, illustrate
 from bench.run.imported.images import ForeignImages
 from bench.run.judges_in_use import Opened, announce, usable
+from bench.run.kept_rows import Measured, kept_or_measured
 from bench.run.score import content_of, digest_of, now, reference_record
 from bench.scoring.judges.choice import NO_JUDGE, identity_of, panel
 from bench.scoring.judges.external import check_card, is_adapter, open_adapter
@@ -180,8 +181,20 @@ class ForeignScoring:
     ) -> RunRecord:
         """Score one row and write its record; a resize of the predictions becomes part of the protocol."""
         started = time.perf_counter()
+        about = environment(describe_device(resolve_device(self.device)))
         with self.reporter.task(f"{record.label}  score", len(context.test)) as advance:
-            output, per_image = score(predictions, context, self.choice.metrics, advance)
+
+            def measure() -> Measured:
+                return score(predictions, context, self.choice.metrics, advance)
+
+            if context.row == "run":
+                output, per_image = measure()
+            else:
+                (output, per_image), kept = kept_or_measured(
+                    context, self.choice.metrics, predictions, about, measure
+                )
+                if kept:
+                    advance(len(context.test), "kept from before")
         results = {result.name: _resized(result, resized_from) for result in output.results}
         has_sources = context.test.source.shape[1:3] == context.test.target.shape[1:3]
         pixels = {"test_pixels": pixel_fingerprint(context.test)} if has_sources else {}
@@ -195,10 +208,7 @@ class ForeignScoring:
                 "data": {"void_share": context.test.void_share, "layout": "pictures", **pixels},
             },
             timings={"score": time.perf_counter() - started},
-            environment={
-                **environment(describe_device(resolve_device(self.device))),
-                "command": self.command,
-            },
+            environment={**about, "command": self.command},
             created=now(),
         )
         write_record(self.out, finished, per_image)

@@ -42,7 +42,7 @@ class TrainedJudge:
     Attributes:
         name, hash, num_classes, protocol: see `Judge`.
         meta: how it was trained and how well it labels the held-out photos.
-        network: in eval mode on `device`.
+        network: in eval mode on `device`, folded if it can be (`FCNLite0.folded`).
     """
 
     name: str
@@ -180,4 +180,6 @@ def _judge(network: nn.Module, meta: dict[str, Any], device: str) -> TrainedJudg
         "judge_steps": meta["recipe"]["steps"],
         "judge_seed": meta["seed"],
     }
-    return TrainedJudge(meta["network"], meta["hash"], len(meta["classes"]), protocol, meta, network, device)
+    folded = getattr(network, "folded", None)
+    ready: nn.Module = network if folded is None else folded().to(memory_format=torch.channels_last)
+    return TrainedJudge(meta["network"], meta["hash"], len(meta["classes"]), protocol, meta, ready, device)
