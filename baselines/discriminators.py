@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from baselines.convolutions import Conv
 from baselines.geometry import STRIDED_LAYERS, fitting
 from baselines.layers import init_weights, norm_layer
+from baselines.sizes import Size
 
 
 class Discriminator(nn.Module):
@@ -53,8 +54,8 @@ class Discriminator(nn.Module):
         return logits
 
 
-def check_fits(receptive_field: int, size_px: int) -> None:
-    """Refuse a discriminator that shrinks a `size_px` image to nothing.
+def check_fits(receptive_field: int, size_px: Size) -> None:
+    """Refuse a discriminator that shrinks an image of this size to nothing, along its shorter side.
 
     Raises:
         ValueError: naming the receptive fields that can be built.

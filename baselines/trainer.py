@@ -21,6 +21,7 @@ from baselines.health import DivergedError, Health, all_finite, spreads
 from baselines.pairs import PairArrays, dropout_seed, weight_seed
 from baselines.parallel import ALONE, Ranks
 from baselines.settings import TrainingSettings
+from baselines.sizes import is_native, size_of
 from baselines.state import adam_tensors, load_adam, part
 from baselines.update import Updates
 from baselines.variants import Variant
@@ -40,6 +41,7 @@ def build_generator(
         skips=variant.generator == "unet",
         dropout=variant.dropout,
         norm=variant.norm,
+        levels=settings.generator_levels,
     )
 
 
@@ -54,9 +56,18 @@ def build_discriminator(
     receptive_field = variant.at_size(settings.size_px).receptive_field
     if receptive_field is None:
         return None
-    check_fits(receptive_field, settings.size_px)
+    check_fits(receptive_field, settings.least_size)
     channels = target_channels + (source_channels if variant.adversarial == "cgan" else 0)
     return Discriminator(channels, receptive_field, base_filters=settings.base_filters, norm=variant.norm)
+
+
+def _check_loaded(data: PairArrays, settings: TrainingSettings) -> None:
+    """Refuse pairs of another size than the load size."""
+    found = None if data.source.dtype == object else size_of(data.source.shape[1:])
+    wanted = None if is_native(settings.size_px) else settings.load_size_px
+    if found != wanted:
+        said = ["each image's own size" if size is None else f"{size} px" for size in (wanted, found)]
+        raise ValueError(f"expected pairs of {said[0]}, found {said[1]}")
 
 
 class Trainer:
@@ -80,11 +91,10 @@ class Trainer:
         device: torch.device,
         ranks: Ranks = ALONE,
     ) -> None:
-        if data.source.shape[1] != settings.load_size_px:
-            raise ValueError(f"expected pairs of {settings.load_size_px} px, found {data.source.shape[1]} px")
+        _check_loaded(data, settings)
         self.variant, self.settings, self.data, self.seed, self.device = variant, settings, data, seed, device
         self.ranks, self._places = ranks, ranks.share(settings.batch_size)
-        channels = data.source.shape[3], data.target.shape[3]
+        channels = data.source[0].shape[2], data.target[0].shape[2]
         set_precision(settings.precision, device)
         with torch.random.fork_rng():
             torch.manual_seed(weight_seed(seed))

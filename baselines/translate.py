@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from itertools import islice
+from dataclasses import dataclass
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from baselines.checksummed import DamagedFileError, load_checked, save_checked
+from baselines.documents import stated
 from baselines.engine import arithmetic, autocast
 from baselines.generators import Generator
-from baselines.geometry import depth
 from baselines.layers import BatchNorm, Dropout
 from baselines.pairs import to_image, to_tensor
 from baselines.settings import TestSettings, TrainingSettings
@@ -55,8 +55,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write weights and description to `path` (`baselines.checksummed`)."""
     about = {
         "format": _FORMAT,
-        "variant": asdict(checkpoint.variant),
-        "settings": asdict(checkpoint.settings),
+        "variant": stated(checkpoint.variant),
+        "settings": stated(checkpoint.settings),
         "source_channels": checkpoint.source_channels,
         "source_dtype": checkpoint.source_dtype,
         "source_resize": checkpoint.source_resize,
@@ -106,7 +106,7 @@ def _check_widths(
     settings: TrainingSettings, channels: tuple[int, int], weights: Mapping[str, Tensor]
 ) -> None:
     """Refuse, before it is built, a network that is wider than its weights in the file."""
-    levels = depth(settings.size_px)
+    levels = settings.generator_levels
     names = "down.0.0.weight", f"down.{levels - 1}.1.weight", f"up.{levels - 1}.1.weight"
     first, deepest, last = (tuple(weights[name].shape) for name in names)
     if (first[1:2], deepest[:1], last[1:2]) != (channels[:1], (8 * settings.base_filters,), channels[1:]):
@@ -130,13 +130,15 @@ def translations(
     images in its batch: the prediction depends only on the source, the seed and the weights. `batch_size`:
     images at once; the default suits the device.
 
-    Shapes: (H, W, C) uint8 or uint16, all the same -> (H, W, C') of the checkpoint's `target_dtype`.
+    Shapes: (H, W, C) uint8 or uint16 of any size -> (H, W, C') of the checkpoint's `target_dtype`. Images
+    that follow each other with one size go through the network together.
     """
     device = next(checkpoint.generator.parameters()).device
     batch_size = batch_size or (BATCH_ON_GPU if device.type == "cuda" else 1)
     remaining = iter(sources)
     while batch := list(islice(remaining, batch_size)):
-        yield from _translated(checkpoint, batch, test, device)
+        for _, alike in groupby(batch, key=lambda asked: asked[0].shape):
+            yield from _translated(checkpoint, list(alike), test, device)
 
 
 def _translated(

@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args
 
 from baselines.geometry import RECEPTIVE_FIELDS, smallest_covering
 from baselines.settings import Number
+from baselines.sizes import Size
 
 Generator = Literal["unet", "encdec"]
 Adversarial = Literal["none", "gan", "cgan"]
@@ -75,7 +76,7 @@ class Variant:
         if not 0 <= self.dropout < 1:
             raise ValueError(f"expected dropout in [0, 1), found {self.dropout}")
 
-    def at_size(self, size_px: int) -> Variant:
+    def at_size(self, size_px: Size) -> Variant:
         """This variant with "full" resolved to the smallest receptive field that covers `size_px`."""
         if self.receptive_field != 0:
             return self

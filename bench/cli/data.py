@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli.options import data_options, data_root_option, layout_option
+from bench.cli.options import SIZE, data_options, data_root_option, layout_option
 from bench.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from baselines.sizes import Size
 
 
 @click.group()
@@ -65,19 +69,25 @@ def verify(name: str, data_roots: tuple[str, ...], layout: str | None) -> None:
 @click.option(
     "--size",
     "size_px",
-    type=click.IntRange(32, 2048),
+    type=SIZE,
     default=256,
     show_default=True,
-    metavar="PX",
-    help="Side of the images.",
+    metavar="SIZE",
+    help="256, or 512x256 (WIDTHxHEIGHT), which keeps the aspect of Cityscapes.",
 )
-def prepare(name: str, source: Path, out: Path, size_px: int) -> None:
+def prepare(name: str, source: Path, out: Path, size_px: Size) -> None:
     """Resize the official tree of NAME in SOURCE once, into the new folder OUT."""
+    from baselines.geometry import check_sides
+    from baselines.sizes import image_size
     from bench.core.progress import Reporter
     from bench.data.acquire.prepare import prepare as build
     from bench.data.cards import load_card
     from bench.records.output_folder import check_writable
 
+    try:
+        check_sides(image_size(size_px))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
     check_writable(out)
     with Reporter() as reporter:
         made = build(load_card(name), source, out, size_px=size_px, progress=reporter.counter("preparing"))

@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.cli.launching import shares
+from bench.cli.sizes_in_words import geometry_lines
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from bench.launch.cost.estimate import Room, StepTime
     from bench.launch.cost.judging import JudgeCost
+    from bench.launch.cost.memory import Need
     from bench.spec.grid import Plan
 
 
@@ -33,6 +35,20 @@ def room_of(plans: list[Plan], options: dict[str, Any]) -> Room:
     ]
     at_once = options.get("jobs") if isinstance(options.get("jobs"), int) else 1
     return room_needed(fresh, options["keep"], SAMPLE_POINTS, at_once or 1)
+
+
+def memory_of(plans: list[Plan], options: dict[str, Any], device: str) -> Need | None:
+    """The memory of a training of large images on this machine; None if they are small or train elsewhere.
+
+    Raises:
+        UsageError: if there is too little.
+    """
+    if options["launcher"] != "local":
+        return None
+    from bench.launch.cost.memory import check_memory
+
+    at_once = options["jobs"] if isinstance(options["jobs"], int) else 1
+    return check_memory(plans, device, at_once)
 
 
 _PLAN_HEADS = ("variant", "seed", "px", "batch", "steps", "epochs", "G", "D", "time")
@@ -80,6 +96,7 @@ def show_plans(
     from rich.console import Console
 
     from bench.launch.cost.estimate import grid_step_times, where_from
+    from bench.launch.cost.memory import need_of
     from bench.launch.driver import same_runs
 
     console = Console(highlight=False)
@@ -102,6 +119,9 @@ def show_plans(
     console.print("G, D: parameters of generator and discriminator")
     for judge in judges:
         console.print(judge.words)
+    for line in geometry_lines(plans):
+        console.print(line)
+    console.print(f"memory: {need_of(plans, device)}")
     console.print(f"disk: {room}")
     took = _in_words(costs, together, device, lanes)
     console.print(f"training on {device}: {took} ({where_from(sources)}); nothing was written")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.options import apply, choose_device, data_options, device_options, table_console
+from bench.cli.options import SIZE, apply, choose_device, data_options, device_options, table_console
 from bench.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ def _where(command: Any) -> Any:
         click.option(
             "--size",
             "size_px",
-            type=click.IntRange(1),
-            metavar="PX",
-            help="Side of the images that it scores; the card's by default.",
+            type=SIZE,
+            metavar="SIZE",
+            help="Size of the images that it scores, 256 or 512x256; the card's by default.",
         ),
         click.option(
             "--train-limit", type=click.IntRange(1), help="Use this many training pairs, evenly spaced."

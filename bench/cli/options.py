@@ -16,10 +16,28 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from baselines.settings import EngineName
+    from baselines.sizes import Size
     from bench.spec.policy import Policy
     from bench.spec.scoring_choice import ScoringChoice
 
 Command = Callable[..., Any]
+
+
+class SizeType(click.ParamType):  # type: ignore[type-arg]
+    """A size in the form of documents (`baselines.sizes`)."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Size:
+        from baselines.sizes import parse_size
+
+        try:
+            return parse_size(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+SIZE = SizeType()
 _LOG_WIDTH = 120
 
 

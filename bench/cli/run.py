@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.dry_run import lanes_of, room_of, show_plans
+from bench.cli.dry_run import lanes_of, memory_of, room_of, show_plans
 from bench.cli.launching import (
     device_of_driver,
     device_of_runs,
@@ -18,6 +18,7 @@ from bench.cli.launching import (
     local_data,
 )
 from bench.cli.options import (
+    SIZE,
     Command,
     apply,
     choose_device,
@@ -33,6 +34,7 @@ from bench.cli.options import (
     scoring_options,
     validation_options,
 )
+from bench.cli.sizes_in_words import aspect_lines
 from bench.core.errors import RunFailedError, UsageError
 from bench.run.ranks import place
 
@@ -64,7 +66,13 @@ def grid_options(command: Command) -> Command:
             metavar="LIST",
             help="Also score shorter lengths, such as 2,8,25: a row each, all from one training.",
         ),
-        click.option("--size", "size_px", type=int, metavar="PX", help="Side: 32, 64, 128, 256 or 512."),
+        click.option(
+            "--size",
+            "size_px",
+            type=SIZE,
+            metavar="SIZE",
+            help="256 (a square), 512x256 (WIDTHxHEIGHT), or native: each image its own size.",
+        ),
         click.option("--batch-size", type=click.IntRange(1), help="Pairs a step (the paper: 1)."),
         click.option(
             "--base-filters", type=click.IntRange(1), help="Width of the first layers (the paper: 64)."
@@ -152,7 +160,8 @@ def _execute(options: dict[str, Any], until: Until, obj: dict[str, Any]) -> int:
 
 def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: Team | None) -> None:
     device = choose_device(device_of_driver(options), options["threads"])
-    engine = choose_engine(options["engine"], device_of_runs(options, device))
+    wanted = "eager" if options["size_px"] == "native" and options["engine"] == "auto" else options["engine"]
+    engine = choose_engine(wanted, device_of_runs(options, device))
     roots = local_data(options["data_roots"])
     request = _request({**options, "data_roots": roots, "engine": engine})
     from bench.records.output_folder import check_room
@@ -171,6 +180,7 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
         check_shares(team.ranks, plans, options["jobs"])
     options = {**options, "jobs": jobs_of(options, plans, device)}
     room = room_of(plans, options)
+    need = memory_of(plans, options, device)
     if options["dry_run"]:
         from bench.launch.cost.judging import judge_costs
 
@@ -193,6 +203,8 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
         with Reporter() as reporter:
             if room.total:
                 reporter.say(f"disk: {room}")
+            for line in [*([f"memory: {need}"] if need else []), *aspect_lines(plans)]:
+                reporter.say(line)
             live = live_report(out, plans, reporter) if until == "score" else []
             outcomes = run_grid(plans, launch, reporter, launcher, [*observers, *live])
         if until == "score":
@@ -244,16 +256,18 @@ def check_outcomes(outcomes: list[Ended]) -> None:
 
 
 def finish(out: Path, records: list[RunRecord]) -> None:
-    """Show the table on the terminal and write the report."""
+    """Write the report, and show on the terminal what to know, the short table and the findings."""
     from rich.console import Console
 
     from bench.report.render import write_report
-    from bench.report.terminal import terminal_notes, terminal_table
+    from bench.report.terminal import terminal_findings, terminal_notes, terminal_table
 
     console = Console(highlight=False)
-    console.print(terminal_table(records, out=out))
     for note in terminal_notes(records, out=out):
         console.print(note, markup=False, soft_wrap=True)
+    console.print(terminal_table(records, out=out))
+    for finding in terminal_findings(records, out=out):
+        console.print(finding, markup=False, soft_wrap=True)
     files = write_report([out], out / "report")
     console.print(f"report: {files.html}", markup=False, soft_wrap=True)
 

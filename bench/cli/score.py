@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.cli.options import (
+    SIZE,
     choose_device,
     command_line,
     data_root_option,
@@ -19,6 +20,7 @@ from bench.cli.options import (
 from bench.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from baselines.sizes import Size
     from bench.core.progress import Reporter
     from bench.data.types import DatasetCard
     from bench.launch.jobs import Until
@@ -41,6 +43,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="Seed of test-time dropout, with --images.",
 )
+@click.option(
+    "--size",
+    "size_px",
+    type=SIZE,
+    metavar="SIZE",
+    help="With --images: 256, 512x256 or native; the size of training by default.",
+)
 @data_root_option
 @device_options
 @click.pass_obj
@@ -51,6 +60,7 @@ def generate(
     images: Path | None,
     destination: Path | None,
     seed: int,
+    size_px: Size | None,
     data_roots: tuple[str, ...],
     device: str,
     threads: int | None,
@@ -59,20 +69,24 @@ def generate(
 
     \b
     bench generate OUT [--data-root DIR]
-    bench generate --checkpoint FILE --images DIR --to DIR
+    bench generate --checkpoint FILE --images DIR --to DIR [--size native]
     """
     where = choose_device(device, threads)
+    if size_px is not None and images is None:
+        raise UsageError("expected --size with --images, found it without: a run keeps its size of training")
     if output is not None and checkpoint is None and images is None and destination is None:
         from bench.spec.scoring_choice import ScoringChoice
 
         _again(output, data_roots, where, ScoringChoice(judge="none"), "generate", debug=obj["debug"])
     elif output is None and checkpoint is not None and images is not None and destination is not None:
-        _translate(checkpoint, images, destination, seed, where)
+        _translate(checkpoint, images, destination, seed, where, size_px)
     else:
         raise UsageError("expected either OUT, or --checkpoint FILE --images DIR --to DIR")
 
 
-def _translate(path: Path, images: Path, destination: Path, seed: int, device: str) -> None:
+def _translate(
+    path: Path, images: Path, destination: Path, seed: int, device: str, size_px: Size | None
+) -> None:
     import torch
 
     from baselines.settings import TestSettings
@@ -87,10 +101,12 @@ def _translate(path: Path, images: Path, destination: Path, seed: int, device: s
         raise UsageError(str(error)) from None
     check_writable(destination)
     with Reporter() as reporter:
-        count = translate_folder(
-            checkpoint, images, destination, TestSettings(), seed, reporter.counter("translating")
+        count, aspect = translate_folder(
+            checkpoint, images, destination, TestSettings(), seed, reporter.counter("translating"), size_px
         )
     click.echo(f"{count} images in {destination}")
+    if aspect is not None:
+        click.echo(f"the aspect was changed: {aspect}; --size native, or WIDTHxHEIGHT, keeps it")
 
 
 @click.command()
@@ -104,7 +120,9 @@ def _translate(path: Path, images: Path, destination: Path, seed: int, device: s
 @click.option("--dataset", metavar="CARD", help="Card with the classes and palette: a name, or a card.toml.")
 @click.option("--direction", metavar="A2B", help="Such as photo2labels; the card's own by default.")
 @click.option("--name", "row_names", metavar="LABELS", help="Names for the folders, comma-separated.")
-@click.option("--size", "size_px", type=click.IntRange(16, 4096), metavar="PX", help="Resize all to PX x PX.")
+@click.option(
+    "--size", "size_px", type=SIZE, metavar="SIZE", help="Resize all images: 256 or 512x256 (WIDTHxHEIGHT)."
+)
 @click.option("--allow-missing", is_flag=True, help="Use only the stems that all folders have.")
 @click.option("--judge-dataset", metavar="NAME", help="Train the judge on this data set's real photos.")
 @data_root_option
@@ -169,6 +187,8 @@ def _score_foreign(
     with Reporter() as reporter:
         training = _judge_training(options, device, choice, reporter)
         images = gather(request, FileHashes(cache_dir() / "hashes" / "foreign.json"))
+        if images.aspect_changed:
+            reporter.say(f"the aspect is changed by --size: {images.aspect_changed}")
         for gap in images.matched.left_out:
             reporter.say(f"left out: {gap}; N = {len(images.matched.names)}")
         scoring = ForeignScoring(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.options import choose_device, choose_engine, device_options, engine_option, names
+from bench.cli.options import SIZE, choose_device, choose_engine, device_options, engine_option, names
 from bench.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +20,15 @@ FORMAT = 1
 
 @click.command()
 @click.option("--variants", default="l1+cgan", show_default=True, metavar="NAMES", help="Comma-separated.")
-@click.option("--size", "size_px", type=int, default=256, show_default=True, metavar="PX", help="Side.")
+@click.option(
+    "--size",
+    "size_px",
+    type=SIZE,
+    default=256,
+    show_default=True,
+    metavar="SIZE",
+    help="256 (a square) or 512x256 (WIDTHxHEIGHT).",
+)
 @click.option("--batch-size", type=click.IntRange(1), default=1, show_default=True, help="Pairs a step.")
 @click.option(
     "--base-filters", type=click.IntRange(1), default=64, show_default=True, help="Width of the first layers."
@@ -96,12 +104,15 @@ def _questions(options: dict[str, Any]) -> list[Question]:
     from baselines.engine import resolve_device, set_precision
     from baselines.geometry import fitting
     from baselines.settings import TrainingSettings
+    from baselines.sizes import NATIVE
     from bench.launch.cost.measure import Question
     from bench.launch.local import cores
     from bench.spec.variants import get_variant
 
     device = choose_device(options["device"], options["threads"])
     threads = options["threads"] or max(1, min(cores(), torch.get_num_threads()) // options["jobs"])
+    if options["size_px"] == NATIVE:
+        raise UsageError("expected one size for all images, found native: give --size 256 or 512x256")
     fields = ("steps", "size_px", "batch_size", "base_filters", "precision")
     try:
         engine = choose_engine(options["engine"], device)

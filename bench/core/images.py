@@ -31,6 +31,7 @@ _READERS = (
     PngImagePlugin.PngImageFile, JpegImagePlugin.JpegImageFile,
     BmpImagePlugin.BmpImageFile, TiffImagePlugin.TiffImageFile, WebPImagePlugin.WebPImageFile,
 )  # fmt: skip
+GREY_LEVELS = 127.5  # of 0-255, in one unit of the networks' [-1, 1]
 FORMATS = tuple(reader.format for reader in _READERS)
 
 
@@ -71,10 +72,37 @@ def _bits(image: Image.Image) -> str:
 
 
 def to_rgb8(images: NDArray[Any]) -> NDArray[np.uint8]:
-    """(..., C) uint8 or uint16 with 1 or 3 channels -> (..., 3) uint8; 16 bits are divided by 257."""
+    """(..., C) uint8 or uint16 with 1 or 3 channels -> (..., 3) uint8; 16 bits are divided by 257.
+
+    An array of objects (images of mixed sizes) gives one, image by image.
+    """
+    if images.dtype == object:
+        each = np.empty(len(images), dtype=object)
+        for index, image in enumerate(images):
+            each[index] = to_rgb8(image)
+        return each
     eight = np.rint(images / 257.0).astype(np.uint8) if images.dtype == np.uint16 else images
     rgb: NDArray[np.uint8] = np.repeat(eight, 3, axis=-1) if eight.shape[-1] == 1 else eight
     return rgb
+
+
+def at_shape(image: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """(H, W, C) at the height and width of `shape`, by nearest neighbour (pixel centres); itself if it fits.
+
+    For images that must be compared where each has its own size.
+    """
+    if image.shape[:2] == shape[:2]:
+        return image
+    rows, columns = (
+        (2 * np.arange(to) + 1) * side // (2 * to)
+        for side, to in zip(image.shape[:2], shape[:2], strict=True)
+    )
+    return image[rows[:, None], columns[None, :]]
+
+
+def stacked(images: NDArray[Any]) -> NDArray[Any]:
+    """(N, H, W, ...) in memory, of N images of one size."""
+    return np.stack(list(images)) if images.dtype == object else np.array(images)
 
 
 def write_png(path: Path, image: NDArray[Any]) -> None:
@@ -126,8 +154,17 @@ def is_whole(path: Path) -> bool:
 
 
 def contact_sheet(rows: list[list[NDArray[Any]]]) -> NDArray[np.uint8]:
-    """Rows of equally sized images as one (H, W, 3) uint8 image."""
-    return np.concatenate([np.concatenate([to_rgb8(cell) for cell in row], axis=1) for row in rows], axis=0)
+    """Rows of images as one (H, W, 3) uint8 image; smaller ones stand on white, below and right of them."""
+    cells = [[to_rgb8(cell) for cell in row] for row in rows]
+    high, wide = (max(cell.shape[axis] for row in cells for cell in row) for axis in (0, 1))
+    return np.concatenate(
+        [np.concatenate([_on_white(cell, high, wide) for cell in row], axis=1) for row in cells], axis=0
+    )
+
+
+def _on_white(image: NDArray[np.uint8], high: int, wide: int) -> NDArray[np.uint8]:
+    below, right = high - image.shape[0], wide - image.shape[1]
+    return np.pad(image, ((0, below), (0, right), (0, 0)), constant_values=255)
 
 
 def captioned(image: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from baselines.sizes import ImageSize, Size
 from bench.core.errors import UsageError
 from bench.data.datasets import Dataset
 from bench.data.layouts import Found
@@ -47,7 +48,11 @@ class Chosen:
         origin, places = self._chosen[split]
         return self._images.content(origin, [places[index] for index in indices])
 
-    def read(self, split: str, index: int, size_px: int | None) -> tuple[SideArrays, ...]:
+    def own_sizes(self, split: str, indices: Sequence[int]) -> list[ImageSize]:
+        origin, places = self._chosen[split]
+        return self._images.own_sizes(origin, [places[index] for index in indices])
+
+    def read(self, split: str, index: int, size_px: Size | None) -> tuple[SideArrays, ...]:
         origin, places = self._chosen[split]
         return self._images.read(origin, places[index], size_px)
 

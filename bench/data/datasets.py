@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from baselines.sizes import ImageSize, Size, is_native
 from bench.core.errors import UsageError
 from bench.core.progress import Progress
 from bench.data import readers
+from bench.data.aspect import LOOKED_AT, squeezed
 from bench.data.cache import Sample, digest, load_split
 from bench.data.cards import card_names, load_card
 from bench.data.derived import DERIVED, derive
@@ -134,12 +136,12 @@ class Dataset:
         self,
         split: str,
         *,
-        size_px: int,
+        size_px: Size,
         cache: Path,
         limit: int | None = None,
         progress: Progress | None = None,
     ) -> SplitArrays:
-        """The split at `size_px` x `size_px` as read-only memory maps; decoded on first use.
+        """The split at `size_px` (`baselines.sizes`) as read-only memory maps; decoded on first use.
 
         Raises:
             UsageError: if an image is damaged or not as expected (the file is named), or the cache cannot be
@@ -147,9 +149,9 @@ class Dataset:
         """
         key, indices = self.key(split, size_px, limit), self._indices(split, limit)
         read = self._sampler(split, indices, size_px)
-        return load_split(cache, key, self.names(split, limit), read, progress)
+        return load_split(cache, key, self.names(split, limit), read, progress, mixed=is_native(size_px))
 
-    def key(self, split: str, size_px: int, limit: int | None = None) -> str:
+    def key(self, split: str, size_px: Size, limit: int | None = None) -> str:
         """The content key of a split at a size; nothing is decoded."""
         return digest(
             {
@@ -165,7 +167,17 @@ class Dataset:
             }
         )
 
-    def _sampler(self, split: str, indices: Sequence[int], size_px: int) -> Callable[[int], Sample]:
+    def own_sizes(self, split: str, limit: int | None = None) -> list[ImageSize]:
+        """The size of each pair (of one side) before it is resized; reads headers only."""
+        return self.images.own_sizes(split, self._indices(split, limit))
+
+    def squeezed(self, size_px: Size, split: str, limit: int | None = None) -> str | None:
+        """What happens to the aspect of a split's images at `size_px`, in words; None where it stays."""
+        used = self._indices(split, limit)
+        looked_at = used[:: -(-len(used) // LOOKED_AT)] if used else []
+        return squeezed(self.images.own_sizes(split, looked_at), size_px, len(used))
+
+    def _sampler(self, split: str, indices: Sequence[int], size_px: Size) -> Callable[[int], Sample]:
         def read(place: int) -> Sample:
             sides = self.images.read(split, indices[place], size_px)
             target = sides[self.target_side if len(sides) == 2 else 0]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from baselines.sizes import Size
 from bench.core.errors import UsageError
 from bench.data.layouts import images
 from bench.data.readers import classify, decode, resized, sixteen_bit
@@ -35,9 +36,9 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def read_images(
-    files: list[Path], *, size_px: int, channels: int, sample_type: str, nearest: bool
+    files: list[Path], *, size_px: Size, channels: int, sample_type: str, nearest: bool
 ) -> Iterator[tuple[str, NDArray[Any]]]:
-    """(stem, (size_px, size_px, channels) image) of each file, read one at a time.
+    """(stem, (H, W, channels) image at `size_px`) of each file, read one at a time.
 
     Images are converted to colour or gray as `channels` asks. Palette images are read in their palette's
     colours and resized with nearest neighbour; with `nearest` (label maps) all images are.

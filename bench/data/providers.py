@@ -9,11 +9,12 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
+from baselines.sizes import ImageSize, Size, size_for
 from bench.core.resources import cache_dir
 from bench.data import palette
 from bench.data.cache import FileHashes, digest
 from bench.data.layouts import Found, Pair
-from bench.data.readers import Mode, PairReader, SideArrays
+from bench.data.readers import Mode, PairReader, SideArrays, header
 from bench.data.types import DatasetCard, Layout
 
 
@@ -36,7 +37,11 @@ class Images(Protocol):
         """A text for each pair that changes when its content does."""
         ...
 
-    def read(self, split: str, index: int, size_px: int | None) -> tuple[SideArrays, ...]:
+    def own_sizes(self, split: str, indices: Sequence[int]) -> list[ImageSize]:
+        """The size of these pairs (of one side) before they are resized; reads headers only."""
+        ...
+
+    def read(self, split: str, index: int, size_px: Size | None) -> tuple[SideArrays, ...]:
         """Left and right side (or the one side of a plain photo) at `size_px`; None: at their own size."""
         ...
 
@@ -65,12 +70,19 @@ class FileImages:
         hashes = iter(self._hashes.hashes([file for pair in pairs for file in pair.files]))
         return ["+".join(next(hashes) for _ in pair.files) for pair in pairs]
 
-    def read(self, split: str, index: int, size_px: int | None) -> tuple[SideArrays, ...]:
+    def own_sizes(self, split: str, indices: Sequence[int]) -> list[ImageSize]:
+        sizes = [ImageSize(*header(self._pairs[split][i].files[0])[1]) for i in indices]
+        if self._reader.side_by_side:
+            return [ImageSize(size.width // 2, size.height) for size in sizes]
+        return sizes
+
+    def read(self, split: str, index: int, size_px: Size | None) -> tuple[SideArrays, ...]:
         return self._reader.read(self._pairs[split][index], size_px)
 
 
 class ToyImages:
-    """Pairs of toycity, drawn at the nearest power of two at or above the wanted size, then resized."""
+    """Pairs of toycity, drawn square at the nearest power of two at or above the wanted longer side, then
+    resized."""
 
     layout: Layout = "embedded"
     root: Path | None = None
@@ -92,13 +104,18 @@ class ToyImages:
 
         return [f"toycity {TOYCITY_VERSION} {split} {index}" for index in indices]
 
-    def read(self, split: str, index: int, size_px: int | None) -> tuple[SideArrays, ...]:
+    def own_sizes(self, split: str, indices: Sequence[int]) -> list[ImageSize]:
+        from bench.data.toycity.generator import SIZES_PX
+
+        return [ImageSize(SIZES_PX[-1], SIZES_PX[-1])] * len(indices)
+
+    def read(self, split: str, index: int, size_px: Size | None) -> tuple[SideArrays, ...]:
         from bench.data.toycity.generator import SIZES_PX, sample
 
-        size_px = size_px or SIZES_PX[-1]
-        native = next((size for size in SIZES_PX if size >= size_px), SIZES_PX[-1])
+        wanted = size_for(size_px, ImageSize(SIZES_PX[-1], SIZES_PX[-1]))
+        native = next((size for size in SIZES_PX if size >= wanted.longer), SIZES_PX[-1])
         drawn, train_ids = sample(split, index, native)
-        to = (size_px, size_px)
+        to = (wanted.width, wanted.height)
         photo = np.asarray(Image.fromarray(drawn).resize(to, Image.Resampling.BICUBIC))
         ids = np.asarray(Image.fromarray(train_ids).resize(to, Image.Resampling.NEAREST))
         return SideArrays(photo), SideArrays(palette.paint(ids, self._card), ids)

@@ -1,7 +1,8 @@
 """Reads one pair: decode, check, split, resize.
 
-Photos are resized bicubic (Pillow, antialiased) and squeezed to a square, as in the published pairs. Label
-maps are resized nearest, as colours and as ids alike. So are 16-bit images: they hold measurements (depth),
+Photos are resized bicubic (Pillow, antialiased) to the size asked for, and squeezed where it has another
+aspect. Label maps are resized nearest, as colours and as ids alike. So are 16-bit images: they hold
+measurements (depth),
 where a mean of foreground and background, or of a distance and 0 for "none", has no meaning.
 Images are turned upright by their EXIF orientation. Embedded colour profiles (ICC) are not applied.
 """
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from baselines.sizes import ImageSize, Size, size_for
 from bench.core.errors import UsageError
 from bench.core.images import opened
 from bench.data.layouts import Pair
@@ -44,8 +46,8 @@ class SideArrays:
     """One side of a pair, read and resized.
 
     Attributes:
-        image: (S, S, C) uint8 or uint16; label maps in colours.
-        labels: (S, S) uint8 train ids with 255 = void, for label maps only.
+        image: (H, W, C) uint8 or uint16; label maps in colours.
+        labels: (H, W) uint8 train ids with 255 = void, for label maps only.
     """
 
     image: NDArray[Any]
@@ -87,7 +89,7 @@ class PairReader:
     def _tables(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]:
         return value_tables(self.card)
 
-    def read(self, pair: Pair, size_px: int | None) -> tuple[SideArrays, ...]:
+    def read(self, pair: Pair, size_px: Size | None) -> tuple[SideArrays, ...]:
         """Left and right side of `pair` at `size_px` (None: its own size); one side for a plain photo.
 
         Raises:
@@ -107,7 +109,9 @@ class PairReader:
         sides = zip(images, files, roles, self.modes, strict=True)
         return tuple(self.side(image, file, role, mode, size_px) for image, file, role, mode in sides)
 
-    def side(self, image: Image.Image, file: Path, role: Role, mode: Mode, size_px: int | None) -> SideArrays:
+    def side(
+        self, image: Image.Image, file: Path, role: Role, mode: Mode, size_px: Size | None
+    ) -> SideArrays:
         """One decoded image as `role` at `size_px`; it must have `mode`."""
         found = classify(image.mode, role, file)
         if found != mode:
@@ -124,7 +128,7 @@ class PairReader:
         pixels = np.asarray(resized(image, size_px, Image.Resampling.BICUBIC))
         return SideArrays(pixels if pixels.ndim == 3 else pixels[..., None])
 
-    def _ids(self, image: Image.Image, file: Path, size_px: int | None) -> SideArrays:
+    def _ids(self, image: Image.Image, file: Path, size_px: Size | None) -> SideArrays:
         train_ids, colours, known = self._tables
         values = np.flatnonzero(np.bincount(np.asarray(image).ravel(), minlength=256))
         if outside := values[~known[values]].tolist():
@@ -208,13 +212,13 @@ def _cut(image: Image.Image, file: Path) -> list[Image.Image]:
     return [image.crop((0, 0, height, height)), image.crop((height, 0, width, height))]
 
 
-def resized(image: Image.Image, size_px: int | None, how: Image.Resampling) -> Image.Image:
-    if size_px is None or image.size == (size_px, size_px):
-        return image
-    return image.resize((size_px, size_px), how)
+def resized(image: Image.Image, size_px: Size | None, how: Image.Resampling) -> Image.Image:
+    to = size_for(size_px, ImageSize(*image.size))
+    wanted = to.width, to.height
+    return image if image.size == wanted else image.resize(wanted, how)
 
 
-def sixteen_bit(image: Image.Image, file: Path, size_px: int | None) -> NDArray[np.uint16]:
+def sixteen_bit(image: Image.Image, file: Path, size_px: Size | None) -> NDArray[np.uint16]:
     values = np.asarray(image)
     if values.dtype.kind == "i" and (values.min() < 0 or values.max() > 65535):
         raise UsageError(

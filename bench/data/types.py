@@ -145,7 +145,8 @@ class SplitArrays:
 
     Attributes:
         names: stems, unique, in the split's order.
-        source: (N, H, W, C) uint8 or uint16.
+        source: (N, H, W, C) uint8 or uint16. Where each image has its own size ("native"), this and the
+            others are arrays of N objects, each an image.
         target: (N, H, W, C) uint8 or uint16.
         labels: (N, H, W) uint8 train ids with 255 = void, or None where the data set has no label maps.
         void_share: share of void pixels in `labels`, or None.

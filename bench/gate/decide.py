@@ -134,8 +134,8 @@ def _measure(
     if own.both_sides:
         worse = abs(after.value - before.value)
     # A reference row is computed, not trained: by the same protocol on the same images it has no noise.
-    trained = "run" in (row.kind, other.kind)
-    random = trained or bool(ignored)
+    random = "run" in (row.kind, other.kind) or bool(ignored)
+    trained = any(seed is not None for side in sides for seed in side.seeds)  # not so: images from a folder
     found = evidence(metric, row, other, both_sides=own.both_sides) if random else None
     notes = [f"ignored: {', '.join(ignored)}"] if ignored else []
     if side_of(before) != side_of(after):

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
+from baselines.sizes import size_order, words_of_size
 from bench.core.progress import Reporter
 from bench.core.resources import cache_dir
 from bench.launch.display import Board
@@ -13,6 +14,7 @@ from bench.launch.held_elsewhere import Others
 from bench.launch.jobs import Ended, Event, Job, Launch, Observer
 from bench.launch.local import InProcess
 from bench.launch.run_job import Launcher, Runners
+from bench.launch.work_left import WorkLeft
 from bench.run.data_in_use import Workbench
 from bench.run.runner import Runner, reference_rows
 from bench.spec.grid import Plan
@@ -48,12 +50,13 @@ def run_grid(
         runners.add(plan.data, Runner(launch.out, bench, launch.command, launch.again, launch.policy))
         _decode(plan, bench, launch.policy.eval_every)
     jobs = [job for plan in plans for job in _jobs(plan, launch)]
+    left = WorkLeft(jobs)
     if launch.until == "score":
         for plan in plans:
-            outcomes += _references(runners.of_data(plan.data), plan, reporter, launch.debug)
+            outcomes += _references(runners.of_data(plan.data), plan, reporter, left, launch.debug)
     for line in dict.fromkeys(line for plan in plans for line in same_runs(plan.runs)):
         reporter.say(line)
-    outcomes += _execute_all(jobs, runners, reporter, launcher or InProcess(), observers)
+    outcomes += _execute_all(jobs, runners, reporter, left, launcher or InProcess(), observers)
     if launch.until == "score":
         _illustrate(plans, runners, launch, reporter)
     return outcomes
@@ -63,12 +66,13 @@ def _execute_all(
     jobs: Sequence[Job],
     runners: Runners,
     reporter: Reporter,
+    left: WorkLeft,
     launcher: Launcher,
     observers: Sequence[Observer],
 ) -> list[Ended]:
     """Execute all jobs, also those that other processes release; returns their ends."""
     ends: list[Ended] = []
-    with Board(jobs, reporter) as board:  # starts here, so that its time left is right
+    with Board(jobs, reporter, left) as board:  # starts here, so that its time left is right
 
         def notify(event: Event) -> None:
             board.notify(event)
@@ -89,7 +93,7 @@ def _execute_all(
 def same_runs(specs: list[RunSpec]) -> list[str]:
     """Messages about variants that are the same run at their size."""
     lines = [
-        f"{other} at {spec.training.size_px} px is the same run as {spec.label}"
+        f"{other} at {words_of_size(spec.training.size_px)} is the same run as {spec.label}"
         for spec in specs
         for other in spec.also
     ]
@@ -131,12 +135,15 @@ def _train_judges(jobs: Sequence[Job], runners: Runners) -> None:
                 bench.judges.open(size_px)
 
 
-def _references(runner: Runner, plan: Plan, reporter: Reporter, debug: bool) -> Iterator[Ended]:
+def _references(
+    runner: Runner, plan: Plan, reporter: Reporter, left: WorkLeft, debug: bool
+) -> Iterator[Ended]:
     for row, size_px in reference_rows(plan.runs):
-        title = f"reference row '{row}' at {size_px} px"
+        title = f"reference row '{row}' at {words_of_size(size_px)}"
         try:
             with reporter.task(f"{title}  score", plan.data.test_n) as advance:
                 record = runner.reference(row, size_px, advance)
+            left.row_scored(size_px, plan.data.test_n, record.timings.get("score") or 0.0)
         except Exception as error:  # the other rows go on, as runs do
             if debug:
                 reporter.say(traceback.format_exc())
@@ -153,7 +160,7 @@ def _illustrate(plans: list[Plan], runners: Runners, launch: Launch, reporter: R
         scenes = [
             scene_of(runners.of_data(plan.data).bench, size_px)
             for plan in plans
-            for size_px in sorted({spec.training.size_px for spec in plan.runs})
+            for size_px in sorted({spec.training.size_px for spec in plan.runs}, key=size_order)
         ]
         illustrate(launch.out, scenes)
     except Exception as error:  # the numbers are there: a missing image must not lose them

@@ -111,7 +111,7 @@ def _of_data_set(out: Path, run: RunRecord, data_roots: Sequence[str], cache: Pa
     """Targets and sources of all test images, from the data set that the run was tested on."""
     from bench.spec.grid import plans_of
 
-    size_px = int(run.spec["training"]["size_px"])
+    size_px = run.spec["training"]["size_px"]
     known = (run.dataset, run.direction)
     plan = next(one for one in plans_of(out, data_roots) if (one.data.name, one.data.direction) == known)
     test = plan.dataset.load("test", size_px=size_px, cache=cache, limit=plan.data.test_n)

@@ -41,7 +41,7 @@ class JudgeCard:
         judge: what records call it: "fcn-lite0", or "fcn-lite0,judge_px=256".
         judge_hash: in protocols too.
         dataset: its photos.
-        size_px: side of the photos before the judge enlarges them.
+        size_px: size of the photos before the judge enlarges them.
         n: photos.
         grades: first that of photos as they are.
     """
@@ -49,7 +49,7 @@ class JudgeCard:
     judge: str
     judge_hash: str
     dataset: str
-    size_px: int
+    size_px: int | str
     n: int
     grades: tuple[Grade, ...]
 

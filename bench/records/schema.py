@@ -9,6 +9,10 @@ from typing import Annotated, Any, NotRequired, TypedDict
 from msgspec import Meta
 
 _Whole = Annotated[int, Meta(gt=-(2**63), lt=2**63 - 1, description="a whole number of 64 bits")]
+_SizeText = Annotated[
+    str,
+    Meta(pattern=r"\A([1-9][0-9]{0,4}x[1-9][0-9]{0,4}|native)\Z", description="WIDTHxHEIGHT or native"),
+]
 _Table = dict[str, Any]
 _Column = list[float | None]
 
@@ -27,7 +31,9 @@ _Data = TypedDict(
     },
 )
 _Training = TypedDict(
-    "_Training", {"size_px": _Whole, "steps": _Whole | None, "batch_size": _Whole | None}, total=False
+    "_Training",
+    {"size_px": _Whole | _SizeText, "steps": _Whole | None, "batch_size": _Whole | None},
+    total=False,
 )
 _Choice = TypedDict("_Choice", {"metric": str, "every": _Whole})
 _Spec = TypedDict(

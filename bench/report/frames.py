@@ -34,6 +34,8 @@ def results_frame(entries: Iterable[Entry]) -> pd.DataFrame:
         lines += [{**head, **_result_fields(record, result)} for result in results]
     frame = pd.DataFrame(lines)
     whole = {name: "Int64" for name in ("size_px", "steps", "seed", "n")}
+    if any(isinstance(line["size_px"], str) for line in lines):
+        whole["size_px"] = "string"  # "512x256", "native", and then "256" too
     return frame.astype({**whole, "value": "float64", "low": "float64", "high": "float64"})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from baselines.sizes import is_native
 from bench.core.progress import Teller
 from bench.records.judge_card import JudgeCard
 from bench.scoring.judges.card import kept_card, photos_for
@@ -22,6 +23,9 @@ def judge_cards(
         reporter: shows the measuring.
         photos: on how many; None: as many as `photos_for` says.
     """
+    if is_native(context.size_px):
+        reporter.say("no card of the judge: its faults are graded for images of one size")
+        return []
     cards = []
     seats = (PanelJudge(context.judge, context.file_labels), *context.panel)
     for name, seat in zip(names, seats, strict=True):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from baselines.sizes import Size
 from bench.core.progress import Teller
 from bench.data.cache import release_pages
 from bench.data.datasets import Dataset
@@ -47,25 +48,26 @@ class Workbench:
     device: str
     choice: ScoringChoice
     reporter: Teller
-    _splits: dict[tuple[str, int], SplitArrays] = field(default_factory=dict)
+    _splits: dict[tuple[str, Size], SplitArrays] = field(default_factory=dict)
+    _squeezed: dict[Size, str | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.judges.check_cards()
 
-    def train(self, size_px: int) -> SplitArrays:
+    def train(self, size_px: Size) -> SplitArrays:
         """The training pairs at `size_px`."""
         return self._load("train", size_px, self.spec.train_n)
 
-    def test(self, size_px: int) -> SplitArrays:
+    def test(self, size_px: Size) -> SplitArrays:
         """The test pairs at `size_px`."""
         return self._load("test", size_px, self.spec.test_n)
 
-    def val(self, size_px: int) -> SplitArrays | None:
+    def val(self, size_px: Size) -> SplitArrays | None:
         """The validation pairs at `size_px`; None where the data set has none."""
         there = self.dataset.splits.get("val")
         return None if there is None else self._load("val", size_px, there)
 
-    def _load(self, split: str, size_px: int, limit: int) -> SplitArrays:
+    def _load(self, split: str, size_px: Size, limit: int) -> SplitArrays:
         key = (split, size_px)
         if key not in self._splits:
             counter = self.reporter.counter(f"decoding {self.dataset.name} {split}")
@@ -74,7 +76,13 @@ class Workbench:
             )
         return self._splits[key]
 
-    def context(self, size_px: int, row: str) -> ScoringContext:
+    def squeezed(self, size_px: Size) -> str | None:
+        """What happens to the aspect of the test images at `size_px`, in words; None where it stays."""
+        if size_px not in self._squeezed:
+            self._squeezed[size_px] = self.dataset.squeezed(size_px, "test", self.spec.test_n)
+        return self._squeezed[size_px]
+
+    def context(self, size_px: Size, row: str) -> ScoringContext:
         """What the metrics of one row may use; trains the judge first if it is wanted."""
         test = self.test(size_px)
         wanted = self.choice.wants_judge
@@ -120,7 +128,7 @@ class Workbench:
         asked, test_n = self.choice.judge, self.spec.test_n
         return JudgesInUse(self.dataset, asked, self.cache, self.device, self.train, test_n, self.reporter)
 
-    def _train_targets(self, size_px: int) -> NDArray[np.uint8]:
+    def _train_targets(self, size_px: Size) -> NDArray[np.uint8]:
         """Real training targets, evenly spaced: as many as test images, or all if there are fewer."""
         from bench.core.images import to_rgb8
 
@@ -130,7 +138,7 @@ class Workbench:
         release_pages(self.train(size_px))
         return chosen
 
-    def gallery(self, out: Path, size_px: int) -> GalleryFiles:
+    def gallery(self, out: Path, size_px: Size) -> GalleryFiles:
         """Write the fixed gallery images' sources and targets under OUT/gallery, once."""
         split = self.test(size_px)
         chosen = even_indices(len(split), min(GALLERY_SIZE, len(split)))

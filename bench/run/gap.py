@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from baselines.sizes import Size
 from baselines.translate import Checkpoint
 from bench.data.chosen import some_of
 from bench.data.types import SplitArrays
@@ -40,7 +41,7 @@ def train_test_gap(
     return {"n": n, "train": train, "test": test}
 
 
-def _some(bench: Workbench, split: str, n: int, size_px: int) -> SplitArrays:
+def _some(bench: Workbench, split: str, n: int, size_px: Size) -> SplitArrays:
     used = bench.spec.train_n if split == "train" else bench.spec.test_n
     places = even_indices(bench.dataset.splits[split], used)[even_indices(used, n)]
     return some_of(bench.dataset, split, places.tolist()).load(split, size_px=size_px, cache=bench.cache)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from baselines.sizes import Size, image_size, is_native
 from bench.core.progress import Teller, duration
 from bench.data.cache import release_pages
 from bench.data.datasets import Dataset
@@ -17,6 +18,7 @@ from bench.scoring.judges.external import check_card, is_adapter, open_adapter
 
 Opened = tuple[Any, str | None]
 """A judge, or None and why there is none."""
+NATIVE_JUDGE_PX = 256  # of a judge for images with sizes of their own, unless something names another
 _FEWEST_PHOTOS = 2  # one to train on, one to hold out
 
 
@@ -38,11 +40,11 @@ class JudgesInUse:
     asked: str
     cache: Path
     device: str
-    train: Callable[[int], SplitArrays]
+    train: Callable[[Size], SplitArrays]
     test_n: int
     reporter: Teller
-    _opened: dict[tuple[Trained | str, int], Opened] = field(default_factory=dict)
-    _compared: dict[tuple[Trained | str, int, str], Any] = field(default_factory=dict)
+    _opened: dict[tuple[Trained | str, Size], Opened] = field(default_factory=dict)
+    _compared: dict[tuple[Trained | str, Size, str], Any] = field(default_factory=dict)
 
     @property
     def wanted(self) -> bool:
@@ -60,20 +62,22 @@ class JudgesInUse:
             for choice in filter(is_adapter, panel(self.asked)):
                 check_card(choice, self.dataset.card)
 
-    def names(self, size_px: int) -> list[Trained | str]:
+    def names(self, size_px: Size) -> list[Trained | str]:
         """The judges for images of `size_px`: those trained here with their resolution decided."""
         return [self._decided(choice, size_px) for choice in panel(self.asked)] if self.wanted else []
 
-    def _decided(self, choice: str, size_px: int) -> Trained | str:
+    def _decided(self, choice: str, size_px: Size) -> Trained | str:
         if is_adapter(choice):
             return choice
         from bench.scoring.judges.trained import default_judge_name
 
         name, given = named(choice)
         judge_px = self._card_px if given is None else None if given == "size" else given
-        return Trained(
-            default_judge_name(judge_px or size_px, self.device) if name == AUTO else name, judge_px
-        )
+        if is_native(size_px) and judge_px is None:
+            judge_px = NATIVE_JUDGE_PX  # it is trained on batches, so at one size
+        if name == AUTO:
+            name = default_judge_name(judge_px or image_size(size_px).shorter, self.device)
+        return Trained(name, judge_px)
 
     @property
     def _card_px(self) -> int | None:
@@ -81,7 +85,7 @@ class JudgesInUse:
         wanted = self.dataset.card.judge_px
         return None if wanted == "size" else min(wanted, self.dataset.photo_px)
 
-    def open(self, size_px: int) -> list[Opened]:
+    def open(self, size_px: Size) -> list[Opened]:
         """One for each of `names`, trained if needed; where none can be, one that says why."""
         if not self.wanted:
             return [(None, self._why_none())]
@@ -90,12 +94,12 @@ class JudgesInUse:
                 self._opened[name, size_px] = self._open(name, size_px)
         return [self._opened[name, size_px] for name in self.names(size_px)]
 
-    def identities(self, size_px: int) -> list[str]:
+    def identities(self, size_px: Size) -> list[str]:
         """What records call the judges that there are."""
         found = zip(self.names(size_px), self.open(size_px), strict=True) if self.wanted else ()
         return [identity_of(name) for name, (judge, _) in found if judge is not None]
 
-    def compared(self, test: SplitArrays, size_px: int) -> list[Opened]:
+    def compared(self, test: SplitArrays, size_px: Size) -> list[Opened]:
         """`open`; those trained here also count, in `meta["seen"]`, the photos of `test` they have seen."""
         found = self.open(size_px)
         if not self.wanted:
@@ -105,7 +109,7 @@ class JudgesInUse:
             for name, (judge, reason) in zip(self.names(size_px), found, strict=True)
         ]
 
-    def _with_seen(self, name: Trained | str, judge: Any, test: SplitArrays, size_px: int) -> Any:
+    def _with_seen(self, name: Trained | str, judge: Any, test: SplitArrays, size_px: Size) -> Any:
         if judge is None or isinstance(name, str):
             return judge
         key = (name, size_px, test.key)
@@ -116,7 +120,7 @@ class JudgesInUse:
             self._compared[key] = replace(judge, meta={**judge.meta, "seen": seen})
         return self._compared[key]
 
-    def _open(self, name: Trained | str, size_px: int) -> Opened:
+    def _open(self, name: Trained | str, size_px: Size) -> Opened:
         if isinstance(name, str):
             judge = open_adapter(name, self.dataset.card, self.device)
             announce(judge, self.test_n, self.device, self.reporter)

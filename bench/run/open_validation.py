@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from baselines.sizes import Size
 from bench.core.errors import UsageError
 from bench.data.chosen import HeldOut
 from bench.data.datasets import Dataset
@@ -73,7 +74,7 @@ def _in_test(dataset: Dataset) -> int:
     return len(set(val) & set(test))
 
 
-def _labels(bench: Workbench, size_px: int | None) -> Callable[[int], NDArray[np.uint8]]:
+def _labels(bench: Workbench, size_px: Size | None) -> Callable[[int], NDArray[np.uint8]]:
     """Index among the validation images -> its label map at `size_px`; None: as large as in its file."""
     if size_px is None:
         return bench.dataset.file_labels("val")

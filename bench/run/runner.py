@@ -14,6 +14,7 @@ import torch
 from baselines.engine import describe_device, resolve_device
 from baselines.health import DivergedError
 from baselines.parallel import ALONE, Ranks
+from baselines.sizes import Size, size_order
 from baselines.translate import load_checkpoint
 from bench.core.environment import environment
 from bench.core.errors import BenchError, UsageError
@@ -165,7 +166,7 @@ class Runner:
     def _scoring(self) -> ScoringStage:
         return ScoringStage(self.out, self.bench, self._environment(), self.again)
 
-    def reference(self, row: str, size_px: int, advance: Advance) -> RunRecord:
+    def reference(self, row: str, size_px: Size, advance: Advance) -> RunRecord:
         """The record of the reference row `row` at `size_px`, scored unless it exists."""
         record_id = reference_record(self.bench.spec, row, size_px).id
         with locked(RunFiles(self.out, record_id).lock):
@@ -177,7 +178,7 @@ class Runner:
         """The record of a run that failed, written unless the run has finished before."""
         return self._failed(RunRecord(spec.id, "run", spec.label, spec.to_dict(), "failed"), error)
 
-    def reference_failed(self, row: str, size_px: int, error: Exception) -> RunRecord:
+    def reference_failed(self, row: str, size_px: Size, error: Exception) -> RunRecord:
         """The same for a reference row."""
         return self._failed(reference_record(self.bench.spec, row, size_px), error)
 
@@ -208,7 +209,7 @@ class Runner:
         record = read_record(path)
         return record.error if record.status == "diverged" else None
 
-    def _has_record(self, record_id: str, size_px: int) -> bool:
+    def _has_record(self, record_id: str, size_px: Size) -> bool:
         path = record_path(self.out, record_id)
         if self.again or not path.is_file():
             return False
@@ -242,7 +243,7 @@ def _is_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(one in str(error) for one in words)
 
 
-def reference_rows(specs: list[RunSpec]) -> list[tuple[str, int]]:
+def reference_rows(specs: list[RunSpec]) -> list[tuple[str, Size]]:
     """The reference rows of a grid: every one at every size."""
-    sizes = sorted({spec.training.size_px for spec in specs})
+    sizes = sorted({spec.training.size_px for spec in specs}, key=size_order)
     return [(row, size_px) for size_px in sizes for row in REFERENCE_ROWS]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.settings import TestSettings
+from baselines.sizes import Size
 from baselines.translate import Checkpoint, translations
 from bench.core.images import captioned, contact_sheet
 from bench.data.chosen import some_of
@@ -35,7 +36,7 @@ class Samples:
         return captioned(contact_sheet(rows), self.words)
 
 
-def samples_of(bench: Workbench, size_px: int) -> Samples:
+def samples_of(bench: Workbench, size_px: Size) -> Samples:
     """Evenly spaced validation images, or training images where there are none; never test images."""
     split = "val" if "val" in bench.dataset.splits else "train"
     there = bench.dataset.splits[split]

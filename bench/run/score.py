@@ -15,6 +15,8 @@ from typing import Any
 import pandas as pd
 from numpy.typing import NDArray
 
+from baselines.geometry import words_of_padding
+from baselines.sizes import Size
 from bench.core.errors import UsageError
 from bench.core.files import sha256_file
 from bench.core.images import read_png
@@ -74,7 +76,7 @@ class ScoringStage:
         )
         return self._score(record, context, predictions_of(files, test), advance)
 
-    def reference(self, row: str, size_px: int, advance: Advance) -> RunRecord:
+    def reference(self, row: str, size_px: Size, advance: Advance) -> RunRecord:
         """Score a reference row and write its record."""
         predictions = reference_predictions(row, partial(self.bench.train, size_px), self.bench.test(size_px))
         gallery = self.bench.gallery(self.out, size_px)
@@ -100,6 +102,8 @@ class ScoringStage:
             "layout": self.bench.dataset.layout,
             "test_pixels": pixel_fingerprint(context.test),
         }
+        if aspect := self.bench.squeezed(size_px):
+            details["data"]["aspect_changed"] = aspect
         finished = replace(
             record,
             results={result.name: result for result in output.results},
@@ -132,14 +136,14 @@ class ScoringStage:
 
     def _fitness(self, record: RunRecord, results: list[MetricResult]) -> dict[str, Any]:
         """Whether the judge can tell this run from real photos, in words; empty without a `real` row."""
-        row = reference_record(self.bench.spec, "real", int(record.spec["training"]["size_px"]))
+        row = reference_record(self.bench.spec, "real", record.spec["training"]["size_px"])
         real = finished_record(self.out, row.id)
         if record.kind != "run" or real is None:
             return {}
         scored = replace(record, results={result.name: result for result in results})
         return {"fitness": fitness(real, [scored])}
 
-    def _reference_gallery(self, row: str, size_px: int, predictions: Predictions) -> str:
+    def _reference_gallery(self, row: str, size_px: Size, predictions: Predictions) -> str:
         gallery, test = self.bench.gallery(self.out, size_px), self.bench.test(size_px)
         folder = Path(gallery.sources).parent / row
         indices = [test.names.index(name) for name in gallery.names]
@@ -168,6 +172,7 @@ def _unscored(spec: RunSpec, files: RunFiles, names: Sequence[str]) -> RunRecord
     """The record of a run before it is scored."""
     history = read_history(files)
     steps_seconds = history["train_seconds"]
+    padding = words_of_padding(spec.training.size_px, spec.training.generator_levels)
     return RunRecord(
         id=spec.id,
         kind="run",
@@ -180,6 +185,7 @@ def _unscored(spec: RunSpec, files: RunFiles, names: Sequence[str]) -> RunRecord
             **({"also": list(spec.also)} if spec.also else {}),
             **({"training_warnings": history["warnings"]} if history["warnings"] else {}),
             **({"engine": history["engine"]} if history["engine"] else {}),
+            **({"padding": padding} if padding else {}),
             **({"validation": history["validation"]} if "validation" in history else {}),
         },
         environment=history["environment"],
@@ -191,14 +197,14 @@ def _unscored(spec: RunSpec, files: RunFiles, names: Sequence[str]) -> RunRecord
     )
 
 
-def reference_record(data: DataSpec, row: str, size_px: int) -> RunRecord:
+def reference_record(data: DataSpec, row: str, size_px: Size) -> RunRecord:
     """The record of the reference row `row` at `size_px` before it is scored."""
     content = content_of(data, size_px, row=row)
     name = f"{slug(data.name)}-{row}-{size_px}px-{digest_of(content)}"
     return RunRecord(name, "reference", row, content, "finished")
 
 
-def content_of(data: DataSpec, size_px: int, **more: Any) -> dict[str, Any]:
+def content_of(data: DataSpec, size_px: Size, **more: Any) -> dict[str, Any]:
     """The spec of a row that was not trained here."""
     return {"data": data.to_dict(), "training": {"size_px": size_px}, **more}
 
@@ -218,7 +224,7 @@ def finished_record(out: Path, record_id: str) -> RunRecord | None:
     return record if record is not None and record.status == "finished" else None
 
 
-def asked_of(bench: Workbench, size_px: int) -> dict[str, Any]:
+def asked_of(bench: Workbench, size_px: Size) -> dict[str, Any]:
     """What is asked of the scoring; a record with another request is scored again."""
     from bench.data.acquire.weights import weights_digest
 
@@ -231,7 +237,7 @@ def asked_of(bench: Workbench, size_px: int) -> dict[str, Any]:
     }
 
 
-def judges_asked(bench: Workbench, size_px: int) -> str | None:
+def judges_asked(bench: Workbench, size_px: Size) -> str | None:
     """The judges as records name them, with content hashes instead of files."""
     return ",".join(map(identity_of, bench.judges.names(size_px))) or None
 

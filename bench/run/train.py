@@ -16,7 +16,7 @@ from baselines.parallel import ALONE, Ranks
 from baselines.trainer import Trainer
 from baselines.translate import Checkpoint, save_checkpoint
 from bench.core.files import atomic_path, leftovers, move_file, remove, set_aside, write_text
-from bench.core.images import write_png
+from bench.core.images import GREY_LEVELS, write_png
 from bench.core.interrupt import Terminated, deferred
 from bench.core.progress import Advance
 from bench.data.cache import release_pages
@@ -245,10 +245,10 @@ class TrainingStage:
             trainer.generator,
             self.spec.variant,
             self.spec.training,
-            self.train.source.shape[3],
-            str(self.train.source.dtype),
+            self.train.source[0].shape[2],
+            str(self.train.source[0].dtype),
             self.source_resize,
-            str(self.train.target.dtype),
+            str(self.train.target[0].dtype),
             self.spec.id,
         )
 
@@ -292,5 +292,17 @@ def log_every(steps: int) -> int:
 
 
 def remark(entry: dict[str, float]) -> str:
-    """The losses of a log point, in short."""
-    return "  ".join(f"{name.removeprefix('loss_')} {entry[name]:.3f}" for name in entry if "loss" in name)
+    """The losses of a log point, in short; that of L1 as the MAE that it is, in grey levels as in tables."""
+    said = {
+        name: f"train MAE {GREY_LEVELS * entry[name]:.1f}"
+        if name == "loss_l1"
+        else f"{_loss(name)} {entry[name]:.3f}"
+        for name in entry
+        if "loss" in name
+    }
+    return "  ".join([*(said.pop(name) for name in ["loss_l1"] if name in said), *said.values()])
+
+
+def _loss(name: str) -> str:
+    """ "loss_g_gan" -> "loss G", "loss_d" -> "loss D"; others by their own name."""
+    return {"loss_g_gan": "loss G", "loss_d": "loss D"}.get(name, name.replace("_", " "))

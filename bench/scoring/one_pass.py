@@ -16,10 +16,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from baselines.engine import arithmetic
+from baselines.sizes import Size, image_size, is_native
 from bench.core import plugins
 from bench.core.errors import UsageError, unknown_name
 from bench.core.freed_memory import kept_by_the_process
-from bench.core.images import to_rgb8
+from bench.core.images import stacked, to_rgb8
 from bench.core.progress import Advance
 from bench.data.cache import release_pages
 from bench.data.types import SplitArrays
@@ -111,13 +112,18 @@ def score(
     return merged, table
 
 
+def images_at_once(size_px: Size) -> int:
+    """Images of one batch: 16 at 256 px; one where each has its own size."""
+    return 1 if is_native(size_px) else max(1, _BATCH_PIXELS // image_size(size_px).pixels)
+
+
 def _batches(predictions: Callable[[int], NDArray[Any]], context: ScoringContext) -> Iterator[Batch]:
     """The test images in order; the next batches are decoded while one is scored.
 
     Memory does not grow with the number of images: only a few batches are held, and pages of targets are
     released after use.
     """
-    test, step = context.test, max(1, _BATCH_PIXELS // context.size_px**2)
+    test, step = context.test, images_at_once(context.size_px)
     places = range(len(test))
     parts = iter([places[first : first + step] for first in range(0, len(test), step)])
     with ThreadPoolExecutor(min(_DECODERS, os.cpu_count() or 1)) as pool:
@@ -136,8 +142,8 @@ def _batches(predictions: Callable[[int], NDArray[Any]], context: ScoringContext
                 batch = Batch(
                     test.names[part],
                     np.stack([future.result() for future in decoding]),
-                    to_rgb8(np.array(test.target[part])),
-                    None if test.labels is None else np.array(test.labels[part]),
+                    to_rgb8(stacked(test.target[part])),
+                    None if test.labels is None else stacked(test.labels[part]),
                     indices.start,
                 )
                 release_pages(test)
@@ -161,7 +167,7 @@ def _prediction(
             f"expected 8-bit or 16-bit predictions, found {image.dtype} {_range(image)} for {name}: "
             "convert them to uint8, values 0 to 255"
         )
-    wanted = test.target.shape[1:3]
+    wanted = test.target[index].shape[:2]
     if image.ndim != 3 or image.shape[:2] != wanted or image.shape[2] not in (1, 3):
         found = "x".join(map(str, image.shape))
         raise UsageError(

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from baselines.geometry import fitting
+from baselines.geometry import depth, fitting
 from baselines.settings import TestSettings, TrainingSettings
+from baselines.sizes import NATIVE, parse_size
 from baselines.variants import ALIASES, SWEEPABLE, Variant, parse_variant
 from bench.core.errors import UsageError, unknown_name
 from bench.spec.run_spec import DataSpec, RunSpec, StepChoice
 
-TRAINING_FIELDS: dict[str, type] = {
-    "steps": int, "size_px": int, "batch_size": int, "base_filters": int, "lr": float, "beta1": float,
-    "beta2": float, "lr_schedule": str, "jitter": bool, "mirror": bool, "precision": str, "engine": str,
+TRAINING_FIELDS: dict[str, Callable[[str], Any]] = {
+    "steps": int, "size_px": parse_size, "batch_size": int, "base_filters": int, "lr": float,
+    "beta1": float, "beta2": float, "lr_schedule": str, "jitter": bool, "mirror": bool, "precision": str,
+    "engine": str, "levels": int,
 }  # fmt: skip
 assert set(TRAINING_FIELDS) == {f.name for f in fields(TrainingSettings)}
 
@@ -79,7 +81,7 @@ def resolve_grid(
                 resolved = variant.with_fields(variant_fields).at_size(settings.size_px)
             except ValueError as error:
                 raise UsageError(f"variant '{variant.name}': {error}") from None
-            _check_receptive_field(resolved, settings.size_px)
+            _check_receptive_field(resolved, settings)
             run = RunSpec(data, resolved, seed, settings, test, swept, choice=choice)
             known = runs.setdefault(run.hash, run)
             if variant.name != known.variant.name and not variant_fields:
@@ -94,19 +96,22 @@ def _settings(training: Mapping[str, Any], train_n: int, epochs: float | None) -
         batch_size = max(1, chosen["batch_size"])  # below 1: refused by the settings, under its own name
         chosen["steps"] = max(1, -int(-epochs * train_n // batch_size))
     try:
-        return TrainingSettings(**chosen)
+        settings = TrainingSettings(**chosen)
     except ValueError as error:
         raise UsageError(str(error)) from None
+    if settings.size_px != NATIVE and settings.levels == depth(settings.size_px):
+        return replace(settings, levels=None)  # one system, one hash
+    return settings
 
 
-def _check_receptive_field(variant: Variant, size_px: int) -> None:
-    possible = fitting(size_px)
+def _check_receptive_field(variant: Variant, settings: TrainingSettings) -> None:
+    possible = fitting(settings.least_size)
     if variant.receptive_field is not None and variant.receptive_field not in possible:
         names = ", ".join(map(str, possible))
         raise UsageError(
             f"variant '{variant.name}': a {variant.receptive_field} px receptive field cannot be built at "
-            f"{size_px} px: use one of {names}, imagegan (which takes the one that covers the image), or a "
-            "larger --size"
+            f"{settings.least_size} px: use one of {names}, imagegan (which takes the one that covers the "
+            "image), or a larger --size"
         )
 
 
@@ -118,5 +123,7 @@ def _coerce(name: str, value: str) -> Any:
         return value.lower() == "true"
     try:
         return wanted(value)
-    except ValueError:
+    except ValueError as error:
+        if wanted is parse_size:
+            raise UsageError(f"--set {name}: {error}") from None
         raise UsageError(f"expected --set {name} to be {wanted.__name__}, found '{value}'") from None

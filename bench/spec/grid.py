@@ -10,7 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from baselines.geometry import check_sides, depth
 from baselines.settings import TestSettings
+from baselines.sizes import NATIVE, Size
 from baselines.variants import Variant
 from bench.core.documents import read_json
 from bench.core.errors import UsageError
@@ -62,7 +64,7 @@ class GridRequest:
     epochs: float | None = None
     steps: int | None = None
     keep_at: tuple[float, ...] = ()
-    size_px: int | None = None
+    size_px: Size | None = None
     batch_size: int | None = None
     base_filters: int | None = None
     precision: str | None = None
@@ -114,6 +116,8 @@ def resolve(request: GridRequest) -> list[Plan]:
         data = data_spec(dataset, request.train_limit, request.test_limit)
         choice = step_choice(dataset, request.choose, request.eval_every)
         training, epochs = _training(request, dataset, suite.batch_size if suite else None)
+        if training["size_px"] == NATIVE and "levels" not in sweeps:
+            training["levels"] = native_levels(dataset, data)
         if "steps" in sweeps:
             training["steps"] = 1  # replaced by each value of the sweep
         runs = [
@@ -207,6 +211,25 @@ def _training(
     }
     epochs = request.epochs if request.epochs is not None else card.epochs or 200.0
     return {k: v for k, v in asked.items() if v is not None}, None if request.steps else epochs
+
+
+def native_levels(dataset: Dataset, data: DataSpec) -> int:
+    """Levels of the generator where each image keeps its own size: what the smallest one bears.
+
+    Raises:
+        UsageError: for images that are too small or too large, naming the limits.
+    """
+    sizes = {
+        size
+        for split, count in (("train", data.train_n), ("test", data.test_n))
+        for size in dataset.own_sizes(split, count)
+    }
+    try:
+        for size in sizes:
+            check_sides(size)
+    except ValueError as error:
+        raise UsageError(f"size native: {error} in {dataset.name}: give one --size for all images") from None
+    return min(depth(size.document) for size in sizes)
 
 
 def plans_of(out: Path, data_roots_given: Sequence[str]) -> list[Plan]:

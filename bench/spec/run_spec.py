@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+from baselines.documents import stated
 from baselines.settings import TestSettings, TrainingSettings
 from baselines.variants import Variant
 from bench.core.decode import decode
@@ -90,6 +91,7 @@ class RunSpec:
     def to_dict(self) -> dict[str, Any]:
         """As records store it (JSON only)."""
         content = {name: value for name, value in asdict(self).items() if name not in ("swept", "also")}
+        content |= {"variant": stated(self.variant), "training": stated(self.training)}
         content["data"] = self.data.to_dict()
         if self.choice is None:
             del content["choice"]
@@ -115,7 +117,8 @@ class RunSpec:
     @property
     def label(self) -> str:
         """Its name in tables: the variant, and the swept training fields."""
-        said = [f"{name}={getattr(self.training, name)}" for name in self.swept]
+        fields = {**asdict(self.training), "levels": self.training.generator_levels}
+        said = [f"{name}={fields[name]}" for name in self.swept]
         return f"{self.variant.name}[{','.join(said)}]" if said else self.variant.name
 
     @property

@@ -9,8 +9,8 @@ import synthetic
 from bench.analysis.entry import Entry
 from bench.analysis.sections import sections
 from bench.report.published_scores import published_scores
+from bench.report.published_view import published
 from bench.report.render import write_report
-from bench.report.tables import published
 
 
 def test_table_1() -> None:

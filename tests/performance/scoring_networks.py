@@ -61,7 +61,9 @@ def features(rounds: int) -> None:
     folded, plain = default_feature_network("cpu"), FeatureNetwork({}, pretrained_lite0(), "cpu")
 
     def before(shown: Tensor) -> Tensor:
-        return torch.cat([_plain(plain, shown[start : start + CHUNK]) for start in range(0, len(shown), CHUNK)])
+        return torch.cat(
+            [_plain(plain, shown[start : start + CHUNK]) for start in range(0, len(shown), CHUNK)]
+        )
 
     works: dict[str, tuple[Work, bool]] = {
         "before": (before, False),

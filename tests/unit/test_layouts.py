@@ -30,6 +30,7 @@ from layout_writers import (
 from numpy.typing import NDArray
 from PIL import Image
 
+from bench.cli.main import invoke
 from bench.core.errors import UsageError
 from bench.data.datasets import Dataset, open_dataset
 from bench.data.layouts import AmbiguousLayoutError, UnpairedError
@@ -283,6 +284,11 @@ def test_two_folders_without_splits_give_every_fifth_pair_to_the_test(
     data = open_dataset("mine", root=tmp_path)
     assert (data.layout, data.names("test")) == ("domains", ("4", "9"))
     assert data.notes == ("no splits are named, so every fifth pair is for the test",)
+    for name in halves_:
+        for index in range(4, 10):
+            (tmp_path / name / f"{index}.png").unlink()
+    with pytest.raises(UsageError, match=r"expected 5 pairs or more .* found 4: name the splits"):
+        open_dataset("mine", root=tmp_path)
 
 
 # --- lists, archives, parquet ---------------------------------------------------------------------------
@@ -297,6 +303,9 @@ def test_a_list_without_header_given_itself(tmp_path: Path) -> None:
     data = open_dataset("mine", root=tmp_path / "list.tsv")
     assert (data.layout, data.splits) == ("list", {"train": 4, "test": 1})
     assert "left is column 1, as the first of two" in data.notes
+    (tmp_path / "other.csv").write_text("\n".join(row.replace("\t", ",") for row in rows[:2]))
+    assert open_again(data_spec(data, None, None), data.root).names("test") == data.names("test")
+    assert invoke(["data", "info", "mine", "--data-root", f"mine={tmp_path / 'list.tsv'}"]) == 0
 
 
 def test_a_list_that_names_a_missing_file_says_where(tmp_path: Path) -> None:

@@ -114,7 +114,8 @@ def test_a_grid_is_sweeps_by_variants_by_seeds_each_once() -> None:
         ("base_filters=8,16", [8, 16]), ("lr=1e-4,2e-4", [1e-4, 2e-4]), ("beta1=0,0.5", [0.0, 0.5]),
         ("beta2=0.9,0.99", [0.9, 0.99]), ("lr_schedule=constant,linear", ["constant", "linear"]),
         ("jitter=true,false", [True, False]), ("mirror=True,False", [True, False]),
-        ("precision=fp32,bf16", ["fp32", "bf16"]), ("engine=eager", ["eager"]),
+        ("precision=fp32,bf16", ["fp32", "bf16"]), ("engine=eager", ["eager"]), ("levels=5", [5]),
+        ("size_px=64,64x32", [64, "64x32"]),
     ],
 )  # fmt: skip
 def test_every_training_field_can_be_swept_and_is_said(assignment: str, values: list[Any]) -> None:
@@ -149,7 +150,8 @@ def test_full_is_resolved_at_each_size_of_a_sweep() -> None:
     "sets",
     [
         ["lambda_l1"], ["lambda_l1="], ["lambda_l1=1,,2"], ["=1"], ["lamda_l1=1"], ["name=x"],
-        ["lr=1", "lr=2"], ["lr=fast"], ["lr=nan"], ["lr=inf"], ["lr=0"], ["jitter=yes"], ["size_px=100"],
+        ["lr=1", "lr=2"], ["lr=fast"], ["lr=nan"], ["lr=inf"], ["lr=0"], ["jitter=yes"], ["size_px=31"],
+        ["size_px=64x"], ["size_px=native"], ["levels=4"], ["levels=7"],
         ["batch_size=0"], ["steps=1.5"], ["precision=fp16"], ["lambda_l1=nan"], ["dropout=1"],
         ["receptive_field=142"], ["receptive_field=71"], ["adversarial=none"],
     ],

@@ -232,7 +232,8 @@ def test_processes_side_by_side(cache: Path, tmp_path: Path, capfd: pytest.Captu
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--size", "100"], "expected"),
+        (["--size", "31"], "expected"),
+        (["--size", "native"], "one size for all images"),
         (["--variants", "l1+cgan/286"], "cannot be built at 32 px"),
         (["--variants", ","], "found none"),
         (["--precision", "tf32"], "needs a CUDA device"),

@@ -23,6 +23,7 @@ from baselines.layers import BatchNorm
 from baselines.pairs import scaled, windows
 from baselines.parallel import ALONE
 from baselines.settings import TrainingSettings
+from baselines.sizes import image_size
 from baselines.trainer import build_discriminator, build_generator
 from baselines.update import Updates
 from baselines.variants import parse_variant
@@ -66,7 +67,7 @@ def test_a_step_stays_on_the_gpu_and_waits_for_nothing(
     stored = torch.zeros(10, side, side, 3, dtype=dtype)
     choices = torch.zeros(batch_size, 4, dtype=torch.int64)
     with updates.capturable():
-        source, target = map(scaled, windows([stored, stored], choices, settings.size_px))
+        source, target = map(scaled, windows([stored, stored], choices, image_size(settings.size_px)))
         prediction, losses = updates.step(source, target, None)
         losses |= spreads(prediction, target)
     assert prediction.shape == (batch_size, 3, 64, 64)
@@ -98,7 +99,7 @@ def test_small_operations_are_done_once_for_all() -> None:
     side = settings.load_size_px
     stored, choices = torch.zeros(10, side, side, 3, dtype=torch.uint8), torch.zeros(1, 4, dtype=torch.int64)
     with Operations() as done:
-        source, target = map(scaled, windows([stored, stored], choices, settings.size_px))
+        source, target = map(scaled, windows([stored, stored], choices, image_size(settings.size_px)))
         prediction, losses = updates.step(source, target, None)
         losses |= spreads(prediction, target)
     assert len(norms) == 12

@@ -369,7 +369,8 @@ def test_the_load_size_follows_the_paper(size_px: int, load: int) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"steps": 0}, {"size_px": 100}, {"batch_size": 0}, {"base_filters": 0}, {"lr": 0.0}, {"lr": -1.0},
+        {"steps": 0}, {"size_px": 31}, {"size_px": "64x64"}, {"size_px": "native"}, {"levels": 9},
+        {"batch_size": 0}, {"base_filters": 0}, {"lr": 0.0}, {"lr": -1.0},
         {"lr": float("nan")}, {"lr": float("inf")}, {"beta1": 1.0}, {"beta2": float("nan")},
         {"lr_schedule": "cosine"}, {"precision": "fp16"}, {"engine": "turbo"},
     ],

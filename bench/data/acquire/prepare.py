@@ -17,6 +17,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from baselines.sizes import ImageSize, Size, image_size
 from bench.core.errors import UsageError
 from bench.core.files import move_folder, sha256_file, write_text
 from bench.core.images import opened
@@ -34,18 +35,18 @@ _VOID_IMAGES = 8  # images in which `info` counts void labels
 
 
 def prepare(
-    card: DatasetCard, source_root: Path, out: Path, *, size_px: int, progress: Progress | None = None
+    card: DatasetCard, source_root: Path, out: Path, *, size_px: Size, progress: Progress | None = None
 ) -> Path:
     """Write a small copy of an official Cityscapes tree, whole or not at all.
 
-    Photos are resized bicubic and squeezed to a square, as in the published pairs; label maps keep their
+    Photos are resized bicubic (to a square: squeezed, as in the published pairs); label maps keep their
     original ids (8 bits, one channel) and are resized with nearest neighbour.
 
     Args:
         card: the Cityscapes card (ids, splits).
         source_root: folder with `leftImg8bit/` and `gtFine/`.
         out: folder to create; must not exist.
-        size_px: side length of the copies.
+        size_px: size of the copies: 256, or "512x256", which keeps the aspect of the photos.
         progress: called with (pairs done, of all).
 
     Returns:
@@ -65,7 +66,7 @@ def prepare(
             "resize": {"photo": "bicubic", "labels": "nearest"},
             "labels": "original ids",
             "splits": {split: len(pairs) for split, pairs in found.splits.items()},
-            "files": _Copier(card, size_px).copy(found.splits, staging, progress),
+            "files": _Copier(card, image_size(size_px)).copy(found.splits, staging, progress),
         }
         write_text(staging / MANIFEST, json.dumps(manifest, indent=1) + "\n")
     return out
@@ -113,7 +114,7 @@ def _made(out: Path) -> Iterator[Path]:
 @dataclass(frozen=True)
 class _Copier:
     card: DatasetCard
-    size_px: int
+    size: ImageSize
 
     def copy(
         self, splits: dict[str, tuple[Pair, ...]], out: Path, progress: Progress | None
@@ -143,7 +144,7 @@ class _Copier:
             sizes.append(image.size)
             resample = Image.Resampling.NEAREST if role == "labels" else Image.Resampling.BICUBIC
             name = f"{split}/{domain}/{pair.stem}.png"
-            image.resize((self.size_px, self.size_px), resample).save(out / name, compress_level=6)
+            image.resize((self.size.width, self.size.height), resample).save(out / name, compress_level=6)
             hashes[name] = sha256_file(out / name)
         if sizes[0] != sizes[1]:
             raise UsageError(
@@ -196,6 +197,11 @@ def info(dataset: Dataset) -> list[tuple[str, str]]:
         rows.append(
             ("prepared", f"{manifest.get('size_px')} px, {len(manifest['files']):,} files with hashes")
         )
+    split = next(iter(dataset.splits))
+    if dataset.root and (aspect := dataset.squeezed(card.size_px, split)):
+        rows.append(
+            ("aspect", f"changes at the default size: {aspect}; --size WIDTHxHEIGHT or native keeps it")
+        )
     if (share := _void_share(dataset)) is not None:
         rows.append(("void", f"{share:.1%} of the label pixels (first images of the test split)"))
     return rows
@@ -230,7 +236,8 @@ def _validation(dataset: Dataset) -> str:
 def _first_image(dataset: Dataset) -> str:
     root = dataset.root
     if root is None:
-        return f"{dataset.card.size_px}x{dataset.card.size_px} px, any of 32 to 512 px on demand"
+        size = dataset.card.size_px
+        return f"{size}x{size} px, any of 32 to 2048 px on demand (drawn at up to 512)"
     found = dataset.images.found
     assert found is not None
     file = next(iter(found.splits.values()))[0].files[0]

@@ -138,7 +138,7 @@ class Manifest(TypedDict):
     splits: dict[str, int]
     dataset: NotRequired[str]
     version: NotRequired[str]
-    size_px: NotRequired[int]
+    size_px: NotRequired[int | str]
 
 
 def read_manifest(root: Path) -> Manifest:

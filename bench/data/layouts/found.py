@@ -30,7 +30,8 @@ class Found:
 
     Attributes:
         layout: the layout's name.
-        root: the folder that holds it; of an archive the folder that it was unpacked to.
+        root: the folder that holds it, or the list that was given; of an archive or parquet the folder that
+            it was unpacked to.
         splits: the pairs of each split, in natural order of their names.
         halves: what the left and the right domain are called there ("A/", "left half", "column imageA").
         why: how the layout was recognised, one line.

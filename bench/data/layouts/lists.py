@@ -9,6 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -74,8 +75,7 @@ def collect(card: DatasetCard, root: Path) -> Found:
         )
         notes += [f"not read: {unused:,} rows of other splits"] if unused else []
     checked_splits = {split: need(pairs, split, first.file) for split, pairs in splits.items()}
-    folder = root if root.is_dir() else root.parent
-    return Found("list", folder, checked_splits, columns.said, notes=tuple(notes))
+    return Found("list", root, checked_splits, columns.said, notes=tuple(notes))
 
 
 def _lists(card: DatasetCard, root: Path) -> list[_List]:
@@ -112,7 +112,7 @@ def _path_columns(one: _List) -> list[str]:
     """The columns whose first value is the path of an image that exists."""
     found = []
     for name, value in one.rows[0].items():
-        if Path(value).suffix.lower() in SUFFIXES and (one.file.parent / value).is_file():
+        if Path(value).suffix.lower() in SUFFIXES and _path(one.file, value) is not None:
             found.append(name)
     return found
 
@@ -121,11 +121,11 @@ def _pair(file: Path, number: int, row: Row, columns: Columns) -> Pair:
     files = []
     for column in columns.halves:
         value = row.get(column, "")
-        path = file.parent / value
-        if not value or not path.is_file():
+        path = _path(file, value)
+        if path is None:
             raise UsageError(
-                f"expected an image at {path}, as row {number} of {file} says in column {column}, found "
-                "none: correct the list (paths are relative to its folder)"
+                f"expected an image at {file.parent / value}, as row {number} of {file} says in column "
+                f"{column}, found none: correct the list (paths are relative to its folder)"
             )
         if _is_unpacked(file) and not path.resolve().is_relative_to(file.parent.resolve()):
             raise UsageError(
@@ -133,6 +133,15 @@ def _pair(file: Path, number: int, row: Row, columns: Columns) -> Pair:
             )
         files.append(checked(path))
     return Pair(files[0].stem, tuple(files))
+
+
+def _path(file: Path, value: str) -> Path | None:
+    """The file that a list names, with / or (as Windows writes it) a backslash between folders, or None."""
+    for spelt in (value, value.replace("\\", "/")):
+        with suppress(OSError, ValueError):  # a name that no file can have
+            if spelt and (path := file.parent / spelt).is_file():
+                return path
+    return None
 
 
 def _is_unpacked(file: Path) -> bool:

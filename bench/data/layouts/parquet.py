@@ -132,35 +132,45 @@ def _write(
 
 def _rows(files: Sequence[Path], columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
     for file in files:
-        table = _open(file)
-        if missing := [name for name in columns if name not in table.schema_arrow.names]:
+        held = _open(file).schema_arrow.names
+        if missing := [name for name in columns if name not in held]:
             raise UsageError(f"expected column {missing[0]} in {file} as in the first file, found none")
-        try:
-            for batch in table.iter_batches(batch_size=_BATCH, columns=list(columns)):
-                yield from zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
-        except UsageError:
-            raise
-        except Exception as error:  # as above
-            said = " ".join(str(error).split())[:200]
-            raise UsageError(f"expected whole rows in {file}, found damage ({said}): get it again") from None
+        for batch in _batches(file, columns):
+            yield from zip(*(batch[name] for name in columns), strict=True)
 
 
 def _names(files: Sequence[Path], column: str) -> list[str] | None:
     """The stems that the table gives to the images of `column`, if every row has one of its own."""
     names: list[str] = []
     for file in files:
-        table = _open(file)
-        kind = table.schema_arrow.field(column).type
-        if not _has_paths(kind):
+        schema = _open(file).schema_arrow
+        if column not in schema.names or not _has_paths(schema.field(column).type):
             return None
-        for batch in table.iter_batches(columns=[f"{column}.path"]):
-            for cell in batch.column(column).to_pylist():
+        for batch in _batches(file, [f"{column}.path"]):
+            for cell in batch[column]:
                 path = cell.get("path") if isinstance(cell, Mapping) else None
                 names.append(PurePosixPath(str(path or "").replace("\\", "/")).stem)
-    clean = all(
-        name and name.isprintable() and not name.startswith(".") and len(name) < 200 for name in names
-    )
+    clean = all(0 < len(name) < 200 and name.isprintable() and name[0] != "." for name in names)
     return names if clean and len({folded(name) for name in names}) == len(names) else None
+
+
+def _batches(file: Path, columns: Sequence[str]) -> Iterator[dict[str, list[Any]]]:
+    """Rows of `file` as values by column, a few at a time."""
+    batches = iter(_open(file).iter_batches(batch_size=_BATCH, columns=list(columns)))
+    while True:
+        try:
+            batch = next(batches, None)
+            values = (
+                None
+                if batch is None
+                else {name: batch.column(name).to_pylist() for name in batch.schema.names}
+            )
+        except Exception as error:  # as above
+            said = " ".join(str(error).split())[:200]
+            raise UsageError(f"expected whole rows in {file}, found damage ({said}): get it again") from None
+        if values is None:
+            return
+        yield values
 
 
 def _has_paths(kind: Any) -> bool:

@@ -75,7 +75,16 @@ def told(assigned: Mapping[str, tuple[str, object]]) -> list[str]:
 
 
 def every_fifth(pairs: Sequence[Pair], fold: int) -> dict[str, list[Pair]]:
-    """One set without splits as two: every `fold`-th pair of the order given is for the test."""
+    """One set without splits as two: every `fold`-th pair of the order given is for the test.
+
+    Raises:
+        UsageError: if there are too few to leave one for the test.
+    """
+    if 0 < len(pairs) < fold:
+        raise UsageError(
+            f"expected {fold} pairs or more where no splits are named, so that every "
+            f"{_ORDINALS.get(fold, fold)} is for the test, found {len(pairs)}: name the splits"
+        )
     train = [pair for index, pair in enumerate(pairs) if index % fold != fold - 1]
     return {"train": train, "test": list(pairs[fold - 1 :: fold])}
 

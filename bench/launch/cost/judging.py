@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from baselines.sizes import Size, image_size, is_native, size_order
 from bench.core.progress import duration
 from bench.core.resources import cache_dir
 from bench.data.types import SplitArrays
-from bench.run.judges_in_use import JudgesInUse
+from bench.run.judges_in_use import NATIVE_JUDGE_PX, JudgesInUse
 from bench.run.runner import reference_rows
 from bench.scoring.judges.card import PHOTOS
 from bench.scoring.judges.choice import Trained, identity_of
@@ -71,14 +72,14 @@ def judge_costs(plans: list[Plan], choice: ScoringChoice, device: str) -> list[J
 
 
 def _of_plan(plan: Plan, choice: ScoringChoice, device: str) -> list[JudgeCost]:
-    def no_data(size_px: int) -> SplitArrays:
+    def no_data(size_px: Size) -> SplitArrays:
         raise AssertionError("a dry run decodes nothing")
 
     judges = JudgesInUse(
         plan.dataset, choice.judge, cache_dir(), device, no_data, plan.data.test_n, _Nobody()
     )
     costs = []
-    for size_px in sorted({spec.training.size_px for spec in plan.runs}):
+    for size_px in sorted({spec.training.size_px for spec in plan.runs}, key=size_order):
         rows = sum(spec.training.size_px == size_px for spec in plan.runs)
         rows += sum(size == size_px for _, size in reference_rows(plan.runs))
         test_n = plan.data.test_n
@@ -89,16 +90,17 @@ def _of_plan(plan: Plan, choice: ScoringChoice, device: str) -> list[JudgeCost]:
     return costs
 
 
-def _seconds(name: Trained | str, plan: Plan, size_px: int, device: str) -> tuple[float, float]:
+def _seconds(name: Trained | str, plan: Plan, size_px: Size, device: str) -> tuple[float, float]:
     """Of training, and of an image."""
     card = plan.dataset.card
-    images = _noise(_TIMED_IMAGES, size_px)
+    own = NATIVE_JUDGE_PX if is_native(size_px) else size_px
+    images = _noise(_TIMED_IMAGES, own)
     if isinstance(name, str):
         judge: Any = open_adapter(name, card, device)
         if hasattr(judge, "seconds_per_image"):
             return 0.0, float(judge.seconds_per_image())
         return 0.0, _timed(lambda: judge.segment(_tensor(images))) / len(images)
-    classes, side = [info.name for info in card.train_classes], name.judge_px or size_px
+    classes, side = [info.name for info in card.train_classes], name.judge_px or own
     images = _noise(_TIMED_IMAGES, side)
     network = build_network(name.name, len(classes)).to(device).eval()
     image = _timed(lambda: segment(network, _tensor(images), device).cpu()) / len(images)
@@ -118,8 +120,9 @@ def _seconds(name: Trained | str, plan: Plan, size_px: int, device: str) -> tupl
     return max(recipe.steps * step, 1.0), image
 
 
-def _noise(count: int, side: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    return np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+def _noise(count: int, size: Size) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    shape = (count, *image_size(size).shape, 3)
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
 def _tensor(images: np.ndarray[Any, np.dtype[np.uint8]]) -> torch.Tensor:

@@ -72,4 +72,5 @@ def _key(question: Question) -> dict[str, Any]:
             name: settings[name]
             for name in ("size_px", "batch_size", "base_filters", "precision", "engine", "jitter")
         },
+        **({} if settings["levels"] is None else {"levels": settings["levels"]}),
     }

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from baselines import convolutions
 from baselines.engine import make_current, resolve_device
 from baselines.settings import TrainingSettings
+from baselines.sizes import Size, image_size
 from baselines.trainer import Trainer
 from baselines.variants import Variant
 from bench.launch.cost.least_work import step_bytes, step_flops
@@ -37,10 +38,10 @@ class RandomPairs:
     target: NDArray[np.uint8]
 
 
-def random_pairs(side: int, channels: tuple[int, int]) -> RandomPairs:
-    """The pairs that a measurement needs, `side` px square."""
-    rng = np.random.default_rng(0)
-    made = [rng.integers(0, 256, (_PAIRS, side, side, count), dtype=np.uint8) for count in channels]
+def random_pairs(size_px: Size, channels: tuple[int, int]) -> RandomPairs:
+    """The pairs that a measurement needs, all of one size."""
+    rng, shape = np.random.default_rng(0), image_size(size_px).shape
+    made = [rng.integers(0, 256, (_PAIRS, *shape, count), dtype=np.uint8) for count in channels]
     return RandomPairs(*made)
 
 

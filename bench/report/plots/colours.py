@@ -37,6 +37,8 @@ class Look:
 
 
 Looks = Mapping[str, Look]
+REFERENCE_MARKERS = {"copy": "X", "nearest": "P", "random": "*"}
+"""Markers of the rows that no training made; `real` is a dashed line."""
 
 
 def variant_colours(labels: Iterable[str]) -> dict[str, str]:

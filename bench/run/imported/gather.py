@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from baselines.sizes import NATIVE, ImageSize, Size, is_native
 from bench.core.errors import UsageError
 from bench.data import readers
+from bench.data.aspect import squeezed
 from bench.data.cache import FileHashes, digest
 from bench.data.sides import direction_side
 from bench.data.types import DatasetCard, Role
@@ -36,7 +38,7 @@ class ForeignRequest:
         train_target: folder of real training targets for the `real` row, or None.
         card: palette, classes and roles; None: images without classes.
         direction: of the card's domains, or None: its default.
-        size_px: side to which all images are resized; None: not resized.
+        size_px: size to which all images are resized; None or "native": not resized.
         allow_missing: use only the stems that all folders have.
     """
 
@@ -48,7 +50,7 @@ class ForeignRequest:
     train_target: Path | None = None
     card: DatasetCard | None = None
     direction: str | None = None
-    size_px: int | None = None
+    size_px: Size | None = None
     allow_missing: bool = False
 
 
@@ -72,7 +74,8 @@ def gather(request: ForeignRequest, hashes: FileHashes) -> ForeignImages:
     files["target"] += train
     files["prediction"] = [file for paths in matched.predictions for file in paths]
     headers = {file: readers.header(file) for paths in files.values() for file in paths}
-    size_px, resized_from = _size(request.size_px, files, headers)
+    sizes = {file: ImageSize(*headers[file][1]) for part in files if part != "labels" for file in files[part]}
+    size_px, resized_from = _size(request.size_px, matched, files, sizes)
     data = DataSpec(
         name=card.name,
         direction=direction,
@@ -83,7 +86,8 @@ def gather(request: ForeignRequest, hashes: FileHashes) -> ForeignImages:
         test_fingerprint=_test_fingerprint(matched, roles, hashes),
     )
     modes = _modes(files, headers, roles)
-    return ForeignImages(card, data, rows, size_px, matched, modes, resized_from, train, hashes)
+    aspect = squeezed(list(sizes.values()), size_px)
+    return ForeignImages(card, data, rows, size_px, matched, modes, resized_from, train, hashes, aspect)
 
 
 def _plain_card(target: Path | None) -> DatasetCard:
@@ -171,27 +175,36 @@ def _modes(
 
 
 def _size(
-    wanted: int | None, files: dict[Part, list[Path]], headers: dict[Path, Header]
-) -> tuple[int, str | None]:
-    """Side of the images, and the predictions' own sizes where `wanted` changes them."""
-    sizes = {file: headers[file][1] for part, paths in files.items() if part != "labels" for file in paths}
+    wanted: Size | None, matched: Matched, files: dict[Part, list[Path]], sizes: dict[Path, ImageSize]
+) -> tuple[Size, str | None]:
+    """Size of the images, and the predictions' own sizes where `wanted` changes them.
+
+    Without `wanted` nothing is resized: all images have one size, or each prediction has that of its target
+    ("native").
+    """
     first = files["prediction"][0]
-    width, height = sizes[first]
-    if wanted is not None:
+    if wanted is not None and not is_native(wanted):
         own = sorted({sizes[file] for file in files["prediction"]})
-        said = ", ".join(f"{w}x{h}" for w, h in own[:_SHOWN])
-        return wanted, None if own == [(wanted, wanted)] else said
-    if others := [file for file, size in sizes.items() if size != (width, height)]:
-        listed = ", ".join(f"{file} ({sizes[file][0]}x{sizes[file][1]})" for file in others[:_SHOWN])
+        said = ", ".join(map(str, own[:_SHOWN]))
+        return wanted, None if [size.document for size in own] == [wanted] else said
+    others = [file for file, size in sizes.items() if size != sizes[first]]
+    if not others:
+        return sizes[first].document, None
+    if len({sizes[file] for file in matched.parts["target"]}) == 1:
+        listed = ", ".join(f"{file} ({sizes[file]})" for file in others[:_SHOWN])
         raise UsageError(
-            f"expected images of one size, found {first} ({width}x{height}) but {len(others)} of another: "
-            f"{listed}: resize them, or all of them by --size PX"
+            f"expected images of one size, found {first} ({sizes[first]}) but {len(others)} of another: "
+            f"{listed}: resize them, or all of them by --size WIDTHxHEIGHT"
         )
-    if width != height:
-        raise UsageError(
-            f"expected square images, found {width}x{height} in {first}: --size PX squeezes all of them"
-        )
-    return width, None
+    compared = [matched.parts["target"], *matched.predictions]
+    compared += [matched.parts["source"]] if "source" in matched.parts else []
+    for target, *rest in zip(*compared, strict=True):
+        if other := [file for file in rest if sizes[file] != sizes[target]]:
+            raise UsageError(
+                f"expected each image in the size of its target, found {target} ({sizes[target]}) and "
+                f"{other[0]} ({sizes[other[0]]}): resize them, or all of them by --size WIDTHxHEIGHT"
+            )
+    return NATIVE, None
 
 
 def _test_fingerprint(matched: Matched, roles: tuple[Role, Role], hashes: FileHashes) -> str:

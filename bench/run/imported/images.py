@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from baselines.sizes import Size, is_native, size_of
 from bench.core.errors import UsageError
 from bench.core.progress import Progress
 from bench.data import readers
@@ -29,26 +30,33 @@ class ForeignImages:
         card: palette, classes and roles.
         data: what records say about the test images.
         rows: (name, folder) of the predictions.
-        size_px: side of the square images.
+        size_px: size of the images; "native": each its own.
         matched: files by stem.
         modes: expected mode of each part ("prediction" first).
         resized_from: size of the predictions if `--size` changes it, such as "512x256"; else None.
         train_targets: real training targets, or ().
+        aspect_changed: what `--size` does to the aspect of images, in words; None where it stays.
     """
 
     card: DatasetCard
     data: DataSpec
     rows: tuple[tuple[str, Path], ...]
-    size_px: int
+    size_px: Size
     matched: Matched
     modes: dict[Part, readers.Mode]
     resized_from: str | None
     train_targets: tuple[Path, ...]
     hashes: FileHashes = field(repr=False)
+    aspect_changed: str | None = None
 
     @property
     def target_role(self) -> Role:
         return roles_of(self.card, self.data.direction)[1]
+
+    @property
+    def mixed(self) -> bool:
+        """Whether each image has its own size."""
+        return is_native(self.size_px)
 
     @property
     def has_sources(self) -> bool:
@@ -63,12 +71,13 @@ class ForeignImages:
         def read(index: int) -> Sample:
             target = self._read("target", parts["target"][index])
             source = self._read("source", parts["source"][index]) if self.has_sources else None
-            labels = self._read("labels", parts["labels"][index]).labels if "labels" in parts else None
+            size = size_of(target.image.shape) if self.mixed else self.size_px
+            labels = self._side("labels", parts["labels"][index], size).labels if "labels" in parts else None
             if labels is None:
                 labels = target.labels if source is None or target.labels is not None else source.labels
             return Sample(_NO_SOURCE if source is None else source.image, target.image, labels)
 
-        return load_split(cache, key, self.matched.names, read, progress)
+        return load_split(cache, key, self.matched.names, read, progress, mixed=self.mixed)
 
     def train(self, cache: Path, progress: Progress | None = None) -> NDArray[np.uint8] | None:
         """(N, S, S, C) training targets, or None if no folder was named."""
@@ -81,13 +90,13 @@ class ForeignImages:
             return Sample(_NO_SOURCE, self._read("target", files[index]).image, None)
 
         names = tuple(file.stem for file in files)
-        return load_split(cache, key, names, read, progress).target
+        return load_split(cache, key, names, read, progress, mixed=self.mixed).target
 
-    def labels_at(self, size_px: int | None) -> Callable[[int], NDArray[np.uint8]] | None:
+    def labels_at(self, size_px: Size | None) -> Callable[[int], NDArray[np.uint8]] | None:
         """Index in the test split -> (h, w) train ids; None without label maps.
 
         Args:
-            size_px: side that they are resized to (nearest); None: as large as in their file.
+            size_px: size that they are resized to (nearest); None: as large as in their file.
         """
         part: Part = "labels" if "labels" in self.matched.parts else "source"
         files = self.matched.parts.get(part)
@@ -118,7 +127,7 @@ class ForeignImages:
     def _read(self, part: Part, file: Path) -> readers.SideArrays:
         return self._side(part, file, self.size_px)
 
-    def _side(self, part: Part, file: Path, size_px: int | None) -> readers.SideArrays:
+    def _side(self, part: Part, file: Path, size_px: Size | None) -> readers.SideArrays:
         source_role, target_role = roles_of(self.card, self.data.direction)
         as_role: dict[Part, Role] = {"source": source_role, "labels": "labels"}
         role = as_role.get(part, target_role)

@@ -80,13 +80,13 @@ class ForeignScoring:
             if row == "real" and context.judge is not None:
                 cards = judge_cards(context, self._names(images), self.reporter)
                 record = replace(record, details={CARDS: [card.to_json() for card in cards]})
-            records.append(self._score(record, context, predictions))
+            records.append(self._score(record, context, predictions, images))
         for index, (name, folder) in enumerate(images.rows):
             predictions = images.prediction(index)
             gallery = self._gallery(images, test, f"{slug(name)}-{images.fingerprint(index)}", predictions)
             record = replace(self._run(name, folder, index, images), gallery=gallery)
             context = self._context(images, test, "run", judges)
-            records.append(self._score(record, context, predictions, images.resized_from))
+            records.append(self._score(record, context, predictions, images))
             outputs[record.id] = predictions
         palette = {entry.name: entry.colour for entry in images.card.train_classes}
         scene = Scene(
@@ -177,10 +177,12 @@ class ForeignScoring:
         record: RunRecord,
         context: ScoringContext,
         predictions: _Predictions,
-        resized_from: str | None = None,
+        images: ForeignImages,
     ) -> RunRecord:
         """Score one row and write its record; a resize of the predictions becomes part of the protocol."""
         started = time.perf_counter()
+        resized_from = images.resized_from if record.kind == "run" else None
+        aspect = {"aspect_changed": images.aspect_changed} if images.aspect_changed else {}
         about = environment(describe_device(resolve_device(self.device)))
         with self.reporter.task(f"{record.label}  score", len(context.test)) as advance:
 
@@ -196,8 +198,7 @@ class ForeignScoring:
                 if kept:
                     advance(len(context.test), "kept from before")
         results = {result.name: _resized(result, resized_from) for result in output.results}
-        has_sources = context.test.source.shape[1:3] == context.test.target.shape[1:3]
-        pixels = {"test_pixels": pixel_fingerprint(context.test)} if has_sources else {}
+        pixels = {"test_pixels": pixel_fingerprint(context.test)} if images.has_sources else {}
         finished = replace(
             record,
             results=results,
@@ -205,7 +206,12 @@ class ForeignScoring:
                 **record.details,
                 **output.details,
                 "scoring": {"metrics": sorted(self.choice.metrics), "judge": self.choice.judge},
-                "data": {"void_share": context.test.void_share, "layout": "pictures", **pixels},
+                "data": {
+                    "void_share": context.test.void_share,
+                    "layout": "pictures",
+                    **pixels,
+                    **aspect,
+                },
             },
             timings={"score": time.perf_counter() - started},
             environment={**about, "command": self.command},

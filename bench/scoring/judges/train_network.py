@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from baselines.sizes import size_of
 from bench.core import plugins
 from bench.core.errors import RunFailedError, UsageError
 from bench.core.progress import Progress
@@ -167,7 +168,7 @@ def train_judge(
         "network": network_name,
         "parameters": sum(p.numel() for p in network.parameters()),
         "classes": list(class_names),
-        "size_px": int(photos.shape[1]),
+        "size_px": size_of(photos.shape[1:]),
         "seed": SEED,
         "recipe": recipe.to_dict(),
         "train_n": len(kept),

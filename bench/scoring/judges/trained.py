@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from baselines.sizes import Size, size_of
 from bench.core.documents import read_json
 from bench.core.files import atomic_path, write_text
 from bench.core.lock import locked
@@ -66,7 +67,7 @@ def default_judge_name(size_px: int, device: str) -> str:
     return "fcn-lite0" if size_px >= 128 or device != "cpu" else "fcn-small"
 
 
-def _identity(network_name: str, data_key: str, size_px: int, classes: Sequence[str], recipe: Recipe) -> str:
+def _identity(network_name: str, data_key: str, size_px: Size, classes: Sequence[str], recipe: Recipe) -> str:
     """Hash (16 hexadecimal digits) of everything that a trained judge depends on."""
     identity = {
         "network": network_name,
@@ -88,13 +89,13 @@ def recipe_of(network_name: str, n: int, judge_px: int | None) -> Recipe:
 
 
 def _folder(
-    cache: Path, network_name: str, data_key: str, size_px: int, classes: Sequence[str], recipe: Recipe
+    cache: Path, network_name: str, data_key: str, size_px: Size, classes: Sequence[str], recipe: Recipe
 ) -> Path:
     return cache / "judges" / f"{network_name}-{_identity(network_name, data_key, size_px, classes, recipe)}"
 
 
 def is_trained(
-    network_name: str, data_key: str, size_px: int, card: DatasetCard, recipe: Recipe, cache: Path
+    network_name: str, data_key: str, size_px: Size, card: DatasetCard, recipe: Recipe, cache: Path
 ) -> bool:
     """Whether the cache has the judge; `data_key` and `size_px` are those of its training split."""
     classes = [info.name for info in card.train_classes]
@@ -128,8 +129,8 @@ def get_judge(
         UsageError: for an unknown network, or photos that cannot be trained on.
     """
     classes = [info.name for info in card.train_classes]
-    size_px = int(split.target.shape[1])
-    recipe = recipe_of(network_name, len(split), size_px if own_size else None)
+    size_px = size_of(split.target.shape[1:])
+    recipe = recipe_of(network_name, len(split), int(split.target.shape[1]) if own_size else None)
     recipe = replace(recipe, steps=budget) if budget is not None else recipe
     folder = _folder(cache, network_name, split.key, size_px, classes, recipe)
     if (cached := _load(folder, network_name, len(classes), device)) is not None:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from baselines.sizes import Size
 from bench.data.types import DatasetCard, Role, SplitArrays
 from bench.records.record import MetricResult
 
@@ -56,7 +57,7 @@ class ScoringContext:
 
     Attributes:
         card: the data set's card (classes, palette, class policy).
-        size_px: side length of the images.
+        size_px: size of the images (`baselines.sizes`); "native": each its own, and batches of one.
         target_role: "photo", "labels" or "image": what the predictions show.
         row: "run" for predictions of a model, else the reference row ("real", "copy", "nearest", "random").
             In the `real` row, predictions are the targets themselves (Fréchet and kernel
@@ -65,7 +66,7 @@ class ScoringContext:
         cache: folder for reusable statistics, keyed by content.
         test: the test split (cache its reference statistics under `test.key`).
         train_targets: (M, H, W, C) uint8 targets of the training split at `size_px`, M >= N if the split is
-            large enough; None if there are none.
+            large enough; None if there are none. An array of M objects where sizes are mixed.
         judge: the segmentation network (`bench.scoring.judges.base.Judge`), or None with `judge_reason`.
         inception_weights: path of the released Inception state dict, or None with `inception_reason`.
         repeats: (test images, K) -> their spread over K dropout samples of the run's generator, or None if
@@ -79,7 +80,7 @@ class ScoringContext:
     """
 
     card: DatasetCard
-    size_px: int
+    size_px: Size
     target_role: Role
     row: str
     device: str

@@ -12,7 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bench.scoring.metrics.lite0 import FEATURES, NORMALISATION, WEIGHTS_SHA256, folded_lite0, pretrained_lite0
+from bench.scoring.metrics.lite0 import (
+    FEATURES,
+    NORMALISATION,
+    WEIGHTS_SHA256,
+    folded_lite0,
+    pretrained_lite0,
+)
 
 _BATCH = 16
 _INPUT_PX = 224

@@ -142,6 +142,8 @@ class SegmentationMetric:
             "num_classes": len(self._classes),
             "class_policy": self._policy(family),
         }
+        if family == "fcn" and hasattr(judge, "judge_px") and isinstance(self._context.size_px, str):
+            protocol["judge_aspect"] = "images and labels are squeezed to a square for the judge"
         if family == "label":
             return {**protocol, "decoding": "nearest palette colour, RGB distance"}
         if _SIZES in self._rows:
