@@ -19,6 +19,10 @@ def later_fields(kind: type) -> dict[str, Any]:
 
 
 def stated(made: Any) -> dict[str, Any]:
-    """The fields of a dataclass, without those that came later and have their default."""
+    """The fields of a dataclass, without those that came later and have their default.
+
+    The fields of a variant's parts stand beside its own.
+    """
     unsaid = {name for name, value in later_fields(type(made)).items() if getattr(made, name) == value}
-    return {name: value for name, value in asdict(made).items() if name not in unsaid}
+    content = {name: value for name, value in asdict(made).items() if name not in unsaid}
+    return {**content, **dict(content.pop("parts", ()))}

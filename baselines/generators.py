@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
-from baselines.convolutions import Conv, ConvTranspose
-from baselines.geometry import depth, dropout_layers
-from baselines.layers import Dropout, init_weights, norm_layer
+from baselines.convolutions import Conv
+from baselines.geometry import depth, dropout_steps
+from baselines.layers import NORMS, Dropout, Norm, init_weights, transposed
 from baselines.padding import cropped, padded
 from baselines.sizes import Size
 
@@ -26,7 +28,10 @@ class Generator(nn.Module):
         base_filters: width of the first layer; widths are 1, 2, 4, 8, 8, ... times this.
         skips: True for the U-Net, False for the encoder-decoder.
         dropout: probability; active in train mode only, and kept active at test time by the callers.
-        norm: "batch", "instance" or "none".
+        dropout_at: which decoder layers have it (`geometry.dropout_steps`).
+        norm: a name in `layers.NORMS`, or another normalisation.
+        upsample: makes the layers that double the sides (`components.site.Upsampling`).
+        start: gives the network its fresh weights.
         levels: layers each way; None: those that `size_px` bears.
 
     Shapes: (N, source_channels, H, W) float32 in [-1, 1] -> (N, target_channels, H, W) float32 in [-1, 1].
@@ -41,10 +46,14 @@ class Generator(nn.Module):
         base_filters: int = 64,
         skips: bool = True,
         dropout: float = 0.5,
-        norm: str = "batch",
+        dropout_at: str = "paper",
+        norm: str | Norm = "batch",
+        upsample: Callable[..., nn.Module] = transposed,
+        start: Callable[[nn.Module], None] = init_weights,
         levels: int | None = None,
     ) -> None:
         super().__init__()
+        norm = NORMS[norm] if isinstance(norm, str) else norm
         levels = depth(size_px) if levels is None else levels
         widths = [base_filters * min(2**level, 8) for level in range(levels)]
         self.skips, self.target_channels = skips, target_channels
@@ -52,16 +61,22 @@ class Generator(nn.Module):
             _down(source_channels if level == 0 else widths[level - 1], widths[level], level, levels, norm)
             for level in range(levels)
         )
-        dropped = dropout_layers(levels)
+        dropped = dropout_steps(levels, dropout_at)
         self.up = nn.ModuleList()
         for step in range(levels):  # step 0 leaves the bottleneck, the last one makes the image
             level = levels - 1 - step
             inputs = widths[level] * (2 if skips and step > 0 else 1)
             if level == 0:
-                self.up.append(_last(inputs, target_channels))
+                self.up.append(
+                    nn.Sequential(nn.ReLU(), upsample(inputs, target_channels, 4, bias=True), nn.Tanh())
+                )
             else:
-                self.up.append(_up(inputs, widths[level - 1], dropout if step < dropped else 0.0, norm))
-        init_weights(self)
+                doubled = upsample(inputs, widths[level - 1], 4, bias=norm.biased)
+                layers = [nn.ReLU(), doubled, norm.layer(widths[level - 1])]
+                if dropout > 0 and step in dropped:
+                    layers.append(Dropout(dropout))
+                self.up.append(nn.Sequential(*layers))
+        start(self)
 
     def forward(self, source: Tensor) -> Tensor:
         """Translate `source`; see the class for shapes."""
@@ -77,24 +92,9 @@ class Generator(nn.Module):
         return cropped(out, window)
 
 
-def _down(inputs: int, outputs: int, level: int, levels: int, norm: str) -> nn.Sequential:
+def _down(inputs: int, outputs: int, level: int, levels: int, norm: Norm) -> nn.Sequential:
     layers: list[nn.Module] = [] if level == 0 else [nn.LeakyReLU(0.2)]
-    layers.append(Conv(inputs, outputs, 4, stride=2, padding=1, bias=norm != "batch"))
+    layers.append(Conv(inputs, outputs, 4, stride=2, padding=1, bias=norm.biased))
     if 0 < level < levels - 1:
-        layers.append(norm_layer(norm, outputs))
+        layers.append(norm.layer(outputs))
     return nn.Sequential(*layers)
-
-
-def _up(inputs: int, outputs: int, dropout: float, norm: str) -> nn.Sequential:
-    layers: list[nn.Module] = [
-        nn.ReLU(),
-        ConvTranspose(inputs, outputs, 4, stride=2, padding=1, bias=norm != "batch"),
-        norm_layer(norm, outputs),
-    ]
-    if dropout > 0:
-        layers.append(Dropout(dropout))
-    return nn.Sequential(*layers)
-
-
-def _last(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.ReLU(), ConvTranspose(inputs, outputs, 4, stride=2, padding=1), nn.Tanh())

@@ -59,12 +59,17 @@ def words_of_padding(size: Size, levels: int) -> str | None:
     return None if to == sides else f"{how} ({sides} to {to} px), cropped back"
 
 
-def dropout_layers(levels: int) -> int:
-    """How many of the generator's innermost decoder layers have dropout: up to three, never the last two.
+def dropout_steps(levels: int, at: str = "paper") -> range:
+    """The decoder layers of a generator of so many levels that have dropout, counted from the bottleneck (0).
 
-    The paper has three at 256 px (appendix 6.1.1: CD512-CD512-CD512); all depths here have three.
+    "paper": the innermost ones, up to three and never the last two. The paper has three at 256 px
+    (appendix 6.1.1: CD512-CD512-CD512), the Lua code too; all depths here have three.
+    "released": those of the released PyTorch code's `UnetGenerator`: one layer later, and as many as there
+    are levels beyond five: 4 at 512 px, 3 at 256 px, 2 at 128 px, 1 at 64 px, none at 32 px.
     """
-    return min(MAX_DROPOUT_LAYERS, levels - 2)
+    if at == "released":
+        return range(1, levels - 4)
+    return range(min(MAX_DROPOUT_LAYERS, levels - 2))
 
 
 def output_side(receptive_field: int, side_px: int) -> int:

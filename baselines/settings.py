@@ -35,6 +35,9 @@ class TrainingSettings:
         mirror: mirror half of the pairs.
         precision: "default" is the framework's own (on CUDA: TF32 convolutions).
         engine: how a step is executed: "eager", or "captured" as a CUDA graph if possible.
+        ema: decay of the generator's moving average, such as 0.999; 0 = none. The averaged generator is the
+            one that is saved and tested. Early on the decay is smaller, (1 + step) / (10 + step), so that the
+            average forgets the initial weights.
         levels: halvings of the generator; None: what the shorter side bears (`geometry.depth`). "native"
             needs a number, which the smallest image bears.
 
@@ -54,6 +57,7 @@ class TrainingSettings:
     mirror: bool = True
     precision: Precision = "default"
     engine: EngineName = "eager"
+    ema: Number = field(default=0, metadata=LATER)
     levels: int | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
@@ -67,7 +71,7 @@ class TrainingSettings:
             )
         if not 0 < self.lr < math.inf:
             raise ValueError(f"expected a finite lr above 0, found {self.lr}")
-        for name in ("beta1", "beta2"):
+        for name in ("beta1", "beta2", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"expected {name} in [0, 1), found {getattr(self, name)}")
         for name, choices in (("lr_schedule", LrSchedule), ("precision", Precision), ("engine", EngineName)):
@@ -127,6 +131,11 @@ class TrainingSettings:
             return self.lr
         half = self.steps / 2
         return self.lr * min(1.0, (self.steps - step) / half)
+
+    def average_share_at(self, step: int) -> float:
+        """The share of the weights after step `step`, counted from 0, in the generator's moving average."""
+        done = step + 1
+        return 1.0 - min(self.ema, (1 + done) / (10 + done))
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from baselines.build import build_generator
 from baselines.checksummed import DamagedFileError, load_checked, save_checked
 from baselines.documents import stated
 from baselines.engine import arithmetic, autocast
-from baselines.generators import Generator
 from baselines.layers import BatchNorm, Dropout
 from baselines.pairs import to_image, to_tensor
 from baselines.settings import TestSettings, TrainingSettings
-from baselines.trainer import build_generator
 from baselines.variants import Variant
 
 _FORMAT = "pix2pix-bench generator 2"
@@ -41,7 +40,7 @@ class Checkpoint:
         identity: id of the run that made it.
     """
 
-    generator: Generator
+    generator: nn.Module
     variant: Variant
     settings: TrainingSettings
     source_channels: int
@@ -49,6 +48,11 @@ class Checkpoint:
     source_resize: str
     target_dtype: str
     identity: str
+
+
+def target_channels(generator: nn.Module) -> int:
+    """Channels of the images that a generator of `build_generator` makes."""
+    return int(generator.target_channels)  # type: ignore[arg-type]
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -60,7 +64,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "source_channels": checkpoint.source_channels,
         "source_dtype": checkpoint.source_dtype,
         "source_resize": checkpoint.source_resize,
-        "target_channels": checkpoint.generator.target_channels,
+        "target_channels": target_channels(checkpoint.generator),
         "target_dtype": checkpoint.target_dtype,
         "identity": checkpoint.identity,
     }
@@ -82,9 +86,9 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
             f"expected a generator checkpoint of format '{_FORMAT}' in {path}, found another file"
         )
     try:
-        variant, settings = Variant(**about["variant"]), TrainingSettings(**about["settings"])
+        variant, settings = Variant.from_document(about["variant"]), TrainingSettings(**about["settings"])
         channels = about["source_channels"], about["target_channels"]
-        _check_widths(settings, channels, weights)
+        _check_shapes(variant, settings, channels, weights)
         generator = build_generator(variant, settings, *channels)
         generator.load_state_dict(weights)
         return Checkpoint(
@@ -102,14 +106,15 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
         raise ValueError(f"generator checkpoint {path} is damaged: {said}") from error
 
 
-def _check_widths(
-    settings: TrainingSettings, channels: tuple[int, int], weights: Mapping[str, Tensor]
+def _check_shapes(
+    variant: Variant, settings: TrainingSettings, channels: tuple[int, int], weights: Mapping[str, Tensor]
 ) -> None:
-    """Refuse, before it is built, a network that is wider than its weights in the file."""
-    levels = settings.generator_levels
-    names = "down.0.0.weight", f"down.{levels - 1}.1.weight", f"up.{levels - 1}.1.weight"
-    first, deepest, last = (tuple(weights[name].shape) for name in names)
-    if (first[1:2], deepest[:1], last[1:2]) != (channels[:1], (8 * settings.base_filters,), channels[1:]):
+    """Refuse, before it takes memory, a network whose weights are not those in the file."""
+    with torch.device("meta"):
+        described = build_generator(variant, settings, *channels).state_dict()
+    if {name: value.shape for name, value in described.items()} != {
+        name: value.shape for name, value in weights.items()
+    }:
         raise ValueError("its weights are not those of the network it describes")
 
 
@@ -159,7 +164,7 @@ def _translated(
 
 @contextmanager
 def _test_mode(
-    generator: Generator, test: TestSettings, streams: Sequence[torch.Generator]
+    generator: nn.Module, test: TestSettings, streams: Sequence[torch.Generator]
 ) -> Iterator[None]:
     """Set dropout (off, or on with a stream for each image) and normalisation (by an image's own statistics,
     or by the running ones, which do not change)."""

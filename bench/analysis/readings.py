@@ -9,6 +9,7 @@ from bench.analysis.column import Column
 from bench.analysis.differences import BEST_COMPARED, MAX_COMPARED, Difference
 from bench.analysis.rows import Row
 from bench.analysis.sections import Section
+from bench.analysis.trained_on import leans_on
 from bench.records.record import RunRecord
 from bench.scoring.judges.fitness import KEYS, cannot_tell, clearly_above, fitness, listed
 
@@ -192,4 +193,21 @@ def cautions(section: Section) -> list[str]:
                 caution = detail.get("caution") if isinstance(detail, dict) else None
                 if caution and row.mean(column) is not None:
                     said[f"{column.title}: {caution}."] = None
-    return list(said)
+    return [*said, *leaning_statements(section)]
+
+
+def leaning_statements(section: Section) -> list[str]:
+    """Which variants were trained on features that a judge starts from: a sentence for each judge."""
+    found: dict[str, dict[str, None]] = {}
+    for column in section.columns:
+        for row in section.rows_with(column):
+            if leans_on(row, column):
+                found.setdefault(str(column.protocol["judge"]), {})[row.label] = None
+    said = []
+    for judge, labels in found.items():
+        was, them = ("was", "it") if len(labels) == 1 else ("were", "them")
+        said.append(
+            f"The judge {judge} starts from the features that {listed(list(labels))} {was} trained on: its "
+            f"scores of {them} may be too high."
+        )
+    return said

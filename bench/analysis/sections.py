@@ -19,6 +19,7 @@ from bench.analysis.comparable import column_key, differing_fields, must_agree, 
 from bench.analysis.entry import Entry
 from bench.analysis.questions import place_of
 from bench.analysis.rows import Row, group, reference_rows, run_rows
+from bench.analysis.trained_on import trained_on
 from bench.records.record import Goal, MetricResult, RunRecord
 from bench.scoring.metrics.catalogue import CATALOGUE, MetricInfo
 
@@ -72,8 +73,9 @@ class Section:
         return [row for row in self.rows if row.mean(column) is not None]
 
     def ranked(self, column: Column) -> list[Row]:
-        """The same, best first."""
-        return sorted(self.rows_with(column), key=lambda row: column.merit(row.value(column)), reverse=True)
+        """The same, best first, without those that were trained on what the column measures."""
+        rows = [row for row in self.rows_with(column) if not trained_on(row, column)]
+        return sorted(rows, key=lambda row: column.merit(row.value(column)), reverse=True)
 
     @property
     def unmeasured_by_reason(self) -> list[tuple[str, str]]:

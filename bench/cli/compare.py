@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli.options import names, table_console
+from bench.cli.options import table_console
 from bench.core.errors import UsageError, unknown_name
+from bench.scoring.metrics.named_keys import metric_keys
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -43,7 +44,7 @@ def compare(a: Path, b: Path, metrics: str | None, as_json: bool) -> None:
     for path in (a, b):
         if not path.exists():
             raise UsageError(f"expected a record or an output at {path}, found none: check the path")
-    left, right, keys = load(a), load(b), names(metrics)
+    left, right, keys = load(a), load(b), metric_keys(metrics)
     known = {key for entry in (*left, *right) for key in entry.record.results}
     for key in keys:
         if key not in known:

@@ -59,6 +59,8 @@ def verify(name: str, data_roots: tuple[str, ...], layout: str | None) -> None:
         click.echo(line)
     if not report.ok:
         raise UsageError(f"data set {name} in {root} is not whole: {report.summary}")
+    for note in report.notes:
+        click.echo(note)
     click.echo(report.summary)
 
 

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.options import SIZE, apply, choose_device, data_options, device_options, table_console
+from bench.cli.options import (
+    SIZE,
+    allow_void_option,
+    apply,
+    choose_device,
+    data_options,
+    device_options,
+    table_console,
+)
 from bench.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,6 +53,7 @@ def _where(command: Any) -> Any:
         click.option(
             "--train-limit", type=click.IntRange(1), help="Use this many training pairs, evenly spaced."
         ),
+        allow_void_option,
     )
 
 
@@ -82,6 +91,7 @@ def check(**options: Any) -> int:
     of the gap to 1 in pixel accuracy and a tenth in class IoU (lower ends of the 95 % intervals). If its
     scores are published (caffe:FILE on Cityscapes at 256 px: 0.80 / 0.26 / 0.21), each must be within 0.05.
     """
+    from baselines.sizes import words_of_size
     from bench.core.progress import Reporter
     from bench.scoring.judges.on_real_photos import check_on_real_photos, statements
 
@@ -96,7 +106,7 @@ def check(**options: Any) -> int:
     if isinstance(found, str):
         raise UsageError(f"there is no judge to check: {found}")
     _show(context.judge.protocol, context.judge.hash)
-    click.echo(f"{len(context.test)} real test photos of {card.name} at {size} px")
+    click.echo(f"{len(context.test)} real test photos of {card.name} at {words_of_size(size)}")
     for line in statements(found):
         click.echo(line)
     return 0 if found.fit else 1
@@ -167,7 +177,7 @@ def _workbench(options: dict[str, Any], reporter: Reporter) -> Workbench:
     from bench.spec.pairs_used import data_spec
     from bench.spec.scoring_choice import ScoringChoice, check_judge_choice
 
-    choice, name = ScoringChoice(judge=options["name"]), options["dataset"]
+    choice, name = ScoringChoice(judge=options["name"], allow_void=options["allow_void"]), options["dataset"]
     check_judge_choice(choice)
     root = data_roots(options["data_roots"], [name]).get(name)
     asked = {key: options[key] for key in ("direction", "source", "layout")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import click
 
 from bench.core.errors import UsageError
 from bench.scoring.metrics.catalogue import FID_PROTOCOLS
+from bench.scoring.metrics.named_keys import metric_keys
 from bench.spec.policy import CHEAP_METRICS, LAST, TRACKERS
 
 if TYPE_CHECKING:
@@ -42,8 +44,9 @@ _LOG_WIDTH = 120
 
 
 def names(text: str | None) -> tuple[str, ...]:
-    """The names in a comma-separated list, in order, each once."""
-    return tuple(dict.fromkeys(part.strip() for part in (text or "").split(",") if part.strip()))
+    """The names in a comma-separated list, in order, each once; commas in brackets belong to a name."""
+    parts = re.split(r",(?![^\[\]]*\])", text or "")
+    return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
 
 
 def table_console() -> Console:
@@ -79,6 +82,15 @@ def layout_option(command: Command) -> Command:
     """How the files are arranged."""
     return click.option(
         "--layout", metavar="NAME", help="Layout of the files, where several fit; see `bench data info`."
+    )(command)
+
+
+def label_values_option(command: Command) -> Command:
+    """What gray label files hold."""
+    return click.option(
+        "--label-values",
+        type=click.Choice(["ids", "trainids", "colours"]),
+        help="What gray label files hold; found out by default (colours: gray levels of the card's colours).",
     )(command)
 
 
@@ -139,7 +151,15 @@ def scoring_options(command: Command) -> Command:
             show_default=True,
             help="Resize and normalisation before Inception, as that implementation does them.",
         ),
+        allow_void_option,
     )
+
+
+def allow_void_option(command: Command) -> Command:
+    """Whether label maps may be mostly void."""
+    return click.option(
+        "--allow-void", is_flag=True, help="Go on with label maps that are more than half void."
+    )(command)
 
 
 def scoring_choice(options: dict[str, Any]) -> ScoringChoice:
@@ -151,7 +171,11 @@ def scoring_choice(options: dict[str, Any]) -> ScoringChoice:
     from bench.spec.scoring_choice import ScoringChoice, check_judge_choice
 
     choice = ScoringChoice(
-        names(options["metrics"]), options["judge"], options["inception_weights"], options["fid_protocol"]
+        metric_keys(options["metrics"]),
+        options["judge"],
+        options["inception_weights"],
+        options["fid_protocol"],
+        options["allow_void"],
     )
     check_judge_choice(choice)
     return choice
@@ -198,7 +222,7 @@ def policy_of(options: dict[str, Any], lengths: tuple[int, ...] = ()) -> Policy:
         log=log,
         lengths=lengths,
         eval_every=options["eval_every"] or 0,
-        eval_metrics=names(options["eval_metrics"]) or CHEAP_METRICS,
+        eval_metrics=metric_keys(options["eval_metrics"]) or CHEAP_METRICS,
     )
 
 

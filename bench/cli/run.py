@@ -20,6 +20,7 @@ from bench.cli.launching import (
 from bench.cli.options import (
     SIZE,
     Command,
+    allow_void_option,
     apply,
     choose_device,
     choose_engine,
@@ -37,6 +38,7 @@ from bench.cli.options import (
 from bench.cli.sizes_in_words import aspect_lines
 from bench.core.errors import RunFailedError, UsageError
 from bench.run.ranks import place
+from bench.scoring.metrics.named_keys import metric_keys
 
 if TYPE_CHECKING:
     from bench.core.progress import Reporter
@@ -88,6 +90,12 @@ def grid_options(command: Command) -> Command:
             "--variant-file", type=click.Path(path_type=Path), help="TOML with [variants.NAME] tables."
         ),
         click.option(
+            "--recipe",
+            "recipes",
+            metavar="NAMES",
+            help="paper, released, modern: named sets of fields and settings (`bench list recipes`).",
+        ),
+        click.option(
             "--train-limit", type=click.IntRange(1), help="Use this many training pairs, evenly spaced."
         ),
         click.option("--test-limit", type=click.IntRange(1), help="Use this many test pairs, evenly spaced."),
@@ -124,6 +132,7 @@ def run(obj: dict[str, Any], /, **options: Any) -> int:
 
 @click.command()
 @grid_options
+@allow_void_option
 @device_options
 @launcher_options
 @policy_options
@@ -169,11 +178,14 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
     from bench.spec.step_choice import check_eval_metrics
 
     choice = scoring_choice(options)
-    check_eval_metrics(request.choose, names(options["eval_metrics"]), choice.judge)
+    check_eval_metrics(request.choose, metric_keys(options["eval_metrics"]), choice.judge)
     plans = resolve(request)
     policy = policy_of(options, lengths_of(plans, request))
     if options["launcher"] == "local":
         _check_precision(plans, device)
+    from bench.launch.cost.estimate import check_parts
+
+    check_parts(plans)
     if team is not None:
         from bench.launch.train_together import check_shares
 
@@ -279,6 +291,7 @@ def _request(options: dict[str, Any]) -> GridRequest:
     return GridRequest(
         variants=names(options["variants"]),
         suite=options["suite"],
+        recipes=names(options["recipes"]),
         datasets=names(options["datasets"]),
         seeds=parse_seeds(options["seeds"]),
         keep_at=parse_lengths(options["keep_at"]),

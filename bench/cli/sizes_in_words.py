@@ -14,7 +14,8 @@ def geometry_lines(plans: list[Plan]) -> list[str]:
     lines: list[str] = []
     for plan in plans:
         for spec in plan.runs:
-            lines += _of_size(spec.training)
+            if halvings := spec.variant.halvings(spec.training.generator_levels):
+                lines += _of_size(spec.training, halvings)
             if (field := spec.variant.receptive_field) is not None:
                 lines.append(_of_field(field, spec.training))
         lines += aspect_lines([plan])
@@ -31,11 +32,10 @@ def aspect_lines(plans: list[Plan]) -> list[str]:
     return lines
 
 
-def _of_size(settings: TrainingSettings) -> list[str]:
+def _of_size(settings: TrainingSettings, levels: int) -> list[str]:
     from baselines.geometry import padded_size, words_of_padding
     from baselines.sizes import NATIVE, image_size, words_of_size
 
-    levels = settings.generator_levels
     said = f"generator at {words_of_size(settings.size_px)}: {levels} levels"
     if settings.size_px != NATIVE:
         seen = padded_size(image_size(settings.size_px), levels)

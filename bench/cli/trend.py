@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import names
+from bench.scoring.metrics.named_keys import metric_keys
 
 
 @click.command()
@@ -55,7 +55,7 @@ def trend(
     from bench.records.output_folder import check_writable
     from bench.report.trend import answer, write_trend
 
-    settings = read_settings(Path.cwd()).given(names(metrics), ())
+    settings = read_settings(Path.cwd()).given(metric_keys(metrics), ())
     check_writable(destination)
     found = over_time(outputs, baseline=file, settings=settings, ignore=ignored)
     written = write_trend(found, destination)

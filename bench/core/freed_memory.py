@@ -1,8 +1,8 @@
 """Memory that is freed stays with the process for a while, so that taking it again costs no page faults.
 
 By default the C library gives large blocks back to the system at once, and the system clears each page anew
-when it is taken again. A network that allocates 100 MB for each batch spends up to half of its time so. Values
-do not depend on this.
+when it is taken again. A network that allocates 100 MB for each batch spends up to half of its time so.
+Values do not depend on this.
 """
 
 from __future__ import annotations

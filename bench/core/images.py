@@ -18,6 +18,7 @@ from PIL import (
     ImageFont,
     JpegImagePlugin,
     PngImagePlugin,
+    PpmImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
 )
@@ -30,17 +31,19 @@ MAX_PIXELS = 50_000_000  # of one image: it takes less than 1 GB of memory
 _READERS = (
     PngImagePlugin.PngImageFile, JpegImagePlugin.JpegImageFile,
     BmpImagePlugin.BmpImageFile, TiffImagePlugin.TiffImageFile, WebPImagePlugin.WebPImageFile,
+    PpmImagePlugin.PpmImageFile,
 )  # fmt: skip
 GREY_LEVELS = 127.5  # of 0-255, in one unit of the networks' [-1, 1]
 FORMATS = tuple(reader.format for reader in _READERS)
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Image.Image]:
+def opened(path: Path, *, any_bits: bool = False) -> Iterator[Image.Image]:
     """Open an image file and check its header; pixels are not read yet.
 
     Accepted: one frame (the first of a stereo or motion JPEG, MPO), at most `MAX_PIXELS`, and no values that
-    Pillow would change: it cuts 16 bits a colour channel to 8, and stretches gray of 2 or 4 bits.
+    Pillow would change: it stretches gray of 2 or 4 bits and odd maxima of PPM, and cuts 16 bits a colour
+    channel to 8 (with `any_bits`, the caller reads those otherwise).
 
     Raises:
         ValueError: for any other image, or if `path` is not a regular file.
@@ -54,15 +57,23 @@ def opened(path: Path) -> Iterator[Image.Image]:
             raise ValueError(f"{width}x{height} px where {MAX_PIXELS:,} pixels in all are the limit")
         if getattr(image, "is_animated", False) and image.format != "MPO":
             raise ValueError("several frames where one image is expected")
-        bits = _bits(image)
-        if bits == "16" and len(image.getbands()) > 1:
+        bits = stored_bits(image)
+        if bits == "16" and len(image.getbands()) > 1 and not any_bits:
             raise ValueError("16 bits a channel, of which Pillow keeps 8: save it with 8")
         if bits in ("2", "4") and image.mode == "L":
             raise ValueError(f"gray of {bits} bits: save it with 8")
+        if image.format == "PPM" and _is_stretched(image):
+            raise ValueError("values in text, or with a maximum that is no full 8 or 16 bits: save it as PNG")
         yield image
 
 
-def _bits(image: Image.Image) -> str:
+def _is_stretched(image: Image.Image) -> bool:
+    """Whether Pillow reads a PPM or PGM by its own decoder, which scales values."""
+    tiles: Any = image
+    return any(tile[0] != "raw" for tile in tiles.tile)
+
+
+def stored_bits(image: Image.Image) -> str:
     """Bits of a value in a PNG or TIFF file where they differ from Pillow's mode; else ""."""
     if not isinstance(image, ImageFile.ImageFile) or image.format not in ("PNG", "TIFF") or not image.tile:
         return ""
@@ -86,6 +97,12 @@ def to_rgb8(images: NDArray[Any]) -> NDArray[np.uint8]:
     return rgb
 
 
+def in_eight_bits(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
+    """Values from `low` to `high` as 0 to 255, rounded; others are cut off at the ends."""
+    unit = (values.astype(np.float64) - low) / (high - low)
+    return np.rint(255 * np.clip(unit, 0, 1)).astype(np.uint8)
+
+
 def at_shape(image: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """(H, W, C) at the height and width of `shape`, by nearest neighbour (pixel centres); itself if it fits.
 
@@ -97,7 +114,7 @@ def at_shape(image: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
         (2 * np.arange(to) + 1) * side // (2 * to)
         for side, to in zip(image.shape[:2], shape[:2], strict=True)
     )
-    return image[rows[:, None], columns[None, :]]
+    return np.asarray(image[rows[:, None], columns[None, :]])
 
 
 def stacked(images: NDArray[Any]) -> NDArray[Any]:

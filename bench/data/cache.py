@@ -34,18 +34,22 @@ from bench.core.progress import Progress
 from bench.data.types import VOID, SplitArrays
 
 _Entry = tuple[int, int, int, str]  # of a file: size, times of modification and change, sha256
-_ARRAYS = ("source", "target", "labels")
+_ARRAYS = ("source", "target", "labels", "values")
 _STALE_S = 24 * 3600.0  # temporary folders of killed processes are removed after a day
 _SETTLED_NS = 2_000_000_000  # a file changed this recently may change again within one tick of its clock
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One decoded pair: source (H, W, C), target (H, W, C'), labels (H, W) uint8 or None."""
+    """One decoded pair: source (H, W, C), target (H, W, C'), labels (H, W) uint8 or None.
+
+    `values` are the target's uint16 or float32 values where `target` only shows them in 8 bits.
+    """
 
     source: NDArray[Any]
     target: NDArray[Any]
     labels: NDArray[np.uint8] | None
+    values: NDArray[Any] | None = None
 
 
 def digest(content: Any) -> str:
@@ -143,7 +147,7 @@ def release_pages(arrays: SplitArrays) -> None:
 
     Pages of a memory map count as resident once read; a long training reads all of them.
     """
-    for array in (arrays.source, arrays.target, arrays.labels):
+    for array in (arrays.source, arrays.target, arrays.labels, arrays.values):
         release_array(array)
 
 
@@ -161,11 +165,15 @@ def _open(place: Path, key: str, names: tuple[str, ...]) -> SplitArrays | None:
     try:
         meta = json.loads((place / "meta.json").read_text(encoding="utf-8"))
         stored = {name: _stored(place, name, meta) for name in _ARRAYS if name in meta["arrays"]}
-        if any(len(array) != len(names) or array.dtype.kind not in "uO" for array in stored.values()):
+        kinds = {name: "ufO" if name == "values" else "uO" for name in stored}
+        if any(
+            len(array) != len(names) or array.dtype.kind not in kinds[name] for name, array in stored.items()
+        ):
             raise ValueError("wrong number of pairs, or no images")
         return SplitArrays(
-            names, stored["source"], stored["target"], stored.get("labels"), meta["void_share"], key
-        )
+            names, stored["source"], stored["target"], stored.get("labels"), meta["void_share"], key,
+            stored.get("values"),
+        )  # fmt: skip
     except FileNotFoundError:
         return None
     except Exception:  # numpy raises nearly anything on damaged files
@@ -181,7 +189,7 @@ def _stored(place: Path, name: str, meta: dict[str, Any]) -> NDArray[Any]:
     about = meta["mixed"][name]
     flat = np.memmap(place / f"{name}.raw", dtype=np.dtype(about["dtype"]), mode="r")
     ends = np.cumsum([math.prod(shape) for shape in about["shapes"]])
-    if flat.dtype.kind != "u" or flat.size != ends[-1]:
+    if flat.dtype.kind not in "uf" or flat.size != ends[-1]:
         raise ValueError("wrong number of values, or no images")
     images = np.empty(len(ends), dtype=object)
     for index, (shape, end) in enumerate(zip(about["shapes"], ends, strict=True)):
@@ -233,7 +241,7 @@ def _write_arrays(
     void = pixels = 0
     try:
         for done, sample in enumerate(_in_order(count, read), start=1):
-            parts = {"source": sample.source, "target": sample.target, "labels": sample.labels}
+            parts = {name: getattr(sample, name) for name in _ARRAYS}
             arrays = {name: array for name, array in parts.items() if array is not None}
             if not files:
                 files = {

@@ -48,6 +48,13 @@ class Chosen:
         origin, places = self._chosen[split]
         return self._images.content(origin, [places[index] for index in indices])
 
+    def changes(self, split: str, indices: Sequence[int]) -> dict[str, int]:
+        origin, places = self._chosen[split]
+        return self._images.changes(origin, [places[index] for index in indices])
+
+    def left_out(self) -> list[str]:
+        return self._images.left_out()
+
     def own_sizes(self, split: str, indices: Sequence[int]) -> list[ImageSize]:
         origin, places = self._chosen[split]
         return self._images.own_sizes(origin, [places[index] for index in indices])

@@ -153,8 +153,10 @@ class Dataset:
 
     def key(self, split: str, size_px: Size, limit: int | None = None) -> str:
         """The content key of a split at a size; nothing is decoded."""
+        changes = self.images.changes(split, self._indices(split, limit))
         return digest(
             {
+                **({"changes": sorted(changes)} if changes else {}),  # equal files gave other pixels before
                 "reader": readers.READER_VERSION,
                 "content": self.fingerprint(split, limit),
                 "layout": self.layout,
@@ -166,6 +168,14 @@ class Dataset:
                 "size_px": size_px,
             }
         )
+
+    def file_notes(self) -> list[str]:
+        """What lies beside the pairs and is left out, and what is converted on reading, a line each."""
+        said = [f"left out: {line}" for line in self.images.left_out()]
+        for split, count in self.splits.items():
+            for change, files in self.images.changes(split, range(count)).items():
+                said.append(f"{files} files of split {split} are {change}")
+        return said
 
     def own_sizes(self, split: str, limit: int | None = None) -> list[ImageSize]:
         """The size of each pair (of one side) before it is resized; reads headers only."""

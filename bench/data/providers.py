@@ -13,8 +13,10 @@ from baselines.sizes import ImageSize, Size, size_for
 from bench.core.resources import cache_dir
 from bench.data import palette
 from bench.data.cache import FileHashes, digest
+from bench.data.image_file import header
 from bench.data.layouts import Found, Pair
-from bench.data.readers import Mode, PairReader, SideArrays, header
+from bench.data.left_out import left_out
+from bench.data.readers import Mode, PairReader, SideArrays
 from bench.data.types import DatasetCard, Layout
 
 
@@ -37,6 +39,14 @@ class Images(Protocol):
         """A text for each pair that changes when its content does."""
         ...
 
+    def changes(self, split: str, indices: Sequence[int]) -> dict[str, int]:
+        """What is converted when these pairs are read, in words -> number of files."""
+        ...
+
+    def left_out(self) -> list[str]:
+        """What lies beside the pairs and is not read, a line for each reason."""
+        ...
+
     def own_sizes(self, split: str, indices: Sequence[int]) -> list[ImageSize]:
         """The size of these pairs (of one side) before they are resized; reads headers only."""
         ...
@@ -54,8 +64,11 @@ class FileImages:
         self.found: Found | None = found
         self.root: Path | None = found.root
         self._pairs: dict[str, tuple[Pair, ...]] = found.splits
-        self._reader = PairReader.for_pair(card, found.splits["train"][0], found.layout)
+        others = [pair for split, pairs in found.splits.items() if split != "train" for pair in pairs]
+        every = [*found.splits["train"], *others]
+        self._reader = PairReader.for_pairs(card, every, found.layout)
         self.modes: tuple[Mode, ...] = self._reader.modes
+        self._sizes: dict[Path, ImageSize] = {}
         self._hashes = FileHashes(cache_dir() / "hashes" / f"{digest(str(found.root.resolve()))}.json")
 
     @property
@@ -70,8 +83,18 @@ class FileImages:
         hashes = iter(self._hashes.hashes([file for pair in pairs for file in pair.files]))
         return ["+".join(next(hashes) for _ in pair.files) for pair in pairs]
 
+    def changes(self, split: str, indices: Sequence[int]) -> dict[str, int]:
+        return self._reader.changes([self._pairs[split][i] for i in indices])
+
+    def left_out(self) -> list[str]:
+        return left_out(file for pairs in self._pairs.values() for pair in pairs for file in pair.files)
+
     def own_sizes(self, split: str, indices: Sequence[int]) -> list[ImageSize]:
-        sizes = [ImageSize(*header(self._pairs[split][i].files[0])[1]) for i in indices]
+        files = [self._pairs[split][i].files[0] for i in indices]
+        for file in files:
+            if file not in self._sizes:  # asked several times: for the depth, time, memory and aspect
+                self._sizes[file] = ImageSize(*header(file).size)
+        sizes = [self._sizes[file] for file in files]
         if self._reader.side_by_side:
             return [ImageSize(size.width // 2, size.height) for size in sizes]
         return sizes
@@ -103,6 +126,12 @@ class ToyImages:
         from bench.data.toycity.generator import TOYCITY_VERSION
 
         return [f"toycity {TOYCITY_VERSION} {split} {index}" for index in indices]
+
+    def changes(self, split: str, indices: Sequence[int]) -> dict[str, int]:
+        return {}
+
+    def left_out(self) -> list[str]:
+        return []
 
     def own_sizes(self, split: str, indices: Sequence[int]) -> list[ImageSize]:
         from bench.data.toycity.generator import SIZES_PX

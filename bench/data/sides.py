@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bench.core.errors import UsageError
 from bench.data.layouts.listing import folded
-from bench.data.palette import decode_colours, value_tables
+from bench.data.palette import decode_colours, file_values, value_tables
 from bench.data.providers import FileImages
 from bench.data.types import VOID, DatasetCard
 
@@ -23,7 +23,7 @@ def direction_side(card: DatasetCard, direction: str | None) -> str | None:
     there, back = f"{left}2{right}", f"{right}2{left}"
     if direction is None or direction in (there, back):
         return direction
-    return {"atob": there, "a2b": there, "btoa": back, "b2a": back}.get(direction.casefold(), direction)
+    return {"atob": there, "btoa": back}.get(direction.casefold(), direction)
 
 
 def check_sides(card: DatasetCard, images: FileImages) -> None:
@@ -59,7 +59,7 @@ def _void_as_labels(image: NDArray[Any], card: DatasetCard) -> float:
         return 1.0
     if image.shape[2] == 3:
         return float((decode_colours(image, card) == VOID).mean())
-    train_ids, _, known = value_tables(card)
+    train_ids, _, known = value_tables(file_values(card))
     values = image[..., 0]
     return float((train_ids[values] == VOID).mean()) if known[values].all() else 1.0
 

@@ -17,6 +17,7 @@ Layout = Literal[
 ]  # fmt: skip
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 ClassPolicy = Literal["absent-is-zero", "absent-left-out"]
+LabelValues = Literal["ids", "trainids", "colours"]
 VOID = 255
 _Grey = Annotated[int, Meta(ge=0, le=255, description="0 to 255")]
 _Id = Annotated[int, Meta(ge=0, le=254, description="0 to 254")]
@@ -82,11 +83,13 @@ class CardOptions:
         training: default training settings.
         mode: mode of all images except label maps ("colour", "gray", "16-bit"); None: any.
         cmp_fold: where no splits are named, every `cmp_fold`-th pair is a test pair.
+        label_values: what gray label files hold; None: found out (`bench.data.label_maps`).
     """
 
     training: CardTraining = field(default_factory=CardTraining)
     mode: str | None = None
     cmp_fold: Annotated[int, Meta(ge=2, le=1000, description="2 to 1000")] = 5
+    label_values: LabelValues | None = None
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,31 @@ class DatasetCard:
 
 
 @dataclass(frozen=True)
+class DataRange:
+    """The range of 16-bit and float values, in their own units.
+
+    Attributes:
+        low, high: lowest and highest value.
+        how: "of the type" (16 bits), "declared" or "measured on the targets".
+    """
+
+    low: float
+    high: float
+    how: str
+
+    @property
+    def width(self) -> float:
+        """What metrics call the data range."""
+        return self.high - self.low
+
+    def __str__(self) -> str:
+        return f"{self.low:g} to {self.high:g} ({self.how})"
+
+
+SIXTEEN_BITS = DataRange(0.0, 65535.0, "of the type")
+
+
+@dataclass(frozen=True)
 class SplitArrays:
     """A split, decoded and resized, as read-only memory maps.
 
@@ -151,6 +179,7 @@ class SplitArrays:
         labels: (N, H, W) uint8 train ids with 255 = void, or None where the data set has no label maps.
         void_share: share of void pixels in `labels`, or None.
         key: content key: changes when any pixel changes.
+        values: (N, H, W, C) uint16 or float32 targets where `target` only shows them in 8 bits; else None.
     """
 
     names: tuple[str, ...]
@@ -159,6 +188,7 @@ class SplitArrays:
     labels: NDArray[np.uint8] | None
     void_share: float | None
     key: str
+    values: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.names)

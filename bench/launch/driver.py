@@ -48,6 +48,8 @@ def run_grid(
             reporter.say(line)
         bench = Workbench(plan.dataset, plan.data, cache_dir(), launch.device, launch.choice, reporter)
         runners.add(plan.data, Runner(launch.out, bench, launch.command, launch.again, launch.policy))
+        for line in plan.dataset.file_notes():
+            reporter.say(line)
         _decode(plan, bench, launch.policy.eval_every)
     jobs = [job for plan in plans for job in _jobs(plan, launch)]
     left = WorkLeft(jobs)

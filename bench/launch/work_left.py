@@ -11,11 +11,12 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from baselines.sizes import Size
 from bench.launch.jobs import Advanced, Ended, Event, Job
 
 STAGES = ("train", "generate", "score")
 _PASSES = 3  # a training step goes forward and back through both networks: about three times a generation
-Kind = tuple[str, int]
+Kind = tuple[str, Size]
 
 
 @dataclass
@@ -53,9 +54,9 @@ class WorkLeft:
         self._open = {job.id: job for job in jobs}
         self._at: dict[str, _Place] = {}  # of jobs in progress
         self._spent: defaultdict[Kind, _Spent] = defaultdict(_Spent)
-        self._rows: dict[int, _Spent] = {}
+        self._rows: dict[Size, _Spent] = {}
 
-    def row_scored(self, size_px: int, images: int, seconds: float) -> None:
+    def row_scored(self, size_px: Size, images: int, seconds: float) -> None:
         """A reference row took so long: what a run's scoring is expected to take until one is measured."""
         self._rows.setdefault(size_px, _Spent()).add(seconds, images)
 

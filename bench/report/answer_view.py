@@ -148,8 +148,8 @@ def _trivial(section: Section, column: Column) -> str:
     row = trivial_winner(section, column)
     if row is None:
         return ""
-    name = REFERENCE_WORDS.get(row.label, row.label)
-    return f"Even a {name} scores better: {column.text(row.value(column))}."
+    name = f"{'the' if row.label == 'nearest' else 'a'} {REFERENCE_WORDS[row.label]}"
+    return f"Even {name} scores better: {column.text(row.value(column))}."
 
 
 def _leaders(column: Column, ranked: Sequence[Row], gaps: Sequence[Difference]) -> list[Row]:

@@ -112,7 +112,8 @@ def _undecided(found: Difference) -> str:
     names = f"{best.label} ({column.text(found.a)})", f"{other.label} ({column.text(found.b)})"
     if found.decided_by == "none":
         differ = f"{' and '.join(names)} differ by {gap}"
-        return f"{first}: {differ}, but with one seed and no interval that may be chance."
+        without = "one seed and no interval" if any(row.seeds for row in found.rows) else "no interval"
+        return f"{first}: {differ}, but with {without} that may be chance."
     over = found.quoted[1] or found.decided_by
     what = "They differ"
     if column.target is not None:

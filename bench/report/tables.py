@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bench.analysis.cell import Cell
 from bench.analysis.column import Column
@@ -13,6 +13,7 @@ from bench.analysis.questions import grouped, shown_first
 from bench.analysis.readings import cautions, name_statements, trivial_statements, undecided
 from bench.analysis.rows import Row
 from bench.analysis.sections import Section
+from bench.analysis.trained_on import MARK, trained_on
 from bench.report.headline import Standings
 from bench.scoring.judges.fitness import listed
 
@@ -84,7 +85,7 @@ class ComparisonTable:
 
     Attributes:
         columns, rows, references: the table.
-        footnotes: why values are missing, in the order of their numbers.
+        footnotes: why values are missing, or are not ranked, in the order of their numbers.
         standings: the best of each column that ranks against the next, None where it is alone.
         n, n_brief: test images behind all columns, and behind those of the short table.
         brief: places of the columns that the short table has.
@@ -142,7 +143,7 @@ class ComparisonTable:
 def comparison(section: Section) -> ComparisonTable:
     """The comparison table of a section, with numbered reasons for what is missing."""
     gaps = differences(section)
-    ranking = [column for column in section.columns if column.info.ranks and section.rows_with(column)]
+    ranking = [column for column in section.columns if column.info.ranks and section.ranked(column)]
     standings = {column.id: standing(section, column, gaps) for column in ranking}
     notes: dict[str, int] = {}
     rows = [_row(row, section, standings, notes) for row in section.rows]
@@ -182,6 +183,8 @@ def _row(row: Row, section: Section, standings: Standings, notes: dict[str, int]
         cell = row.cells[column.id]
         found = standings.get(column.id)
         best = found is not None and found.distinguishable and found.first is row
+        if row.kind == "run" and cell.mean is not None and trained_on(row, column):
+            cell = replace(cell, reasons=(*cell.reasons, MARK))
         cells.append(cell_view(cell, column, best, notes, f"{row.label}, {column.title}"))
     words = REFERENCE_WORDS.get(row.label, "") if row.kind != "run" else ""
     seeds = str(len(row.seeds)) if row.kind == "run" and row.seeds else ""

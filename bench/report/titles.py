@@ -40,7 +40,7 @@ PROTOCOL = (
 
 def title(views: Sequence[SectionView]) -> str:
     """ "pix2pix variants on facades", or "Scores of the images in a and b" where nothing was trained."""
-    names = ", ".join(dict.fromkeys(view.section.dataset for view in views))
+    names = listed(list(dict.fromkeys(view.section.dataset for view in views)))
     rows = _rows(views)
     given = [row for row in rows if not is_trained(row)]
     if not given:

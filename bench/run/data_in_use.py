@@ -16,7 +16,8 @@ from baselines.sizes import Size
 from bench.core.progress import Teller
 from bench.data.cache import release_pages
 from bench.data.datasets import Dataset
-from bench.data.types import SplitArrays
+from bench.data.types import SIXTEEN_BITS, SplitArrays
+from bench.data.void import check_void
 from bench.records.output_folder import write_gallery
 from bench.records.record import GalleryFiles
 from bench.run.judges_in_use import JudgesInUse, usable
@@ -74,6 +75,8 @@ class Workbench:
             self._splits[key] = self.dataset.load(
                 split, size_px=size_px, cache=self.cache, limit=limit, progress=counter
             )
+            what = f"split {split} of {self.dataset.name}"
+            check_void(self._splits[key].void_share, what, self.choice.allow_void)
         return self._splits[key]
 
     def squeezed(self, size_px: Size) -> str | None:
@@ -104,6 +107,7 @@ class Workbench:
             file_labels=self._labels_of(judge),
             fid_protocol=self.choice.fid_protocol,
             panel=tuple(PanelJudge(one, self._labels_of(one)) for one in usable(others)),
+            data_range=SIXTEEN_BITS if self.dataset.sample_type == "uint16" else None,
         )
 
     def _labels_of(self, judge: Any) -> Callable[[int], NDArray[np.uint8]]:

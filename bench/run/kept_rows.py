@@ -33,6 +33,8 @@ from bench.records.record import (
     write_record,
 )
 from bench.scoring.metrics.base import MetricOutput, ScoringContext
+from bench.scoring.metrics.by_name import find
+from bench.scoring.metrics.named_keys import is_named
 from bench.scoring.one_pass import families_for
 
 Measured = tuple[MetricOutput, pd.DataFrame]
@@ -70,7 +72,7 @@ def kept_or_measured(
 
 def plugin_takes_part(context: ScoringContext, metrics: Sequence[str]) -> bool:
     """Whether a metric or judge is not this project's own."""
-    families = [("metrics", name) for name in families_for(metrics)]
+    families = [("metrics", name) for name in families_for(metrics) if not is_named(name)]
     names = [str(judge.protocol.get("judge")) for judge in _judges(context)]
     judges = [("judges", name) for name in names if name in plugins.names("judges")]
     return any(
@@ -106,6 +108,7 @@ def key_of(
         "code": _code(),
         "computed_by": {name: value for name, value in about.items() if name not in _NOT_OF_VALUES},
         "device": context.device,
+        "libraries": [find(key).library for key in metrics if is_named(key)],
     }
     text = json.dumps(content, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -172,7 +172,8 @@ def _unscored(spec: RunSpec, files: RunFiles, names: Sequence[str]) -> RunRecord
     """The record of a run before it is scored."""
     history = read_history(files)
     steps_seconds = history["train_seconds"]
-    padding = words_of_padding(spec.training.size_px, spec.training.generator_levels)
+    halvings = spec.variant.halvings(spec.training.generator_levels)
+    padding = words_of_padding(spec.training.size_px, halvings) if halvings else None
     return RunRecord(
         id=spec.id,
         kind="run",

@@ -36,15 +36,20 @@ def reference_predictions(
         test: the test split.
     """
     if row == "copy":
-        return lambda index: to_rgb8(test.source[index])
+        return lambda index: _shown(test.source[index])
     if row == "real":
-        return lambda index: to_rgb8(test.target[index])
+        return lambda index: _shown(test.target[index])
     training = train()
     if row == "random":
         chosen = random_targets(len(training), len(test))
     else:
         chosen = nearest_sources(training.source, test.source)
-    return lambda index: to_rgb8(at_shape(training.target[chosen[index]], test.target[index].shape))
+    return lambda index: _shown(at_shape(training.target[chosen[index]], test.target[index].shape))
+
+
+def _shown(image: NDArray[Any]) -> NDArray[Any]:
+    """An image as a prediction: 16 bits as they are, 8 bits as RGB."""
+    return image if image.dtype == np.uint16 else to_rgb8(image)
 
 
 def random_targets(train_n: int, test_n: int) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,14 @@ from baselines.sizes import Size, image_size, is_native
 from bench.core import plugins
 from bench.core.errors import UsageError, unknown_name
 from bench.core.freed_memory import kept_by_the_process
-from bench.core.images import stacked, to_rgb8
+from bench.core.images import in_eight_bits, stacked, to_rgb8
 from bench.core.progress import Advance
 from bench.data.cache import release_pages
-from bench.data.types import SplitArrays
-from bench.scoring.metrics.base import Batch, Metric, MetricOutput, ScoringContext
+from bench.data.types import DataRange
+from bench.scoring.metrics.base import Batch, Exact, Metric, MetricOutput, ScoringContext
+from bench.scoring.metrics.by_name import NamedMetric, find
 from bench.scoring.metrics.catalogue import CATALOGUE, PEOPLE
+from bench.scoring.metrics.named_keys import is_named
 from bench.scoring.metrics.sample_curve import joined
 from bench.scoring.panel import Panel
 
@@ -37,7 +40,7 @@ _DECODERS, _BATCHES_AHEAD = 4, 2  # threads, and batches of predictions held bes
 def families_for(keys: Sequence[str]) -> dict[str, set[str]]:
     """Metric families to run, each with its requested keys (empty set: all). No keys: every family.
 
-    A key is a built-in metric key or the name of a metric plug-in.
+    A key is a built-in metric key, the name of a metric plug-in, or a metric of a library (`by_name`).
 
     Raises:
         UsageError: for an unknown key, with the nearest known one.
@@ -55,6 +58,9 @@ def families_for(keys: Sequence[str]) -> dict[str, set[str]]:
             families.setdefault(CATALOGUE[key].family, set()).add(key)
         elif key in installed:
             families[key] = set()
+        elif is_named(key):
+            find(key)
+            families[key] = set()
         else:
             raise unknown_name("metric", key, [*CATALOGUE, *installed], "bench list metrics")
     return families
@@ -67,9 +73,17 @@ def wants_judge(keys: Sequence[str]) -> bool:
         if family == "segmentation":
             if not wanted or any(key.startswith("fcn_") for key in wanted):
                 return True
-        elif family not in built_in:
+        elif family not in built_in and not is_named(family):
             return True
     return False
+
+
+def _opened(family: str, context: ScoringContext) -> Metric:
+    """A metric family for one row."""
+    if is_named(family):
+        return NamedMetric(context, family)
+    metric: Metric = plugins.load("metrics", family)(context)
+    return metric
 
 
 def score(
@@ -81,7 +95,7 @@ def score(
     """All metrics of one row in one pass.
 
     Args:
-        predictions: index in the test split -> (H, W, C) uint8 or uint16.
+        predictions: index in the test split -> (H, W, C) uint8, uint16 or, with float targets, float32.
         context: the row's scoring context; `context.test` gives targets and labels.
         keys: metric keys; empty = all.
         advance: told how many images are done.
@@ -92,15 +106,15 @@ def score(
     families = families_for(keys)
     test, merged = context.test, MetricOutput([])
     with arithmetic(_PRECISION), kept_by_the_process():
-        metrics: dict[str, Metric] = {name: plugins.load("metrics", name)(context) for name in families}
+        metrics: dict[str, Metric] = {name: _opened(name, context) for name in families}
         panel = Panel(context, families.get("segmentation"))
         for batch in _batches(predictions, context):
             for metric in metrics.values():
                 metric.update(batch)
             panel.update(batch)
             advance(batch.start + len(batch.names), "")
-        outputs = {family: metric.compute() for family, metric in metrics.items()}
-        panel.compute()
+        outputs = {family: _rounded(metric, metric.compute(), context) for family, metric in metrics.items()}
+        panel.compute(lambda metric, output: _rounded(metric, output, context))
     for family, wanted in families.items():
         output = outputs[family]
         merged.results += [result for result in output.results if not wanted or result.name in wanted]
@@ -127,11 +141,11 @@ def _batches(predictions: Callable[[int], NDArray[Any]], context: ScoringContext
     places = range(len(test))
     parts = iter([places[first : first + step] for first in range(0, len(test), step)])
     with ThreadPoolExecutor(min(_DECODERS, os.cpu_count() or 1)) as pool:
-        ahead: deque[tuple[range, list[Future[NDArray[np.uint8]]]]] = deque()
+        ahead: deque[tuple[range, list[Future[NDArray[Any]]]]] = deque()
 
         def send() -> None:
             if (indices := next(parts, None)) is not None:
-                ahead.append((indices, [pool.submit(_prediction, predictions, test, i) for i in indices]))
+                ahead.append((indices, [pool.submit(_prediction, predictions, context, i) for i in indices]))
 
         try:
             for _ in range(_BATCHES_AHEAD):
@@ -139,12 +153,14 @@ def _batches(predictions: Callable[[int], NDArray[Any]], context: ScoringContext
             while ahead:
                 indices, decoding = ahead.popleft()
                 part = slice(indices.start, indices.stop)
+                images = [future.result() for future in decoding]
                 batch = Batch(
                     test.names[part],
-                    np.stack([future.result() for future in decoding]),
+                    np.stack([_in_rgb8(image, context) for image in images]),
                     to_rgb8(stacked(test.target[part])),
                     None if test.labels is None else stacked(test.labels[part]),
                     indices.start,
+                    _exact(images, context, part),
                 )
                 release_pages(test)
                 send()
@@ -154,15 +170,17 @@ def _batches(predictions: Callable[[int], NDArray[Any]], context: ScoringContext
 
 
 def _prediction(
-    predictions: Callable[[int], NDArray[Any]], test: SplitArrays, index: int
-) -> NDArray[np.uint8]:
-    """One prediction as (H, W, 3) uint8. It is checked, and never clipped, rounded or resized.
+    predictions: Callable[[int], NDArray[Any]], context: ScoringContext, index: int
+) -> NDArray[Any]:
+    """One prediction (H, W, C) as it is. It is checked, and never clipped, rounded or resized.
 
     Raises:
-        UsageError: for floats (with their range), or another size than the target's.
+        UsageError: for floats where targets have none (with their range), or another size than the target's.
     """
+    test = context.test
     image, name = predictions(index), test.names[index]
-    if image.dtype not in (np.uint8, np.uint16):
+    is_known_float = image.dtype == np.float32 and context.data_range is not None
+    if image.dtype not in (np.uint8, np.uint16) and not is_known_float:
         raise UsageError(
             f"expected 8-bit or 16-bit predictions, found {image.dtype} {_range(image)} for {name}: "
             "convert them to uint8, values 0 to 255"
@@ -173,7 +191,49 @@ def _prediction(
         raise UsageError(
             f"expected predictions of {wanted[0]}x{wanted[1]} with 1 or 3 channels, found {found} for {name}"
         )
+    return image
+
+
+def _in_rgb8(image: NDArray[Any], context: ScoringContext) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 of a prediction."""
+    if image.dtype == np.float32 and context.data_range is not None:
+        image = in_eight_bits(image, context.data_range.low, context.data_range.high)
     return to_rgb8(image)
+
+
+def _exact(images: Sequence[NDArray[Any]], context: ScoringContext, part: slice) -> Exact | None:
+    """The values of a batch in the units of the targets' files, if those have more than 8 bits."""
+    known, test = context.data_range, context.test
+    if known is None:
+        return None
+    stored = test.target if test.values is None else test.values
+    images_there = stacked(stored[part])
+    target, sixteen = images_there.astype(np.float64), images_there.dtype == np.uint16
+    prediction = np.stack([_in_units(image, known, sixteen) for image in images])
+    channels = max(prediction.shape[-1], target.shape[-1])
+    return Exact(_repeated(prediction, channels), _repeated(target, channels), known)
+
+
+def _in_units(image: NDArray[Any], known: DataRange, sixteen: bool) -> NDArray[np.float64]:
+    """A prediction's values in the targets' units; those of 8 bits (reference rows) span their range."""
+    values = image.astype(np.float64)
+    if image.dtype != np.uint8:
+        return values
+    return values * 257 if sixteen else known.low + values / 255 * known.width
+
+
+def _repeated(values: NDArray[np.float64], channels: int) -> NDArray[np.float64]:
+    """Gray values repeated to `channels`."""
+    return np.repeat(values, channels, axis=-1) if values.shape[-1] == 1 < channels else values
+
+
+def _rounded(metric: Metric, output: MetricOutput, context: ScoringContext) -> MetricOutput:
+    """`output`, its protocols saying that a metric saw 16-bit or float values in 8 bits."""
+    if context.values is None or getattr(metric, "exact", False):
+        return output
+    said = f"{context.values}, shown in 8 bits"
+    results = [replace(one, protocol={**one.protocol, "values": said}) for one in output.results]
+    return replace(output, results=results)
 
 
 def _range(values: NDArray[Any]) -> str:

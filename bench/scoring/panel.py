@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from numpy.typing import NDArray
 
 from bench.records.panel import PANEL, SCORES, JudgeScores, column
-from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext
+from bench.scoring.metrics.base import Batch, Metric, MetricOutput, ScoringContext
 from bench.scoring.metrics.segmentation import SegmentationMetric
 
 
@@ -40,9 +41,9 @@ class Panel:
         for _, metric in self._judges:
             metric.update(batch)
 
-    def compute(self) -> None:
-        """Fill `per_image` and `details`."""
-        found = [(judge, metric.compute()) for judge, metric in self._judges]
+    def compute(self, told: Callable[[Metric, MetricOutput], MetricOutput]) -> None:
+        """Fill `per_image` and `details`; `told` adds to protocols what the pass knows."""
+        found = [(judge, told(metric, metric.compute())) for judge, metric in self._judges]
         for judge, output in found:
             self.per_image |= {column(name, judge.hash): values for name, values in output.per_image.items()}
         if found:

@@ -10,14 +10,16 @@ from typing import Any
 from baselines.geometry import depth, fitting
 from baselines.settings import TestSettings, TrainingSettings
 from baselines.sizes import NATIVE, parse_size
-from baselines.variants import ALIASES, SWEEPABLE, Variant, parse_variant
+from baselines.variant import field_names, is_field
+from baselines.variants import ALIASES, Variant, parse_variant
 from bench.core.errors import UsageError, unknown_name
+from bench.spec.named_files import with_content
 from bench.spec.run_spec import DataSpec, RunSpec, StepChoice
 
 TRAINING_FIELDS: dict[str, Callable[[str], Any]] = {
     "steps": int, "size_px": parse_size, "batch_size": int, "base_filters": int, "lr": float,
     "beta1": float, "beta2": float, "lr_schedule": str, "jitter": bool, "mirror": bool, "precision": str,
-    "engine": str, "levels": int,
+    "engine": str, "ema": float, "levels": int,
 }  # fmt: skip
 assert set(TRAINING_FIELDS) == {f.name for f in fields(TrainingSettings)}
 
@@ -34,8 +36,8 @@ def parse_sets(assignments: Sequence[str]) -> dict[str, list[str]]:
         field = field.strip()
         if not equals or not all(value.strip() for value in values.split(",")):
             raise UsageError(f"expected --set FIELD=VALUE[,VALUE...], found '{assignment}'")
-        if field not in SWEEPABLE and field not in TRAINING_FIELDS:
-            raise unknown_name("field", field, [*SWEEPABLE, *TRAINING_FIELDS], "bench list fields")
+        if field not in TRAINING_FIELDS and not is_field(field):
+            raise unknown_name("field", field, [*field_names(), *TRAINING_FIELDS], "bench list fields")
         if field in sweeps:
             raise UsageError(
                 f"--set {field} was given twice: list all its values in one, separated by commas"
@@ -56,6 +58,7 @@ def resolve_grid(
     sweeps: Mapping[str, Sequence[str]],
     epochs: float | None,
     choice: StepChoice | None = None,
+    recipes: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[RunSpec]:
     """All runs of a grid: sweeps x variants x seeds, each once, in that order.
 
@@ -63,6 +66,7 @@ def resolve_grid(
         training: fields of `TrainingSettings`; "steps" may be missing where `epochs` is given.
         epochs: passes over the training split; rounded up to whole steps.
         choice: which step is taken; None: the last.
+        recipes: training settings of a variant's recipe, by its name; `sweeps` overrides them.
 
     Raises:
         UsageError: if a field does not fit, or a receptive field cannot be built at the size.
@@ -70,15 +74,16 @@ def resolve_grid(
     runs: dict[str, RunSpec] = {}
     for values in itertools.product(*sweeps.values()):
         chosen = dict(zip(sweeps, values, strict=True))
-        variant_fields = {name: value for name, value in chosen.items() if name in SWEEPABLE}
+        variant_fields = {name: value for name, value in chosen.items() if name not in TRAINING_FIELDS}
         training_fields = {
-            name: _coerce(name, value) for name, value in chosen.items() if name not in SWEEPABLE
+            name: _coerce(name, value) for name, value in chosen.items() if name in TRAINING_FIELDS
         }
-        settings = _settings({**training, **training_fields}, data.train_n, epochs)
         swept = tuple(name for name in training_fields if len(sweeps[name]) > 1)
         for variant, seed in itertools.product(variants, seeds):
+            of_recipe = (recipes or {}).get(variant.name, {})
+            settings = _settings({**training, **of_recipe, **training_fields}, data.train_n, epochs)
             try:
-                resolved = variant.with_fields(variant_fields).at_size(settings.size_px)
+                resolved = with_content(variant.with_fields(variant_fields)).at_size(settings.size_px)
             except ValueError as error:
                 raise UsageError(f"variant '{variant.name}': {error}") from None
             _check_receptive_field(resolved, settings)

@@ -22,10 +22,11 @@ from bench.records.output_folder import RunFiles
 from bench.spec.expand import parse_sets, resolve_grid
 from bench.spec.pairs_used import data_spec, open_again, with_val_share
 from bench.spec.policy import LAST
+from bench.spec.recipes import get_recipe
 from bench.spec.run_spec import DataSpec, RunSpec
 from bench.spec.step_choice import check_candidates, step_choice
 from bench.spec.suites import get_suite
-from bench.spec.variants import get_variant, read_variants
+from bench.spec.variants import by_recipes, read_variants
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class GridRequest:
         eval_every: steps between two scorings on the validation images; None: never.
         choose: "last", or "best:METRIC" on the validation images.
         variant_file: TOML with more variants.
+        recipes: named sets of fields and training settings; each variant by each of them.
         test: how the generators are applied.
     """
 
@@ -74,6 +76,7 @@ class GridRequest:
     eval_every: int | None = None
     choose: str = LAST
     variant_file: Path | None = None
+    recipes: tuple[str, ...] = ()
     test: TestSettings = field(default_factory=TestSettings)
 
 
@@ -93,7 +96,7 @@ def resolve(request: GridRequest) -> list[Plan]:
         UsageError: for anything that cannot be run as requested.
     """
     suite = get_suite(request.suite) if request.suite else None
-    variants = _variants(request, suite.variants if suite else ())
+    variants, recipes = _variants(request, suite.variants if suite else ())
     names = request.datasets or ((suite.dataset,) if suite else ())
     if not names:
         raise UsageError("expected --dataset NAME (or --suite), found none: `bench list datasets` shows them")
@@ -124,7 +127,7 @@ def resolve(request: GridRequest) -> list[Plan]:
             run
             for shorter, whole in _budgets(request, training, epochs)
             for run in resolve_grid(
-                data, variants, request.seeds, shorter, request.test, sweeps, whole, choice
+                data, variants, request.seeds, shorter, request.test, sweeps, whole, choice, recipes
             )
         ]
         check_candidates(runs)
@@ -180,15 +183,27 @@ def lengths_of(plans: Sequence[Plan], request: GridRequest) -> tuple[int, ...]:
     return tuple(sorted(steps)) if request.keep_at else ()
 
 
-def _variants(request: GridRequest, of_suite: Sequence[str]) -> list[Variant]:
+def _variants(
+    request: GridRequest, of_suite: Sequence[str]
+) -> tuple[list[Variant], dict[str, dict[str, Any]]]:
+    """The variants, each once, and the training settings of their recipes by their names."""
     declared = read_variants(request.variant_file) if request.variant_file else {}
     names = request.variants or tuple(of_suite) or tuple(declared)
+    if request.recipes and not names:
+        names = ("l1+cgan",)
     if not names:
         raise UsageError(
             "expected --variants NAME,... or --suite NAME, found neither: `bench list variants` and "
             "`bench list suites` show them"
         )
-    return list({v.name: v for v in (get_variant(name, declared) for name in names)}.values())
+    chosen: dict[str, Variant] = {}
+    training: dict[str, dict[str, Any]] = {}
+    for name in names:
+        for variant, recipe in by_recipes(name, request.recipes, declared):
+            chosen[variant.name] = variant
+            if recipe is not None:
+                training[variant.name] = get_recipe(recipe).training
+    return list(chosen.values()), training
 
 
 def _directions(dataset: Dataset) -> set[str]:

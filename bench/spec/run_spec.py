@@ -15,6 +15,7 @@ from typing import Any
 
 from baselines.documents import stated
 from baselines.settings import TestSettings, TrainingSettings
+from baselines.variant import gathered
 from baselines.variants import Variant
 from bench.core.decode import decode
 
@@ -104,13 +105,18 @@ class RunSpec:
         Raises:
             ValueError: if `content` is not a spec.
         """
-        return decode(content, RunSpec)
+        return decode(with_parts(content), RunSpec)
 
     @cached_property
     def hash(self) -> str:
         """12 hexadecimal digits over all fields; stable across processes and machines."""
         content = self.to_dict()
-        del content["variant"]["name"], content["variant"]["source"]  # words, not settings
+        words = {"name", "source"}  # not settings; nor is a path, whose content's sha256 stands beside it
+        content["variant"] = {
+            name: value
+            for name, value in content["variant"].items()
+            if name not in words and not name.endswith("_file")
+        }
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -125,6 +131,12 @@ class RunSpec:
     def id(self) -> str:
         """File-name-safe: "cityscapes-l1+cgan-s0-1f2e3d4c5b6a"."""
         return f"{slug(self.data.name)}-{slug(self.label)}-s{self.seed}-{self.hash}"
+
+
+def with_parts(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The document of a spec with the fields of the variant's parts where `Variant` has them."""
+    held = spec.get("variant")
+    return {**spec, "variant": gathered(held)} if isinstance(held, Mapping) else dict(spec)
 
 
 def slug(text: str) -> str:

@@ -19,12 +19,14 @@ class ScoringChoice:
             its resolution, "fcn-lite0,judge_px=256"; several as "A,B" (`bench.scoring.judges.choice`).
         inception_weights: the user's file; None: the environment's, else the cache's.
         fid_protocol: how images are prepared for Inception (`catalogue.FID_PROTOCOLS`).
+        allow_void: whether label maps may be more than half void.
     """
 
     metrics: tuple[str, ...] = ()
     judge: str = "auto"
     inception_weights: Path | None = None
     fid_protocol: str = "torch-fidelity"
+    allow_void: bool = False
 
     @property
     def wants_judge(self) -> bool:

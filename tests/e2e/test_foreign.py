@@ -193,7 +193,7 @@ def test_a_resize_is_part_of_the_protocol(results: Path, tmp_path: Path) -> None
     [
         (["--judge", "fcn-small"], ["--judge-dataset NAME", "real photos"]),
         (["--dataset", "toycitty"], ["toycitty", "toycity"]),
-        (["--direction", "a2b"], ["--direction", "a2b"]),
+        (["--direction", "x2y"], ["--direction", "x2y"]),
         (["--target", "nowhere"], ["--target nowhere"]),
         (["--name", "a,b"], ["1 different names", "found a, b"]),
         (["--metrics", "sim"], ["did you mean 'ssim'"]),

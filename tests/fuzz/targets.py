@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tifffile
 import torch
 from caffe_files import SMALL, caffemodel, fcn8s_weights
 from example_card import example_card
@@ -47,7 +48,7 @@ from baselines.translate import Checkpoint, load_checkpoint, save_checkpoint
 from baselines.variants import parse_variant
 from bench.core.errors import BenchError, UsageError
 from bench.core.state_dict import WeightsError, read_state_dict
-from bench.data import archives, cache, cards, readers
+from bench.data import archives, cache, cards, image_file
 from bench.data import image_folder as plain
 from bench.data.acquire import download, verify
 from bench.data.layouts import lists, parquet
@@ -118,15 +119,20 @@ def _images() -> st.SearchStrategy[bytes]:
             (sixteen, "PNG", {}), (rgb.convert("RGBA"), "PNG", {}), (rgb, "JPEG", {"exif": exif}),
             (rgb, "JPEG", {"progressive": True}), (rgb.convert("CMYK"), "JPEG", {}), (rgb, "BMP", {}),
             (rgb, "TIFF", {}), (sixteen, "TIFF", {"compression": "tiff_lzw"}), (rgb, "WEBP", {}),
-            (rgb, "TIFF", {"compression": "jpeg"}), (rgb, "WEBP", {"lossless": True}),
+            (rgb, "TIFF", {"compression": "jpeg"}), (rgb, "WEBP", {"lossless": True}), (rgb, "PPM", {}),
+            (rgb.convert("F"), "TIFF", {}),
         )
     ]  # fmt: skip
+    arrays = [pixels, pixels.astype(np.float32), pixels[..., 0].astype(np.int64)]
+    seeds += [_made(lambda path, array=array: np.save(path, array), "x.npy") for array in arrays]
+    deep = pixels.astype(np.uint16) * 257
+    seeds.append(_made(lambda path: tifffile.imwrite(path, deep, photometric="rgb")))
     return changed_bytes(seeds) | changed_parts(seeds[:5], unpack_png, pack_png)
 
 
 def _image(path: Path) -> None:
-    readers.header(path)
-    np.asarray(readers.decode(path))
+    about, image = image_file.header(path), image_file.decode(path)
+    assert (about.kind, about.size) == (image.kind, image.size)
     list(plain.read_images([path], size_px=8, channels=3, sample_type="uint8", nearest=False))
 
 
@@ -279,7 +285,7 @@ def _plans(path: Path) -> None:
 
 def _checkpoint(path: Path) -> None:
     variant = parse_variant("l1")
-    from baselines.trainer import build_generator
+    from baselines.build import build_generator
 
     generator = build_generator(variant, SMALL_NET, 1, 1)
     save_checkpoint(path, Checkpoint(generator, variant, SMALL_NET, 1, "uint8", "bicubic", "uint8", "id"))

@@ -15,7 +15,7 @@ import pytest
 from bench.core import plugins
 from bench.core.errors import UsageError
 from bench.data.cards import card_names, load_card, read_card
-from bench.data.palette import decode_colours, nearest_class, paint, value_tables
+from bench.data.palette import decode_colours, file_values, nearest_class, paint, value_tables
 from bench.data.types import VOID
 
 BUILT_IN = ["cityscapes", "edges2handbags", "edges2shoes", "facades", "maps", "night2day", "toycity"]
@@ -194,7 +194,7 @@ def test_nearest_agrees_with_brute_force() -> None:
 
 
 def test_label_values_without_ids_are_train_ids() -> None:
-    train_ids, colours, known = value_tables(load_card("toycity"))
+    train_ids, colours, known = value_tables(file_values(load_card("toycity")))
     assert np.flatnonzero(known).tolist() == [*range(19), 255]
     assert train_ids[:19].tolist() == list(range(19))
     assert (train_ids[255], colours[255].tolist()) == (VOID, [0, 0, 0])

@@ -11,6 +11,8 @@ import pytest
 
 from bench.core.errors import UsageError
 from bench.core.resources import cache_dir
+from bench.data.acquire.prepare import info
+from bench.data.cards import card_names, load_card
 from bench.data.chosen import drawn, hold_out, some_of
 from bench.data.datasets import Dataset, open_dataset
 from bench.spec.pairs_used import data_spec, open_again, with_val_share
@@ -75,3 +77,26 @@ def test_some_pairs_of_a_split(mine: Dataset) -> None:
     names = hold_out(mine, 10, 3).names("val")
     assert some.names("val") == (names[2], names[0])
     assert some.splits == {"val": 2}
+
+
+def test_data_info_says_where_validation_images_come_from_and_the_rule(
+    mine: Dataset, tmp_path: Path, write_pairs: Callable[..., Any]
+) -> None:
+    def said(dataset: Dataset) -> str:
+        return dict(info(dataset))["validation"]
+
+    assert said(mine) == "no split of its own: --val-share 0.1 holds a tenth of the training pairs out"
+    write_pairs(tmp_path / "whole", {"train": 2, "val": 3, "test": 2}, size_px=SIZE)
+    own = open_dataset("whole", root=tmp_path)
+    assert said(own) == "split val, 3 pairs: it is no part of training or test"
+    write_pairs(tmp_path / "maps", {"train": 2, "val": 3}, size_px=SIZE)
+    maps = open_dataset("maps", root=tmp_path)
+    assert maps.splits == {"train": 2, "test": 3}
+    assert said(maps).endswith(". The release has train and val: val is the test split")
+
+
+def test_every_card_that_tests_on_val_says_so() -> None:
+    for name in card_names():
+        card = load_card(name)
+        if "val" in str(card.splits["test"]):
+            assert "val is the test split" in card.split_rule, name

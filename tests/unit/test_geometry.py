@@ -10,7 +10,7 @@ from baselines.geometry import (
     RECEPTIVE_FIELDS,
     STRIDED_LAYERS,
     depth,
-    dropout_layers,
+    dropout_steps,
     fitting,
     output_side,
     padded_size,
@@ -44,8 +44,9 @@ def test_what_is_no_multiple_is_padded_to_the_next() -> None:
 
 def test_three_dropout_layers_at_every_size() -> None:
     levels = [depth(size) for size in SIZES]
-    assert [dropout_layers(one) for one in levels] == [3, 3, 3, 3, 3]
-    assert all(dropout_layers(one) <= one - 2 for one in levels)
+    assert [dropout_steps(one) for one in levels] == [range(3)] * 5
+    assert all(len(dropout_steps(one)) <= one - 2 for one in levels)
+    assert [dropout_steps(one, "released") for one in levels] == [range(1, end) for end in (1, 2, 3, 4, 5)]
 
 
 @pytest.mark.parametrize("receptive_field", RECEPTIVE_FIELDS)

@@ -76,6 +76,15 @@ def test_every_field_counts_but_words_do_not() -> None:
     assert renamed.hash == base.hash
 
 
+def test_a_field_that_came_later_is_left_out_at_its_default() -> None:
+    first = {"generator", "adversarial", "receptive_field", "lambda_l1", "lambda_gan", "dropout", "norm"}
+    assert set(spec("l1+cgan").to_dict()["variant"]) == first | {"name", "source"}
+    released = replace(spec(), variant=parse_variant("l1").with_fields({"dropout_at": "released"}))
+    assert released.to_dict()["variant"]["dropout_at"] == "released"
+    assert released.hash != spec().hash
+    assert RunSpec.from_dict(released.to_dict()).hash == released.hash
+
+
 def test_a_spec_is_plain_json_with_what_records_read() -> None:
     content = spec().to_dict()
     assert json.loads(json.dumps(content, allow_nan=False)) == content
@@ -116,6 +125,7 @@ def test_a_grid_is_sweeps_by_variants_by_seeds_each_once() -> None:
         ("jitter=true,false", [True, False]), ("mirror=True,False", [True, False]),
         ("precision=fp32,bf16", ["fp32", "bf16"]), ("engine=eager", ["eager"]), ("levels=5", [5]),
         ("size_px=64,64x32", [64, "64x32"]),
+        ("ema=0.0,0.999", [0.0, 0.999]),
     ],
 )  # fmt: skip
 def test_every_training_field_can_be_swept_and_is_said(assignment: str, values: list[Any]) -> None:

@@ -15,20 +15,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from baselines.sizes import ImageSize, Size, image_size
 from bench.core.errors import UsageError
 from bench.core.files import move_folder, sha256_file, write_text
-from bench.core.images import opened
 from bench.core.progress import Progress
 from bench.data.acquire.verify import MANIFEST, MANIFEST_SCHEMA, read_manifest
 from bench.data.datasets import Dataset
+from bench.data.image_file import decode, header
+from bench.data.label_maps import lossy_labels
 from bench.data.layouts import Found, Pair, find
-from bench.data.readers import header
-from bench.data.types import DatasetCard
+from bench.data.types import VOID, DatasetCard
+from bench.data.void import ADVICE, is_mostly_void
 
-_VOID_IMAGES = 8  # images in which `info` counts void labels
+_VOID_IMAGES = 16  # test images in which `info` counts void labels
 
 
 # --- prepare ------------------------------------------------------------------------------------
@@ -154,25 +156,21 @@ class _Copier:
         return hashes
 
     def _read(self, file: Path, role: str) -> Image.Image:
-        wanted = ("L",) if role == "labels" else ("RGB",)
-        try:
-            with opened(file) as image:
-                image.load()
-        except Exception as error:  # Pillow raises nearly anything on damaged files
-            said = " ".join(str(error).split()) or type(error).__name__
+        wanted = "gray" if role == "labels" else "colour"
+        image = decode(file)
+        if image.kind != wanted:
             raise UsageError(
-                f"expected a whole image in {file}, found one that cannot be read ({said})"
-            ) from None
-        if image.mode not in wanted:
-            raise UsageError(
-                f"expected mode {wanted[0]} in {file}, found {image.mode}: get the official file"
+                f"expected a {wanted} image in {file}, found {image.kind}: get the official file"
             )
+        if image.lossy and role == "labels":
+            raise lossy_labels(file)
         if role == "labels":
             known = {entry.id for entry in self.card.classes}
-            values = [value for value, count in enumerate(image.histogram()) if count]
+            values = np.unique(image.values).tolist()
             if strange := [value for value in values if value not in known]:
                 raise UsageError(f"expected ids of {self.card.name}'s card in {file}, found {strange[0]}")
-        return image
+        plane = image.values[..., 0] if role == "labels" else image.in_srgb().values
+        return Image.fromarray(plane)
 
 
 # --- info ---------------------------------------------------------------------------------------
@@ -202,9 +200,8 @@ def info(dataset: Dataset) -> list[tuple[str, str]]:
         rows.append(
             ("aspect", f"changes at the default size: {aspect}; --size WIDTHxHEIGHT or native keeps it")
         )
-    if (share := _void_share(dataset)) is not None:
-        rows.append(("void", f"{share:.1%} of the label pixels (first images of the test split)"))
-    return rows
+    rows += _label_rows(dataset)
+    return rows + [("note", line) for line in dataset.file_notes()]
 
 
 def card_rows(card: DatasetCard) -> list[tuple[str, str]]:
@@ -241,19 +238,37 @@ def _first_image(dataset: Dataset) -> str:
     found = dataset.images.found
     assert found is not None
     file = next(iter(found.splits.values()))[0].files[0]
-    mode, (width, height) = header(file)
+    about = header(file)
     name = file.relative_to(root) if file.is_relative_to(root) else file
-    return f"{width}x{height} px, {mode}: {name}"
+    return f"{about.size[0]}x{about.size[1]} px, {about.kind}: {name}"
 
 
-def _void_share(dataset: Dataset) -> float | None:
-    """Share of void among the labels of a few test images; None without label maps."""
-    if not dataset.card.classes:
-        return None
-    split = "test" if "test" in dataset.splits else next(iter(dataset.splits))
-    void = total = 0
-    for index in range(min(_VOID_IMAGES, dataset.splits[split])):
-        for side in dataset.images.read(split, index, dataset.card.size_px):
-            if side.labels is not None:
-                void, total = void + int((side.labels == 255).sum()), total + side.labels.size
-    return void / total if total else None
+def _label_rows(dataset: Dataset) -> list[tuple[str, str]]:
+    """How label maps are read, and how much of them is void in a few test images, evenly spaced."""
+    card, modes = dataset.card, dataset.images.modes
+    if not card.classes or len(modes) < 2:
+        return []
+    count = dataset.splits["test"]
+    wanted = min(_VOID_IMAGES, count)
+    few = [place * count // wanted for place in range(wanted)]  # evenly spaced
+    void, pixels = [0, 0], [0, 0]
+    for index in few:
+        for side, arrays in enumerate(dataset.images.read("test", index, card.size_px)):
+            if arrays.labels is not None:
+                void[side] += int((arrays.labels == VOID).sum())
+                pixels[side] += arrays.labels.size
+    rows = []
+    for side in (side for side in (0, 1) if pixels[side]):
+        share, mode = void[side] / pixels[side], modes[side]
+        sample = "all" if len(few) == count else f"a sample of {len(few)} of"
+        rows.append((card.domains[side], f"read as {_READ_AS[mode]}"))
+        rows.append(("void", f"{share:.1%} of the label pixels ({sample} {count:,} test images)"))
+        if is_mostly_void(share):
+            rows.append(("warning", f"more than half of {card.domains[side]} is void: {ADVICE}"))
+    return rows
+
+
+_READ_AS = {
+    "colour": "colours of the card", "ids": "single-channel values", "train ids": "train ids, 255 void",
+    "gray colours": "gray levels of the card's colours",
+}  # fmt: skip

@@ -9,7 +9,10 @@ from pathlib import Path
 
 from bench.core.errors import UsageError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm",
+    ".pnm", ".pfm", ".npy",
+)  # fmt: skip
 _DEEPEST = 4  # folders below a split's: deeper ones are not searched (nor endless links)
 _FOREIGN = ("__macosx", "@eadir", "$recycle.bin")  # what systems leave in folders and archives
 

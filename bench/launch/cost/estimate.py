@@ -11,16 +11,17 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from baselines.discriminators import Discriminator
+from baselines.build import build_discriminator, build_generator, check_fits
 from baselines.engine import resolve_device
-from baselines.generators import Generator
 from baselines.layers import parameter_count
 from baselines.sizes import NATIVE, ImageSize, Size, image_size, size_for
-from baselines.trainer import Trainer, build_discriminator, build_generator
+from baselines.trainer import Trainer
+from bench.core.errors import UsageError
 from bench.data.datasets import Dataset
 from bench.launch.cost.kept_times import kept, kept_rate
 from bench.launch.cost.measure import Question
 from bench.launch.cost.step_worker import random_pairs
+from bench.spec.grid import Plan
 from bench.spec.policy import Keep
 from bench.spec.run_spec import RunSpec
 
@@ -44,7 +45,27 @@ def parameters(spec: RunSpec, dataset: Dataset) -> Parameters:
     )
 
 
-def _networks(spec: RunSpec, dataset: Dataset) -> tuple[Generator, Discriminator | None]:
+def check_parts(plans: Sequence[Plan]) -> None:
+    """Build the parts of every variant once, without allocating weights.
+
+    Raises:
+        UsageError: if one does not fit the size, the images or the other parts.
+    """
+    seen = set()
+    for plan in plans:
+        channels = plan.dataset.source_channels, plan.dataset.target_channels
+        for spec in plan.runs:
+            settings = replace(spec.training, steps=1)
+            if (spec.variant, settings, channels) in seen:
+                continue
+            seen.add((spec.variant, settings, channels))
+            try:
+                check_fits(spec.variant, settings, channels)
+            except ValueError as error:
+                raise UsageError(f"variant '{spec.variant.name}': {error}") from None
+
+
+def _networks(spec: RunSpec, dataset: Dataset) -> tuple[torch.nn.Module, torch.nn.Module | None]:
     """Both networks, without allocating weights."""
     channels = dataset.source_channels, dataset.target_channels
     with torch.device("meta"):
@@ -73,7 +94,8 @@ def training_bytes(spec: RunSpec, dataset: Dataset, train_n: int) -> int:
     if discriminator is not None:
         conditional = spec.variant.adversarial == "cgan"
         kept += 2 * _kept_for_backward(discriminator, source if conditional else None, target)
-    return 4 * (1 + _ADAM_COPIES) * sum(parameters(spec, dataset)) + kept
+    counts = parameters(spec, dataset)
+    return 4 * ((1 + _ADAM_COPIES) * sum(counts) + (counts.generator if settings.ema else 0)) + kept
 
 
 def largest_size(spec: RunSpec, dataset: Dataset, train_n: int) -> ImageSize:
@@ -220,9 +242,10 @@ def room_needed(
     for spec, dataset, test_n in runs:
         counts = parameters(spec, dataset)
         checkpoints += 4 * counts.generator * (1 + sample_points if keep == "all" else 1)
+        averaged = counts.generator if spec.training.ema else 0
         predictions += _test_pixels(spec, dataset, test_n) * dataset.target_channels
         best = 0 if spec.choice is None else 4 * counts.generator
-        states.append(4 * _ADAM_COPIES * sum(counts) * _STATES + best)
+        states.append(4 * (_ADAM_COPIES * sum(counts) + averaged) * _STATES + best)
     if keep == "none":  # each is deleted once it is scored
         checkpoints = checkpoints * at_once // max(len(runs), 1)
     return Room(checkpoints, predictions, sum(sorted(states)[-at_once:]))

@@ -39,7 +39,7 @@ def validation_curves(section: Section, looks: Looks) -> Drawing | None:
     several = any(len(held) > 1 for held in rows.values())
     caption = (
         f"{'Means over seeds; thin lines: single seeds. ' if several else ''}On the validation images, which "
-        "were not trained on; test images are not among them. Rings: the step whose generator was scored."
+        "were not trained on. Rings: the step whose generator was scored."
         f"{rows_cut(section, MAX_LINES)}"
     )
     alt = f"Line charts of {', '.join(info_of(key).title for key in keys)} for {', '.join(rows)}."

@@ -18,9 +18,10 @@ from bench.core.images import to_rgb8
 from bench.core.progress import Reporter
 from bench.data.pixels import pixel_fingerprint
 from bench.data.types import SplitArrays
+from bench.data.void import check_void
 from bench.records.judge_card import CARDS
 from bench.records.output_folder import write_gallery
-from bench.records.record import GalleryFiles, MetricResult, RunRecord, write_record
+from bench.records.record import GalleryFiles, RunRecord, write_record
 from bench.run.cards import judge_cards
 from bench.run.data_in_use import GALLERY_SIZE, UNUSED_JUDGE, Workbench
 from bench.run.illustrate import Scene, illustrate
@@ -68,14 +69,16 @@ class ForeignScoring:
     def run(self, images: ForeignImages) -> list[RunRecord]:
         """Score every folder of predictions and the reference rows, and write their records."""
         test = images.test(self.cache, self.reporter.counter("decoding targets"))
+        self._check_labels(images, test)
         judges = self._judges(images, test)
         records: list[RunRecord] = []
         outputs: dict[str, _Predictions] = {}
         for row in ("real", "copy") if images.has_sources else ("real",):
             record = reference_record(images.data, row, images.size_px)
-            shown = test.target if row == "real" else test.source
             context = self._context(images, test, row, judges)
-            predictions = _of_array(shown)
+            exact = images.data_range is not None and row == "copy"
+            shown = test.target if row == "real" else test.source
+            predictions = images.source() if exact else _of_array(shown)
             record = replace(record, gallery=self._gallery(images, test, row, predictions))
             if row == "real" and context.judge is not None:
                 cards = judge_cards(context, self._names(images), self.reporter)
@@ -87,13 +90,20 @@ class ForeignScoring:
             record = replace(self._run(name, folder, index, images), gallery=gallery)
             context = self._context(images, test, "run", judges)
             records.append(self._score(record, context, predictions, images))
-            outputs[record.id] = predictions
+            outputs[record.id] = images.shown(predictions)
         palette = {entry.name: entry.colour for entry in images.card.train_classes}
         scene = Scene(
             images.data, images.size_px, test, palette, lambda: judges[0][0], images.has_sources, outputs
         )
         illustrate(self.out, [scene])
         return records
+
+    def _check_labels(self, images: ForeignImages, test: SplitArrays) -> None:
+        """Refuse label maps, true or predicted, that are mostly void."""
+        allowed = self.choice.allow_void
+        check_void(test.void_share, "the label maps of the test images", allowed)
+        for index, (name, _) in enumerate(images.rows):
+            check_void(images.predicted_void(index), f"the predictions of {name}", allowed)
 
     def _context(
         self, images: ForeignImages, test: SplitArrays, row: str, judges: Sequence[Opened]
@@ -124,6 +134,7 @@ class ForeignScoring:
             file_labels=labels_of(judge),
             fid_protocol=self.choice.fid_protocol,
             panel=tuple(PanelJudge(one, labels_of(one)) for one in usable(others)),
+            data_range=images.data_range,
         )
 
     def _judges(self, images: ForeignImages, test: SplitArrays) -> list[Opened]:
@@ -179,9 +190,8 @@ class ForeignScoring:
         predictions: _Predictions,
         images: ForeignImages,
     ) -> RunRecord:
-        """Score one row and write its record; a resize of the predictions becomes part of the protocol."""
+        """Score one row and write its record; what was done to the images becomes part of the protocol."""
         started = time.perf_counter()
-        resized_from = images.resized_from if record.kind == "run" else None
         aspect = {"aspect_changed": images.aspect_changed} if images.aspect_changed else {}
         about = environment(describe_device(resolve_device(self.device)))
         with self.reporter.task(f"{record.label}  score", len(context.test)) as advance:
@@ -197,7 +207,8 @@ class ForeignScoring:
                 )
                 if kept:
                     advance(len(context.test), "kept from before")
-        results = {result.name: _resized(result, resized_from) for result in output.results}
+        done = _prepared(images) if context.row == "run" else {}
+        results = {one.name: replace(one, protocol={**one.protocol, **done}) for one in output.results}
         pixels = {"test_pixels": pixel_fingerprint(context.test)} if images.has_sources else {}
         finished = replace(
             record,
@@ -232,15 +243,16 @@ class ForeignScoring:
         write_gallery(self.out / folder / "target", names, test.target[chosen])
         shown = None
         if row != "real":
-            write_gallery(self.out / folder / row, names, [predictions(int(i)) for i in chosen])
+            write_gallery(self.out / folder / row, names, [images.shown(predictions)(int(i)) for i in chosen])
             shown = str(folder / row)
         return GalleryFiles(names, shown, str(folder / "source"), str(folder / "target"))
 
 
-def _resized(result: MetricResult, resized_from: str | None) -> MetricResult:
-    if resized_from is None:
-        return result
-    return replace(result, protocol={**result.protocol, "predictions_resized_from": resized_from})
+def _prepared(images: ForeignImages) -> dict[str, str]:
+    """What was done to the images before they were scored, for protocols; empty if nothing."""
+    done = {"predictions_resized_from": images.resized_from, "images_as": images.as_mode}
+    converted = "; ".join(change for change in images.changes if change.startswith("converted"))
+    return {key: value for key, value in {**done, "colours": converted}.items() if value}
 
 
 def _of_array(images: NDArray[Any]) -> _Predictions:

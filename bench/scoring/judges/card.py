@@ -100,7 +100,9 @@ def _photos_at(context: ScoringContext, places: list[int]) -> ScoringContext:
         return whole(places[index])
 
     read = None if whole is None else file_labels
-    return replace(context, test=chosen, row="run", panel=(), file_labels=read, train_targets=None)
+    return replace(
+        context, test=chosen, row="run", panel=(), file_labels=read, train_targets=None, data_range=None
+    )
 
 
 def _applies(fault: Fault, context: ScoringContext) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from baselines.sizes import Size
+from baselines.sizes import Size, words_of_size
 from bench.core.images import to_rgb8
 from bench.data.cache import release_array
 
@@ -34,7 +34,7 @@ def seen_photos(training: NDArray[Any], test: NDArray[Any], size_px: Size) -> di
         "training_photos": len(training),
         "test_photos": len(test),
         "in_common": sum(digest in known for digest in _digests(test)),
-        "compared": f"sha256 of the decoded pictures at {size_px} px",
+        "compared": f"sha256 of the decoded pictures at {words_of_size(size_px)}",
     }
 
 

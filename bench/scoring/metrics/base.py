@@ -15,8 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.sizes import Size
-from bench.data.types import DatasetCard, Role, SplitArrays
+from bench.data.types import DataRange, DatasetCard, Role, SplitArrays
 from bench.records.record import MetricResult
+
+
+@dataclass(frozen=True)
+class Exact:
+    """Values of a batch that its 8-bit view rounds.
+
+    Attributes:
+        prediction: (N, H, W, C) float64, in the units of the files.
+        target: (N, H, W, C) float64.
+        range: their range.
+    """
+
+    prediction: NDArray[np.float64]
+    target: NDArray[np.float64]
+    range: DataRange
 
 
 @dataclass(frozen=True)
@@ -29,6 +44,8 @@ class Batch:
         target: (N, H, W, 3) uint8 RGB.
         labels: (N, H, W) uint8 train ids, 255 = void; None where the data set has no labels.
         start: place of the first image in the test split.
+        exact: the values of 16-bit and float images, which `prediction` and `target` show in 8 bits; else
+            None.
     """
 
     names: tuple[str, ...]
@@ -36,6 +53,7 @@ class Batch:
     target: NDArray[np.uint8]
     labels: NDArray[np.uint8] | None
     start: int = 0
+    exact: Exact | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +95,7 @@ class ScoringContext:
             compare at a size of their own; None if only those of `test` exist.
         fid_protocol: how images are prepared for Inception, a name in `inception_input`.
         panel: judges beside `judge`, which score the same images (`bench.scoring.panel`).
+        data_range: range of 16-bit and float targets; None where they have 8 bits.
     """
 
     card: DatasetCard
@@ -96,6 +115,16 @@ class ScoringContext:
     file_labels: Callable[[int], NDArray[np.uint8]] | None = None
     fid_protocol: str = "torch-fidelity"
     panel: tuple[PanelJudge, ...] = ()
+    data_range: DataRange | None = None
+
+    @property
+    def values(self) -> str | None:
+        """The values of targets that have more than 8 bits, in words for protocols; None for 8 bits."""
+        if self.data_range is None:
+            return None
+        stored = self.test.target if self.test.values is None else self.test.values
+        dtype = stored[0].dtype if stored.dtype == object else stored.dtype  # each image its own size
+        return f"{dtype}, range {self.data_range}"
 
 
 @dataclass

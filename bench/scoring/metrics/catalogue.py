@@ -49,7 +49,7 @@ _ALL = [
     MetricInfo("fd_lite0", "fd_lite0", "min", "FD (Lite0)", "Fréchet distance in the features of a network that needs no download; not an FID", 2),
     MetricInfo("ssim", "structural", "max", "SSIM", "structural similarity to the target, mean over images; favours blur"),
     MetricInfo("psnr", "structural", "max", "PSNR (dB)", "peak signal-to-noise ratio against the target, mean over images", 2),
-    MetricInfo("mae", "structural", "min", "MAE", "mean absolute error against the target, in grey levels of 0-255", 2),
+    MetricInfo("mae", "structural", "min", "MAE", "mean absolute error against the target, in grey levels of 0-255; of 16-bit and float images in their own units", 2),
     MetricInfo("lpips", "lpips", "min", "LPIPS", "perceptual distance to the target in AlexNet features, mean over images"),
     MetricInfo("pixel_acc@5", "pixels", "max", "Within 5 levels", "share of pixels with all three channels within 5 grey levels of the target"),
     MetricInfo("pixel_acc@10", "pixels", "max", "Within 10 levels", "share of pixels with all three channels within 10 grey levels of the target"),

@@ -72,7 +72,7 @@ def _relu6(maps: Tensor) -> Tensor:
 
 
 class _Folded(nn.Module):
-    """A `_Conv` with the BatchNorm behind it folded in; it adds the zeros itself where both sides get as many."""
+    """A `_Conv` with the BatchNorm behind it; adds the zeros itself where both sides get as many."""
 
     def __init__(self, conv: _Conv, norm: nn.BatchNorm2d) -> None:
         super().__init__()
@@ -151,7 +151,7 @@ def fold_norm(conv: nn.Conv2d, norm: nn.Module) -> nn.Conv2d:
 
 
 def folded_lite0(network: EfficientNetLite0) -> EfficientNetLite0:
-    """A copy for inference alone, faster and equal but for the rounding of float32; `network` is in eval mode.
+    """A copy of a network in eval mode, for inference alone: faster, and equal but for float32 rounding.
 
     Each BatchNorm is folded into the convolution before it. Weights are trained, stored and hashed unfolded.
     """

@@ -62,6 +62,8 @@ class SegmentationMetric:
 
     def _why_not_fcn(self) -> str | None:
         context = self._context
+        if not self._classes:
+            return self._why_no_labels()
         if context.target_role != "photo":
             kind = "label maps" if context.target_role == "labels" else "images of another kind"
             return f"the predictions are {kind}, not photos"
