@@ -48,7 +48,7 @@ def execute_here(job: Job, device: str, threads: int, notify: Observer) -> None:
         signal.signal(signal.SIGTERM, terminate)
     torch.set_num_threads(threads)
     for path in job.launch.plugins:
-        plugins.load_file(path)
+        plugins.load_once(path)
     runners = Runners(Relay(notify))
     here = job.on(str(resolve_device(device)))
     execute(here, partial(runners.of, here), notify)
