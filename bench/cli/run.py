@@ -53,6 +53,14 @@ def grid_options(command: Command) -> Command:
     return apply(
         command,
         click.option("--variants", metavar="NAMES", help="Comma-separated, such as l1,cgan,l1+cgan."),
+        click.option(
+            "--model",
+            "models",
+            multiple=True,
+            metavar="NAME=KIND:WHERE",
+            help="A generator trained elsewhere as a row (repeatable): released:FILE, torchscript:FILE, "
+            "onnx:FILE or python:MODULE:CALLABLE, with options after commas.",
+        ),
         click.option("--suite", metavar="NAME", help="A table of the paper (`bench list suites`)."),
         click.option(
             "--dataset", "datasets", metavar="NAMES", help="Comma-separated; `bench list datasets`."
@@ -186,6 +194,7 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
     from bench.launch.cost.estimate import check_parts
 
     check_parts(plans)
+    _try_models(plans, device)
     if team is not None:
         from bench.launch.train_together import check_shares
 
@@ -287,6 +296,7 @@ def finish(out: Path, records: list[RunRecord]) -> None:
 def _request(options: dict[str, Any]) -> GridRequest:
     from baselines.settings import TestSettings
     from bench.spec.grid import GridRequest, parse_lengths, parse_seeds
+    from bench.spec.models import parse_models
 
     return GridRequest(
         variants=names(options["variants"]),
@@ -296,6 +306,7 @@ def _request(options: dict[str, Any]) -> GridRequest:
         seeds=parse_seeds(options["seeds"]),
         keep_at=parse_lengths(options["keep_at"]),
         test=TestSettings(options["test_dropout"], options["test_norm"]),
+        models=parse_models(options.get("models", ())),
         **{key: options[key] for key in _REQUESTED},
     )
 
@@ -305,6 +316,15 @@ _REQUESTED = (
     "batch_size", "base_filters", "precision", "engine", "sets", "variant_file",
     "val_share", "eval_every", "choose",
 )  # fmt: skip
+
+
+def _try_models(plans: list[Plan], device: str) -> None:
+    """Open every model that was trained elsewhere and try it on one image, before anything is written."""
+    from bench.run.models.row import tried
+
+    for plan in plans:
+        for row in plan.models:
+            tried(row, plan.dataset, device)
 
 
 def _check_precision(plans: list[Plan], device: str) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from numpy.typing import NDArray
 
 from baselines.engine import resolve_device
@@ -51,26 +53,46 @@ def generate_split(
     advance: Advance,
 ) -> None:
     """Write `destination/<stem>.png` for every pair of `split`; the folder appears whole or not at all."""
-    _write_translations(
-        checkpoint, split.names, split.source, test, seed, destination, lambda done: advance(done, "")
+    write_predictions(
+        partial(translations, checkpoint, test=test),
+        split.names,
+        split.source,
+        seed,
+        destination,
+        _device_of(checkpoint),
+        lambda done: advance(done, ""),
     )
 
 
-def _write_translations(
-    checkpoint: Checkpoint,
+def _device_of(checkpoint: Checkpoint) -> torch.device:
+    return next(checkpoint.generator.parameters()).device
+
+
+Translate = Callable[[Iterable[tuple[NDArray[Any], int]]], Iterator[NDArray[Any]]]
+"""Sources, each with the seed of what is random -> their predictions, in order."""
+
+
+def write_predictions(
+    translate: Translate,
     names: Sequence[str],
     images: Iterable[NDArray[Any]],
-    test: TestSettings,
     seed: int,
     folder: Path,
+    device: torch.device,
     progress: Callable[[int], None],
 ) -> None:
-    device = next(checkpoint.generator.parameters()).device
+    """Write `folder/<name>.png` for every image; the folder appears whole or not at all.
+
+    Args:
+        seed: of the row; each image gets one of its own from it.
+        device: where `translate` computes.
+        progress: called with how many are done.
+    """
     sources = zip(images, (image_seed(seed, name) for name in names), strict=True)
-    with whole_folder(folder) as partial, Writer(writing_threads(device)) as writer:
-        made = zip(names, translations(checkpoint, sources, test), strict=True)
+    with whole_folder(folder) as unfinished, Writer(writing_threads(device)) as writer:
+        made = zip(names, translate(sources), strict=True)
         for done, (name, image) in enumerate(made, start=1):
-            writer.put(partial / f"{name}.png", image)
+            writer.put(unfinished / f"{name}.png", image)
             progress(done)
 
 
@@ -111,5 +133,13 @@ def translate_folder(
         label_values=label_values,
     )
     names, sources = [normal(file.stem) for file in files], (image for _, image in read)
-    _write_translations(checkpoint, names, sources, test, seed, out, lambda done: progress(done, len(files)))
+    write_predictions(
+        partial(translations, checkpoint, test=test),
+        names,
+        sources,
+        seed,
+        out,
+        _device_of(checkpoint),
+        lambda done: progress(done, len(files)),
+    )
     return len(files), aspect

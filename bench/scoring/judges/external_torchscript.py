@@ -7,10 +7,7 @@ loaded. A program may still run forever or fill the memory: only name files of p
 
 from __future__ import annotations
 
-import re
 import warnings
-import zipfile
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +15,7 @@ from torch import Tensor
 
 from bench.core.errors import UsageError
 from bench.core.files import sha256_file
+from bench.core.torchscript import check_code
 from bench.data.types import DatasetCard
 from bench.scoring.judges.external_base import (
     ForeignJudge,
@@ -26,11 +24,6 @@ from bench.scoring.judges.external_base import (
     preparation,
     standard,
 )
-
-_REACHES_OUT = re.compile(
-    rb"\b(?:save|from_file|read_file|write_file)\b|\bops\s*\.\s*(?!(?:prim|aten|quantized|torchvision)\b)\w+"
-)
-
 
 def check(rest: str) -> None:
     """Refuse a missing file and unusable options.
@@ -50,7 +43,7 @@ def open_judge(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
         UsageError: if the file is not TorchScript, or the network does not fit.
     """
     path, options = file_and_options(rest, "a TorchScript file")
-    _check_code(path)
+    check_code(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch recommends other formats for new files
@@ -68,19 +61,6 @@ def open_judge(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
         options=options,
         device=device,
     )
-
-
-def _check_code(path: Path) -> None:
-    """Refuse a program that reaches files, and an archive that unpacks to much more than its size."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > 100 * path.stat().st_size:
-                raise ValueError("its content is a hundred times as large as the file")
-            for entry in archive.infolist():
-                if "/code/" in f"/{entry.filename}" and (found := _REACHES_OUT.search(archive.read(entry))):
-                    raise ValueError(f"its program names '{found[0].decode()}', which reaches out of it")
-    except Exception as error:  # zipfile raises nearly anything on damaged files
-        raise UsageError(f"expected a TorchScript file at {path}: {error}") from None
 
 
 def scores_of(output: Any) -> Tensor:
