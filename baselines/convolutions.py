@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 FEW_POSITIONS = 64
@@ -54,7 +53,7 @@ class ConvTranspose(nn.ConvTranspose2d):
 
     def forward(self, features: Tensor, output_size: list[int] | None = None) -> Tensor:
         """(N, in, H, W) -> (N, out, H', W')."""
-        if output_size is not None or not _few(features, features.shape[2]):
+        if output_size is not None or any(self.output_padding) or not _few(features, features.shape[2]):
             return super().forward(features, output_size)
         return _with_bias(_TransposedProduct.apply(features, self.weight, _window(self)), self.bias)
 
@@ -78,14 +77,15 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor, weight: Tensor, window: Window) -> Tensor:
         patches = _patches(features, window)
-        ctx.save_for_backward(patches, weight)
+        ctx.save_for_backward(features, patches, weight)
         ctx.window, ctx.side = window, features.shape[2]
         return _image(patches @ weight.flatten(1).t(), len(features), window.positions(features.shape[2]))
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        patches, weight = ctx.saved_tensors
+        features, patches, weight = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return _differentiable(ctx, grad, features, weight, transposed=False)
         rows, wanted = _rows(grad), ctx.needs_input_grad
         features_grad = (
             _overlay(rows @ weight.flatten(1), len(grad), ctx.side, ctx.window) if wanted[0] else None
@@ -97,17 +97,31 @@ class _TransposedProduct(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor, weight: Tensor, window: Window) -> Tensor:
         rows = _rows(features)
-        ctx.save_for_backward(rows, weight)
+        ctx.save_for_backward(features, rows, weight)
         ctx.window, ctx.side = window, features.shape[2]
         return _overlay(rows @ weight.flatten(1), len(features), window.covered(features.shape[2]), window)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        rows, weight = ctx.saved_tensors
+        features, rows, weight = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return _differentiable(ctx, grad, features, weight, transposed=True)
         patches, wanted = _patches(grad, ctx.window), ctx.needs_input_grad
         features_grad = _image(patches @ weight.flatten(1).t(), len(grad), ctx.side) if wanted[0] else None
         return features_grad, (rows.t() @ patches).view_as(weight) if wanted[1] else None, None
+
+
+def _differentiable(
+    ctx: Any, grad: Tensor, features: Tensor, weight: Tensor, *, transposed: bool
+) -> tuple[Tensor | None, Tensor | None, None]:
+    """The gradients by torch's own operation, which can be differentiated again (a gradient penalty does)."""
+    _, stride, padding = ctx.window
+    pair, wanted = [0, 0], ctx.needs_input_grad
+    of_features, of_weight, _ = torch.ops.aten.convolution_backward(
+        grad, features, weight, None, [stride] * 2, [padding] * 2, [1, 1], transposed, pair, 1,
+        [wanted[0], wanted[1], False],
+    )  # fmt: skip
+    return of_features, of_weight, None
 
 
 def _patches(image: Tensor, window: Window) -> Tensor:

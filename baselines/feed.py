@@ -18,6 +18,7 @@ from torch import Tensor
 
 from baselines.pairs import PairArrays, batch_at, choices_at, raw_tensor, scaled, to_tensor, windows
 from baselines.settings import TrainingSettings
+from baselines.sizes import image_size, is_native
 
 RESIDENT_SHARE = 0.25  # largest share of a GPU's free memory, as several trainings may share a GPU
 _STEPS_AHEAD = 4
@@ -38,15 +39,18 @@ class Feed(Protocol):
         ...
 
     def images(self) -> tuple[Tensor, Tensor]:
-        """Source and target (N, C, size_px, size_px) float32 in [-1, 1]."""
+        """Source and target (N, C, H, W) float32 in [-1, 1]."""
         ...
 
 
 def feed_for(
     data: PairArrays, settings: TrainingSettings, seed: int, places: range, device: torch.device
 ) -> Feed:
-    """The feed for `device`: pairs stay on a GPU if they take a small part of its free memory."""
-    if device.type != "cuda":
+    """The feed for `device`: pairs stay on a GPU if they take a small part of its free memory.
+
+    Images with sizes of their own are cropped on the host: a feed for a GPU keeps tensors of one shape.
+    """
+    if device.type != "cuda" or is_native(settings.size_px):
         return HostFeed(data, settings, seed, places, device)
     free, _ = torch.cuda.mem_get_info(device)
     resident = data.source.nbytes + data.target.nbytes <= RESIDENT_SHARE * free
@@ -109,7 +113,7 @@ class ResidentFeed(_StagedFeed):
 
     def images(self) -> tuple[Tensor, Tensor]:
         (choices,) = self._staging.held
-        source, target = map(scaled, windows(self._stored, choices, self._settings.size_px))
+        source, target = map(scaled, windows(self._stored, choices, image_size(self._settings.size_px)))
         return source, target
 
 

@@ -43,7 +43,7 @@ class Health:
     The first two end a training. The third only gives a warning: D's loss is below 1e-4 nats, so it gives the
     right answer with a probability above 0.9999 and G learns little from it (Arjovsky and Bottou 2017,
     "Towards principled methods for training GANs", section 2). A low loss of D alone is not such a sign:
-    pix2pix trains well while D is ahead.
+    pix2pix trains well while D is ahead. A loss of D below 0 (WGAN) says nothing of the kind.
 
     Attributes:
         warnings: {"sign", "from_step", "to_step"}, in order.
@@ -69,7 +69,7 @@ class Health:
         self._constant = self._constant + steps if is_constant else 0
         if self._constant >= _FEWEST_STEPS:
             raise DivergedError(step, f"the generator's output was constant for {self._constant} steps")
-        self._saturated = self._saturated + steps if means.get("loss_d", 1.0) < _SATURATED_NATS else 0
+        self._saturated = self._saturated + steps if 0 <= means.get("loss_d", 1.0) < _SATURATED_NATS else 0
         if self._saturated >= _FEWEST_STEPS:
             self._warn("the discriminator is always right", step)
 

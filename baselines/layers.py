@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from baselines.convolutions import Conv, ConvTranspose
 from baselines.parallel import ALONE, Ranks, normalised
 
 
@@ -109,26 +111,82 @@ def _count(norms: Iterable[BatchNorm]) -> None:
         torch._foreach_add_([tracked for tracked, _ in seen], [count for _, count in seen])
 
 
-def norm_layer(kind: str, channels: int) -> nn.Module:
-    """The normalisation `kind` ("batch", "instance" or "none") for `channels` channels."""
-    if kind == "batch":
-        return BatchNorm(channels)
-    if kind == "instance":
-        return nn.InstanceNorm2d(channels, affine=True)
+@dataclass(frozen=True)
+class Norm:
+    """A normalisation.
+
+    Attributes:
+        layer: makes the layer for a number of channels.
+        biased: whether the convolution before it has a bias: not where the layer shifts anyway.
+        is_none: it changes nothing.
+    """
+
+    layer: Callable[[int], nn.Module]
+    biased: bool = True
+    is_none: bool = False
+
+
+def _instance(channels: int) -> nn.Module:
+    return nn.InstanceNorm2d(channels, affine=True)
+
+
+def _nothing(channels: int) -> nn.Module:
     return nn.Identity()
 
 
-def init_weights(module: nn.Module) -> None:
+NORMS: dict[str, Norm] = {
+    "batch": Norm(BatchNorm, biased=False),
+    "instance": Norm(_instance),
+    "instance-plain": Norm(nn.InstanceNorm2d),
+    "none": Norm(_nothing, is_none=True),
+}
+"""The built-in normalisations. "instance-plain" has no scale and shift, as in the released code."""
+
+
+def transposed(inputs: int, outputs: int, kernel: int, *, bias: bool) -> nn.Module:
+    """A transposed convolution that doubles the sides; `kernel`: 3 or 4."""
+    if kernel == 4:
+        return ConvTranspose(inputs, outputs, 4, stride=2, padding=1, bias=bias)
+    return nn.ConvTranspose2d(inputs, outputs, 3, stride=2, padding=1, output_padding=1, bias=bias)
+
+
+def resized(inputs: int, outputs: int, kernel: int, *, bias: bool) -> nn.Module:
+    """Doubles the sides by nearest neighbour, then a 3x3 convolution (whatever `kernel` is)."""
+    return nn.Sequential(nn.Upsample(scale_factor=2), Conv(inputs, outputs, 3, padding=1, bias=bias))
+
+
+INITS = ("normal", "xavier", "orthogonal")
+_GAIN = 0.02
+
+
+def init_weights(module: nn.Module, kind: str = "normal") -> None:
     """Convolutions ~ N(0, 0.02), biases 0 (Isola et al. 2017, appendix 6.2); normalisation scales
-    ~ N(1, 0.02), shifts 0, as the released PyTorch code starts them."""
+    ~ N(1, 0.02), shifts 0, as the released PyTorch code starts them.
+
+    `kind`: "xavier" (Glorot and Bengio 2010) and "orthogonal" (Saxe et al. 2014) start the convolutions'
+    weights otherwise, both with gain 0.02, as `--init_type` of the released code does.
+    """
+    starts = {"normal": _normal, "xavier": _xavier, "orthogonal": _orthogonal}
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.normal_(layer.weight, 0.0, 0.02)
+            starts[kind](layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
         elif isinstance(layer, nn.BatchNorm2d | nn.InstanceNorm2d) and layer.affine:
             nn.init.normal_(layer.weight, 1.0, 0.02)
             nn.init.zeros_(layer.bias)
+
+
+def _normal(weight: Tensor) -> None:
+    nn.init.normal_(weight, 0.0, _GAIN)
+
+
+def _xavier(weight: Tensor) -> None:
+    nn.init.xavier_normal_(weight, gain=_GAIN)
+
+
+def _orthogonal(weight: Tensor) -> None:
+    nn.init.orthogonal_(weight, gain=_GAIN)
 
 
 def parameter_count(module: nn.Module) -> int:

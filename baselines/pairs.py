@@ -6,7 +6,7 @@ no random state to save.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,12 +15,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from baselines.settings import TrainingSettings
+from baselines.sizes import ImageSize, image_size
 
 _ORDER, _JITTER, _DROPOUT, _WEIGHTS = range(4)  # purposes: one independent stream each
 
 
 class PairArrays(Protocol):
-    """Pairs as arrays: source (N, L, L, C) and target (N, L, L, C'), uint8 or uint16, L the load size."""
+    """Pairs as arrays: source (N, H, W, C) and target (N, H, W, C'), uint8 or uint16, at the load size.
+
+    Where images have sizes of their own ("native"): N arrays (H, W, C) each, in an array of objects.
+    """
 
     @property
     def source(self) -> NDArray[Any]: ...
@@ -67,21 +71,28 @@ def dropout_seed(seed: int, step: int, place: int = 0) -> int:
 
 
 def choices_at(
-    step: int, total: int, settings: TrainingSettings, seed: int, places: range | None = None
+    step: int,
+    total: int,
+    settings: TrainingSettings,
+    seed: int,
+    places: range | None = None,
+    loaded: Callable[[int], ImageSize] | None = None,
 ) -> NDArray[np.int64]:
     """The pairs (of `total`) in the batch of step `step`, and the window of each (appendix 6.2).
 
     Epochs are permutations without replacement; a batch may span two epochs. `places` selects a part of the
-    batch; its images are the same as in the whole batch.
+    batch; its images are the same as in the whole batch. `loaded` tells the size of a pair as it is stored;
+    by default all have the load size.
 
     Shapes: (batch_size, 4), or as long as `places`: index, top, left, and 1 if it is mirrored, else 0.
     """
-    rng, room = _stream(seed, _JITTER, step), settings.load_size_px - settings.size_px + 1
+    rng = _stream(seed, _JITTER, step)
     choices = []
     for slot in range(settings.batch_size):
         epoch, place = divmod(step * settings.batch_size + slot, total)
         index = int(_order(seed, epoch, total)[place])
-        top, left = rng.integers(0, room, size=2).tolist()
+        stored = image_size(settings.load_size_px) if loaded is None else loaded(index)
+        top, left = _corner(rng, stored, settings.window_in(stored))
         flip = settings.mirror and bool(rng.integers(2))
         if places is None or slot in places:  # numbers are drawn for the others too
             choices.append((index, top, left, int(flip)))
@@ -93,27 +104,41 @@ def batch_at(
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Source and target images of step `step`, jittered and mirrored alike by `choices_at`.
 
-    Shapes: two arrays (batch_size, size_px, size_px, C), or as long as `places`.
+    Shapes: two arrays (batch_size, H, W, C) of the training size, or as long as `places`.
     """
     sources: list[NDArray[Any]] = []
     targets: list[NDArray[Any]] = []
-    for index, top, left, flip in choices_at(step, len(data.source), settings, seed, places).tolist():
-        window = np.s_[index, top : top + settings.size_px, left : left + settings.size_px]
+
+    def loaded(index: int) -> ImageSize:
+        return ImageSize(*data.source[index].shape[1::-1])
+
+    for index, top, left, flip in choices_at(step, len(data.source), settings, seed, places, loaded).tolist():
+        size = settings.window_in(loaded(index))
         for stored, out in ((data.source, sources), (data.target, targets)):
-            crop = stored[window]
+            crop = stored[index][top : top + size.height, left : left + size.width]
             out.append(crop[:, ::-1] if flip else crop)
     return np.stack(sources), np.stack(targets)
 
 
-def windows(sides: Sequence[Tensor], choices: Tensor, size_px: int) -> list[Tensor]:
+def _corner(rng: np.random.Generator, loaded: ImageSize, window: ImageSize) -> list[int]:
+    """Top and left of a window somewhere in an image of size `loaded`."""
+    down, across = loaded.height - window.height + 1, loaded.width - window.width + 1
+    if down == across:  # one call: squares draw the numbers that they always drew
+        corner: list[int] = rng.integers(0, down, size=2).tolist()
+        return corner
+    return [int(rng.integers(0, room)) for room in (down, across)]
+
+
+def windows(sides: Sequence[Tensor], choices: Tensor, size: ImageSize) -> list[Tensor]:
     """`batch_at` on the images' device: the host does not read `choices`.
 
-    Shapes: sides (N, L, L, C) each, choices (B, 4) int64 -> (B, size_px, size_px, C) each.
+    Shapes: sides (N, L, L', C) each, choices (B, 4) int64 -> (B, H, W, C) of `size` each.
     """
     index, top, left, flip = choices.unbind(1)
-    line = torch.arange(size_px, device=choices.device)
-    rows = top[:, None] + line
-    columns = left[:, None] + torch.where(flip[:, None] > 0, size_px - 1 - line, line)
+    down = torch.arange(size.height, device=choices.device)
+    across = down if size.width == size.height else torch.arange(size.width, device=choices.device)
+    rows = top[:, None] + down
+    columns = left[:, None] + torch.where(flip[:, None] > 0, size.width - 1 - across, across)
     window = index[:, None, None], rows[:, :, None], columns[:, None, :]
     return [stored[window] for stored in sides]
 

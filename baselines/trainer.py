@@ -9,54 +9,32 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from baselines.checksummed import DamagedFileError, load_checked, save_checked
-from baselines.discriminators import Discriminator, check_fits
 from baselines.engine import default_generator, set_precision
 from baselines.execution import execution
 from baselines.feed import feed_for
-from baselines.generators import Generator
 from baselines.health import DivergedError, Health, all_finite, spreads
+from baselines.objectives.objective import Objective
+from baselines.objectives.paired import Paired
 from baselines.pairs import PairArrays, dropout_seed, weight_seed
 from baselines.parallel import ALONE, Ranks
 from baselines.settings import TrainingSettings
+from baselines.sizes import is_native, size_of
 from baselines.state import adam_tensors, load_adam, part
-from baselines.update import Updates
 from baselines.variants import Variant
 
 Steps = Iteration[dict[str, float], None, None]
 
 
-def build_generator(
-    variant: Variant, settings: TrainingSettings, source_channels: int, target_channels: int
-) -> Generator:
-    """The variant's generator, with fresh weights from torch's global random state."""
-    return Generator(
-        source_channels,
-        target_channels,
-        settings.size_px,
-        base_filters=settings.base_filters,
-        skips=variant.generator == "unet",
-        dropout=variant.dropout,
-        norm=variant.norm,
-    )
-
-
-def build_discriminator(
-    variant: Variant, settings: TrainingSettings, source_channels: int, target_channels: int
-) -> Discriminator | None:
-    """The variant's discriminator, or None for a variant without an adversarial term.
-
-    Raises:
-        ValueError: if its receptive field cannot be built at this size.
-    """
-    receptive_field = variant.at_size(settings.size_px).receptive_field
-    if receptive_field is None:
-        return None
-    check_fits(receptive_field, settings.size_px)
-    channels = target_channels + (source_channels if variant.adversarial == "cgan" else 0)
-    return Discriminator(channels, receptive_field, base_filters=settings.base_filters, norm=variant.norm)
+def _check_loaded(data: PairArrays, settings: TrainingSettings) -> None:
+    """Refuse pairs of another size than the load size."""
+    found = None if data.source.dtype == object else size_of(data.source.shape[1:])
+    wanted = None if is_native(settings.size_px) else settings.load_size_px
+    if found != wanted:
+        said = ["each image's own size" if size is None else f"{size} px" for size in (wanted, found)]
+        raise ValueError(f"expected pairs of {said[0]}, found {said[1]}")
 
 
 class Trainer:
@@ -80,25 +58,19 @@ class Trainer:
         device: torch.device,
         ranks: Ranks = ALONE,
     ) -> None:
-        if data.source.shape[1] != settings.load_size_px:
-            raise ValueError(f"expected pairs of {settings.load_size_px} px, found {data.source.shape[1]} px")
+        _check_loaded(data, settings)
         self.variant, self.settings, self.data, self.seed, self.device = variant, settings, data, seed, device
         self.ranks, self._places = ranks, ranks.share(settings.batch_size)
-        channels = data.source.shape[3], data.target.shape[3]
+        channels = data.source[0].shape[2], data.target[0].shape[2]
         set_precision(settings.precision, device)
         with torch.random.fork_rng():
             torch.manual_seed(weight_seed(seed))
-            self.generator = build_generator(variant, settings, *channels).to(device).train()
-            discriminator = build_discriminator(variant, settings, *channels)
-        self.discriminator = None if discriminator is None else discriminator.to(device).train()
-        self._updates = Updates(variant, settings, self.generator, self.discriminator, ranks)
-        self.generator_adam = self._updates.generator_adam
-        self.discriminator_adam = self._updates.discriminator_adam
+            self.objective: Objective = Paired(variant, settings, channels, device, ranks)
         self._feed = feed_for(data, settings, seed, self._places, device)
         alone = settings.batch_size == 1
         self._streams = [] if alone else [torch.Generator(device) for _ in self._places]  # one per sample
         self._execution = execution(
-            settings.engine, device, ranks.world, self._streams, self._updates.capturable
+            settings.engine, device, ranks.world, self._streams, self.objective.capturable
         )
         self.steps_done = 0
         self.train_seconds = 0.0
@@ -107,6 +79,11 @@ class Trainer:
         self._sums: Tensor | None = None  # of the losses `_summed_names`, in that order
         self._summed_names: list[str] = []
         self._summed = 0
+
+    @property
+    def generator(self) -> nn.Module:
+        """The generator that is sampled, saved and tested: with `settings.ema` the averaged one."""
+        return self.objective.generator
 
     @property
     def wait_seconds(self) -> float:
@@ -123,14 +100,24 @@ class Trainer:
         """Why it is not the requested engine; None if it is."""
         return self._execution.reason
 
-    def train(self, *, log_every: int, stop: Callable[[], bool] = lambda: False) -> Steps:
+    def train(
+        self,
+        *,
+        log_every: int,
+        stop: Callable[[], bool] = lambda: False,
+        visit_every: int = 0,
+        visit: Callable[[], None] = lambda: None,
+    ) -> Steps:
         """Train to the end, yielding a history entry at each multiple of `log_every` and at the last step.
 
         Ends early, between two steps, if `stop` is true on any rank; `save` then saves the whole state.
+        `visit` is called at each multiple of `visit_every` (0: never) and at the last step, after the checks
+        of an entry and before it is yielded. It may use the generator, and its time is not training time.
 
         An entry holds the means of the losses since the last entry: "step", "images_seen", "lr",
         "seconds" (training time so far), "data_wait" (share of it spent waiting for data), "loss_l1"
-        (in [0, 2]), and with a discriminator "loss_g_gan", "loss_d" (nats).
+        (in [0, 2]), with a discriminator "loss_g_gan", "loss_d" (in nats where `gan_loss` is "vanilla"), and
+        the loss of each additional term.
 
         Raises:
             DivergedError: if a loss or weight is not finite, or the output is constant (`Health`).
@@ -138,19 +125,24 @@ class Trainer:
         """
         with self.ranks.together(but=DivergedError):
             self._align()
-            yield from self._train(log_every, stop)
+            yield from self._train(log_every, stop, visit_every, visit)
 
-    def _train(self, log_every: int, stop: Callable[[], bool]) -> Steps:
+    def _train(
+        self, log_every: int, stop: Callable[[], bool], visit_every: int, visit: Callable[[], None]
+    ) -> Steps:
         started, waited = time.perf_counter(), self.wait_seconds
         while self.steps_done < self.settings.steps and not self.ranks.highest(stop()):
             self.step()
-            if self.steps_done % log_every == 0 or self.steps_done == self.settings.steps:
+            visits = bool(visit_every) and self._is_due(visit_every)
+            if self._is_due(log_every):
                 entry = self._log_entry()  # waits for the device, so that the time below is complete
                 now = time.perf_counter()
                 self.train_seconds += now - started
                 entry["seconds"] = self.train_seconds
                 entry["data_wait"] = (self.wait_seconds - waited) / (now - started)
                 self.history.append(entry)
+                if visits:
+                    visit()
                 try:
                     yield entry
                 except GeneratorExit:  # the caller has stopped early: so do the other ranks
@@ -158,7 +150,16 @@ class Trainer:
                         self.ranks.highest(True)
                     raise
                 started, waited = time.perf_counter(), self.wait_seconds
+            elif visits:
+                self._totals()  # waits for the device, so that its work counts as training
+                paused = time.perf_counter()
+                visit()
+                started += time.perf_counter() - paused
         self.train_seconds += time.perf_counter() - started
+
+    def _is_due(self, every: int) -> bool:
+        """Whether the step just done is a multiple of `every`, or the last."""
+        return self.steps_done % every == 0 or self.steps_done == self.settings.steps
 
     def _align(self) -> None:
         """Continue from the first rank's state."""
@@ -170,7 +171,7 @@ class Trainer:
     def step(self) -> None:
         """One update of D and one of G on the batch of this step."""
         self._feed.fetch(self.steps_done)
-        self._updates.set_lr(self.settings.lr_at(self.steps_done))
+        self.objective.prepare(self.steps_done)
         self._seed_dropout()
         self._execution.run(self._work)
         self._summed += 1
@@ -179,18 +180,18 @@ class Trainer:
     def _work(self) -> None:
         """The device's work in a step: the same operations on the same tensors in every step."""
         source, target = self._feed.images()
-        prediction, losses = self._updates.step(source, target, self._streams or None)
+        prediction, losses = self.objective.step(source, target, self._streams or None)
         self._accumulate(losses | spreads(prediction, target))
 
     def _seed_dropout(self) -> None:
         """Seed dropout for this step: a stream for each sample, or torch's default for a batch of one.
 
-        A CUDA graph needs generators that stay in place and are seeded again.
+        The default one is seeded in any case, because a part may draw from it. A CUDA graph needs generators
+        that stay in place and are seeded again.
         """
-        if not self._streams:  # `torch.manual_seed` takes 0.1 ms more, for other devices
-            default_generator(self.device).manual_seed(dropout_seed(self.seed, self.steps_done))
-            return
-        for place, stream in zip(self._places, self._streams, strict=True):
+        default = default_generator(self.device)  # `torch.manual_seed` takes 0.1 ms more, for other devices
+        default.manual_seed(dropout_seed(self.seed, self.steps_done, self._places.start))
+        for place, stream in zip(self._places if self._streams else (), self._streams, strict=True):
             stream.manual_seed(dropout_seed(self.seed, self.steps_done, place))
 
     def _accumulate(self, losses: dict[str, Tensor]) -> None:
@@ -209,7 +210,7 @@ class Trainer:
         done, steps = self.steps_done, self._summed
         self._forget_sums()
         try:
-            self.health.check(done, steps, means, self._updates.networks)
+            self.health.check(done, steps, means, self.objective.networks.values())
         except DivergedError as error:
             error.history = self.history
             raise
@@ -229,7 +230,7 @@ class Trainer:
     @property
     def is_finite(self) -> bool:
         """Whether all weights are finite, so that the state may be saved."""
-        return all_finite(self._updates.networks)
+        return all_finite(self.objective.networks.values())
 
     def save(self, path: Path, identity: str) -> None:
         """Write weights, moments, counters and history to `path` (`baselines.checksummed`).
@@ -239,13 +240,13 @@ class Trainer:
         save_checked(path, self._tensors(), {"identity": identity, "progress": self._progress()})
 
     def _tensors(self) -> dict[str, Tensor]:
-        tensors = {f"generator.{name}": value for name, value in self.generator.state_dict().items()}
-        tensors |= adam_tensors("generator", self.generator_adam)
-        if self.discriminator is not None and self.discriminator_adam is not None:
-            tensors |= {
-                f"discriminator.{name}": value for name, value in self.discriminator.state_dict().items()
-            }
-            tensors |= adam_tensors("discriminator", self.discriminator_adam)
+        tensors = {
+            f"{network}.{name}": value
+            for network, module in self.objective.networks.items()
+            for name, value in module.state_dict().items()
+        }
+        for network, adam in self.objective.adams.items():
+            tensors |= adam_tensors(network, adam)
         return tensors
 
     def _progress(self) -> dict[str, Any]:
@@ -278,11 +279,10 @@ class Trainer:
 
     def _load(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
         self._execution.forget()
-        self.generator.load_state_dict(part(tensors, "generator."))
-        load_adam("generator", self.generator_adam, tensors)
-        if self.discriminator is not None and self.discriminator_adam is not None:
-            self.discriminator.load_state_dict(part(tensors, "discriminator."))
-            load_adam("discriminator", self.discriminator_adam, tensors)
+        for network, module in self.objective.networks.items():
+            module.load_state_dict(part(tensors, f"{network}."))
+        for network, adam in self.objective.adams.items():
+            load_adam(network, adam, tensors)
         self.steps_done, self.history = progress["steps_done"], progress["history"]
         self.train_seconds, self._summed = progress["train_seconds"], progress["summed"]
         self.health.load(progress["health"])

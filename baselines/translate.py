@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from itertools import islice
+from dataclasses import dataclass
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from baselines.build import build_generator
 from baselines.checksummed import DamagedFileError, load_checked, save_checked
+from baselines.documents import stated
 from baselines.engine import arithmetic, autocast
-from baselines.generators import Generator
-from baselines.geometry import depth
 from baselines.layers import BatchNorm, Dropout
 from baselines.pairs import to_image, to_tensor
 from baselines.settings import TestSettings, TrainingSettings
-from baselines.trainer import build_generator
 from baselines.variants import Variant
 
 _FORMAT = "pix2pix-bench generator 2"
@@ -41,7 +40,7 @@ class Checkpoint:
         identity: id of the run that made it.
     """
 
-    generator: Generator
+    generator: nn.Module
     variant: Variant
     settings: TrainingSettings
     source_channels: int
@@ -51,16 +50,21 @@ class Checkpoint:
     identity: str
 
 
+def target_channels(generator: nn.Module) -> int:
+    """Channels of the images that a generator of `build_generator` makes."""
+    return int(generator.target_channels)  # type: ignore[arg-type]
+
+
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write weights and description to `path` (`baselines.checksummed`)."""
     about = {
         "format": _FORMAT,
-        "variant": asdict(checkpoint.variant),
-        "settings": asdict(checkpoint.settings),
+        "variant": stated(checkpoint.variant),
+        "settings": stated(checkpoint.settings),
         "source_channels": checkpoint.source_channels,
         "source_dtype": checkpoint.source_dtype,
         "source_resize": checkpoint.source_resize,
-        "target_channels": checkpoint.generator.target_channels,
+        "target_channels": target_channels(checkpoint.generator),
         "target_dtype": checkpoint.target_dtype,
         "identity": checkpoint.identity,
     }
@@ -82,9 +86,9 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
             f"expected a generator checkpoint of format '{_FORMAT}' in {path}, found another file"
         )
     try:
-        variant, settings = Variant(**about["variant"]), TrainingSettings(**about["settings"])
+        variant, settings = Variant.from_document(about["variant"]), TrainingSettings(**about["settings"])
         channels = about["source_channels"], about["target_channels"]
-        _check_widths(settings, channels, weights)
+        _check_shapes(variant, settings, channels, weights)
         generator = build_generator(variant, settings, *channels)
         generator.load_state_dict(weights)
         return Checkpoint(
@@ -102,14 +106,15 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
         raise ValueError(f"generator checkpoint {path} is damaged: {said}") from error
 
 
-def _check_widths(
-    settings: TrainingSettings, channels: tuple[int, int], weights: Mapping[str, Tensor]
+def _check_shapes(
+    variant: Variant, settings: TrainingSettings, channels: tuple[int, int], weights: Mapping[str, Tensor]
 ) -> None:
-    """Refuse, before it is built, a network that is wider than its weights in the file."""
-    levels = depth(settings.size_px)
-    names = "down.0.0.weight", f"down.{levels - 1}.1.weight", f"up.{levels - 1}.1.weight"
-    first, deepest, last = (tuple(weights[name].shape) for name in names)
-    if (first[1:2], deepest[:1], last[1:2]) != (channels[:1], (8 * settings.base_filters,), channels[1:]):
+    """Refuse, before it takes memory, a network whose weights are not those in the file."""
+    with torch.device("meta"):
+        described = build_generator(variant, settings, *channels).state_dict()
+    if {name: value.shape for name, value in described.items()} != {
+        name: value.shape for name, value in weights.items()
+    }:
         raise ValueError("its weights are not those of the network it describes")
 
 
@@ -130,13 +135,15 @@ def translations(
     images in its batch: the prediction depends only on the source, the seed and the weights. `batch_size`:
     images at once; the default suits the device.
 
-    Shapes: (H, W, C) uint8 or uint16, all the same -> (H, W, C') of the checkpoint's `target_dtype`.
+    Shapes: (H, W, C) uint8 or uint16 of any size -> (H, W, C') of the checkpoint's `target_dtype`. Images
+    that follow each other with one size go through the network together.
     """
     device = next(checkpoint.generator.parameters()).device
     batch_size = batch_size or (BATCH_ON_GPU if device.type == "cuda" else 1)
     remaining = iter(sources)
     while batch := list(islice(remaining, batch_size)):
-        yield from _translated(checkpoint, batch, test, device)
+        for _, alike in groupby(batch, key=lambda asked: asked[0].shape):
+            yield from _translated(checkpoint, list(alike), test, device)
 
 
 def _translated(
@@ -157,7 +164,7 @@ def _translated(
 
 @contextmanager
 def _test_mode(
-    generator: Generator, test: TestSettings, streams: Sequence[torch.Generator]
+    generator: nn.Module, test: TestSettings, streams: Sequence[torch.Generator]
 ) -> Iterator[None]:
     """Set dropout (off, or on with a stream for each image) and normalisation (by an image's own statistics,
     or by the running ones, which do not change)."""

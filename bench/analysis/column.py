@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.records.record import Goal
-from bench.scoring.metrics.catalogue import CATALOGUE, MetricInfo
+from bench.scoring.metrics.catalogue import CATALOGUE, PEOPLE, MetricInfo
 
 Number = TypeVar("Number", float, NDArray[np.float64])
 FINER = 2  # more decimals, where a metric's own would show 0
@@ -71,7 +71,7 @@ class Column:
 
     def merit(self, value: Number) -> Number:
         """A number, or an array of them, that is larger for a better value."""
-        return -self.distance(value) if self.target is not None else value if self.goal == "max" else -value
+        return merit(self.goal, value)
 
     def distance(self, value: Number) -> Number:
         """How far `value` is from the target (only where there is one)."""
@@ -93,6 +93,13 @@ class Column:
         return [fixed(value, self.decimals + finer) for value in (size, *ends)]
 
 
+def merit(goal: Goal, value: Number) -> Number:
+    """A number, or an array of them, that is larger for a better value of a metric with this goal."""
+    if goal in ("max", "min"):
+        return value if goal == "max" else -value
+    return -abs(value - float(goal))
+
+
 def fixed(value: float, decimals: int) -> str:
     """`value` with so many decimals; 0 has no sign."""
     shown = f"{value:.{decimals}f}"
@@ -107,4 +114,8 @@ def only_zeros(value: float, decimals: int) -> bool:
 def info_of(key: str) -> MetricInfo:
     """The catalogue's entry, or one made up from the key for a metric that a plug-in brought."""
     known = CATALOGUE.get(key)
+    name, mark, other = key.partition("@")
+    if known is None and mark and name in CATALOGUE and CATALOGUE[name].family == PEOPLE:
+        about = f"share of trials in which raters chose this variant's image over that of {other}"
+        return replace(CATALOGUE[name], key=key, title=f"Preferred to {other}", about=about)
     return known or MetricInfo(key, "plug-in", "max", key, "brought by a plug-in, which documents it")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -34,12 +34,40 @@ def protocol_hash(protocol: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def test_set(record: RunRecord) -> dict[str, Any]:
-    """What must agree before two rows may be compared at all."""
+def test_sets(records: Iterable[RunRecord]) -> Callable[[RunRecord], dict[str, Any]]:
+    """A function that says what must agree before two of `records` may be compared at all.
+
+    Test images are known by the fingerprint of their files and, in newer records, by that of their pixels
+    (`bench.data.pixels`), which is the same in every layout and archive. Where both sides have the second, it
+    decides. A record without it counts with those of the same files, if these agree on the pixels.
+    """
+    pixels: dict[tuple[Any, ...], set[str]] = {}
+    for record in records:
+        if known := pixels_of(record):
+            pixels.setdefault(_files(record), set()).add(known)
+
+    def of(record: RunRecord) -> dict[str, Any]:
+        told = _files(record)
+        alike = pixels.get(told, set())
+        images = pixels_of(record) or (next(iter(alike)) if len(alike) == 1 else told[-2])
+        return {**dict(zip(_TEST_SET, told, strict=True)), "data.test_fingerprint": images}
+
+    return of
+
+
+def pixels_of(record: RunRecord) -> str:
+    """The fingerprint of a record's test images by pixels; "" in records that have none."""
+    return str((record.details.get("data") or {}).get("test_pixels") or "")
+
+
+_DATA = ("name", "direction", "source", "test_n", "test_fingerprint")
+_TEST_SET = (*(f"data.{name}" for name in _DATA), "size_px")
+
+
+def _files(record: RunRecord) -> tuple[Any, ...]:
+    """The values of `_TEST_SET`, with the fingerprint of the files."""
     data = record.spec["data"]
-    fields = ("name", "direction", "source", "test_n", "test_fingerprint")
-    size = record.spec.get("training", {}).get("size_px")
-    return {**{f"data.{name}": data.get(name) for name in fields}, "size_px": size}
+    return (*(data.get(name) for name in _DATA), record.spec.get("training", {}).get("size_px"))
 
 
 def differing_fields(settings: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from bench.analysis.cell import Cell
 from bench.analysis.column import Column, info_of
-from bench.analysis.comparable import differing_fields, must_agree, test_set
+from bench.analysis.comparable import differing_fields, must_agree, test_sets
 from bench.analysis.differences import Difference, corrected, difference
 from bench.analysis.entry import Entry
 from bench.analysis.rows import Row, as_text, group, same_seed, settings_of, told_apart
@@ -98,7 +98,12 @@ def compare(a: Sequence[Entry], b: Sequence[Entry], metrics: Sequence[str] = ())
 
 def _rows(a: Sequence[Entry], b: Sequence[Entry]) -> tuple[Rows, Rows]:
     """The rows of both sides, over seeds: by label and test set, and by settings where a side has several."""
-    lots = [group(side, _row_and_settings) for side in (a, b)]
+    of = test_sets(entry.record for entry in (*a, *b))
+
+    def row_and_settings(record: RunRecord) -> tuple[tuple[Any, ...], str]:
+        return (record.label, *of(record).values()), as_text(settings_of(record))
+
+    lots = [group(side, row_and_settings) for side in (a, b)]
     made: tuple[Rows, Rows] = {}, {}
     for row in dict.fromkeys(row for side in lots for row, _ in side):
         sides = [{settings: lot for (of, settings), lot in side.items() if of == row} for side in lots]
@@ -110,10 +115,6 @@ def _rows(a: Sequence[Entry], b: Sequence[Entry]) -> tuple[Rows, Rows]:
                     key = (*row, settings) if several else row
                     rows[key] = _row(told if several else label, label, side[settings], name)
     return made
-
-
-def _row_and_settings(record: RunRecord) -> tuple[tuple[Any, ...], str]:
-    return (record.label, *test_set(record).values()), as_text(settings_of(record))
 
 
 def _row(told: str, label: str, lot: list[Entry], side: str) -> Row:
@@ -146,7 +147,8 @@ def _pairs(a: Rows, b: Rows) -> tuple[list[tuple[Row, Row]], list[str]]:
 
 def _other_images(first: Row, second: Row) -> str:
     """How their test sets differ, in words; "" where they do not."""
-    return _said(differing_fields([test_set(row.first) for row in (first, second)]))
+    of = test_sets(entry.record for row in (first, second) for entry in row.entries)
+    return _said(differing_fields([of(row.first) for row in (first, second)]))
 
 
 def _other_settings(pairs: Sequence[tuple[Row, Row]]) -> list[str]:

@@ -9,9 +9,11 @@ from bench.analysis.column import Column
 from bench.analysis.differences import BEST_COMPARED, MAX_COMPARED, Difference
 from bench.analysis.rows import Row
 from bench.analysis.sections import Section
+from bench.analysis.trained_on import leans_on
 from bench.records.record import RunRecord
-from bench.scoring.judges.fitness import clearly_above, fitness, listed
+from bench.scoring.judges.fitness import KEYS, cannot_tell, clearly_above, fitness, listed
 
+_BLIND = "cannot tell"  # words of a statement of `fitness` on what a judge does not see
 TRIVIAL = ("copy", "nearest", "random")
 _SAID_PAIRS = 12  # pairs that are listed
 _IN_A_SENTENCE = 3  # so many entries of that list at most
@@ -23,16 +25,56 @@ def fitness_statements(section: Section) -> list[str]:
     From the values shown, so that runs of one finding share a sentence; for runs whose judge has no `real`
     row in the section, what their own records say.
     """
-    reals = {_judge(r): r for r in section.finished if r.kind != "run" and r.label == "real" and _judge(r)}
-    runs = [entry.record for row in section.rows for entry in row.entries]
+    reals = _judged_reals(section)
     said: list[str] = []
     for judge, real in reals.items():
-        scored = [run for run in runs if _judge(run) == judge]
+        scored = _scored_by(section, judge)
         said += fitness(real, scored) if scored else []
     for record in section.finished:
         own = record.details.get("fitness")
         said += map(str, own) if isinstance(own, list) and _judge(record) not in reals else ()
     return list(dict.fromkeys(said))
+
+
+def blind_statements(section: Section) -> list[str]:
+    """Those of the statements that say what a judge cannot tell."""
+    return [said for said in fitness_statements(section) if _BLIND in said]
+
+
+def blind_columns(section: Section) -> set[str]:
+    """Ids of the columns whose judge cannot tell the images of a variant in them from real photos."""
+    columns = [column for column in section.columns if column.info.key in KEYS]
+    reals = _judged_reals(section)
+    found = set()
+    for judge, real in reals.items():
+        blind = cannot_tell(real, _scored_by(section, judge))
+        found |= {
+            column.id
+            for column in columns
+            for row in section.rows_with(column)
+            if row.variant in blind.get(column.info.key, ()) and _judge(row.first) == judge
+        }
+    for column in columns:  # by what their own records say, where there is no real row
+        for row in section.rows_with(column):
+            own = row.first.details.get("fitness")
+            if isinstance(own, list) and _judge(row.first) not in reals:
+                found |= {column.id for said in map(str, own) if _BLIND in said and _names(said, column)}
+    return found
+
+
+def _names(said: str, column: Column) -> bool:
+    return column.info.title in said or "all three FCN scores" in said
+
+
+def _judged_reals(section: Section) -> dict[str, RunRecord]:
+    """The record of the real row, by the judge that scored it."""
+    rows = [r for r in section.finished if r.kind != "run" and r.label == "real"]
+    return {judge: row for row in rows if (judge := _judge(row))}
+
+
+def _scored_by(section: Section, judge: str) -> list[RunRecord]:
+    runs = [entry.record for row in section.rows for entry in row.entries]
+    return [run for run in runs if _judge(run) == judge]
 
 
 def _judge(record: RunRecord) -> str | None:
@@ -47,25 +89,26 @@ def trivial_statements(section: Section) -> list[str]:
     """
     beaten: dict[str, list[tuple[str, str]]] = {}
     for column in section.columns:
-        found = _beats_all(section, column) if column.info.ranks else None
+        found = trivial_winner(section, column)
         if found is not None:
             beaten.setdefault(found.label, []).append((column.title, column.text(found.value(column))))
     if not beaten:
         return []
     parts = [
-        f"on {listed([title for title, _ in pairs])} the trivial row {label} "
-        f"({listed([text for _, text in pairs])}) beats every variant"
+        f"The trivial row {label} beats every variant on "
+        f"{listed([f'{one} with {text}' for one, text in pairs])}."
         for label, pairs in beaten.items()
     ]
     them = "it" if sum(map(len, beaten.values())) == 1 else "them"
     trained = all("steps" in e.record.spec.get("training", {}) for row in section.rows for e in row.entries)
-    budget = "at this budget " if trained else ""
-    said = "; ".join(parts)
-    return [f"{said[0].upper()}{said[1:]}: {budget}none has learnt {them}."]
+    learnt = [f"At this budget no variant has learnt {them}."] * trained
+    return [" ".join([*parts, *learnt])]
 
 
-def _beats_all(section: Section, column: Column) -> Row | None:
-    """The best trivial row that beats all variants with a value in the column, if any does."""
+def trivial_winner(section: Section, column: Column) -> Row | None:
+    """The best trivial row that beats all variants with a value in a column that ranks, if any does."""
+    if not column.info.ranks:
+        return None
     theirs = [row.cells[column.id] for row in section.rows if row.mean(column) is not None]
     winners = [
         row
@@ -117,8 +160,8 @@ def undecided(section: Section, found: Sequence[Difference]) -> tuple[list[str],
     if pairs:
         count = sum(map(len, pairs.values()))
         said.append(
-            "Not distinguishable at 5 %, after Holm's correction over the table's "
-            f"{len(compared)} differences: {'; '.join(listed) if few else f'{count} of them'}."
+            f"Not clear at 5 %, after Holm's correction over the table's {len(compared)} differences: "
+            f"{'; '.join(listed) if few else f'{count} of them'}."
         )
     return said, [] if few else listed
 
@@ -150,4 +193,21 @@ def cautions(section: Section) -> list[str]:
                 caution = detail.get("caution") if isinstance(detail, dict) else None
                 if caution and row.mean(column) is not None:
                     said[f"{column.title}: {caution}."] = None
-    return list(said)
+    return [*said, *leaning_statements(section)]
+
+
+def leaning_statements(section: Section) -> list[str]:
+    """Which variants were trained on features that a judge starts from: a sentence for each judge."""
+    found: dict[str, dict[str, None]] = {}
+    for column in section.columns:
+        for row in section.rows_with(column):
+            if leans_on(row, column):
+                found.setdefault(str(column.protocol["judge"]), {})[row.label] = None
+    said = []
+    for judge, labels in found.items():
+        was, them = ("was", "it") if len(labels) == 1 else ("were", "them")
+        said.append(
+            f"The judge {judge} starts from the features that {listed(list(labels))} {was} trained on: its "
+            f"scores of {them} may be too high."
+        )
+    return said

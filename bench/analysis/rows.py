@@ -128,6 +128,7 @@ def budget_of(record: RunRecord) -> dict[str, dict[str, Any]]:
         "training": record.spec.get("training", {}),
         "test": record.spec.get("test", {}),
         "data": {name: data[name] for name in ("train_n", "train_fingerprint") if name in data},
+        **({"choice": record.spec["choice"]} if record.spec.get("choice") else {}),
     }
 
 
@@ -135,7 +136,8 @@ def settings_of(record: RunRecord) -> dict[str, Any]:
     """What makes two runs of one label different systems: all of the spec but seed, names and test data."""
     variant = {k: v for k, v in record.spec.get("variant", {}).items() if k not in ("name", "source")}
     budget = budget_of(record)
-    return {**variant, **budget["training"], **budget["test"], **budget["data"]}
+    choice = {"choice": budget["choice"]} if "choice" in budget else {}
+    return {**variant, **budget["training"], **budget["test"], **budget["data"], **choice}
 
 
 def as_text(settings: Any) -> str:

@@ -12,11 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from baselines.sizes import Size, size_order, words_of_size
 from bench.analysis.cell import Cell
 from bench.analysis.column import Column, info_of, only_zeros
-from bench.analysis.comparable import column_key, differing_fields, must_agree, test_set
+from bench.analysis.comparable import column_key, differing_fields, must_agree, test_sets
 from bench.analysis.entry import Entry
+from bench.analysis.questions import place_of
 from bench.analysis.rows import Row, group, reference_rows, run_rows
+from bench.analysis.trained_on import trained_on
 from bench.records.record import Goal, MetricResult, RunRecord
 from bench.scoring.metrics.catalogue import CATALOGUE, MetricInfo
 
@@ -31,7 +34,7 @@ class Section:
     dataset: str
     direction: str
     source: str
-    size_px: int | None
+    size_px: Size | None
     test_n: int | None
     entries: list[Entry]
     rows: list[Row] = field(default_factory=list)
@@ -40,6 +43,7 @@ class Section:
     unmeasured: dict[str, list[str]] = field(default_factory=dict)  # metric title -> reasons
     notes: list[str] = field(default_factory=list)
     mark: str = ""  # tells titles apart
+    seats: list[Any] | None = field(default=None, repr=False)  # what `bench.analysis.panel.seats` has found
 
     @property
     def finished(self) -> list[RunRecord]:
@@ -60,7 +64,7 @@ class Section:
 
     @property
     def title(self) -> str:
-        size = f" at {self.size_px} px" if self.size_px else ""
+        size = f" at {words_of_size(self.size_px)}" if self.size_px else ""
         derived = f" from {self.source}" if self.source not in ("paired", "") else ""
         return f"{self.dataset}, {words_of_direction(self.direction)}{derived}{size}{self.mark}"
 
@@ -69,8 +73,9 @@ class Section:
         return [row for row in self.rows if row.mean(column) is not None]
 
     def ranked(self, column: Column) -> list[Row]:
-        """The same, best first."""
-        return sorted(self.rows_with(column), key=lambda row: column.merit(row.value(column)), reverse=True)
+        """The same, best first, without those that were trained on what the column measures."""
+        rows = [row for row in self.rows_with(column) if not trained_on(row, column)]
+        return sorted(rows, key=lambda row: column.merit(row.value(column)), reverse=True)
 
     @property
     def unmeasured_by_reason(self) -> list[tuple[str, str]]:
@@ -89,9 +94,12 @@ def words_of_direction(direction: str) -> str:
 
 def sections(entries: Sequence[Entry]) -> list[Section]:
     """Group entries into sections, in order of data set, direction and size."""
-    groups = group(entries, _key, by_seed=False)  # columns that are split get their letters in this order
+    of = test_sets(entry.record for entry in entries)
+    groups = group(
+        entries, lambda record: _key(of(record)), by_seed=False
+    )  # columns that are split get their letters in this order
     made = []
-    ordered = sorted(groups.items(), key=lambda item: tuple(_sortable(part) for part in item[0]))
+    ordered = sorted(groups.items(), key=lambda item: _in_order(*item[0]))
     for number, (key, members) in enumerate(ordered, 1):
         dataset, direction, source, size_px, test_n, _ = key
         section = Section(f"s{number}", dataset, direction, source, size_px, test_n, members)
@@ -104,10 +112,18 @@ def sections(entries: Sequence[Entry]) -> list[Section]:
     return made
 
 
-def _key(record: RunRecord) -> tuple[Any, ...]:
+def _key(tested: dict[str, Any]) -> tuple[Any, ...]:
     """Data set, direction, source, size, number of test images, and which."""
-    name, direction, source, test_n, images, size = test_set(record).values()
+    name, direction, source, test_n, images, size = tested.values()
     return str(name), str(direction), "paired" if source is None else str(source), size, test_n, images
+
+
+def _in_order(
+    dataset: str, direction: str, source: str, size_px: Size | None, test_n: object, images: object
+) -> tuple[tuple[int, str], ...]:
+    """Names by name, sizes by area, numbers by size."""
+    size = (-1, "") if size_px is None else size_order(size_px)
+    return (*map(_sortable, (dataset, direction, source)), size, *map(_sortable, (test_n, images)))
 
 
 def _sortable(part: object) -> tuple[int, str]:
@@ -161,9 +177,9 @@ def _fill_columns(section: Section, done: Sequence[RunRecord]) -> dict[str, _Key
 
 
 def in_order(keys: Sequence[str] | dict[str, Any]) -> list[str]:
-    """Metric keys in the catalogue's order, then those of plug-ins by name."""
+    """Metric keys by the question they answer, then in the catalogue's order, those of plug-ins by name."""
     order = {key: place for place, key in enumerate(CATALOGUE)}
-    return sorted(set(keys), key=lambda key: (order.get(key, len(order)), key))
+    return sorted(set(keys), key=lambda key: (place_of(key), order.get(key, len(order)), key))
 
 
 def _column_key(result: MetricResult) -> _Key:

@@ -9,9 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
-from baselines.variants import SWEEPABLE
+from baselines.components.registry import OWN_FIELDS, part_of
+from baselines.documents import later_fields
+from baselines.settings import TrainingSettings
+from baselines.variants import Variant
 from bench.analysis.column import Column
 from bench.analysis.rows import Row, as_text, settings_of
 from bench.analysis.sections import Section
@@ -20,12 +24,13 @@ from bench.scoring.metrics.catalogue import CATALOGUE
 from bench.spec.expand import TRAINING_FIELDS
 
 IMAGES_SEEN = "images_seen"  # steps x batch size: no field of its own
-FIELDS = (*sorted(SWEEPABLE), *TRAINING_FIELDS, IMAGES_SEEN, "train_n")
+FIELDS = (*sorted(OWN_FIELDS), *TRAINING_FIELDS, IMAGES_SEEN, "train_n")
 DEFAULT_METRICS = (
     "fcn_class_iou", "label_class_iou", "fid", "fd_lite0", "lpips", "ssim", "mae", "hf_ratio", "diversity",
 )  # fmt: skip
 MOST_METRICS = 6
 _LOG_FROM = 20  # a logarithmic axis from this ratio of the largest to the smallest value on
+_LATER = {**later_fields(Variant), **later_fields(TrainingSettings)}  # with their defaults
 # What changes with a field where a grid is given in epochs: it may differ along a line.
 _TIED = {
     "batch_size": ("steps",),
@@ -105,14 +110,26 @@ def sweeps(found: Sequence[Section], fields: Sequence[str], metrics: Sequence[st
     _check_metrics(found, metrics)
     made: dict[str, list[Sweep]] = {section.id: [] for section in found}
     for field in fields:
-        if field not in FIELDS:
-            raise unknown_name("field", field, FIELDS, "bench list fields")
+        if field not in (known := fields_in(found)):
+            raise unknown_name("field", field, known, "bench list fields")
         drawn = [(section.id, one) for section in found if (one := sweep(section, field, metrics))]
         if not drawn:
             raise UsageError(_does_not_vary(found, field))
         for name, one in drawn:
             made[name].append(one)
     return made
+
+
+def fields_in(found: Sequence[Section]) -> list[str]:
+    """The fields that may vary: of every spec, and those of parts that these records have."""
+    of_parts = {
+        name
+        for section in found
+        for row in section.rows
+        for name, value in row.first.spec.get("variant", {}).items()
+        if name not in ("name", "source") and isinstance(value, bool | int | float | str)
+    }
+    return [*FIELDS, *sorted(of_parts - set(FIELDS))]
 
 
 def _check_metrics(found: Sequence[Section], metrics: Sequence[str]) -> None:
@@ -133,7 +150,7 @@ def _does_not_vary(found: Sequence[Section], field: str) -> str:
         said = f"{', '.join(values)}, but no two runs of one data set and size that are otherwise equal"
     else:
         said = f"{next(iter(values))} in all" if values else "no value in any"
-    varying = [name for name in FIELDS if name != field and any(sweep(s, name) for s in found)]
+    varying = [name for name in fields_in(found) if name != field and any(sweep(s, name) for s in found)]
     instead = f"what varies here: {', '.join(varying)}" if varying else "no field varies here"
     return f"expected {field} to vary between the runs, found {said}: {instead}"
 
@@ -147,7 +164,18 @@ def _value(row: Row, field: str) -> Any:
     for part in ("variant", "training", "data"):
         if field in spec.get(part, {}):
             return spec[part][field]
-    return None
+    return _default(field) if training else None
+
+
+@cache
+def _default(field: str) -> Any:
+    """What a spec means that does not have the field; None where it is not known."""
+    if field in FIELDS:
+        return _LATER.get(field)
+    try:
+        return part_of(field)[2].defaults[field]
+    except ValueError:  # of a plug-in that is not here
+        return None
 
 
 def _rest(row: Row, field: str, tied: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from baselines.sizes import Size
 from bench.analysis.by_image import Floats
 from bench.analysis.column import Column
 from bench.analysis.rows import Row
@@ -54,7 +55,7 @@ class ImageValues:
         known = [int(place) for place in order if not np.isnan(row[place])]
         return (known[-1], known[(len(known) - 1) // 2], known[0]) if len(known) >= FEWEST else ()
 
-    def json(self, size_px: int | None) -> Markup:
+    def json(self, size_px: Size | None) -> Markup:
         """All of it for the page's script: JSON that no text in it can break out of."""
         columns = [
             {

@@ -117,7 +117,7 @@ def _seeds(section: Section) -> Check:
 def _budget(section: Section) -> Check:
     runs = [entry.record for row in section.rows for entry in row.entries]
     # the training alone: fewer training images, or another way of testing, may be what a study is about
-    trained = {as_text(budget_of(run)["training"]) for run in runs}
+    trained = {as_text([budget_of(run).get(part) for part in ("training", "choice")]) for run in runs}
     words = f"{len(trained)} different trainings" if len(trained) > 1 else "one training for all"
     return Check(section.title, "all variants share one budget", len(trained) <= 1, words)
 

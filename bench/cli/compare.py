@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli.options import names, table_console
+from bench.cli.options import table_console
 from bench.core.errors import UsageError, unknown_name
+from bench.scoring.metrics.named_keys import metric_keys
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -42,7 +44,7 @@ def compare(a: Path, b: Path, metrics: str | None, as_json: bool) -> None:
     for path in (a, b):
         if not path.exists():
             raise UsageError(f"expected a record or an output at {path}, found none: check the path")
-    left, right, keys = load(a), load(b), names(metrics)
+    left, right, keys = load(a), load(b), metric_keys(metrics)
     known = {key for entry in (*left, *right) for key in entry.record.results}
     for key in keys:
         if key not in known:
@@ -59,7 +61,8 @@ def compare(a: Path, b: Path, metrics: str | None, as_json: bool) -> None:
         console.print(note, markup=False, soft_wrap=True)
 
 
-_HEADS = ("metric", "A", "B", "A - B", "95 % interval", "p", "differ")
+_HEADS = ("metric", "A", "B", "A - B", "95 % interval", "p", "better")
+_MORE_DIGITS = 4  # than a metric's own, at most
 
 
 def tables(comparison: Comparison) -> list[Table]:
@@ -86,23 +89,49 @@ def tables(comparison: Comparison) -> list[Table]:
 
 def _cells(line: Difference) -> tuple[str, ...]:
     """The cells under `_HEADS`; the interval is the one that decided."""
-    digits = line.column.info.digits
+    from bench.analysis.column import fixed
+
+    digits = _digits(line)
     ends = line.over_seeds if line.decided_by == "seeds" else line.interval
     interval = "–" if ends is None else " to ".join(f"{end:+.{digits}f}" for end in ends)
-    values = (f"{line.a:.{digits}f}", f"{line.b:.{digits}f}", f"{line.difference:+.{digits}f}", interval)
+    values = (fixed(line.a, digits), fixed(line.b, digits), f"{line.difference:+.{digits}f}", interval)
     p_value = "–" if line.corrected is None else f"{line.corrected:.2g}"
-    verdict = "not known" if line.corrected is None else "yes" if line.distinguishable else "no"
-    return (line.metric, *values, p_value, verdict + " (seeds)" * (line.decided_by == "seeds"))
+    return (line.metric, *values, p_value, _verdict(line))
+
+
+def _digits(line: Difference) -> int:
+    """So many decimals that two digits of the difference are seen, but at least the metric's own."""
+    own, size = line.column.info.digits, abs(line.difference)
+    needed = 1 - math.floor(math.log10(size)) if size > 0 else own
+    return min(max(own, needed), own + _MORE_DIGITS)
+
+
+def _verdict(line: Difference) -> str:
+    """The side that is better: "A", "B", "unclear" or "not known"; with "(seeds)" where these decide."""
+    if line.corrected is None:
+        said = "not known"
+    elif not line.distinguishable:
+        said = "unclear"
+    elif not line.column.info.ranks:
+        said = "they differ"
+    else:
+        said = "A" if line.column.merit(line.a) > line.column.merit(line.b) else "B"
+    return said + " (seeds)" * (line.decided_by == "seeds")
 
 
 def _how_to_read(lines: Sequence[Difference]) -> list[str]:
     """What the columns of these lines mean."""
-    said = ["p: of no difference by chance, corrected (Holm) over all lines; yes: the two differ, at 5 %."]
+    said = [
+        "p: how often chance alone makes such a difference, corrected (Holm) over all lines.",
+        "better: the better side, where p is at most 5 %; unclear: the difference may be chance.",
+    ]
     seeds = [line for line in lines if line.decided_by == "seeds"]
     if seeds:
         said.append("(seeds): the interval is over training seeds, which decide; else over test images.")
     if any(line.basis == "images" for line in seeds):
-        said.append("no (seeds): these images tell the two apart (p), other seeds may not (0 is inside).")
+        said.append(
+            "unclear (seeds): these images tell the two apart (p), other seeds may not (0 is inside)."
+        )
     if aimed := dict.fromkeys(one.metric for one in seeds if one.column.target is not None):
         said.append(f"{', '.join(aimed)}: the interval over seeds is of the distances from the target.")
     return said

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli.options import data_options, data_root_option
+from bench.cli.options import SIZE, data_options, data_root_option, layout_option
 from bench.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from baselines.sizes import Size
 
 
 @click.group()
@@ -18,7 +22,9 @@ def data() -> None:
 @data.command()
 @click.argument("name")
 @data_options
-def info(name: str, data_roots: tuple[str, ...], direction: str | None, source: str) -> None:
+def info(
+    name: str, data_roots: tuple[str, ...], direction: str | None, source: str, layout: str | None
+) -> None:
     """Describe the data set NAME, and what was found of it on disk."""
     from rich.console import Console
     from rich.table import Table
@@ -30,15 +36,17 @@ def info(name: str, data_roots: tuple[str, ...], direction: str | None, source: 
 
     root = roots_of(data_roots, [name]).get(name)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for label, value in describe(open_dataset(name, root=root, direction=direction, source=source)):
-        table.add_row(Text(label, style="bold"), Text(value))
+    dataset = open_dataset(name, root=root, direction=direction, source=source, layout=layout)
+    for label, value in describe(dataset):
+        table.add_row(Text(label, style="bold"), Text(value, overflow="fold"))
     Console(highlight=False).print(table)
 
 
 @data.command()
 @click.argument("name")
 @data_root_option
-def verify(name: str, data_roots: tuple[str, ...]) -> None:
+@layout_option
+def verify(name: str, data_roots: tuple[str, ...], layout: str | None) -> None:
     """Check that every image of NAME is there and can be read (against its manifest, if it has one)."""
     from bench.core.progress import Reporter
     from bench.data.acquire.verify import verify as check
@@ -46,11 +54,13 @@ def verify(name: str, data_roots: tuple[str, ...]) -> None:
 
     root = roots_of(data_roots, [name]).get(name)
     with Reporter() as reporter:
-        report = check(name, root, progress=reporter.counter(f"checking {name}"))
+        report = check(name, root, layout=layout, progress=reporter.counter(f"checking {name}"))
     for line in report.lines:
         click.echo(line)
     if not report.ok:
         raise UsageError(f"data set {name} in {root} is not whole: {report.summary}")
+    for note in report.notes:
+        click.echo(note)
     click.echo(report.summary)
 
 
@@ -61,19 +71,25 @@ def verify(name: str, data_roots: tuple[str, ...]) -> None:
 @click.option(
     "--size",
     "size_px",
-    type=click.IntRange(32, 2048),
+    type=SIZE,
     default=256,
     show_default=True,
-    metavar="PX",
-    help="Side of the images.",
+    metavar="SIZE",
+    help="256, or 512x256 (WIDTHxHEIGHT), which keeps the aspect of Cityscapes.",
 )
-def prepare(name: str, source: Path, out: Path, size_px: int) -> None:
+def prepare(name: str, source: Path, out: Path, size_px: Size) -> None:
     """Resize the official tree of NAME in SOURCE once, into the new folder OUT."""
+    from baselines.geometry import check_sides
+    from baselines.sizes import image_size
     from bench.core.progress import Reporter
     from bench.data.acquire.prepare import prepare as build
     from bench.data.cards import load_card
     from bench.records.output_folder import check_writable
 
+    try:
+        check_sides(image_size(size_px))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
     check_writable(out)
     with Reporter() as reporter:
         made = build(load_card(name), source, out, size_px=size_px, progress=reporter.counter("preparing"))
@@ -86,7 +102,10 @@ def prepare(name: str, source: Path, out: Path, size_px: int) -> None:
     "--to", "root", type=click.Path(path_type=Path), help="Folder for data sets; ./data by default."
 )
 def fetch(name: str, root: Path | None) -> None:
-    """Download the data set NAME, or the Inception weights that FID and KID need."""
+    """Download the data set NAME, or the Inception weights that FID and KID need.
+
+    A data set's own archives are tried first, then its mirrors; the answer says which was taken.
+    """
     from bench.core.progress import Reporter
     from bench.data.acquire.fetch import fetch as download
     from bench.data.acquire.weights import fetch_inception
@@ -95,7 +114,11 @@ def fetch(name: str, root: Path | None) -> None:
     with Reporter() as reporter:
         counter = reporter.counter(f"downloading {name}")
         if name == "inception":
-            found = fetch_inception(progress=counter)
-        else:
-            found = download(load_card(name), root or Path("data"), progress=counter)
-    click.echo(f"fetched: {found}")
+            click.echo(f"fetched: {fetch_inception(progress=counter)}")
+            return
+        got = download(load_card(name), root or Path("data"), progress=counter)
+    for note in got.notes:
+        click.echo(note)
+    click.echo(f"fetched: {got.folder}, from {got.took}")
+    for address, digest in got.hashes.items():
+        click.echo(f"sha256 {digest}  {address}")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.cli.launching import shares
+from bench.cli.sizes_in_words import geometry_lines
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from bench.launch.cost.estimate import Room, StepTime
+    from bench.launch.cost.judging import JudgeCost
+    from bench.launch.cost.memory import Need
     from bench.spec.grid import Plan
 
 
@@ -32,6 +35,20 @@ def room_of(plans: list[Plan], options: dict[str, Any]) -> Room:
     ]
     at_once = options.get("jobs") if isinstance(options.get("jobs"), int) else 1
     return room_needed(fresh, options["keep"], SAMPLE_POINTS, at_once or 1)
+
+
+def memory_of(plans: list[Plan], options: dict[str, Any], device: str) -> Need | None:
+    """The memory of a training of large images on this machine; None if they are small or train elsewhere.
+
+    Raises:
+        UsageError: if there is too little.
+    """
+    if options["launcher"] != "local":
+        return None
+    from bench.launch.cost.memory import check_memory
+
+    at_once = options["jobs"] if isinstance(options["jobs"], int) else 1
+    return check_memory(plans, device, at_once)
 
 
 _PLAN_HEADS = ("variant", "seed", "px", "batch", "steps", "epochs", "G", "D", "time")
@@ -62,11 +79,24 @@ def lanes_of(options: dict[str, Any], device: str, runs: int) -> Lanes:
     return Lanes(at_once, -(-at_once // len(gpus(device))), threads)
 
 
-def show_plans(plans: list[Plan], device: str, room: Room, lanes: Lanes) -> None:
-    """Print the runs, their parameters, the time and the room; `device` trains them."""
+def show_plans(
+    plans: list[Plan],
+    device: str,
+    room: Room,
+    lanes: Lanes,
+    eval_every: int | None = None,
+    judges: Sequence[JudgeCost] = (),
+) -> None:
+    """Print the runs, their parameters, the time and the room; `device` trains them.
+
+    Args:
+        eval_every: steps between two scorings on the validation images.
+        judges: that will score them.
+    """
     from rich.console import Console
 
     from bench.launch.cost.estimate import grid_step_times, where_from
+    from bench.launch.cost.memory import need_of
     from bench.launch.driver import same_runs
 
     console = Console(highlight=False)
@@ -82,12 +112,33 @@ def show_plans(plans: list[Plan], device: str, room: Room, lanes: Lanes) -> None
             costs.append(time.seconds * steps)
             together.append(None if time.together is None else time.together * steps)
         console.print(_table(plan, times))
-        for line in same_runs(plan.runs):
+        for line in plan.dataset.lines:
+            console.print(line, soft_wrap=True, markup=False)
+        for line in (*same_runs(plan.runs), *_validation(plan, eval_every)):
             console.print(line)
     console.print("G, D: parameters of generator and discriminator")
+    for judge in judges:
+        console.print(judge.words)
+    for line in geometry_lines(plans):
+        console.print(line)
+    console.print(f"memory: {need_of(plans, device)}")
     console.print(f"disk: {room}")
     took = _in_words(costs, together, device, lanes)
     console.print(f"training on {device}: {took} ({where_from(sources)}); nothing was written")
+
+
+def _validation(plan: Plan, every: int | None) -> list[str]:
+    """What is scored during training, and how the step is chosen."""
+    if every is None:
+        return []
+    times = sorted({-(-spec.training.steps // every) for spec in plan.runs})
+    count = str(times[0]) if len(times) == 1 else f"{times[0]} to {times[-1]}"
+    metrics = dict.fromkeys(spec.choice.metric for spec in plan.runs if spec.choice is not None)
+    taken = f"takes the step with the best {', '.join(metrics)}" if metrics else "takes the last step"
+    return [
+        f"validation: {plan.dataset.splits['val']} images every {every} steps, {count} times a run (its time "
+        f"is not in the estimate); {taken}"
+    ]
 
 
 def _table(plan: Plan, times: dict[str, StepTime]) -> Table:
@@ -97,7 +148,9 @@ def _table(plan: Plan, times: dict[str, StepTime]) -> Table:
     from bench.launch.cost.estimate import parameters
 
     data = plan.data
-    title = f"{data.name} {data.direction}: {data.train_n} training, {data.test_n} test pairs"
+    val = plan.dataset.splits.get("val")
+    counts = f"{data.train_n} training, {f'{val} validation, ' if val else ''}{data.test_n} test pairs"
+    title = f"{data.name} {data.direction}: {counts}"
     table = Table(title=title, box=None, title_justify="left", padding=(0, 2, 0, 0))
     for head in _PLAN_HEADS:
         left = head == "variant"

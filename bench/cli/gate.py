@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import names, table_console
+from bench.cli.options import table_console
 from bench.core.errors import UsageError
+from bench.scoring.metrics.named_keys import metric_keys
 
 
 @click.command()
@@ -89,7 +90,7 @@ def check(
     from bench.gate.outputs import to_json, verdict_table, write_outputs
     from bench.gate.tolerances import read_settings
 
-    settings = read_settings(Path.cwd()).given(names(metrics), allow)
+    settings = read_settings(Path.cwd()).given(metric_keys(metrics), allow)
     outcome, worst = checked(output, file, settings)
     if json_file == "-":
         click.echo(to_json(outcome, worst), nl=False)

@@ -6,11 +6,13 @@ import click
 
 from bench.core.errors import unknown_name
 
-KINDS = ("variants", "suites", "datasets", "metrics", "judges", "fields")
+KINDS = ("variants", "parts", "suites", "recipes", "datasets", "metrics", "judges", "fields")
 
 
 @click.command("list")
-@click.argument("kind", required=False, metavar="[variants|suites|datasets|metrics|judges|fields]")
+@click.argument(
+    "kind", required=False, metavar="[variants|parts|suites|recipes|datasets|metrics|judges|fields]"
+)
 def listing(kind: str | None) -> None:
     """List what can be named on the command line: the names of every kind, or one kind with descriptions."""
     from rich.console import Console
@@ -44,17 +46,39 @@ def _variants() -> list[tuple[str, str]]:
     rows += [(name, "plug-in") for name in plugins.names("variants")]
     rows.append(
         (
-            "[encdec:]LOSSES[/RF]",
-            "any combination: l1, gan, cgan, l1+gan, l1+cgan; RF 1, 16, 34, 70, 142, 286, full",
+            "[GENERATOR:]LOSSES[/RF]",
+            "any combination: unet, encdec, resnet6, resnet9; l1, gan, cgan, l1+gan, l1+cgan; RF 1, 16, 34, "
+            "70, 142, 286, full",
         )
     )
     return rows
+
+
+def _parts() -> list[tuple[str, str]]:
+    from baselines.components import registry
+
+    return [
+        (f"{registry.ONE[kind].replace(' ', '-')}={name}", registry.get(kind, name).about)
+        for kind in registry.KINDS
+        for name in registry.names(kind)
+    ]
 
 
 def _suites() -> list[tuple[str, str]]:
     from bench.spec.suites import SUITES
 
     return [(s.name, f"{s.about}: {', '.join(s.variants)} ({s.source})") for s in SUITES.values()]
+
+
+def _recipes() -> list[tuple[str, str]]:
+    from bench.spec.recipes import get_recipe, recipe_names
+
+    recipes = {name: get_recipe(name) for name in recipe_names()}
+    rows = []
+    for name, recipe in recipes.items():
+        said = ", ".join(f"{key}={value}" for key, value in {**recipe.variant, **recipe.training}.items())
+        rows.append((name, f"{recipe.about}: {said} ({recipe.source})"))
+    return rows
 
 
 def _datasets() -> list[tuple[str, str]]:
@@ -92,15 +116,23 @@ def _judges() -> list[tuple[str, str]]:
 
 def _fields() -> list[tuple[str, str]]:
     """The fields of `--set`, described by the docstrings of the classes that hold them."""
+    import dataclasses
     import inspect
     import re
 
+    from baselines.components import registry
     from baselines.settings import TrainingSettings
-    from baselines.variants import SWEEPABLE, Variant
+    from baselines.variants import Variant
     from bench.spec.expand import TRAINING_FIELDS
 
     rows = []
-    for owner, wanted in ((Variant, sorted(SWEEPABLE)), (TrainingSettings, sorted(TRAINING_FIELDS))):
+    parts = {registry.get(*places[0]).fields: None for places in registry.owners().values()}
+    holders: list[tuple[type, list[str]]] = [
+        (Variant, sorted(registry.OWN_FIELDS)),
+        *((fields, [one.name for one in dataclasses.fields(fields)]) for fields in parts),
+        (TrainingSettings, sorted(TRAINING_FIELDS)),
+    ]
+    for owner, wanted in holders:
         text = inspect.getdoc(owner) or ""
         for field in wanted:
             found = re.search(rf"^    (?:\w+, )*{field}(?:, \w+)*: (.*(?:\n {{8,}}.*)*)", text, re.MULTILINE)
@@ -110,7 +142,9 @@ def _fields() -> list[tuple[str, str]]:
 
 _ROWS = {
     "variants": _variants,
+    "parts": _parts,
     "suites": _suites,
+    "recipes": _recipes,
     "datasets": _datasets,
     "metrics": _metrics,
     "judges": _judges,

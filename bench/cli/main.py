@@ -12,6 +12,7 @@ import traceback
 
 import click
 
+from bench.cli.board import board
 from bench.cli.claims import claims
 from bench.cli.clean import clean
 from bench.cli.compare import compare
@@ -19,6 +20,7 @@ from bench.cli.data import data
 from bench.cli.gate import baseline, check
 from bench.cli.judge import judge
 from bench.cli.list import listing
+from bench.cli.people import people
 from bench.cli.power import power
 from bench.cli.publish import publish
 from bench.cli.report import report
@@ -26,6 +28,7 @@ from bench.cli.reproduce import reproduce
 from bench.cli.run import run, train
 from bench.cli.score import generate, score
 from bench.cli.speed import speed
+from bench.cli.trend import trend
 from bench.core.errors import BenchError, UsageError
 from bench.core.interrupt import Terminated, none_lost, terminate
 from bench.run.ranks import place
@@ -81,9 +84,12 @@ for command in (
     check,
     baseline,
     compare,
+    trend,
     power,
     speed,
     publish,
+    board,
+    people,
     reproduce,
     clean,
 ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,22 +11,42 @@ import click
 
 from bench.core.errors import UsageError
 from bench.scoring.metrics.catalogue import FID_PROTOCOLS
-from bench.spec.policy import TRACKERS
+from bench.scoring.metrics.named_keys import metric_keys
+from bench.spec.policy import CHEAP_METRICS, LAST, TRACKERS
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from baselines.settings import EngineName
+    from baselines.sizes import Size
     from bench.spec.policy import Policy
     from bench.spec.scoring_choice import ScoringChoice
 
 Command = Callable[..., Any]
+
+
+class SizeType(click.ParamType):  # type: ignore[type-arg]
+    """A size in the form of documents (`baselines.sizes`)."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Size:
+        from baselines.sizes import parse_size
+
+        try:
+            return parse_size(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+SIZE = SizeType()
 _LOG_WIDTH = 120
 
 
 def names(text: str | None) -> tuple[str, ...]:
-    """The names in a comma-separated list, in order, each once."""
-    return tuple(dict.fromkeys(part.strip() for part in (text or "").split(",") if part.strip()))
+    """The names in a comma-separated list, in order, each once; commas in brackets belong to a name."""
+    parts = re.split(r",(?![^\[\]]*\])", text or "")
+    return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
 
 
 def table_console() -> Console:
@@ -52,17 +73,36 @@ def data_root_option(command: Command) -> Command:
         "data_roots",
         multiple=True,
         metavar="DIR",
-        help="Folder of the data set, or one that holds data sets by name; NAME=DIR for several.",
+        help="Folder of the data set (or archive, list of pairs, parquet file), or one that holds data "
+        "sets by name; NAME=DIR for several.",
+    )(command)
+
+
+def layout_option(command: Command) -> Command:
+    """How the files are arranged."""
+    return click.option(
+        "--layout", metavar="NAME", help="Layout of the files, where several fit; see `bench data info`."
+    )(command)
+
+
+def label_values_option(command: Command) -> Command:
+    """What gray label files hold."""
+    return click.option(
+        "--label-values",
+        type=click.Choice(["ids", "trainids", "colours"]),
+        help="What gray label files hold; found out by default (colours: gray levels of the card's colours).",
     )(command)
 
 
 def data_options(command: Command) -> Command:
-    """Where the data is, and which side is the source."""
+    """Where the data is, how it is arranged, and which side is the source."""
     return apply(
         command,
         data_root_option,
         click.option(
-            "--direction", metavar="A2B", help="Such as photo2labels; the data set's own by default."
+            "--direction",
+            metavar="A2B",
+            help="Such as photo2labels, or AtoB (left to right) and BtoA; the data set's own by default.",
         ),
         click.option(
             "--source",
@@ -71,6 +111,7 @@ def data_options(command: Command) -> Command:
             show_default=True,
             help="Derive the source from the target (for a folder of plain photos).",
         ),
+        layout_option,
     )
 
 
@@ -93,8 +134,8 @@ def scoring_options(command: Command) -> Command:
             default="auto",
             show_default=True,
             metavar="NAME",
-            help="Judge behind the FCN score: auto, none, a name of `bench list judges`, or KIND:FILE. "
-            "NAME,judge_px=N gives it a size of its own.",
+            help="Judge behind the FCN score: auto, none, a name of `bench list judges`, or KIND:FILE; "
+            "NAME,judge_px=N|size at another size than the card's; NAME,NAME: several.",
         ),
         click.option(
             "--inception-weights",
@@ -110,7 +151,15 @@ def scoring_options(command: Command) -> Command:
             show_default=True,
             help="Resize and normalisation before Inception, as that implementation does them.",
         ),
+        allow_void_option,
     )
+
+
+def allow_void_option(command: Command) -> Command:
+    """Whether label maps may be mostly void."""
+    return click.option(
+        "--allow-void", is_flag=True, help="Go on with label maps that are more than half void."
+    )(command)
 
 
 def scoring_choice(options: dict[str, Any]) -> ScoringChoice:
@@ -122,7 +171,11 @@ def scoring_choice(options: dict[str, Any]) -> ScoringChoice:
     from bench.spec.scoring_choice import ScoringChoice, check_judge_choice
 
     choice = ScoringChoice(
-        names(options["metrics"]), options["judge"], options["inception_weights"], options["fid_protocol"]
+        metric_keys(options["metrics"]),
+        options["judge"],
+        options["inception_weights"],
+        options["fid_protocol"],
+        options["allow_void"],
     )
     check_judge_choice(choice)
     return choice
@@ -162,7 +215,47 @@ def policy_of(options: dict[str, Any], lengths: tuple[int, ...] = ()) -> Policy:
 
     log = tuple(dict.fromkeys(options["log"]))
     check_trackers(log)
-    return Policy(options["keep"], options["checkpoint_every"], options["retry"], log, lengths)
+    return Policy(
+        keep=options["keep"],
+        checkpoint_every=options["checkpoint_every"],
+        retry=options["retry"],
+        log=log,
+        lengths=lengths,
+        eval_every=options["eval_every"] or 0,
+        eval_metrics=metric_keys(options["eval_metrics"]) or CHEAP_METRICS,
+    )
+
+
+def validation_options(command: Command) -> Command:
+    """Validation images, what is scored on them during training, and which step is taken."""
+    return apply(
+        command,
+        click.option(
+            "--val-share",
+            type=click.FloatRange(0, 1, max_open=True),
+            default=0.0,
+            metavar="SHARE",
+            help="Hold this share of the training pairs out for validation (0.1); none by default.",
+        ),
+        click.option(
+            "--eval-every",
+            type=click.IntRange(1),
+            metavar="STEPS",
+            help="Score on the validation images every so many steps; never by default.",
+        ),
+        click.option(
+            "--eval-metrics",
+            metavar="KEYS",
+            help=f"What --eval-every scores; {','.join(CHEAP_METRICS)} by default.",
+        ),
+        click.option(
+            "--choose",
+            default=LAST,
+            show_default=True,
+            metavar="WHICH",
+            help="Step whose generator is taken: last (the paper), or best:METRIC on the validation images.",
+        ),
+    )
 
 
 def engine_option(command: Command) -> Command:

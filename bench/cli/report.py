@@ -8,6 +8,7 @@ import click
 
 from bench.cli.options import names
 from bench.core.errors import UsageError
+from bench.scoring.metrics.named_keys import metric_keys
 
 
 @click.command()
@@ -68,7 +69,7 @@ def report(
 
     if metrics and not ablate:
         raise UsageError("expected --ablate FIELD with --metrics, found none: it draws these metrics")
-    wanted = Wanted(names(formats), names(ablate), names(metrics), names(picks), claims_files)
+    wanted = Wanted(names(formats), names(ablate), metric_keys(metrics), names(picks), claims_files)
     if not wanted.formats:
         raise UsageError("expected --format with one format or more, found none")
     destination = destination or outputs[0] / "report"

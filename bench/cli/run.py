@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.dry_run import lanes_of, room_of, show_plans
+from bench.cli.dry_run import lanes_of, memory_of, room_of, show_plans
 from bench.cli.launching import (
     device_of_driver,
     device_of_runs,
@@ -18,7 +18,9 @@ from bench.cli.launching import (
     local_data,
 )
 from bench.cli.options import (
+    SIZE,
     Command,
+    allow_void_option,
     apply,
     choose_device,
     choose_engine,
@@ -31,9 +33,12 @@ from bench.cli.options import (
     policy_options,
     scoring_choice,
     scoring_options,
+    validation_options,
 )
+from bench.cli.sizes_in_words import aspect_lines
 from bench.core.errors import RunFailedError, UsageError
 from bench.run.ranks import place
+from bench.scoring.metrics.named_keys import metric_keys
 
 if TYPE_CHECKING:
     from bench.core.progress import Reporter
@@ -63,7 +68,13 @@ def grid_options(command: Command) -> Command:
             metavar="LIST",
             help="Also score shorter lengths, such as 2,8,25: a row each, all from one training.",
         ),
-        click.option("--size", "size_px", type=int, metavar="PX", help="Side: 32, 64, 128, 256 or 512."),
+        click.option(
+            "--size",
+            "size_px",
+            type=SIZE,
+            metavar="SIZE",
+            help="256 (a square), 512x256 (WIDTHxHEIGHT), or native: each image its own size.",
+        ),
         click.option("--batch-size", type=click.IntRange(1), help="Pairs a step (the paper: 1)."),
         click.option(
             "--base-filters", type=click.IntRange(1), help="Width of the first layers (the paper: 64)."
@@ -79,9 +90,16 @@ def grid_options(command: Command) -> Command:
             "--variant-file", type=click.Path(path_type=Path), help="TOML with [variants.NAME] tables."
         ),
         click.option(
+            "--recipe",
+            "recipes",
+            metavar="NAMES",
+            help="paper, released, modern: named sets of fields and settings (`bench list recipes`).",
+        ),
+        click.option(
             "--train-limit", type=click.IntRange(1), help="Use this many training pairs, evenly spaced."
         ),
         click.option("--test-limit", type=click.IntRange(1), help="Use this many test pairs, evenly spaced."),
+        validation_options,
         click.option(
             "--test-dropout/--no-test-dropout",
             default=True,
@@ -114,6 +132,7 @@ def run(obj: dict[str, Any], /, **options: Any) -> int:
 
 @click.command()
 @grid_options
+@allow_void_option
 @device_options
 @launcher_options
 @policy_options
@@ -150,24 +169,36 @@ def _execute(options: dict[str, Any], until: Until, obj: dict[str, Any]) -> int:
 
 def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: Team | None) -> None:
     device = choose_device(device_of_driver(options), options["threads"])
-    engine = choose_engine(options["engine"], device_of_runs(options, device))
+    wanted = "eager" if options["size_px"] == "native" and options["engine"] == "auto" else options["engine"]
+    engine = choose_engine(wanted, device_of_runs(options, device))
     roots = local_data(options["data_roots"])
     request = _request({**options, "data_roots": roots, "engine": engine})
     from bench.records.output_folder import check_room
     from bench.spec.grid import lengths_of, resolve
+    from bench.spec.step_choice import check_eval_metrics
 
     choice = scoring_choice(options)
+    check_eval_metrics(request.choose, metric_keys(options["eval_metrics"]), choice.judge)
     plans = resolve(request)
+    policy = policy_of(options, lengths_of(plans, request))
     if options["launcher"] == "local":
         _check_precision(plans, device)
+    from bench.launch.cost.estimate import check_parts
+
+    check_parts(plans)
     if team is not None:
         from bench.launch.train_together import check_shares
 
         check_shares(team.ranks, plans, options["jobs"])
     options = {**options, "jobs": jobs_of(options, plans, device)}
     room = room_of(plans, options)
+    need = memory_of(plans, options, device)
     if options["dry_run"]:
-        show_plans(plans, device, room, lanes_of(options, device, sum(len(plan.runs) for plan in plans)))
+        from bench.launch.cost.judging import judge_costs
+
+        lanes = lanes_of(options, device, sum(len(plan.runs) for plan in plans))
+        judges = judge_costs(plans, choice, device) if until == "score" else ()
+        show_plans(plans, device, room, lanes, request.eval_every, judges)
         return
     from bench.core.progress import Reporter
     from bench.launch.driver import run_grid
@@ -179,11 +210,13 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
         _check_output(out, plans)
         if options["space_check"]:
             check_room(out, room.total)
-        told = {"policy": policy_of(options, lengths_of(plans, request)), "plugins": obj["plugins"]}
+        told = {"policy": policy, "plugins": obj["plugins"]}
         launch = Launch(out, device, choice, command_line(), until, obj["debug"], **told)
         with Reporter() as reporter:
             if room.total:
                 reporter.say(f"disk: {room}")
+            for line in [*([f"memory: {need}"] if need else []), *aspect_lines(plans)]:
+                reporter.say(line)
             live = live_report(out, plans, reporter) if until == "score" else []
             outcomes = run_grid(plans, launch, reporter, launcher, [*observers, *live])
         if until == "score":
@@ -235,16 +268,18 @@ def check_outcomes(outcomes: list[Ended]) -> None:
 
 
 def finish(out: Path, records: list[RunRecord]) -> None:
-    """Show the table on the terminal and write the report."""
+    """Write the report, and show on the terminal what to know, the short table and the findings."""
     from rich.console import Console
 
     from bench.report.render import write_report
-    from bench.report.terminal import terminal_notes, terminal_table
+    from bench.report.terminal import terminal_findings, terminal_notes, terminal_table
 
     console = Console(highlight=False)
-    console.print(terminal_table(records, out=out))
     for note in terminal_notes(records, out=out):
         console.print(note, markup=False, soft_wrap=True)
+    console.print(terminal_table(records, out=out))
+    for finding in terminal_findings(records, out=out):
+        console.print(finding, markup=False, soft_wrap=True)
     files = write_report([out], out / "report")
     console.print(f"report: {files.html}", markup=False, soft_wrap=True)
 
@@ -256,6 +291,7 @@ def _request(options: dict[str, Any]) -> GridRequest:
     return GridRequest(
         variants=names(options["variants"]),
         suite=options["suite"],
+        recipes=names(options["recipes"]),
         datasets=names(options["datasets"]),
         seeds=parse_seeds(options["seeds"]),
         keep_at=parse_lengths(options["keep_at"]),
@@ -265,8 +301,9 @@ def _request(options: dict[str, Any]) -> GridRequest:
 
 
 _REQUESTED = (
-    "data_roots", "direction", "source", "train_limit", "test_limit", "epochs", "steps", "size_px",
+    "data_roots", "direction", "source", "layout", "train_limit", "test_limit", "epochs", "steps", "size_px",
     "batch_size", "base_filters", "precision", "engine", "sets", "variant_file",
+    "val_share", "eval_every", "choose",
 )  # fmt: skip
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.options import choose_device, choose_engine, device_options, engine_option, names
+from bench.cli.options import SIZE, choose_device, choose_engine, device_options, engine_option, names
 from bench.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +21,15 @@ FORMAT = 1
 
 @click.command()
 @click.option("--variants", default="l1+cgan", show_default=True, metavar="NAMES", help="Comma-separated.")
-@click.option("--size", "size_px", type=int, default=256, show_default=True, metavar="PX", help="Side.")
+@click.option(
+    "--size",
+    "size_px",
+    type=SIZE,
+    default=256,
+    show_default=True,
+    metavar="SIZE",
+    help="256 (a square) or 512x256 (WIDTHxHEIGHT).",
+)
 @click.option("--batch-size", type=click.IntRange(1), default=1, show_default=True, help="Pairs a step.")
 @click.option(
     "--base-filters", type=click.IntRange(1), default=64, show_default=True, help="Width of the first layers."
@@ -93,15 +102,21 @@ def speed(json_file: str | None, **options: Any) -> None:
 def _questions(options: dict[str, Any]) -> list[Question]:
     import torch
 
+    from baselines.build import check_fits
     from baselines.engine import resolve_device, set_precision
     from baselines.geometry import fitting
     from baselines.settings import TrainingSettings
+    from baselines.sizes import NATIVE
     from bench.launch.cost.measure import Question
     from bench.launch.local import cores
-    from bench.spec.variants import get_variant
+    from bench.spec.named_files import with_content
+    from bench.spec.recipes import get_recipe
+    from bench.spec.variants import by_recipes
 
     device = choose_device(options["device"], options["threads"])
     threads = options["threads"] or max(1, min(cores(), torch.get_num_threads()) // options["jobs"])
+    if options["size_px"] == NATIVE:
+        raise UsageError("expected one size for all images, found native: give --size 256 or 512x256")
     fields = ("steps", "size_px", "batch_size", "base_filters", "precision")
     try:
         engine = choose_engine(options["engine"], device)
@@ -111,13 +126,19 @@ def _questions(options: dict[str, Any]) -> list[Question]:
         raise UsageError(str(error)) from None
     questions = []
     for name in names(options["variants"]):
-        variant = get_variant(name).at_size(settings.size_px)
+        ((chosen, recipe),) = by_recipes(name, ())
+        variant = with_content(chosen).at_size(settings.size_px)
+        cooked = settings if recipe is None else replace(settings, **get_recipe(recipe).training)
         if variant.receptive_field not in (None, *fitting(settings.size_px)):
             raise UsageError(
                 f"variant '{name}': a {variant.receptive_field} px receptive field cannot be built at "
                 f"{settings.size_px} px: use a larger --size"
             )
-        questions.append(Question(variant, settings, (3, 3), device, threads, options["jobs"]))
+        try:
+            check_fits(variant, cooked, (3, 3))
+        except ValueError as error:
+            raise UsageError(f"variant '{name}': {error}") from None
+        questions.append(Question(variant, cooked, (3, 3), device, threads, options["jobs"]))
     if not questions:
         raise UsageError("expected variant names in --variants, found none: `bench list variants`")
     return questions

@@ -13,30 +13,37 @@ from numpy.typing import NDArray
 from PIL import (
     BmpImagePlugin,
     Image,
+    ImageDraw,
     ImageFile,
+    ImageFont,
     JpegImagePlugin,
     PngImagePlugin,
+    PpmImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
 )
 
 from bench.core.files import atomic_path
 
+_CAPTION_ROOM = 2  # px around a caption
 MAX_PIXELS = 50_000_000  # of one image: it takes less than 1 GB of memory
 # Accepted formats, by content and not by name. Pillow knows dozens more and runs Ghostscript for one of them.
 _READERS = (
     PngImagePlugin.PngImageFile, JpegImagePlugin.JpegImageFile,
     BmpImagePlugin.BmpImageFile, TiffImagePlugin.TiffImageFile, WebPImagePlugin.WebPImageFile,
+    PpmImagePlugin.PpmImageFile,
 )  # fmt: skip
+GREY_LEVELS = 127.5  # of 0-255, in one unit of the networks' [-1, 1]
 FORMATS = tuple(reader.format for reader in _READERS)
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Image.Image]:
+def opened(path: Path, *, any_bits: bool = False) -> Iterator[Image.Image]:
     """Open an image file and check its header; pixels are not read yet.
 
     Accepted: one frame (the first of a stereo or motion JPEG, MPO), at most `MAX_PIXELS`, and no values that
-    Pillow would change: it cuts 16 bits a colour channel to 8, and stretches gray of 2 or 4 bits.
+    Pillow would change: it stretches gray of 2 or 4 bits and odd maxima of PPM, and cuts 16 bits a colour
+    channel to 8 (with `any_bits`, the caller reads those otherwise).
 
     Raises:
         ValueError: for any other image, or if `path` is not a regular file.
@@ -50,15 +57,23 @@ def opened(path: Path) -> Iterator[Image.Image]:
             raise ValueError(f"{width}x{height} px where {MAX_PIXELS:,} pixels in all are the limit")
         if getattr(image, "is_animated", False) and image.format != "MPO":
             raise ValueError("several frames where one image is expected")
-        bits = _bits(image)
-        if bits == "16" and len(image.getbands()) > 1:
+        bits = stored_bits(image)
+        if bits == "16" and len(image.getbands()) > 1 and not any_bits:
             raise ValueError("16 bits a channel, of which Pillow keeps 8: save it with 8")
         if bits in ("2", "4") and image.mode == "L":
             raise ValueError(f"gray of {bits} bits: save it with 8")
+        if image.format == "PPM" and _is_stretched(image):
+            raise ValueError("values in text, or with a maximum that is no full 8 or 16 bits: save it as PNG")
         yield image
 
 
-def _bits(image: Image.Image) -> str:
+def _is_stretched(image: Image.Image) -> bool:
+    """Whether Pillow reads a PPM or PGM by its own decoder, which scales values."""
+    tiles: Any = image
+    return any(tile[0] != "raw" for tile in tiles.tile)
+
+
+def stored_bits(image: Image.Image) -> str:
     """Bits of a value in a PNG or TIFF file where they differ from Pillow's mode; else ""."""
     if not isinstance(image, ImageFile.ImageFile) or image.format not in ("PNG", "TIFF") or not image.tile:
         return ""
@@ -68,10 +83,43 @@ def _bits(image: Image.Image) -> str:
 
 
 def to_rgb8(images: NDArray[Any]) -> NDArray[np.uint8]:
-    """(..., C) uint8 or uint16 with 1 or 3 channels -> (..., 3) uint8; 16 bits are divided by 257."""
+    """(..., C) uint8 or uint16 with 1 or 3 channels -> (..., 3) uint8; 16 bits are divided by 257.
+
+    An array of objects (images of mixed sizes) gives one, image by image.
+    """
+    if images.dtype == object:
+        each = np.empty(len(images), dtype=object)
+        for index, image in enumerate(images):
+            each[index] = to_rgb8(image)
+        return each
     eight = np.rint(images / 257.0).astype(np.uint8) if images.dtype == np.uint16 else images
     rgb: NDArray[np.uint8] = np.repeat(eight, 3, axis=-1) if eight.shape[-1] == 1 else eight
     return rgb
+
+
+def in_eight_bits(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
+    """Values from `low` to `high` as 0 to 255, rounded; others are cut off at the ends."""
+    unit = (values.astype(np.float64) - low) / (high - low)
+    return np.rint(255 * np.clip(unit, 0, 1)).astype(np.uint8)
+
+
+def at_shape(image: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """(H, W, C) at the height and width of `shape`, by nearest neighbour (pixel centres); itself if it fits.
+
+    For images that must be compared where each has its own size.
+    """
+    if image.shape[:2] == shape[:2]:
+        return image
+    rows, columns = (
+        (2 * np.arange(to) + 1) * side // (2 * to)
+        for side, to in zip(image.shape[:2], shape[:2], strict=True)
+    )
+    return np.asarray(image[rows[:, None], columns[None, :]])
+
+
+def stacked(images: NDArray[Any]) -> NDArray[Any]:
+    """(N, H, W, ...) in memory, of N images of one size."""
+    return np.stack(list(images)) if images.dtype == object else np.array(images)
 
 
 def write_png(path: Path, image: NDArray[Any]) -> None:
@@ -123,5 +171,26 @@ def is_whole(path: Path) -> bool:
 
 
 def contact_sheet(rows: list[list[NDArray[Any]]]) -> NDArray[np.uint8]:
-    """Rows of equally sized images as one (H, W, 3) uint8 image."""
-    return np.concatenate([np.concatenate([to_rgb8(cell) for cell in row], axis=1) for row in rows], axis=0)
+    """Rows of images as one (H, W, 3) uint8 image; smaller ones stand on white, below and right of them."""
+    cells = [[to_rgb8(cell) for cell in row] for row in rows]
+    high, wide = (max(cell.shape[axis] for row in cells for cell in row) for axis in (0, 1))
+    return np.concatenate(
+        [np.concatenate([_on_white(cell, high, wide) for cell in row], axis=1) for row in cells], axis=0
+    )
+
+
+def _on_white(image: NDArray[np.uint8], high: int, wide: int) -> NDArray[np.uint8]:
+    below, right = high - image.shape[0], wide - image.shape[1]
+    return np.pad(image, ((0, below), (0, right), (0, 0)), constant_values=255)
+
+
+def captioned(image: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 with `text` in a white strip above; made wider where the text needs it."""
+    font = ImageFont.load_default()
+    left, top, right, bottom = font.getbbox(text)
+    strip = round(bottom + top) + 2 * _CAPTION_ROOM
+    width = max(image.shape[1], round(right + left) + 2 * _CAPTION_ROOM)
+    sheet = Image.new("RGB", (width, image.shape[0] + strip), "white")
+    ImageDraw.Draw(sheet).text((_CAPTION_ROOM, _CAPTION_ROOM), text, fill="black", font=font)
+    sheet.paste(Image.fromarray(image), (0, strip))
+    return np.asarray(sheet)

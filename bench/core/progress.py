@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
+from rich.text import Text
 
 Progress = Callable[[int, int], None]  # done so far, of how many
-Advance = Callable[[int, str], None]  # done so far, a remark such as "loss_l1 0.12"
+Advance = Callable[[int, str], None]  # done so far, a remark such as "train MAE 12.3"
+Left = Callable[[], float | None]  # seconds left, None where that is not known
 _FIRST_LINE_SECONDS, _LINE_EVERY_SECONDS = 5.0, 30.0
 
 
@@ -40,7 +42,7 @@ class Reporter:
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TimeRemainingColumn(),
+            _TimeLeft(),
             TextColumn("{task.fields[remark]}", style="dim"),
             console=self.console,
             transient=True,
@@ -59,10 +61,16 @@ class Reporter:
         self.console.print(text, markup=False, soft_wrap=True)
 
     @contextmanager
-    def task(self, title: str, total: int) -> Iterator[Advance]:
-        """A bar, or lines, for work of `total` parts."""
-        bar = self._bars.add_task(title, total=total, remark="")
-        line = _Lines(self, title)
+    def task(self, title: str, total: int, left: Left | None = None) -> Iterator[Advance]:
+        """A bar, or lines, for work of `total` parts.
+
+        Args:
+            title: what is done.
+            total: parts of it.
+            left: knows the time left; else it follows from the recent rate.
+        """
+        bar = self._bars.add_task(title, total=total, remark="", left=left)
+        line = _Lines(self, title, left)
 
         def advance(now_done: int, remark: str = "") -> None:
             self._bars.update(bar, completed=now_done, remark=remark)
@@ -81,7 +89,7 @@ class Reporter:
         def count(done: int, total: int) -> None:
             nonlocal bar
             if bar is None:
-                bar = self._bars.add_task(title, total=total, remark="")
+                bar = self._bars.add_task(title, total=total, remark="", left=None)
             self._bars.update(bar, completed=done, total=total)
             line.advance(done, total, "")
             if done >= total:
@@ -91,20 +99,36 @@ class Reporter:
         return count
 
 
+class _TimeLeft(TimeRemainingColumn):
+    """The time left, by the task's own reckoning if it has one."""
+
+    def render(self, task: Task) -> Text:
+        left: Left | None = task.fields["left"]
+        if left is None:
+            return super().render(task)
+        seconds = left()
+        return Text("-:--:--" if seconds is None else duration(seconds), style="progress.remaining")
+
+
 class _Lines:
     """Progress as lines, for a console that is not a terminal."""
 
-    def __init__(self, reporter: Reporter, title: str) -> None:
-        self._reporter, self._title = reporter, title
+    def __init__(self, reporter: Reporter, title: str, left: Left | None = None) -> None:
+        self._reporter, self._title, self._left = reporter, title, left
         self._done, self._said, self._wait = 0, time.monotonic(), _FIRST_LINE_SECONDS
 
     def advance(self, done: int, total: int, remark: str) -> None:
         now = time.monotonic()
-        if self._reporter.console.is_terminal or now - self._said < self._wait or done <= self._done:
+        stuck = done <= self._done and self._left is None
+        if self._reporter.console.is_terminal or now - self._said < self._wait or stuck:
             return
-        left = (now - self._said) / (done - self._done) * (total - done)  # at the recent rate
+        if self._left is not None:
+            left = self._left()
+        else:
+            left = (now - self._said) / (done - self._done) * (total - done)  # at the recent rate
         self._done, self._said, self._wait = done, now, _LINE_EVERY_SECONDS
-        self._reporter.say(f"{self._title}: {done}/{total}, {duration(left)} left  {remark}".rstrip())
+        words = "" if left is None else f", {duration(left)} left"
+        self._reporter.say(f"{self._title}: {done}/{total}{words}  {remark}".rstrip())
 
 
 def duration(seconds: float) -> str:

@@ -87,7 +87,7 @@ def make_card(raw: Mapping[str, Any]) -> DatasetCard:
     )
     train_ids = {c.train_id for c in card.classes if c.train_id is not None}
     without_gaps = train_ids == set(range(len(train_ids)))
-    _expect(without_gaps, "train_id", "0, 1, 2, ... without gaps", sorted(train_ids))
+    _expect(without_gaps, "train_id", "0, 1, 2, ... without gaps (none for void)", sorted(train_ids))
     ids = [c.id for c in card.classes if c.id is not None]
     _expect(len(set(ids)) == len(ids), "id", "each id once", ids)
     return card

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import difflib
+import functools
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.core.errors import UsageError, unknown_name
+from baselines.sizes import ImageSize, Size, is_native
+from bench.core.errors import UsageError
 from bench.core.progress import Progress
-from bench.data import layouts, readers
+from bench.data import readers
+from bench.data.aspect import LOOKED_AT, squeezed
 from bench.data.cache import Sample, digest, load_split
-from bench.data.cards import card_names, load_card, make_card, read_card
+from bench.data.cards import card_names, load_card
 from bench.data.derived import DERIVED, derive
+from bench.data.locate import locate
 from bench.data.providers import FileImages, Images, ToyImages
+from bench.data.sides import check_sides, direction_side, sides_in_words
 from bench.data.types import DatasetCard, Layout, Role, SplitArrays
-
-_OWN_FOLDER = {
-    "version": "as found",
-    "licence": "the owner's",
-    "homepage": "",
-    "domains": ["source", "target"],
-    "roles": ["image", "image"],
-    "direction": "source2target",
-    "size_px": 256,
-    "how_to_get": "give its folder with --data-root",
-}
 
 
 @dataclass(frozen=True)
@@ -78,6 +71,13 @@ class Dataset:
     def target_channels(self) -> int:
         return _channels(self._target_mode)
 
+    @functools.cached_property
+    def photo_px(self) -> int:
+        """The shorter side of the first training target as it is on disk."""
+        sides = self.images.read("train", 0, None)
+        height, width = sides[self.target_side if len(sides) == 2 else 0].image.shape[:2]
+        return int(min(height, width))
+
     @property
     def sample_type(self) -> str:
         """Type of the samples of targets and predictions: "uint8" or "uint16"."""
@@ -91,6 +91,35 @@ class Dataset:
     def splits(self) -> dict[str, int]:
         """Number of pairs of each split."""
         return self.images.splits
+
+    @property
+    def found_line(self) -> str:
+        """Where the data is, in which layout, and how that was recognised."""
+        found = self.images.found
+        if found is None:
+            return f"comes with the package (layout {self.layout})"
+        return f"{found.root} (layout {self.layout}: {found.why})"
+
+    @property
+    def sides_line(self) -> str:
+        """Which half on disk is the source and which the target; "" where there are no two halves."""
+        found = self.images.found
+        if found is None or self.source != "paired":
+            return ""
+        return sides_in_words(self.card, found.halves, self.target_side)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Rules that were applied to the files, and what was passed over."""
+        return self.images.found.notes if self.images.found is not None else ()
+
+    @property
+    def lines(self) -> list[str]:
+        """What a command says of files before it reads them; nothing of the embedded data set."""
+        if self.images.found is None:
+            return []
+        sides = f"; {self.sides_line}" if self.sides_line else ""
+        return [f"data: {self.name} in {self.found_line}{sides}", *(f"data: {note}" for note in self.notes)]
 
     def names(self, split: str, limit: int | None = None) -> tuple[str, ...]:
         """Stems of a split, in order; with `limit` an evenly spaced subset of that size."""
@@ -107,20 +136,27 @@ class Dataset:
         self,
         split: str,
         *,
-        size_px: int,
+        size_px: Size,
         cache: Path,
         limit: int | None = None,
         progress: Progress | None = None,
     ) -> SplitArrays:
-        """The split at `size_px` x `size_px` as read-only memory maps; decoded on first use.
+        """The split at `size_px` (`baselines.sizes`) as read-only memory maps; decoded on first use.
 
         Raises:
             UsageError: if an image is damaged or not as expected (the file is named), or the cache cannot be
                 written. A split with an error is not cached.
         """
-        indices = self._indices(split, limit)
-        key = digest(
+        key, indices = self.key(split, size_px, limit), self._indices(split, limit)
+        read = self._sampler(split, indices, size_px)
+        return load_split(cache, key, self.names(split, limit), read, progress, mixed=is_native(size_px))
+
+    def key(self, split: str, size_px: Size, limit: int | None = None) -> str:
+        """The content key of a split at a size; nothing is decoded."""
+        changes = self.images.changes(split, self._indices(split, limit))
+        return digest(
             {
+                **({"changes": sorted(changes)} if changes else {}),  # equal files gave other pixels before
                 "reader": readers.READER_VERSION,
                 "content": self.fingerprint(split, limit),
                 "layout": self.layout,
@@ -132,10 +168,26 @@ class Dataset:
                 "size_px": size_px,
             }
         )
-        read = self._sampler(split, indices, size_px)
-        return load_split(cache, key, self.names(split, limit), read, progress)
 
-    def _sampler(self, split: str, indices: Sequence[int], size_px: int) -> Callable[[int], Sample]:
+    def file_notes(self) -> list[str]:
+        """What lies beside the pairs and is left out, and what is converted on reading, a line each."""
+        said = [f"left out: {line}" for line in self.images.left_out()]
+        for split, count in self.splits.items():
+            for change, files in self.images.changes(split, range(count)).items():
+                said.append(f"{files} files of split {split} are {change}")
+        return said
+
+    def own_sizes(self, split: str, limit: int | None = None) -> list[ImageSize]:
+        """The size of each pair (of one side) before it is resized; reads headers only."""
+        return self.images.own_sizes(split, self._indices(split, limit))
+
+    def squeezed(self, size_px: Size, split: str, limit: int | None = None) -> str | None:
+        """What happens to the aspect of a split's images at `size_px`, in words; None where it stays."""
+        used = self._indices(split, limit)
+        looked_at = used[:: -(-len(used) // LOOKED_AT)] if used else []
+        return squeezed(self.images.own_sizes(split, looked_at), size_px, len(used))
+
+    def _sampler(self, split: str, indices: Sequence[int], size_px: Size) -> Callable[[int], Sample]:
         def read(place: int) -> Sample:
             sides = self.images.read(split, indices[place], size_px)
             target = sides[self.target_side if len(sides) == 2 else 0]
@@ -171,17 +223,23 @@ class Dataset:
 
 
 def open_dataset(
-    name: str, *, root: Path | None = None, direction: str | None = None, source: str = "paired"
+    name: str,
+    *,
+    root: Path | None = None,
+    direction: str | None = None,
+    source: str = "paired",
+    layout: str | None = None,
 ) -> Dataset:
     """Find a data set and fix its direction; no image is decoded yet.
 
     Args:
         name: a card's name, or any name for the user's own folder.
-        root: the data set's folder, or one that holds it by name; by default `data/NAME`, where
-            `bench data fetch` puts it.
+        root: the data set's folder, archive, list or parquet file, or a folder that holds it by name; by
+            default `data/NAME`, where `bench data fetch` puts it.
         direction: "<source>2<target>" of the card's domains ("source2target" or "target2source" for own
-            folders); the card's default where None.
+            folders), or "AtoB" or "BtoA" (A is the left domain); the card's default where None.
         source: "paired", or "gray" or "edges" to derive the source from the target.
+        layout: the layout to read, where several fit.
 
     Raises:
         UsageError: for an unknown name, direction or source, missing data (the message says where it was
@@ -189,11 +247,13 @@ def open_dataset(
     """
     if source not in ("paired", *DERIVED):
         raise UsageError(f"expected --source among paired, {', '.join(DERIVED)}, found '{source}'")
-    if name in card_names():
+    if name in card_names() and load_card(name).layouts == ("embedded",):
         card = load_card(name)
-        images: Images = ToyImages(card) if card.layouts == ("embedded",) else _find(card, root)
+        images: Images = ToyImages(card)
     else:
-        card, images = _own(name, root, source)
+        card, found = locate(name, root, source, direction, layout)
+        images = FileImages(card, found)
+        check_sides(card, images)
     target_side = _target_side(card, direction, source)
     if source != "paired":
         direction = f"{source}2{card.domains[target_side]}"
@@ -208,76 +268,20 @@ def _channels(mode: readers.Mode) -> int:
     return 1 if mode in ("gray", "16-bit") else 3
 
 
-def _places(name: str, root: Path | None) -> list[Path]:
-    if root is not None:
-        return [root / name, root]
-    return [Path("data") / name]  # where `bench data fetch` puts it
-
-
-def _find(card: DatasetCard, root: Path | None) -> FileImages:
-    places = _places(card.name, root)
-    for place in places:
-        if place.is_dir() and (found := layouts.find(card, place)) is not None:
-            return FileImages(card, found)
-    wanted = " or ".join(str(place) for place in places)
-    raise UsageError(
-        f"expected data set {card.name} (layouts {', '.join(card.layouts)}) in {wanted}, found none; "
-        f"how to get it: {card.how_to_get}"
-    )
-
-
-def _own(name: str, root: Path | None, source: str) -> tuple[DatasetCard, FileImages]:
-    """A user's own folder, with an optional `card.toml` in it."""
-    near = difflib.get_close_matches(name, card_names(), n=1, cutoff=0.8)
-    if root is None or (near and not (root / name).is_dir() and root.name != name):
-        if root is None and not near:
-            raise UsageError(
-                f"expected the folder of data set '{name}', found none: give it with --data-root {name}=DIR "
-                "(`bench list datasets` shows the data sets that need none or have a card)"
-            )
-        raise unknown_name("data set", name, card_names(), "bench list datasets")
-    places = _places(name, root)
-    kinds = ["folders", "pairs"] if source == "paired" else ["folders", "pairs", "photos"]
-    for place in (place for place in places if place.is_dir()):
-        tests = [split for split in ("test", "val") if (place / split).is_dir()] or ["test"]
-        splits = {"train": "train", "test": tests[0], **{split: split for split in tests[1:]}}
-        defaults = {**_OWN_FOLDER, "name": name, "title": name, "layouts": kinds, "splits": splits}
-        own_card = place / "card.toml"
-        card = read_card(own_card, defaults) if own_card.is_file() else make_card(defaults)
-        card = replace(card, name=name)
-        if source != "paired" and _holds_plain_photos(card, place):
-            card = replace(card, layouts=("photos",), domains=("source", "photo"), roles=("image", "photo"))
-        if (found := layouts.find(card, place)) is not None:
-            return card, FileImages(card, found)
-    looked = " or ".join(str(place) for place in places)
-    raise UsageError(
-        f"expected train/ and test/ in {looked}, with side-by-side pairs or source/ and target/ in each, "
-        "found neither: arrange the images so, or name a data set of `bench list datasets`"
-    )
-
-
-def _holds_plain_photos(card: DatasetCard, place: Path) -> bool:
-    """Whether the training folder holds single photos: its first image is not twice as wide as high."""
-    folder = place / "train"
-    if "photos" not in card.layouts or not folder.is_dir() or layouts.halves(card, folder):
-        return False
-    if card.layouts == ("photos",):
-        return True
-    images = layouts.images(folder)
-    return bool(images) and not readers.is_side_by_side(images[0])
-
-
 def _target_side(card: DatasetCard, direction: str | None, source: str) -> int:
     left, right = card.domains
     sides = {f"{left}2{right}": 1, f"{right}2{left}": 0}
     if source != "paired":
         sides |= {f"{source}2{right}": 1, f"{source}2{left}": 0}
-    chosen = direction or card.direction
+    chosen = direction_side(card, direction) or card.direction
     if card.layouts == ("photos",):
         chosen = direction or f"{source}2photo"
         sides = {f"{source}2photo": 1}
     if chosen not in sides:
-        raise UsageError(f"expected a direction of {card.name} among {', '.join(sides)}, found '{chosen}'")
+        raise UsageError(
+            f"expected a direction of {card.name} among {', '.join(sides)}, found '{chosen}' (AtoB is left "
+            "to right, BtoA right to left)"
+        )
     return sides[chosen]
 
 

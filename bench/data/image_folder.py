@@ -6,13 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from baselines.sizes import Size
 from bench.core.errors import UsageError
+from bench.data.image_file import Kind, decode, header
+from bench.data.label_maps import label_mode
 from bench.data.layouts import images
-from bench.data.readers import classify, decode, resized, sixteen_bit
+from bench.data.left_out import left_out
+from bench.data.names import normal, told_apart
+from bench.data.readers import PairReader, classify, facts, resized
+from bench.data.types import DatasetCard, LabelValues
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -28,39 +33,87 @@ def list_images(folder: Path) -> list[Path]:
         raise UsageError(f"expected images in {folder}, found none: check --images")
     stems: dict[str, Path] = {}
     for file in files:
-        if file.stem in stems:
-            raise UsageError(f"expected each stem once, found {stems[file.stem]} and {file.name}: rename one")
-        stems[file.stem] = file
+        if (stem := normal(file.stem)) in stems:
+            raise UsageError(f"expected each stem once, found {told_apart(stems[stem], file)}: rename one")
+        stems[stem] = file
     return files
 
 
+def notes_on(files: list[Path]) -> list[str]:
+    """What lies beside `files` and is left out, and what is converted on reading, a line each."""
+    said = [f"left out: {line}" for line in left_out(files)]
+    found = facts(((header(file), file) for file in files), "image", "colour", None)
+    return said + [f"{len(who)} images are {change}, such as {who[0]}" for change, who in found.items()]
+
+
 def read_images(
-    files: list[Path], *, size_px: int, channels: int, sample_type: str, nearest: bool
+    files: list[Path],
+    *,
+    size_px: Size,
+    channels: int,
+    sample_type: str,
+    nearest: bool,
+    card: DatasetCard | None = None,
+    label_values: LabelValues | None = None,
 ) -> Iterator[tuple[str, NDArray[Any]]]:
-    """(stem, (size_px, size_px, channels) image) of each file, read one at a time.
+    """(stem, (H, W, channels) image at `size_px`) of each file, one at a time, as training reads sources.
 
     Images are converted to colour or gray as `channels` asks. Palette images are read in their palette's
     colours and resized with nearest neighbour; with `nearest` (label maps) all images are.
 
+    Args:
+        card: the card of label maps: their ids become its colours. Without one, only colours are taken.
+        label_values: what their single-channel files hold; None: as `bench.data.label_maps` finds it.
+
     Raises:
-        UsageError: naming a file that cannot be read, or that has 16 bits instead of 8 or 8 instead of 16.
+        UsageError: naming a file that cannot be read, that has 16 bits instead of 8 or 8 instead of 16, or
+            that holds ids where no card says their colours.
     """
+    if nearest and channels == 3 and sample_type == "uint8":
+        yield from _read_labels(files, size_px, card, label_values)
+        return
     for file in files:
         image = decode(file)
-        smooth = not nearest and image.mode != "P"
-        how = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
-        if image.mode == "P":
-            image = image.convert("RGB")
-        sixteen = classify(image.mode, "image", file) == "16-bit"
-        if sixteen != (sample_type == "uint16"):
-            found = "16-bit" if sixteen else "8-bit"
+        smooth = not nearest and image.palette is None
+        if image.kind not in _TYPES or _TYPES[image.kind] != sample_type:
             raise UsageError(
                 f"expected {sample_type} images, as in this checkpoint's training, found {file} "
-                f"({found}): convert it"
+                f"({_words(image.kind)}): convert it"
             )
-        if sixteen:
-            yield file.stem, sixteen_bit(image, file, size_px)
+        if sample_type == "uint16":
+            yield normal(file.stem), resized(image.values, size_px, Image.Resampling.NEAREST)
             continue
-        wanted = image.convert("L" if channels == 1 else "RGB")
-        pixels = np.asarray(resized(wanted, size_px, how))
-        yield file.stem, pixels if pixels.ndim == 3 else pixels[..., None]
+        how = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
+        yield (
+            normal(file.stem),
+            resized(image.as_mode("colour" if channels == 3 else "gray").values, size_px, how),
+        )
+
+
+_TYPES: dict[Kind, str] = {"colour": "uint8", "gray": "uint8", "palette": "uint8", "16-bit": "uint16"}
+
+
+def _words(kind: Kind) -> str:
+    return "8-bit" if _TYPES.get(kind) == "uint8" else kind
+
+
+def _read_labels(
+    files: list[Path], size_px: Size, card: DatasetCard | None, chosen: LabelValues | None
+) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Label maps in the card's colours: by their values where they are gray, else as they are coloured."""
+    gray = [file for file in files if header(file).kind == "gray"]
+    if card is None and gray:
+        raise UsageError(
+            f"expected label maps in colours, as in this checkpoint's training, found {gray[0]} (gray "
+            "values): name the "
+            "card that says their colours by --dataset"
+        )
+    values = label_mode(card, gray, chosen) if card is not None and gray else "ids"
+    for file in files:
+        image = decode(file)
+        mode = classify(image.kind, "labels", file)
+        if card is None or mode == "colour":
+            yield normal(file.stem), resized(image.coloured().values, size_px, Image.Resampling.NEAREST)
+            continue
+        reader = PairReader(card, False, (), f"card {card.name}")
+        yield normal(file.stem), reader.side(image, file, "labels", values, size_px).image

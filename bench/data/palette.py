@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,13 +60,21 @@ def file_values(card: DatasetCard) -> dict[int, ClassInfo | None]:
     If no class has an id of its own, files hold train ids with 255 for void.
     """
     by_id: dict[int, ClassInfo | None] = {c.id: c for c in card.classes if c.id is not None}
-    if by_id:
-        return by_id
+    return by_id or train_id_values(card)
+
+
+def train_id_values(card: DatasetCard) -> dict[int, ClassInfo | None]:
+    """Meaning of the values of a file of train ids: value -> class, 255 -> None = void."""
     return {**{c.train_id: c for c in card.train_classes if c.train_id is not None}, VOID: None}
 
 
-def value_tables(card: DatasetCard) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]:
+def value_tables(
+    values: Mapping[int, ClassInfo | None],
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]:
     """Lookup tables for the values of a label file.
+
+    Args:
+        values: value -> class, None = void (`file_values`, `train_id_values`).
 
     Returns:
         train ids (256,) uint8 with 255 = void; colours (256, 3) uint8; known (256,) bool.
@@ -74,7 +82,7 @@ def value_tables(card: DatasetCard) -> tuple[NDArray[np.uint8], NDArray[np.uint8
     train_ids = np.full(256, VOID, np.uint8)
     colours = np.zeros((256, 3), np.uint8)
     known = np.zeros(256, np.bool_)
-    for value, entry in file_values(card).items():
+    for value, entry in values.items():
         known[value] = True
         if entry is not None:
             colours[value] = entry.colour

@@ -9,20 +9,24 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
+from baselines.sizes import ImageSize, Size, size_for
 from bench.core.resources import cache_dir
 from bench.data import palette
 from bench.data.cache import FileHashes, digest
+from bench.data.image_file import header
 from bench.data.layouts import Found, Pair
+from bench.data.left_out import left_out
 from bench.data.readers import Mode, PairReader, SideArrays
 from bench.data.types import DatasetCard, Layout
 
 
 class Images(Protocol):
-    """A source of pairs: files, or the generator of toycity."""
+    """A source of pairs: files, or the generator of toycity. `found` says how files were recognised."""
 
     layout: Layout
     root: Path | None
     modes: tuple[Mode, ...]
+    found: Found | None
 
     @property
     def splits(self) -> dict[str, int]:
@@ -35,7 +39,19 @@ class Images(Protocol):
         """A text for each pair that changes when its content does."""
         ...
 
-    def read(self, split: str, index: int, size_px: int | None) -> tuple[SideArrays, ...]:
+    def changes(self, split: str, indices: Sequence[int]) -> dict[str, int]:
+        """What is converted when these pairs are read, in words -> number of files."""
+        ...
+
+    def left_out(self) -> list[str]:
+        """What lies beside the pairs and is not read, a line for each reason."""
+        ...
+
+    def own_sizes(self, split: str, indices: Sequence[int]) -> list[ImageSize]:
+        """The size of these pairs (of one side) before they are resized; reads headers only."""
+        ...
+
+    def read(self, split: str, index: int, size_px: Size | None) -> tuple[SideArrays, ...]:
         """Left and right side (or the one side of a plain photo) at `size_px`; None: at their own size."""
         ...
 
@@ -45,10 +61,14 @@ class FileImages:
 
     def __init__(self, card: DatasetCard, found: Found) -> None:
         self.layout = found.layout
+        self.found: Found | None = found
         self.root: Path | None = found.root
         self._pairs: dict[str, tuple[Pair, ...]] = found.splits
-        self._reader = PairReader.for_pair(card, found.splits["train"][0], found.layout)
+        others = [pair for split, pairs in found.splits.items() if split != "train" for pair in pairs]
+        every = [*found.splits["train"], *others]
+        self._reader = PairReader.for_pairs(card, every, found.layout)
         self.modes: tuple[Mode, ...] = self._reader.modes
+        self._sizes: dict[Path, ImageSize] = {}
         self._hashes = FileHashes(cache_dir() / "hashes" / f"{digest(str(found.root.resolve()))}.json")
 
     @property
@@ -63,15 +83,33 @@ class FileImages:
         hashes = iter(self._hashes.hashes([file for pair in pairs for file in pair.files]))
         return ["+".join(next(hashes) for _ in pair.files) for pair in pairs]
 
-    def read(self, split: str, index: int, size_px: int | None) -> tuple[SideArrays, ...]:
+    def changes(self, split: str, indices: Sequence[int]) -> dict[str, int]:
+        return self._reader.changes([self._pairs[split][i] for i in indices])
+
+    def left_out(self) -> list[str]:
+        return left_out(file for pairs in self._pairs.values() for pair in pairs for file in pair.files)
+
+    def own_sizes(self, split: str, indices: Sequence[int]) -> list[ImageSize]:
+        files = [self._pairs[split][i].files[0] for i in indices]
+        for file in files:
+            if file not in self._sizes:  # asked several times: for the depth, time, memory and aspect
+                self._sizes[file] = ImageSize(*header(file).size)
+        sizes = [self._sizes[file] for file in files]
+        if self._reader.side_by_side:
+            return [ImageSize(size.width // 2, size.height) for size in sizes]
+        return sizes
+
+    def read(self, split: str, index: int, size_px: Size | None) -> tuple[SideArrays, ...]:
         return self._reader.read(self._pairs[split][index], size_px)
 
 
 class ToyImages:
-    """Pairs of toycity, drawn at the nearest power of two at or above the wanted size, then resized."""
+    """Pairs of toycity, drawn square at the nearest power of two at or above the wanted longer side, then
+    resized."""
 
     layout: Layout = "embedded"
     root: Path | None = None
+    found: Found | None = None
     modes: tuple[Mode, ...] = ("colour", "ids")
 
     def __init__(self, card: DatasetCard) -> None:
@@ -89,13 +127,24 @@ class ToyImages:
 
         return [f"toycity {TOYCITY_VERSION} {split} {index}" for index in indices]
 
-    def read(self, split: str, index: int, size_px: int | None) -> tuple[SideArrays, ...]:
+    def changes(self, split: str, indices: Sequence[int]) -> dict[str, int]:
+        return {}
+
+    def left_out(self) -> list[str]:
+        return []
+
+    def own_sizes(self, split: str, indices: Sequence[int]) -> list[ImageSize]:
+        from bench.data.toycity.generator import SIZES_PX
+
+        return [ImageSize(SIZES_PX[-1], SIZES_PX[-1])] * len(indices)
+
+    def read(self, split: str, index: int, size_px: Size | None) -> tuple[SideArrays, ...]:
         from bench.data.toycity.generator import SIZES_PX, sample
 
-        size_px = size_px or SIZES_PX[-1]
-        native = next((size for size in SIZES_PX if size >= size_px), SIZES_PX[-1])
+        wanted = size_for(size_px, ImageSize(SIZES_PX[-1], SIZES_PX[-1]))
+        native = next((size for size in SIZES_PX if size >= wanted.longer), SIZES_PX[-1])
         drawn, train_ids = sample(split, index, native)
-        to = (size_px, size_px)
+        to = (wanted.width, wanted.height)
         photo = np.asarray(Image.fromarray(drawn).resize(to, Image.Resampling.BICUBIC))
         ids = np.asarray(Image.fromarray(train_ids).resize(to, Image.Resampling.NEAREST))
         return SideArrays(photo), SideArrays(palette.paint(ids, self._card), ids)

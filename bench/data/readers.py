@@ -1,13 +1,17 @@
 """Reads one pair: decode, check, split, resize.
 
-Photos are resized bicubic (Pillow, antialiased) and squeezed to a square, as in the published pairs. Label
-maps are resized nearest, as colours and as ids alike. So are 16-bit images: they hold measurements (depth),
-where a mean of foreground and background, or of a distance and 0 for "none", has no meaning.
-Images are turned upright by their EXIF orientation. Embedded colour profiles (ICC) are not applied.
+Photos are resized bicubic (Pillow, antialiased) to the size asked for, and squeezed where it has another
+aspect. Label maps are resized nearest, as colours and as ids alike. So are palette images, and images of 16
+bits or floats: they hold measurements (depth), where a mean of foreground and background, or of a distance
+and 0 for "none", has no meaning. `bench.data.image_file` says how a file's values are read. Colours are
+taken to sRGB from their profile (ICC), those of label maps are codes and stay.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,28 +19,27 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
+from baselines.sizes import ImageSize, Size, size_for
 from bench.core.errors import UsageError
-from bench.core.images import opened
+from bench.data.image_file import Header, ImageFile, Kind, decode, header
+from bench.data.label_maps import (
+    LabelMode,
+    check_values,
+    colours_decide,
+    is_by_colour,
+    label_mode,
+    lossy_labels,
+    tables,
+)
 from bench.data.layouts import Pair
-from bench.data.palette import decode_colours, file_values, value_tables
+from bench.data.palette import decode_colours
 from bench.data.types import DatasetCard, Role
 
 READER_VERSION = "1"  # raise it when the same files give other pixels
-Mode = Literal["colour", "gray", "16-bit", "ids"]
-_MODES: dict[str, Mode] = {
-    "RGB": "colour", "L": "gray", "I": "16-bit", "I;16": "16-bit", "I;16L": "16-bit", "I;16B": "16-bit",
-}  # fmt: skip
-_ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)  # EXIF
-_REMEDIES = {
-    "P": "convert it to RGB",
-    "RGBA": "flatten it onto a background and save it as RGB",
-    "LA": "flatten it onto a background and save it as grayscale",
-    "1": "convert it to 8-bit grayscale",
-    "CMYK": "convert it to RGB",
-    "F": "save it with 8 bits, values 0 to 255",
-}
+Mode = LabelMode | Literal["gray", "16-bit", "16-bit colour", "float", "float colour"]
+TRAINED: tuple[Mode, ...] = ("colour", "gray", "16-bit")  # of images that are no label maps
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,8 @@ class SideArrays:
     """One side of a pair, read and resized.
 
     Attributes:
-        image: (S, S, C) uint8 or uint16; label maps in colours.
-        labels: (S, S) uint8 train ids with 255 = void, for label maps only.
+        image: (H, W, C) uint8, uint16 or float32; label maps in colours.
+        labels: (H, W) uint8 train ids with 255 = void, for label maps only.
     """
 
     image: NDArray[Any]
@@ -69,25 +72,37 @@ class PairReader:
     reference: str
 
     @classmethod
-    def for_pair(cls, card: DatasetCard, pair: Pair, layout: str) -> PairReader:
-        """A reader that expects the modes of `pair`, the first of the data set (reads only headers)."""
-        side_by_side = layout == "pairs"
+    def for_pairs(cls, card: DatasetCard, pairs: Sequence[Pair], layout: str) -> PairReader:
+        """A reader that expects the modes of the first of `pairs`, all of the data set (reads only its
+        headers).
+
+        Raises:
+            UsageError: if they are not those of the card, or none that training takes.
+        """
+        first = pairs[0]
+        side_by_side = len(first.files) == 1 and layout != "photos"
         roles = _roles(card, layout)
-        files = pair.files * 2 if len(pair.files) == 1 else pair.files
-        modes = tuple(_header_mode(file, role) for file, role in zip(files, roles, strict=False))
+        files = first.files * 2 if len(first.files) == 1 else first.files
+        modes = [classify(header(file).kind, role, file) for file, role in zip(files, roles, strict=False)]
         wanted = card.options.mode
-        for mode, role, file in zip(modes, roles, pair.files * 2, strict=False):
-            if wanted and role != "labels" and mode != wanted:
+        for side, (mode, role) in enumerate(zip(tuple(modes), roles, strict=False)):
+            if role == "labels":
+                if mode == "ids":
+                    modes[side] = label_mode(
+                        card, [pair.files[min(side, len(pair.files) - 1)] for pair in pairs]
+                    )
+            elif mode not in TRAINED or (wanted and mode != wanted):
+                expected = wanted or "8-bit colour, 8-bit gray or 16-bit gray"
                 raise UsageError(
-                    f"expected {wanted} images in {card.name}, found {file} ({mode}): convert it"
+                    f"expected {expected} images in {card.name}, found {files[side]} ({mode}): convert it"
                 )
-        return cls(card, side_by_side, modes, str(pair.files[0]))
+        return cls(card, side_by_side, tuple(modes), str(first.files[0]))
 
     @cached_property
-    def _tables(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]:
-        return value_tables(self.card)
+    def _tables(self) -> dict[Mode, tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]]:
+        return {"ids": tables(self.card, "ids"), "train ids": tables(self.card, "train ids")}
 
-    def read(self, pair: Pair, size_px: int | None) -> tuple[SideArrays, ...]:
+    def read(self, pair: Pair, size_px: Size | None) -> tuple[SideArrays, ...]:
         """Left and right side of `pair` at `size_px` (None: its own size); one side for a plain photo.
 
         Raises:
@@ -107,55 +122,99 @@ class PairReader:
         sides = zip(images, files, roles, self.modes, strict=True)
         return tuple(self.side(image, file, role, mode, size_px) for image, file, role, mode in sides)
 
-    def side(self, image: Image.Image, file: Path, role: Role, mode: Mode, size_px: int | None) -> SideArrays:
+    def changes(self, pairs: Sequence[Pair]) -> dict[str, int]:
+        """What is converted when `pairs` are read (`facts`), in words -> number of files; reads headers.
+
+        Raises:
+            UsageError: naming a file that is damaged, or that holds label values and does not keep them.
+        """
+        files = sorted({file for pair in pairs for file in pair.files})
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            headers = dict(zip(files, pool.map(header, files), strict=True))
+        found: dict[str, int] = {}
+        roles = _roles(self.card, "photos" if len(self.modes) == 1 else "pairs")
+        for side, (role, mode) in enumerate(zip(roles, self.modes, strict=False)):
+            of_side = [pair.files[min(side, len(pair.files) - 1)] for pair in pairs]
+            named = facts([(headers[file], file) for file in of_side], role, mode, self.card)
+            found |= {change: found.get(change, 0) + len(who) for change, who in named.items()}
+        return found
+
+    def side(self, image: ImageFile, file: Path, role: Role, mode: Mode, size_px: Size | None) -> SideArrays:
         """One decoded image as `role` at `size_px`; it must have `mode`."""
-        found = classify(image.mode, role, file)
-        if found != mode:
+        found = classify(image.kind, role, file)
+        if found != mode and not (found == "ids" and mode in ("train ids", "gray colours")):
             raise UsageError(
                 f"expected a {mode} image as in {self.reference}, found {file} ({found}): convert it"
             )
-        if mode == "ids":
-            return self._ids(image, file, size_px)
-        if mode == "16-bit":
-            return SideArrays(sixteen_bit(image, file, size_px))
         if role == "labels":
-            colours = np.asarray(resized(image, size_px, Image.Resampling.NEAREST))
+            return self._labels(image, file, mode, size_px)
+        smooth = mode in ("colour", "gray") and image.palette is None
+        how = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
+        return SideArrays(resized(image.coloured().in_srgb().values, size_px, how))
+
+    def _labels(self, image: ImageFile, file: Path, mode: Mode, size_px: Size | None) -> SideArrays:
+        by_colour = mode == "colour" or is_by_colour(image, self.card)
+        if image.palette is not None and mode == "gray colours":
+            mode = "ids"  # indices, not levels
+        if not by_colour and mode != "gray colours":
+            check_values(image, file, self.card, "train ids" if mode == "train ids" else "ids")
+        nearest = Image.Resampling.NEAREST
+        if by_colour:
+            colours = resized(image.coloured().values, size_px, nearest)
             return SideArrays(colours, decode_colours(colours, self.card))
-        pixels = np.asarray(resized(image, size_px, Image.Resampling.BICUBIC))
-        return SideArrays(pixels if pixels.ndim == 3 else pixels[..., None])
-
-    def _ids(self, image: Image.Image, file: Path, size_px: int | None) -> SideArrays:
-        train_ids, colours, known = self._tables
-        values = np.flatnonzero(np.bincount(np.asarray(image).ravel(), minlength=256))
-        if outside := values[~known[values]].tolist():
-            classes = sorted(file_values(self.card))
-            raise UsageError(
-                f"expected label values of {self.card.name} ({classes[0]}-{classes[-1]}) in {file}, found "
-                f"{', '.join(map(str, outside[:5]))}: correct the file, or give the classes an id in the card"
-            )
-        ids = np.asarray(resized(image, size_px, Image.Resampling.NEAREST))
-        return SideArrays(colours[ids], train_ids[ids])
+        values = resized(image.values, size_px, nearest)
+        if mode == "gray colours":
+            colours = np.repeat(values, 3, axis=-1)
+            return SideArrays(colours, decode_colours(colours, self.card))
+        train_ids, by_value, _ = self._tables[mode]
+        return SideArrays(by_value[values[..., 0]], train_ids[values[..., 0]])
 
 
-def classify(pillow_mode: str, role: Role, file: Path) -> Mode:
-    """The family of a Pillow mode; label maps may be id-coded (single channel or palette).
+def classify(kind: Kind, role: Role, file: Path) -> Mode:
+    """How a file of `kind` is read as `role`; label maps may be id-coded (single channel or palette).
 
     Raises:
-        UsageError: for an unsupported mode, with what to do.
+        UsageError: for a label map in 16 bits or floats.
     """
-    if role == "labels" and pillow_mode in ("P", "L"):
-        return "ids"
-    mode = _MODES.get(pillow_mode)
-    if mode is None or (role == "labels" and mode != "colour"):
-        allowed = "RGB colours or single-channel ids" if role == "labels" else "colour, gray or 16-bit gray"
-        remedy = _REMEDIES.get(pillow_mode, "convert it")
-        raise UsageError(f"expected {allowed}, found mode {pillow_mode} in {file}: {remedy}")
-    return mode
+    if role == "labels":
+        if kind in ("palette", "gray"):
+            return "ids"
+        if kind != "colour":
+            raise UsageError(
+                f"expected RGB colours or single-channel ids, found {kind} values in {file}: save ids with "
+                "8 bits"
+            )
+    return "colour" if kind == "palette" else kind
+
+
+def facts(
+    headers: Iterable[tuple[Header, Path]], role: Role, mode: Mode, card: DatasetCard | None
+) -> dict[str, list[Path]]:
+    """What is converted on reading, in words -> files.
+
+    Raises:
+        UsageError: if label values are in files that do not keep them.
+    """
+    found: dict[str, list[Path]] = {}
+    for about, file in headers:
+        said = None
+        if role == "labels":
+            if about.lossy and mode in ("ids", "train ids"):
+                raise lossy_labels(file)
+            by_colour = about.kind == "palette" and card and colours_decide(about.palette, card, mode)
+            said = "read by their palette's colours" if by_colour else None
+        elif about.cmyk:
+            said = f"converted from CMYK ({about.profile or 'no profile'}) to sRGB"
+        elif about.profile is not None and about.kind == "colour":
+            said = f"converted from the colour profile {about.profile} to sRGB"
+        if said:
+            found.setdefault(said, []).append(file)
+    return found
 
 
 def is_side_by_side(file: Path) -> bool:
     """Whether an image is twice as wide as high (reads only the header)."""
-    width, height = header(file)[1]
+    width, height = header(file).size
     return width == 2 * height
 
 
@@ -163,42 +222,7 @@ def _roles(card: DatasetCard, layout: str) -> tuple[Role, ...]:
     return ("photo",) if layout == "photos" else card.roles
 
 
-def header(file: Path) -> tuple[str, tuple[int, int]]:
-    """Pillow mode and (width, height) of an image, upright; its pixels are not read."""
-    try:
-        with opened(file) as image:
-            # Pillow itself swaps the size of a rotated TIFF; a PNG's EXIF may follow the pixels.
-            told = image.format != "TIFF" and (image.format != "PNG" or "exif" in image.info)
-            turned = told and image.getexif().get(_ORIENTATION, 1) in _ON_ITS_SIDE
-            return image.mode, image.size[::-1] if turned else image.size
-    except Exception as error:  # Pillow raises nearly anything on damaged files
-        raise _unreadable(file, error) from None
-
-
-def _header_mode(file: Path, role: Role) -> Mode:
-    return classify(header(file)[0], role, file)
-
-
-def decode(file: Path) -> Image.Image:
-    """The whole image, upright (EXIF orientation honoured)."""
-    try:
-        with opened(file) as image:
-            image.load()
-            return ImageOps.exif_transpose(image)
-    except Exception as error:  # as above; also Image.DecompressionBombError
-        raise _unreadable(file, error) from None
-
-
-def _unreadable(file: Path, error: Exception) -> UsageError:
-    if file.is_file() and file.stat().st_size == 0:
-        return UsageError(f"expected an image in {file}, found an empty file (0 bytes): get it again")
-    said = " ".join(str(error).split()) or type(error).__name__
-    return UsageError(
-        f"expected a whole image in {file}, found one that cannot be read ({said}): get it again"
-    )
-
-
-def _cut(image: Image.Image, file: Path) -> list[Image.Image]:
+def _cut(image: ImageFile, file: Path) -> list[ImageFile]:
     width, height = image.size
     if width != 2 * height:
         raise UsageError(
@@ -208,21 +232,19 @@ def _cut(image: Image.Image, file: Path) -> list[Image.Image]:
     return [image.crop((0, 0, height, height)), image.crop((height, 0, width, height))]
 
 
-def resized(image: Image.Image, size_px: int | None, how: Image.Resampling) -> Image.Image:
-    if size_px is None or image.size == (size_px, size_px):
-        return image
-    return image.resize((size_px, size_px), how)
+def resized(values: NDArray[Any], size_px: Size | None, how: Image.Resampling) -> NDArray[Any]:
+    """(H, W, C) values at `size_px`; None: as they are."""
+    height, width = values.shape[:2]
+    to = size_for(size_px, ImageSize(width, height))
+    if (to.width, to.height) == (width, height):
+        return np.ascontiguousarray(values)
+    if values.dtype != np.uint8 and values.shape[-1] > 1:  # Pillow has no such image
+        planes = [resized(values[..., [channel]], size_px, how) for channel in range(values.shape[-1])]
+        return np.concatenate(planes, axis=-1)
+    plane = values[..., 0] if values.shape[-1] == 1 else values
+    made = np.asarray(Image.fromarray(np.ascontiguousarray(plane)).resize((to.width, to.height), how))
+    return made.astype(values.dtype)[..., None] if made.ndim == 2 else made
 
 
-def sixteen_bit(image: Image.Image, file: Path, size_px: int | None) -> NDArray[np.uint16]:
-    values = np.asarray(image)
-    if values.dtype.kind == "i" and (values.min() < 0 or values.max() > 65535):
-        raise UsageError(
-            f"expected values of 0 to 65535 in {file}, found {values.min()} to {values.max()}: rescale"
-        )
-    sixteen = Image.fromarray(values.astype(np.uint16))
-    return np.asarray(resized(sixteen, size_px, Image.Resampling.NEAREST)).astype(np.uint16)[..., None]
-
-
-def _size(image: Image.Image) -> str:
-    return f"{image.width}x{image.height}"
+def _size(image: ImageFile) -> str:
+    return f"{image.size[0]}x{image.size[1]}"

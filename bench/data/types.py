@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
 Role = Literal["photo", "labels", "image"]  # image: anything that is neither a photo nor a label map
-Layout = Literal["pairs", "official", "prepared", "cmp", "folders", "photos", "embedded"]
+Layout = Literal[
+    "pairs", "folders", "domains", "suffixed", "list", "parquet", "photos", "prepared", "cmp", "embedded",
+    "official", "official-trainids", "official-color",
+    "official-coarse", "official-coarse-trainids", "official-coarse-color",
+]  # fmt: skip
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 ClassPolicy = Literal["absent-is-zero", "absent-left-out"]
+LabelValues = Literal["ids", "trainids", "colours"]
 VOID = 255
 _Grey = Annotated[int, Meta(ge=0, le=255, description="0 to 255")]
 _Id = Annotated[int, Meta(ge=0, le=254, description="0 to 254")]
 _Count = Annotated[int, Meta(gt=0, lt=10**9, description="a positive number")]
+_JudgePx = Annotated[int, Meta(ge=32, le=2048, description='"size", or 32 to 2048 pixels')]
 _Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-fA-F]{64}\Z", description="64 hexadecimal digits")]
 
 
@@ -45,6 +52,21 @@ class Archive:
 
 
 @dataclass(frozen=True)
+class Mirror:
+    """Another place of a data set, tried where its own archives cannot be had.
+
+    Attributes:
+        name: whose copy it is.
+        urls: its files; all are needed.
+        differs: what is not as in the data set's own archives, in words ("" if nothing is).
+    """
+
+    name: str
+    urls: tuple[Archive, ...]
+    differs: str = ""
+
+
+@dataclass(frozen=True)
 class CardTraining:
     """Default training settings of a data set; None: the default of `bench`."""
 
@@ -60,12 +82,14 @@ class CardOptions:
     Attributes:
         training: default training settings.
         mode: mode of all images except label maps ("colour", "gray", "16-bit"); None: any.
-        cmp_fold: in a flat folder, every `cmp_fold`-th pair is a test pair.
+        cmp_fold: where no splits are named, every `cmp_fold`-th pair is a test pair.
+        label_values: what gray label files hold; None: found out (`bench.data.label_maps`).
     """
 
     training: CardTraining = field(default_factory=CardTraining)
     mode: str | None = None
     cmp_fold: Annotated[int, Meta(ge=2, le=1000, description="2 to 1000")] = 5
+    label_values: LabelValues | None = None
 
 
 @dataclass(frozen=True)
@@ -79,11 +103,16 @@ class DatasetCard:
         direction: default, "<source domain>2<target domain>", such as "labels2photo".
         layouts: names of the layouts a reader may find ("pairs", "official", "prepared", ...).
         splits: split name -> folder or rule (the layout defines its meaning).
+        split_rule: one sentence where the splits are not simply those of the owner, such as which one is the
+            test split; "" where there is nothing to say.
         classes: the palette; empty without label maps.
         class_policy: "absent-is-zero" or "absent-left-out" (see docs/metrics.md).
         urls: archives for `bench data fetch`.
+        mirrors: other places that `bench data fetch` tries, in order.
         how_to_get: one line for the error message if the data is missing.
         size_px: default side length in pixels.
+        judge_px: at which resolution judges are trained and look at images, at most: photos are not enlarged
+            for their training. "size": that of the images.
     """
 
     name: str
@@ -101,7 +130,10 @@ class DatasetCard:
     classes: tuple[ClassInfo, ...] = ()
     class_policy: ClassPolicy = "absent-left-out"
     urls: tuple[Archive, ...] = ()
+    mirrors: tuple[Mirror, ...] = ()
     options: CardOptions = field(default_factory=CardOptions)
+    judge_px: _JudgePx | Literal["size"] = "size"
+    split_rule: str = ""
 
     @property
     def train_classes(self) -> tuple[ClassInfo, ...]:
@@ -111,16 +143,43 @@ class DatasetCard:
 
 
 @dataclass(frozen=True)
+class DataRange:
+    """The range of 16-bit and float values, in their own units.
+
+    Attributes:
+        low, high: lowest and highest value.
+        how: "of the type" (16 bits), "declared" or "measured on the targets".
+    """
+
+    low: float
+    high: float
+    how: str
+
+    @property
+    def width(self) -> float:
+        """What metrics call the data range."""
+        return self.high - self.low
+
+    def __str__(self) -> str:
+        return f"{self.low:g} to {self.high:g} ({self.how})"
+
+
+SIXTEEN_BITS = DataRange(0.0, 65535.0, "of the type")
+
+
+@dataclass(frozen=True)
 class SplitArrays:
     """A split, decoded and resized, as read-only memory maps.
 
     Attributes:
         names: stems, unique, in the split's order.
-        source: (N, H, W, C) uint8 or uint16.
+        source: (N, H, W, C) uint8 or uint16. Where each image has its own size ("native"), this and the
+            others are arrays of N objects, each an image.
         target: (N, H, W, C) uint8 or uint16.
         labels: (N, H, W) uint8 train ids with 255 = void, or None where the data set has no label maps.
         void_share: share of void pixels in `labels`, or None.
         key: content key: changes when any pixel changes.
+        values: (N, H, W, C) uint16 or float32 targets where `target` only shows them in 8 bits; else None.
     """
 
     names: tuple[str, ...]
@@ -129,6 +188,7 @@ class SplitArrays:
     labels: NDArray[np.uint8] | None
     void_share: float | None
     key: str
+    values: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.names)

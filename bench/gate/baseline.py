@@ -2,7 +2,7 @@
 
     {"schema_version": 3, "ignore_protocol": [...], "per_image": sha256 | null,
      "tolerances": {metric: {"absolute", "relative", "both_sides"}}, "protocols": {name: {...}},
-     "rows": {key: {"kind", "seeds", "test_fingerprint", "images", "metrics": {...}}}}
+     "rows": {key: {"kind", "seeds", "test_fingerprint", "test_pixels", "images", "metrics": {...}}}}
 
 A metric of a row holds the values by seed, N, goal, interval and the name of its protocol, and may hold a
 "tolerance" of its own and the "kept_spread" of an older baseline of more seeds. Metrics without a value are
@@ -164,6 +164,8 @@ def _row_to_json(row: GateRow, protocols: dict[str, dict[str, Any]]) -> dict[str
         if entry.kept_spread is not None:
             metrics[metric]["kept_spread"] = asdict(entry.kept_spread)
     head = {"kind": row.kind, "seeds": row.seeds, "test_fingerprint": row.test_fingerprint}
+    if row.test_pixels:
+        head["test_pixels"] = row.test_pixels
     return {**head, "images": row.images, "metrics": metrics}
 
 
@@ -223,6 +225,7 @@ class _Row(TypedDict):
     kind: str
     seeds: tuple[int | None, ...]
     test_fingerprint: str
+    test_pixels: NotRequired[str]
     images: NotRequired[tuple[str, ...]]
     pictures: NotRequired[tuple[str, ...]]  # of schema 2
     metrics: dict[str, _Entry]
@@ -273,7 +276,10 @@ def _baseline(held: _File, path: Path) -> Baseline:
         tables = () if by_image is None else tables_of(by_image, key, seeds)
         tables = tuple(table.rename(columns=renamed.columns(metrics)) for table in tables)
         images = row.get("images", ())
-        rows[key] = GateRow(row["kind"], seeds, row["test_fingerprint"], metrics, images, tables=tables)
+        rows[key] = GateRow(
+            row["kind"], seeds, row["test_fingerprint"], metrics, images, tables=tables,
+            test_pixels=row.get("test_pixels", ""),
+        )  # fmt: skip
     notes: tuple[str, ...] = ()
     if by_image is None:
         why = f"{sidecar_path(path).name} is not there" if digest else "the baseline has none"

@@ -17,7 +17,7 @@ from bench.core.errors import unknown_name
 from bench.gate.baseline import Baseline
 from bench.gate.noise import Evidence, evidence, side_of, worsening
 from bench.gate.outcome import ALL_ROWS, STATES, WHOLE_ROW, Outcome, State, Verdict, is_blind
-from bench.gate.rows import GateRow
+from bench.gate.rows import GateRow, test_images
 from bench.gate.tolerances import Settings, Tolerance
 
 _BLIND = "one seed a side and no stored spread: the noise of training is not in this test"
@@ -134,8 +134,8 @@ def _measure(
     if own.both_sides:
         worse = abs(after.value - before.value)
     # A reference row is computed, not trained: by the same protocol on the same images it has no noise.
-    trained = "run" in (row.kind, other.kind)
-    random = trained or bool(ignored)
+    random = "run" in (row.kind, other.kind) or bool(ignored)
+    trained = any(seed is not None for side in sides for seed in side.seeds)  # not so: images from a folder
     found = evidence(metric, row, other, both_sides=own.both_sides) if random else None
     notes = [f"ignored: {', '.join(ignored)}"] if ignored else []
     if side_of(before) != side_of(after):
@@ -187,10 +187,10 @@ def _differences(
 ) -> tuple[str, list[str]]:
     """What differs of all that must agree before two values may be compared, and what of it is ignored."""
     sides = []
-    for row in (expected, found):
+    for row, images in zip((expected, found), test_images(expected, found), strict=True):
         entry = row.metrics[metric]
         agreed = must_agree(metric, entry.goal, entry.n[0], entry.protocol)
-        sides.append({**agreed, "test images": row.test_fingerprint})
+        sides.append({**agreed, "test images": images})
     patterns = (*baseline.ignore_protocol, *settings.ignore_protocol)
     differing = differing_fields(sides)
     ignored = [name for name in sorted(differing) if is_ignored(name, patterns)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.by_image import ByImage, Seed, by_image
 from bench.analysis.cell import Cell
-from bench.analysis.comparable import differing_fields, must_agree
+from bench.analysis.comparable import differing_fields, must_agree, pixels_of
 from bench.analysis.entry import Entry, sorted_by_name
 from bench.analysis.rows import group, same_seed
 from bench.core.errors import UsageError
@@ -74,6 +74,7 @@ class GateRow:
         clashes: metric key -> that its seeds were scored in several ways; not stored.
         tables: values by test image, one table a seed; () where there are none.
         galleries: where each seed's images are; not stored.
+        test_pixels: fingerprint of the test images by pixels; "" where a record has none.
     """
 
     kind: str
@@ -85,6 +86,7 @@ class GateRow:
     clashes: dict[str, str] = field(default_factory=dict)
     tables: tuple[pd.DataFrame, ...] = field(default=(), compare=False, repr=False)
     galleries: tuple[GalleryFiles | None, ...] = ()
+    test_pixels: str = ""
 
     @functools.cached_property
     def sorted_tables(self) -> list[Seed]:
@@ -150,6 +152,13 @@ def rows_of(
     return rows, failures
 
 
+def test_images(one: GateRow, other: GateRow) -> tuple[str, str]:
+    """The fingerprints of two rows' test images: by pixels where both have them, else of the files."""
+    if one.test_pixels and other.test_pixels:
+        return one.test_pixels, other.test_pixels
+    return one.test_fingerprint, other.test_fingerprint
+
+
 def _row(held: list[RunRecord], out: Path | None) -> GateRow:
     metrics: dict[str, GateCell] = {}
     reasons: dict[str, str] = {}
@@ -176,4 +185,5 @@ def _row(held: list[RunRecord], out: Path | None) -> GateRow:
         clashes=clashes,
         tables=tuple(found) if len(found) == len(held) else (),
         galleries=tuple(record.gallery for record in held),
+        test_pixels=pixels_of(held[0]),
     )

@@ -69,6 +69,8 @@ DEFAULT_TOLERANCES: dict[str, Tolerance] = {
     "lab_a": Tolerance(absolute=0.02),
     "lab_b": Tolerance(absolute=0.02),
     "hf_ratio": Tolerance(absolute=0.02, relative=0.1),
+    "people_fooled": Tolerance(absolute=0.05),
+    "people_preferred": Tolerance(absolute=0.05),
     "diversity": Tolerance(absolute=0.1, relative=0.2, both_sides=True),
 }
 

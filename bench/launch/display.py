@@ -8,16 +8,22 @@ from types import TracebackType
 
 from bench.core.progress import Advance, Reporter
 from bench.launch.jobs import Advanced, Ended, Event, Job, Said
+from bench.launch.work_left import WorkLeft
 
 
 class Board:
     """A bar for each run in progress, and one for the training steps of all runs.
 
     Use it as a context manager; `notify` is the observer.
+
+    Args:
+        jobs: of the grid.
+        reporter: shows the bars.
+        left: told of every event; knows the time left.
     """
 
-    def __init__(self, jobs: Sequence[Job], reporter: Reporter) -> None:
-        self._reporter = reporter
+    def __init__(self, jobs: Sequence[Job], reporter: Reporter, left: WorkLeft) -> None:
+        self._reporter, self._left = reporter, left
         self._titles = {job.id: job.title for job in jobs}
         self._steps = {job.id: job.spec.training.steps for job in jobs}
         self._behind = 0  # steps of ended runs
@@ -28,7 +34,9 @@ class Board:
 
     def __enter__(self) -> Board:
         total = sum(self._steps.values())
-        self._overall = self._stack.enter_context(self._reporter.task("all runs", total))
+        self._overall = self._stack.enter_context(
+            self._reporter.task("all runs, training steps", total, self._left.seconds)
+        )
         return self
 
     def __exit__(
@@ -40,6 +48,7 @@ class Board:
 
     def notify(self, event: Event) -> None:
         """Show one event."""
+        self._left.notify(event)
         match event:
             case Said(text):
                 self._reporter.say(text)
@@ -47,7 +56,7 @@ class Board:
                 self._bar(job, stage, total)(done, remark)
                 if stage == "train":
                     self._trained[job] = done
-                    self._show_overall()
+                self._show_overall()
             case Ended(job, status, note):
                 self._close(job)
                 self._trained.pop(job, None)

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
+from baselines.sizes import size_order, words_of_size
 from bench.core.progress import Reporter
 from bench.core.resources import cache_dir
 from bench.launch.display import Board
@@ -13,9 +14,9 @@ from bench.launch.held_elsewhere import Others
 from bench.launch.jobs import Ended, Event, Job, Launch, Observer
 from bench.launch.local import InProcess
 from bench.launch.run_job import Launcher, Runners
+from bench.launch.work_left import WorkLeft
 from bench.run.data_in_use import Workbench
 from bench.run.runner import Runner, reference_rows
-from bench.scoring.judges.external import is_adapter
 from bench.spec.grid import Plan
 from bench.spec.run_spec import RunSpec
 
@@ -43,16 +44,21 @@ def run_grid(
     runners = Runners(reporter)
     outcomes: list[Ended] = []
     for plan in plans:
+        for line in plan.dataset.lines:
+            reporter.say(line)
         bench = Workbench(plan.dataset, plan.data, cache_dir(), launch.device, launch.choice, reporter)
         runners.add(plan.data, Runner(launch.out, bench, launch.command, launch.again, launch.policy))
-        _decode(plan, bench)
+        for line in plan.dataset.file_notes():
+            reporter.say(line)
+        _decode(plan, bench, launch.policy.eval_every)
     jobs = [job for plan in plans for job in _jobs(plan, launch)]
+    left = WorkLeft(jobs)
     if launch.until == "score":
         for plan in plans:
-            outcomes += _references(runners.of_data(plan.data), plan, reporter, launch.debug)
+            outcomes += _references(runners.of_data(plan.data), plan, reporter, left, launch.debug)
     for line in dict.fromkeys(line for plan in plans for line in same_runs(plan.runs)):
         reporter.say(line)
-    outcomes += _execute_all(jobs, runners, reporter, launcher or InProcess(), observers)
+    outcomes += _execute_all(jobs, runners, reporter, left, launcher or InProcess(), observers)
     if launch.until == "score":
         _illustrate(plans, runners, launch, reporter)
     return outcomes
@@ -62,12 +68,13 @@ def _execute_all(
     jobs: Sequence[Job],
     runners: Runners,
     reporter: Reporter,
+    left: WorkLeft,
     launcher: Launcher,
     observers: Sequence[Observer],
 ) -> list[Ended]:
     """Execute all jobs, also those that other processes release; returns their ends."""
     ends: list[Ended] = []
-    with Board(jobs, reporter) as board:  # starts here, so that its time left is right
+    with Board(jobs, reporter, left) as board:  # starts here, so that its time left is right
 
         def notify(event: Event) -> None:
             board.notify(event)
@@ -88,7 +95,7 @@ def _execute_all(
 def same_runs(specs: list[RunSpec]) -> list[str]:
     """Messages about variants that are the same run at their size."""
     lines = [
-        f"{other} at {spec.training.size_px} px is the same run as {spec.label}"
+        f"{other} at {words_of_size(spec.training.size_px)} is the same run as {spec.label}"
         for spec in specs
         for other in spec.also
     ]
@@ -105,11 +112,19 @@ def _unfinished(jobs: Sequence[Job], runners: Runners, notify: Observer) -> Iter
     """The jobs with work left; notifies the end of the others."""
     for job in jobs:
         if job.launch.until == "score" and runners.of(job).is_finished(job.spec):
-            notify(Ended(job.id, "finished", "finished before, skipped"))
+            notify(Ended(job.id, "finished", _skipped(job, runners)))
         elif error := runners.of(job).diverged_before(job.spec):
             notify(Ended(job.id, "diverged", f"{error}; it would diverge again (--retry trains it again)"))
         else:
             yield job
+
+
+def _skipped(job: Job, runners: Runners) -> str:
+    """Why a finished run is skipped, and whether it lacks the curve that is asked for now."""
+    wanted = job.launch.policy.eval_every
+    if wanted and not runners.of(job).has_validation(job.spec):
+        return "finished before, without --eval-every: skipped (train it into another --out for its curve)"
+    return "finished before, skipped"
 
 
 def _train_judges(jobs: Sequence[Job], runners: Runners) -> None:
@@ -117,17 +132,20 @@ def _train_judges(jobs: Sequence[Job], runners: Runners) -> None:
     wanted = {(job.spec.data, job.spec.training.size_px) for job in jobs if job.launch.until == "score"}
     for data, size_px in sorted(wanted, key=str):
         bench = runners.of_data(data).bench
-        if bench.choice.wants_judge and not is_adapter(bench.choice.judge):
+        if bench.choice.wants_judge:
             with suppress(Exception):  # each run's record reports it
-                bench.judge(size_px)
+                bench.judges.open(size_px)
 
 
-def _references(runner: Runner, plan: Plan, reporter: Reporter, debug: bool) -> Iterator[Ended]:
+def _references(
+    runner: Runner, plan: Plan, reporter: Reporter, left: WorkLeft, debug: bool
+) -> Iterator[Ended]:
     for row, size_px in reference_rows(plan.runs):
-        title = f"reference row '{row}' at {size_px} px"
+        title = f"reference row '{row}' at {words_of_size(size_px)}"
         try:
             with reporter.task(f"{title}  score", plan.data.test_n) as advance:
                 record = runner.reference(row, size_px, advance)
+            left.row_scored(size_px, plan.data.test_n, record.timings.get("score") or 0.0)
         except Exception as error:  # the other rows go on, as runs do
             if debug:
                 reporter.say(traceback.format_exc())
@@ -144,7 +162,7 @@ def _illustrate(plans: list[Plan], runners: Runners, launch: Launch, reporter: R
         scenes = [
             scene_of(runners.of_data(plan.data).bench, size_px)
             for plan in plans
-            for size_px in sorted({spec.training.size_px for spec in plan.runs})
+            for size_px in sorted({spec.training.size_px for spec in plan.runs}, key=size_order)
         ]
         illustrate(launch.out, scenes)
     except Exception as error:  # the numbers are there: a missing image must not lose them
@@ -153,7 +171,9 @@ def _illustrate(plans: list[Plan], runners: Runners, launch: Launch, reporter: R
         reporter.say(f"images for the report could not be written: {error}")
 
 
-def _decode(plan: Plan, bench: Workbench) -> None:
+def _decode(plan: Plan, bench: Workbench, eval_every: int) -> None:
     for training in {spec.training.size_px: spec.training for spec in plan.runs}.values():
         bench.train(training.load_size_px)
         bench.test(training.size_px)
+        if eval_every or any(spec.choice for spec in plan.runs):
+            bench.val(training.size_px)

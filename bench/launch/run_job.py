@@ -11,12 +11,11 @@ from bench.core.errors import UsageError
 from bench.core.lock import Lock, owner_of, try_lock
 from bench.core.progress import Advance, Teller
 from bench.core.resources import cache_dir
-from bench.data.datasets import open_dataset
 from bench.launch.jobs import Advanced, Ended, Job, Observer, Said
 from bench.records.output_folder import RunFiles
 from bench.run.data_in_use import Workbench
 from bench.run.runner import Runner, reason_of
-from bench.spec.pairs_used import data_spec
+from bench.spec.pairs_used import data_spec, open_again
 from bench.spec.run_spec import DataSpec
 
 UNWRITTEN = "; and no record could be written: "
@@ -49,7 +48,7 @@ class Runners:
 
     def _open(self, job: Job) -> Runner:
         wanted, launch = job.spec.data, job.launch
-        dataset = open_dataset(wanted.name, root=job.root, direction=wanted.direction, source=wanted.source)
+        dataset = open_again(wanted, job.root)
         found = data_spec(dataset, wanted.train_n, wanted.test_n)
         if found != wanted:
             raise UsageError(

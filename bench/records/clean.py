@@ -72,7 +72,7 @@ def _of_run(out: Path, run: str, wish: Wish) -> Iterator[tuple[str, Path]]:
     if is_finished or wish.unfinished:
         yield from (
             ("training states", p)
-            for p in (files.state, files.state_before, files.state_at_end)
+            for p in (files.state, files.state_before, files.state_at_end, files.validation, *files.best)
             if p.exists()
         )
     if is_finished and wish.predictions and record is not None and record.gallery is not None:

@@ -80,6 +80,20 @@ class RunFiles:
         return self.folder / "history.json"
 
     @property
+    def validation(self) -> Path:
+        """Values on the validation images during training (`bench.run.validation`)."""
+        return self.folder / "validation.json"
+
+    def best_at(self, step: int) -> Path:
+        """The best generator so far, of a training that chooses its step."""
+        return self.folder / f"best-{step:07d}.safetensors"
+
+    @property
+    def best(self) -> list[Path]:
+        """All files of `best_at`: one, or two if a process was killed between writing and removing."""
+        return sorted(self.folder.glob("best-*.safetensors"))
+
+    @property
     def diversity(self) -> Path:
         """Spread over repeated dropout samples (`bench.run.probes`)."""
         return self.folder / "diversity.json"

@@ -9,6 +9,10 @@ from typing import Annotated, Any, NotRequired, TypedDict
 from msgspec import Meta
 
 _Whole = Annotated[int, Meta(gt=-(2**63), lt=2**63 - 1, description="a whole number of 64 bits")]
+_SizeText = Annotated[
+    str,
+    Meta(pattern=r"\A([1-9][0-9]{0,4}x[1-9][0-9]{0,4}|native)\Z", description="WIDTHxHEIGHT or native"),
+]
 _Table = dict[str, Any]
 _Column = list[float | None]
 
@@ -22,11 +26,16 @@ _Data = TypedDict(
         "test_n": NotRequired[_Whole | None],
         "train_fingerprint": NotRequired[str | None],
         "test_fingerprint": NotRequired[str | None],
+        "val_n": NotRequired[_Whole | None],
+        "val_fingerprint": NotRequired[str | None],
     },
 )
 _Training = TypedDict(
-    "_Training", {"size_px": _Whole, "steps": _Whole | None, "batch_size": _Whole | None}, total=False
+    "_Training",
+    {"size_px": _Whole | _SizeText, "steps": _Whole | None, "batch_size": _Whole | None},
+    total=False,
 )
+_Choice = TypedDict("_Choice", {"metric": str, "every": _Whole})
 _Spec = TypedDict(
     "_Spec",
     {
@@ -35,6 +44,7 @@ _Spec = TypedDict(
         "training": NotRequired[_Training],
         "variant": NotRequired[_Table],
         "test": NotRequired[_Table],
+        "choice": NotRequired[_Choice | None],
     },
 )
 _Result = TypedDict("_Result", {"n": _Whole, "interval": Any})
@@ -44,7 +54,25 @@ _Samples = TypedDict("_Samples", {"n": list[_Whole], "value": list[float], "low"
 _HeldOut = TypedDict("_HeldOut", {"pixel_acc": float | None, "class_iou": float | None}, total=False)
 _Judge = TypedDict("_Judge", {"held_out": _HeldOut | None}, total=False)
 _Scoring = TypedDict("_Scoring", {"metrics": list[str]})
-_Facts = TypedDict("_Facts", {"void_share": float | None}, total=False)
+_Values = dict[str, float | None]
+_Gap = TypedDict("_Gap", {"n": _Whole, "train": _Values, "test": _Values})
+_Validation = TypedDict(
+    "_Validation",
+    {
+        "origin": str,
+        "n": _Whole,
+        "in_test": NotRequired[_Whole],
+        "every": _Whole,
+        "choice": str,
+        "chosen_step": _Whole,
+        "last_step": _Whole,
+        "goals": dict[str, str | float],
+        "reasons": dict[str, str],
+        "points": list[_Values],
+        "gap": NotRequired[_Gap | None],
+    },
+)
+_Facts = TypedDict("_Facts", {"void_share": float | None, "test_pixels": str | None}, total=False)
 _Environment = TypedDict("_Environment", {"packages": _Table | None}, total=False)
 
 
@@ -57,6 +85,7 @@ class _Details(TypedDict, total=False):
     scorer: _Judge | None  # the judge, in schema 1
     scoring: _Scoring | None
     data: _Facts | None
+    validation: _Validation | None
 
 
 class RecordTables(TypedDict):

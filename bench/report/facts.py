@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from baselines.sizes import words_of_size
 from bench.analysis.sections import Section, words_of_direction
 from bench.records.record import RunRecord
 
@@ -21,13 +22,17 @@ def facts(section: Section) -> list[tuple[str, str]]:
         ("Source", "" if section.source == "paired" else f"derived: {section.source}"),
         ("Training pairs", _of_data(runs, "train_n")),
         ("Test images", _of_data(records, "test_n")),
-        ("Image size", f"{section.size_px} px" if section.size_px else ""),
+        ("Image size", words_of_size(section.size_px) if section.size_px else ""),
+        ("Aspect changed", _aspect(records)),
+        ("Padding", _padding(runs)),
         ("Void share", _void_share(records)),
         ("Steps", _of_training(runs, "steps")),
         ("Epochs", _listed(_epochs(record) for record in runs)),
         ("Batch size", _of_training(runs, "batch_size")),
         ("Base filters", _of_training(runs, "base_filters")),
         ("Seeds", _listed(sorted({r.seed for r in runs if r.seed is not None}))),
+        ("Validation", _listed(_validation(record) for record in runs)),
+        ("Step scored", _listed(_choice(record) for record in runs)),
         ("Judge", _listed(_judge(record) for record in records)),
         ("Device", _listed(_device(record) for record in records)),
         ("Commit", _listed(_commit(record) for record in records)),
@@ -43,13 +48,16 @@ def measured_protocol(section: Section) -> str:
     runs = [record for record in records if record.kind == "run"] or records
     judge = _listed(_judge(record) for record in records)
     parts = [
-        f"{section.size_px} px" if section.size_px else "",
+        words_of_size(section.size_px) if section.size_px else "",
+        f"aspect changed: {aspect}" if (aspect := _aspect(records)) else "",
+        f"padded {padding}" if (padding := _padding(runs)) else "",
         _with_unit(_of_data(runs, "train_n"), "training pairs"),
         _with_unit(_listed(_epochs(record) for record in runs), "epochs"),
         f"batch size {batch}" if (batch := _of_training(runs, "batch_size")) else "",
         f"{filters} base filters" if (filters := _of_training(runs, "base_filters")) else "",
         _with_unit(_of_data(records, "test_n"), "test images"),
         f"judge: {judge}" if judge else "",
+        f"step: {step}" if (step := _listed(_choice(record) for record in runs)) else "",
     ]
     return ", ".join(part for part in parts if part)
 
@@ -85,6 +93,32 @@ def _void_share(records: list[RunRecord]) -> str:
     shares = {share for share in found if share is not None}
     words = "of the test labels' pixels belong to no class"
     return f"{', '.join(f'{share:.1%}' for share in sorted(shares))} {words}" if shares else ""
+
+
+def _aspect(records: list[RunRecord]) -> str:
+    """What the aspect of images was changed from and to."""
+    return _listed((record.details.get("data") or {}).get("aspect_changed") for record in records)
+
+
+def _padding(records: list[RunRecord]) -> str:
+    return _listed(record.details.get("padding") for record in records)
+
+
+def _validation(record: RunRecord) -> str:
+    held = record.spec["data"].get("val_n")
+    if held:
+        return f"{held} training pairs held out"
+    own = record.details.get("validation") or {}
+    return f"{own['n']} pairs of its own split" if own else ""
+
+
+def _choice(record: RunRecord) -> str:
+    """ "best ssim on validation images, a departure from the paper"; "" where the last step is taken."""
+    choice = record.spec.get("choice")
+    if not choice:
+        return ""
+    best = f"best {choice['metric']} on validation images, every {choice['every']} steps"
+    return f"{best} (a departure: the paper takes the last)"
 
 
 def _judge(record: RunRecord) -> str:

@@ -64,6 +64,12 @@ class PickTable:
     apart: ImageTable | None
     notes: tuple[str, ...]
 
+    @property
+    def kinds(self) -> str:
+        """What a cell shows, in order: "source, output, target", or what there is of it."""
+        images = [image for _, cells in self.ranked for cell in cells for image in cell.images]
+        return ", ".join(dict.fromkeys(image.kind for image in images if image.data_uri))
+
 
 @dataclass(frozen=True)
 class Gallery:
@@ -75,6 +81,7 @@ class Gallery:
         legend: (class name, CSS colour) of the label maps.
         picks: images chosen by result, one table a metric.
         notes, seen_notes: what was left out, in words.
+        strip: the first of the fixed images once more, for the top of the page.
     """
 
     fixed: ImageTable
@@ -83,6 +90,7 @@ class Gallery:
     picks: tuple[PickTable, ...] = ()
     notes: tuple[str, ...] = ()
     seen_notes: tuple[str, ...] = ()
+    strip: tuple[ShownImage, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -143,10 +151,11 @@ def build(section: Section, album: Album, metrics: Sequence[str] = ()) -> Galler
         notes.append(f"The first {MAX_VARIANTS} of {len(having)} variants are shown.")
     if len(names) > MAX_IMAGES:
         notes.append(f"The first {MAX_IMAGES} of {len(names)} gallery images are shown.")
+    strip = _side_by_side(scene, scene.names[:1]).rows[0][1]
     fixed = _side_by_side(scene, scene.names)
     seen, gone = _seen(scene)
     picked = tuple(_picked(scene, found) for found in picks(section, metrics))
-    return Gallery(fixed, seen, _legend(scene.first) if seen else (), picked, tuple(notes), gone)
+    return Gallery(fixed, seen, _legend(scene.first) if seen else (), picked, tuple(notes), gone, strip)
 
 
 def _shared_names(galleries: list[GalleryFiles]) -> list[str]:

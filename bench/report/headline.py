@@ -1,4 +1,4 @@
-"""The first lines of a report: who leads, by how much, and whether that is real, in words made of numbers."""
+"""The first sentences of a report: who is best at what, by how much, and how sure that is."""
 
 from __future__ import annotations
 
@@ -7,32 +7,44 @@ from collections.abc import Mapping
 
 from bench.analysis.column import Column
 from bench.analysis.differences import Difference, leaves_out_zero
+from bench.analysis.questions import PEOPLE, QUESTIONS, headline_columns, question_of
+from bench.analysis.readings import blind_columns, blind_statements
 from bench.analysis.sections import Section
 
-PRIMARY = ("fcn_class_iou", "label_class_iou", "fid", "fd_lite0", "ssim", "psnr", "mae")
-THEMES = (("fid", "fd_lite0", "kid"), ("ssim", "mae", "psnr"), ("hf_ratio",))  # one sentence each, if there
 Standings = Mapping[str, Difference | None]
 """By column: its best variant against the next, None where it is alone."""
-OVER = {"images": " over test images", "seeds": " over seeds"}
+OVER = {"images": "over test images", "seeds": "over seeds"}
 
 
 def headline(section: Section, standings: Standings) -> list[str]:
-    """One to four sentences; the first is the main finding."""
+    """The main finding first, then one sentence or two for each further question.
+
+    A column whose judge cannot tell comes last, behind the sentence that says so.
+    """
     counted = _counted_failures(section)
     if not section.rows and any(entry.record.kind == "run" for entry in section.entries):
         return [f"No run finished{f': {counted}' if counted else ''}."]
     if not section.rows:
-        return ["Only reference rows so far: no trained variant has been scored."]
+        return ["There are only reference rows so far: no variant has been scored."]
     columns = _chosen(section, standings)
     if not columns and any(map(section.rows_with, section.columns)):
-        return ["Only metrics that describe, and do not rank, have values; they stand below."]
+        return ["Only metrics that describe, and do not rank, have values. They stand below."]
     if not columns:
-        return ["No metric has a value for any trained variant; the reasons stand below."]
-    sentences = [_sentence(section, column, standings[column.id]) for column in columns]
-    real = section.real.mean(columns[0]) if section.real else None
-    if real is not None:
-        sentences[0] += f" Real images score {columns[0].text(real)}."
+        return ["No metric has a value for any variant. The reasons stand below."]
+    blind = blind_columns(section)
+    clear = [column for column in columns if column.id not in blind]
+    sentences = [_finding(section, column, standings[column.id]) for column in clear]
+    if len(clear) < len(columns):
+        sentences += blind_statements(section)
+        sentences += [_finding(section, c, standings[c.id]) for c in columns if c.id in blind]
     return sentences + ([f"Not counted: {counted}."] if counted else [])
+
+
+def one_seed(section: Section) -> list[str]:
+    """What must be known of findings that rest on one seed: a sentence, or none."""
+    counts = {len(row.seeds) for row in section.rows}
+    said = "Each variant was trained with one seed: another seed may give another order."
+    return [said] if counts == {1} and len(section.rows) > 1 else []
 
 
 def _counted_failures(section: Section) -> str:
@@ -44,44 +56,92 @@ def _counted_failures(section: Section) -> str:
 
 
 def _chosen(section: Section, standings: Standings) -> list[Column]:
-    """The column of the main finding, then one for each further theme."""
-    by_key: dict[str, Column] = {}
-    for column in section.columns:
-        if column.id in standings:
-            by_key.setdefault(column.info.key, column)
-    order = [key for key in PRIMARY if key in by_key] or list(by_key)
-    if not order:
-        return []
-    chosen = order[:1]
-    for theme in THEMES:
-        if chosen[0] not in theme:
-            chosen += [key for key in theme if key in by_key][:1]
-    return [by_key[key] for key in chosen]
+    """A column for each question; where no question has one, the first that ranks."""
+    ranking = [column for column in section.columns if column.id in standings]
+    found = [headline_columns(question, ranking)[:1] for question in QUESTIONS]
+    return [column for held in found for column in held] or ranking[:1]
 
 
-def _sentence(section: Section, column: Column, found: Difference | None) -> str:
-    best = section.ranked(column)[0]
-    text = column.text(best.value(column))
+def _finding(section: Section, column: Column, found: Difference | None) -> str:
     if found is None:
-        interval = best.cells[column.id].interval
-        ends = f" [{', '.join(column.texts(*interval))}]{OVER['images']}" if interval else ""
-        words = f", {column.direction_words}" if column.direction_words else ""
-        return f"{best.label} reaches {column.title}{words}: {text}{ends}."
-    if column.target is not None:
-        return _target_sentence(section, column, found)
-    other = found.rows[1].label
-    if found.distinguishable:
-        side = "above" if found.difference > 0 else "below"
-        lower = "" if column.goal == "max" else ", where lower is better"
-        return f"{best.label} leads on {column.title}{lower}: {text}, {_gap(found)} {side} {other}."
+        return _alone(section, column)
+    said = _clear(found) if found.distinguishable else _undecided(found)
+    farthest = min(section.rows_with(column), key=lambda row: column.merit(row.value(column)))
+    if column.target is not None and farthest is not found.rows[1]:
+        said += f" {farthest.label} is farthest away, with {column.text(farthest.value(column))}."
+    real = section.real.mean(column) if section.real else None
+    return said if real is None else f"{said} Real images score {column.text(real)}."
+
+
+def _alone(section: Section, column: Column) -> str:
+    best = section.ranked(column)[0]
+    interval, ends = "", best.cells[column.id].interval
+    if ends is not None:
+        interval = f" (95 % interval {_over(column, 'images')}: {' to '.join(column.texts(*ends))})"
+    words = column.direction_words
+    better = f"{words[:1].upper()}{words[1:]}. " if words else ""
+    other = "No other variant has a value." if len(section.rows) > 1 else "There is no other variant."
     return (
-        f"On {column.title} {best.label} ({text}) and {other} ({column.text(found.b)}) {_undecided(found)}."
+        f"{best.label} scores {column.text(best.value(column))} on {column.title}{interval}. {better}{other}"
     )
 
 
-def _gap(found: Difference) -> str:
-    """ "0.031 [0.012, 0.050] over seeds": by how much the best is ahead; where the metric has a target, how
-    much closer to it."""
+def _clear(found: Difference) -> str:
+    """ "a has the best SSIM: 0.512, which is 0.031 above b (95 % interval over seeds: 0.012 to 0.050)." """
+    column, other = found.column, found.rows[1].label
+    gap, interval = _gap(found)
+    if column.target is not None:
+        kind, side = (
+            f"best (closest to {column.target:g})",
+            f"closer than {other} with {column.text(found.b)}",
+        )
+    else:
+        kind = "best" if column.goal == "max" else "best (lowest)"
+        side = f"{'above' if found.difference > 0 else 'below'} {other}"
+    return (
+        f"{found.rows[0].label} has the {kind} {column.title}: {column.text(found.a)}, which is {gap} "
+        f"{side}{interval}."
+    )
+
+
+def _undecided(found: Difference) -> str:
+    """That nobody can tell who is best comes first, then the numbers."""
+    column, (best, other) = found.column, found.rows
+    gap, interval = _gap(found)
+    first = f"No clear winner on {column.title}{_aim(column)}"
+    names = f"{best.label} ({column.text(found.a)})", f"{other.label} ({column.text(found.b)})"
+    if found.decided_by == "none":
+        differ = f"{' and '.join(names)} differ by {gap}"
+        without = "one seed and no interval" if any(row.seeds for row in found.rows) else "no interval"
+        return f"{first}: {differ}, but with {without} that may be chance."
+    over = found.quoted[1] or found.decided_by
+    what = "They differ"
+    if column.target is not None:
+        means = "Their seeds' mean distances" if over == "seeds" else "Their distances"
+        what = f"{means} from {column.target:g} differ"
+    alone = found.quoted[0] is not None and leaves_out_zero(found.quoted[0])
+    among = ": not clear once all comparisons of the table are counted" if alone else ""
+    told = f"{_count(found, over)} cannot tell {' from '.join(names)}"
+    return f"{first}: {told}. {what} by {gap}{interval}{among}."
+
+
+def _aim(column: Column) -> str:
+    return "" if column.target is None else f" ({column.target:g} is best)"
+
+
+def _count(found: Difference, over: str) -> str:
+    """ "3 seeds", "40 test images": what a difference was looked for in."""
+    if over == "images":
+        return "these raters" if _of_people(found.column) else f"{found.n} test images"
+    few, many = sorted(found.seeds)
+    return f"{few} seeds" if few == many else f"{few} to {many} seeds"
+
+
+def _gap(found: Difference) -> tuple[str, str]:
+    """By how much the best is ahead (where the metric has a target: closer to it), and the interval of that.
+
+    ("0.031", " (95 % interval over seeds: 0.012 to 0.050)"); no interval: "".
+    """
     column, (interval, over) = found.column, found.quoted
     size, sign = abs(found.difference), 1 if found.difference >= 0 else -1
     if column.target is not None:
@@ -92,32 +152,15 @@ def _gap(found: Difference) -> str:
             size = -sum(interval) / 2
             sign, size = (sign, size) if size >= 0 or found.distinguishable else (-sign, -size)
     if interval is None:
-        return column.texts(size)[0]
-    low, high = sorted(sign * end for end in interval)
-    gap, *ends = column.texts(size, low, high)
-    return f"{gap} [{', '.join(ends)}]{OVER[over]}"
+        return column.texts(size)[0], ""
+    gap, *ends = column.texts(size, *sorted(sign * end for end in interval))
+    return gap, f" (95 % interval {_over(column, over)}: {' to '.join(ends)})"
 
 
-def _undecided(found: Difference, what: str = "they") -> str:
-    if found.decided_by == "none":
-        return f"differ by {_gap(found)}; one seed and no interval: whether that is a lead is not known"
-    interval = found.quoted[0]
-    alone = interval is not None and leaves_out_zero(interval)
-    among = " once all comparisons of the table are counted" if alone else ""
-    return f"cannot be told apart{among}: {what} differ by {_gap(found)}"
+def _over(column: Column, over: str) -> str:
+    """What an interval is over; of what people said, over the raters too."""
+    return "over raters and images" if over == "images" and _of_people(column) else OVER[over]
 
 
-def _target_sentence(section: Section, column: Column, found: Difference) -> str:
-    words = "as sharp as the real images" if column.info.key == "hf_ratio" else "the target"
-    best, rival = found.rows
-    farthest = min(section.rows_with(column), key=lambda row: column.merit(row.value(column)))
-    on, own, other = f"On {column.title} ({column.goal:g}: {words})", *map(column.text, (found.a, found.b))
-    if found.distinguishable:
-        said = f"{on} {best.label} comes closest: {own}, {_gap(found)} closer than {rival.label}"
-    else:
-        whose = "their seeds' mean distances" if found.quoted[1] == "seeds" else "their distances"
-        undecided = _undecided(found, f"{whose} from {column.goal:g}")
-        said = f"{on} {best.label} ({own}) and {rival.label} ({other}), the closest, {undecided}"
-    if farthest is rival:
-        return f"{said}{f' ({other})' if found.distinguishable else ''}."
-    return f"{said}; {farthest.label} is farthest with {column.text(farthest.value(column))}."
+def _of_people(column: Column) -> bool:
+    return question_of(column.info.key) is PEOPLE

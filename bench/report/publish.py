@@ -6,6 +6,7 @@ FOLDER/figures/s1-generated.png          outputs for the first gallery images: g
 FOLDER/results.csv, differences.csv      the numbers
 FOLDER/claims.json                       verdicts of the ledger, and the checks before publication
 FOLDER/baseline.json, baseline.parquet   for `bench check`
+FOLDER/seal.json                         the hash of every file in records/
 FOLDER/reproduced.json                   what came of making a run again, where that was done
 
 What was published can be published again, from FOLDER itself: by later code, with the images it has.
@@ -17,17 +18,19 @@ import io
 import shlex
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from bench.analysis.entry import load_entries
+from bench.analysis.panel import seats
+from bench.analysis.rank_agreement import rank_agreements
 from bench.analysis.rows import Row
 from bench.analysis.sections import Section, sections
+from bench.claims.by_panel import verdicts_by_panel
 from bench.claims.ledger import load_ledger
 from bench.claims.outputs import to_json
 from bench.claims.sanity import Check, sanity
-from bench.claims.verdicts import verdicts_of
 from bench.core.environment import commit_here
 from bench.core.errors import UsageError
 from bench.core.files import whole_folder, write_bytes, write_text
@@ -36,6 +39,7 @@ from bench.gate.baseline import Baseline, save_baseline
 from bench.records.output_folder import check_writable
 from bench.records.record import RunRecord, read_per_image, read_records, write_record
 from bench.records.reproduction import Reproduction, read_reproduction, reproduction_path
+from bench.records.seal import write_seal
 from bench.report.formats import Wanted
 from bench.report.plots.style import new_figure, plain, style
 from bench.report.render import write_report
@@ -78,6 +82,7 @@ def publish(out: Path, folder: Path, update: bool = False) -> tuple[list[Check],
         checks = _write_claims(found, [made_again] if made_again else [], made / "claims.json")
         for section in found:
             _write_generated(section, out, made)
+        write_seal(made)
     return checks, notes
 
 
@@ -111,7 +116,11 @@ def _last_part(word: str) -> str:
 
 def _write_claims(found: Sequence[Section], made_again: Sequence[Reproduction], path: Path) -> list[Check]:
     checks = sanity(found, made_again)
-    write_text(path, to_json(verdicts_of(load_ledger(), found), checks, judged_by=commit_here()))
+    ranks = [asdict(one) for section in found for one in rank_agreements(seats(section))]
+    more = {"agreement": ranks} if ranks else {}
+    write_text(
+        path, to_json(verdicts_by_panel(load_ledger(), found), checks, judged_by=commit_here(), **more)
+    )
     return checks
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 from bench.core.resources import resource_dir
 
+ANY = "*"
 PublishedStatus = Literal["paper", "secondary", "memory"]
 MARKS: dict[str, str] = {
     "paper": "",
@@ -48,7 +49,7 @@ class PublishedScores:
 
 
 def published_scores(
-    label: str, dataset: str, direction: str, batch_size: int | None = None
+    label: str, dataset: str, direction: str, batch_size: int | None = None, source: str = "paired"
 ) -> tuple[PublishedScores, ...]:
     """What papers report for a variant, in the order of the file.
 
@@ -56,8 +57,10 @@ def published_scores(
         label: variant name ("l1+cgan") or "real".
         dataset, direction: as records name them; other data sets than the papers' have no numbers.
         batch_size: with it, a paper's tables for this batch size hide its tables for others.
+        source: "gray" also gives the papers' colourisation, whatever the photos.
     """
-    rows = [row for row in _read().get((dataset, direction), ()) if row.label == label]
+    known = (*_read().get((dataset, direction), ()), *_read().get((ANY, source), ()))
+    rows = [row for row in known if row.label == label]
     same_batch = {row.paper for row in rows if batch_size is not None and row.batch_size == batch_size}
     return tuple(row for row in rows if row.paper not in same_batch or row.batch_size == batch_size)
 
@@ -82,6 +85,6 @@ def _read() -> dict[tuple[str, str], tuple[PublishedScores, ...]]:
             )
             for label, entry in table["scores"].items()
         )
-        key = (table["dataset"], table["direction"])
+        key = (ANY, table["source"]) if "source" in table else (table["dataset"], table["direction"])
         tables[key] = (*tables.get(key, ()), *rows)
     return tables

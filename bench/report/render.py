@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from bench.analysis.column import info_of
 from bench.analysis.entry import load_entries
+from bench.analysis.judge_cards import blur_statements
 from bench.analysis.picks import check_picks
 from bench.analysis.readings import fitness_statements
 from bench.analysis.sections import Section, sections
@@ -19,17 +20,23 @@ from bench.analysis.sweep_lines import Sweep, sweeps
 from bench.analysis.viewer_values import image_values
 from bench.claims.ledger import load_ledger
 from bench.report import tables
+from bench.report.answer_view import answer
 from bench.report.claims_view import claims_view
 from bench.report.facts import facts, measured_protocol
 from bench.report.formats import WANTED, ReportFiles, Wanted, move_files, write_formats
 from bench.report.gallery import build
-from bench.report.headline import headline
+from bench.report.headline import headline, one_seed
 from bench.report.image_budget import Album
 from bench.report.judge_view import judges
+from bench.report.marks import drawer, reference_marks, row_marks, shapes
+from bench.report.panel_view import panel_view
 from bench.report.plots import draw
 from bench.report.plots.colours import variant_colours
+from bench.report.published_view import published
 from bench.report.section_view import SectionView
 from bench.report.spec_view import spec_view
+from bench.report.titles import about, reading, title
+from bench.report.validation_view import validation_view
 from bench.scoring.metrics.catalogue import CATALOGUE
 
 
@@ -74,21 +81,26 @@ def _view(
     section: Section, colours: Mapping[str, str], album: Album, swept: Sequence[Sweep], wanted: Wanted
 ) -> SectionView:
     table = tables.comparison(section)
+    gallery = build(section, album, wanted.picks)
     return SectionView(
         section=section,
         table=table,
         headline=headline(section, table.standings),
+        one_seed=one_seed(section),
+        answer=answer(section, table.standings, table.differences, gallery),
         facts=facts(section),
-        fitness=fitness_statements(section),
+        fitness=[*blur_statements(section), *fitness_statements(section)],
         judges=judges(section),
         unmeasured=section.unmeasured_by_reason,
         failures=tables.failures(section),
-        published=tables.published(section),
+        published=published(section),
         measured_protocol=measured_protocol(section),
         plots=draw(section, colours, swept, wanted.images),
-        gallery=build(section, album, wanted.picks),
+        gallery=gallery,
         image_values=image_values(section),
         specs=[spec_view(row) for row in section.rows],
+        panel=panel_view(section),
+        validation=validation_view(section),
     )
 
 
@@ -96,15 +108,20 @@ def _context(views: list[SectionView], colours: Mapping[str, str], notes: list[s
     found = {key for view in views for e in view.section.entries for key in e.record.results}
     infos = [info_of(key) for key in [*(k for k in CATALOGUE if k in found), *sorted(found - set(CATALOGUE))]]
     columns = {c.info.key: c for view in reversed(views) for c in view.section.columns}
-    references = dict.fromkeys(row.label for view in views for row in view.section.references)
-    names = list(dict.fromkeys(view.section.dataset for view in views))
+    references = dict.fromkeys(row.label for view in views for row in view.table.references)
+    marks = row_marks(colours)
     return {
         "views": views,
         "colours": colours,
+        "marks": marks,
+        "mark": drawer(marks),
+        "shapes": shapes([*marks.values(), *reference_marks().values()]),
         "notes": notes,
-        "title": f"pix2pix variants on {', '.join(names)}",
+        "title": title(views),
+        "about": about(views),
         "glossary": [(info, columns.get(info.key)) for info in infos],
         "references": [(name, tables.REFERENCE_ABOUT.get(name, "")) for name in references],
+        "reading": reading(views),
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "svg": lambda plot: Markup(plot.svg),  # drawn here; texts in it were escaped by the drawing
     }

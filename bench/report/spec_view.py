@@ -26,10 +26,11 @@ def spec_view(row: Row) -> SpecView:
     """The view of a row, from its first record; all of its runs."""
     record = row.first
     groups = []
-    for key in ("variant", "training", "test", "data"):
+    for key in ("variant", "training", "choice", "test", "data"):
         held = flatten(record.spec.get(key, {})).items()
         told = [(name, _value(value)) for name, value in held if name != "source" or key == "data"]
-        groups.append((key.capitalize(), told))
+        given = key == "training" and "steps" not in record.spec.get(key, {})  # images from a folder
+        groups.append(("Images" if given else key.capitalize(), told))
     runs = [
         (r.id, "–" if r.seed is None else str(r.seed), _duration(r.timings.get("train")))
         for r in (entry.record for entry in row.entries)

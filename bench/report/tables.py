@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from bench.analysis.cell import Cell
 from bench.analysis.column import Column
 from bench.analysis.differences import Difference, differences, standing
+from bench.analysis.questions import grouped, shown_first
 from bench.analysis.readings import cautions, name_statements, trivial_statements, undecided
 from bench.analysis.rows import Row
 from bench.analysis.sections import Section
+from bench.analysis.trained_on import MARK, trained_on
 from bench.report.headline import Standings
-from bench.report.published_scores import PublishedScores, published_scores
 from bench.scoring.judges.fitness import listed
 
 MISSING = "–"
@@ -77,35 +79,17 @@ class RowView:
     cells: tuple[CellView, ...]
 
 
-@dataclass(frozen=True)
-class PublishedRow:
-    """A line of the published table: a measured or a published row of a variant.
-
-    Attributes:
-        label: the variant, only on its first line.
-        origin: "measured here", or the paper and table.
-        mark: "recalled, not verified" or the like; "" for what was read in the paper.
-        cells: text by column of the table.
-        measured: whether it was measured here.
-    """
-
-    label: str
-    origin: str
-    mark: str
-    cells: tuple[str, ...]
-    measured: bool
-    lines: int = 1
-
-
 @dataclass
 class ComparisonTable:
     """The comparison of a section.
 
     Attributes:
         columns, rows, references: the table.
-        footnotes: why values are missing, in the order of their numbers.
+        footnotes: why values are missing, or are not ranked, in the order of their numbers.
         standings: the best of each column that ranks against the next, None where it is alone.
-        n: test images.
+        n, n_brief: test images behind all columns, and behind those of the short table.
+        brief: places of the columns that the short table has.
+        groups: (question, places of its columns), in order.
         differences: all pairs of variants in all columns.
         statements: what must be read beside the numbers: trivial rows that win, differences that are none,
             cautions, names.
@@ -118,34 +102,79 @@ class ComparisonTable:
     footnotes: list[str]
     standings: Standings
     n: str
+    n_brief: str = ""
+    brief: list[int] = field(default_factory=list)
+    groups: list[tuple[str, list[int]]] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     statements: list[str] = field(default_factory=list)
     undecided: list[str] = field(default_factory=list)
 
+    @property
+    def whole(self) -> list[int]:
+        """Places of all columns."""
+        return list(range(len(self.columns)))
 
-@dataclass
-class PublishedTable:
-    """Published numbers beside measured ones."""
+    @property
+    def hidden(self) -> list[int]:
+        """Places of the columns that the short table does not have."""
+        return [place for place in self.whole if place not in self.brief]
 
-    columns: list[Column]
-    rows: list[PublishedRow]
-    protocols: list[tuple[str, str, str]] = field(default_factory=list)  # origin, how to find it, protocol
+    @property
+    def is_brief(self) -> bool:
+        """Whether there are more columns than the short table has."""
+        return len(self.brief) < len(self.columns)
+
+    def notes_of(self, places: Sequence[int]) -> list[int]:
+        """Numbers of the footnotes that the columns at these places need."""
+        rows = [*self.rows, *self.references]
+        return sorted({number for row in rows for place in places for number in row.cells[place].notes})
+
+    @property
+    def has_best(self) -> bool:
+        """Whether any value is bold."""
+        return any(cell.best for row in self.rows for cell in row.cells)
+
+    @property
+    def has_seeds(self) -> bool:
+        """Whether any row was trained with a seed that is known."""
+        return any(row.seeds for row in self.rows)
 
 
 def comparison(section: Section) -> ComparisonTable:
     """The comparison table of a section, with numbered reasons for what is missing."""
     gaps = differences(section)
-    ranking = [column for column in section.columns if column.info.ranks and section.rows_with(column)]
+    ranking = [column for column in section.columns if column.info.ranks and section.ranked(column)]
     standings = {column.id: standing(section, column, gaps) for column in ranking}
     notes: dict[str, int] = {}
     rows = [_row(row, section, standings, notes) for row in section.rows]
-    references = [_row(row, section, standings, notes) for row in section.references]
+    having = [row for row in section.references if _has_any(row, section)]
+    references = [_row(row, section, standings, notes) for row in having]
     said, pairs = undecided(section, gaps)
     statements = [*trivial_statements(section), *cautions(section), *name_statements(section), *said]
-    n = _n_words(section)
+    statements += [_empty_words(row) for row in section.references if row not in having]
+    with_values = [column for column in section.columns if section.rows_with(column)]
+    brief = shown_first(section.columns, with_values)
+    groups = [
+        (question.title, [section.columns.index(column) for column in held])
+        for question, held in grouped(section.columns)
+    ]
     return ComparisonTable(
-        section.columns, rows, references, list(notes), standings, n, gaps, statements, pairs
-    )
+        section.columns, rows, references, list(notes), standings,
+        _n_words(section, section.columns), _n_words(section, brief),
+        [section.columns.index(column) for column in brief], groups, gaps, statements, pairs,
+    )  # fmt: skip
+
+
+def _has_any(row: Row, section: Section) -> bool:
+    return not section.columns or any(row.mean(column) is not None for column in section.columns)
+
+
+def _empty_words(row: Row) -> str:
+    """Why a reference row is not in the table."""
+    reasons = dict.fromkeys(reason for cell in row.cells.values() for reason in cell.reasons)
+    words = REFERENCE_WORDS.get(row.label)
+    name = f"{row.label} ({words})" if words else row.label
+    return f"The row {name} is left out, because it has no value: {'; '.join(reasons)}."
 
 
 def _row(row: Row, section: Section, standings: Standings, notes: dict[str, int]) -> RowView:
@@ -154,13 +183,16 @@ def _row(row: Row, section: Section, standings: Standings, notes: dict[str, int]
         cell = row.cells[column.id]
         found = standings.get(column.id)
         best = found is not None and found.distinguishable and found.first is row
-        cells.append(_cell(cell, column, best, notes, f"{row.label}, {column.title}"))
+        if row.kind == "run" and cell.mean is not None and trained_on(row, column):
+            cell = replace(cell, reasons=(*cell.reasons, MARK))
+        cells.append(cell_view(cell, column, best, notes, f"{row.label}, {column.title}"))
     words = REFERENCE_WORDS.get(row.label, "") if row.kind != "run" else ""
     seeds = str(len(row.seeds)) if row.kind == "run" and row.seeds else ""
     return RowView(row.label, words, row.kind, seeds, tuple(cells))
 
 
-def _cell(cell: Cell, column: Column, best: bool, notes: dict[str, int], what: str) -> CellView:
+def cell_view(cell: Cell, column: Column, best: bool, notes: dict[str, int], what: str) -> CellView:
+    """A cell in words; `notes` takes the reasons of missing values, by number, and `what` begins its tip."""
     numbers = tuple(notes.setdefault(reason, len(notes) + 1) for reason in cell.reasons)
     if cell.mean is None:
         return CellView(MISSING, tip=f"{what}: {'; '.join(cell.reasons)}", notes=numbers)
@@ -182,9 +214,9 @@ def unranked_words(section: Section) -> str:
     return f"{listed(titles)} {'describe and are' if len(titles) > 1 else 'describes and is'} not ranked."
 
 
-def _n_words(section: Section) -> str:
+def _n_words(section: Section, columns: Sequence[Column]) -> str:
     """N behind the values: "500", with columns of another N named: "500 (Diversity: 20)"."""
-    found = {c.title: [n for row in section.all_rows for n in row.cells[c.id].n] for c in section.columns}
+    found = {c.title: [n for row in section.all_rows for n in row.cells[c.id].n] for c in columns}
     counts = Counter(n for numbers in found.values() for n in numbers)
     if not counts:
         return str(section.test_n or "unknown")
@@ -196,42 +228,6 @@ def _n_words(section: Section) -> str:
             others.setdefault(str(low) if low == high else f"{low} to {high}", []).append(title)
     said = "; ".join(f"{', '.join(titles)}: {words}" for words, titles in others.items())
     return f"{usual} ({said})" if said else str(usual)
-
-
-def published(section: Section) -> list[PublishedTable]:
-    """Measured rows and what papers report for the same variants: a table for each set of metrics."""
-    found: list[tuple[Row, PublishedScores]] = []
-    for row in section.all_rows:
-        batch = row.first.spec.get("training", {}).get("batch_size")
-        scores = published_scores(row.variant, section.dataset, section.direction, batch)
-        found += [(row, score) for score in scores]
-    tables = [
-        _published_table(section, keys, found) for keys in dict.fromkeys(tuple(s.values) for _, s in found)
-    ]
-    return [table for table in tables if table.columns]
-
-
-def _published_table(
-    section: Section, keys: tuple[str, ...], found: list[tuple[Row, PublishedScores]]
-) -> PublishedTable:
-    columns = [column for column in section.columns if column.info.key in keys]
-    table = PublishedTable(columns, [])
-    for row in section.all_rows:
-        scores = [score for other, score in found if other is row and tuple(score.values) == keys]
-        if not scores:
-            continue
-        cells = tuple(_cell(row.cells[column.id], column, False, {}, "").value_text for column in columns)
-        table.rows.append(PublishedRow(row.label, "measured here", "", cells, True, 1 + len(scores)))
-        table.rows += [_published_line(score, columns) for score in scores]
-        told = [(f"{score.paper}, {score.table}", score.cite, score.protocol) for score in scores]
-        table.protocols += [line for line in told if line not in table.protocols]
-    return table
-
-
-def _published_line(score: PublishedScores, columns: list[Column]) -> PublishedRow:
-    values = [score.values.get(column.info.key) for column in columns]
-    cells = tuple("" if value is None else f"{value:.2f}" for value in values)
-    return PublishedRow("", f"{score.paper}, {score.table}", score.mark, cells, False)
 
 
 def failures(section: Section) -> list[tuple[str, str, str, str]]:

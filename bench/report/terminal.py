@@ -1,4 +1,4 @@
-"""The comparison table for the terminal."""
+"""The short table for the terminal, and what belongs beside it in words."""
 
 from __future__ import annotations
 
@@ -12,40 +12,59 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.analysis.entry import Entry
+from bench.analysis.judge_cards import blur_statements
 from bench.analysis.readings import fitness_statements
 from bench.analysis.sections import Section, sections
 from bench.records.record import RunRecord
-from bench.report.headline import headline
+from bench.report.headline import headline, one_seed
 from bench.report.judge_view import seen_statements
 from bench.report.tables import CellView, ComparisonTable, RowView, comparison, failures
 
 _GAP = 3  # padding and rule between two columns
+_MOST_WIDE = 100
 
 
 def terminal_table(records: Sequence[RunRecord], width: int | None = None, out: Path | None = None) -> Table:
-    """Rows = variants over seeds, reference rows below a rule; a table a section and as many blocks of
+    """Rows = variants over seeds, reference rows below a rule; a short table a section, in as many blocks of
     columns as the width takes.
 
     Args:
         records: of one or more data sets.
-        width: columns of the terminal; found out when not given.
+        width: columns of the terminal; found out when not given, at most 100.
         out: their output folder: its values by test image sharpen the comparison, as in the report.
     """
     outer = Table.grid()
     outer.add_column()
-    width = _terminal_width() if width is None else width
+    width = min(_terminal_width(), _MOST_WIDE) if width is None else width
     for section in sections([Entry(record, out) for record in records]):
         table = comparison(section)
-        outer.add_row(Text(f"\n{section.title} (N = {table.n})", style="bold"))
+        outer.add_row(Text(f"\n{section.title} (N = {table.n_brief})", style="bold"))
         if not section.columns:
             outer.add_row(Text("  no values"))
         else:
             outer.add_row(Group(*(_block(table, block) for block in _blocks(table, width))))
+            for number in table.notes_of(table.brief):
+                outer.add_row(Text(f"[{number}] {table.footnotes[number - 1]}", style="dim"))
     return outer
 
 
 def terminal_notes(records: Sequence[RunRecord], out: Path | None = None) -> list[str]:
-    """What belongs below the table: the findings in words, what the judge can tell, gaps, failed runs.
+    """What must be known beside the table: what the judge can tell, gaps, failed runs.
+
+    Args:
+        records, out: as for `terminal_table`.
+    """
+    lines: list[str] = []
+    for section in sections([Entry(record, out) for record in records]):
+        table = comparison(section)
+        lines += [*seen_statements(section), *blur_statements(section), *fitness_statements(section)]
+        lines += table.statements
+        lines += _section_notes(section)
+    return lines
+
+
+def terminal_findings(records: Sequence[RunRecord], out: Path | None = None) -> list[str]:
+    """Who is best at what, how sure that is, and how many metrics the short table leaves out.
 
     Args:
         records, out: as for `terminal_table`.
@@ -56,10 +75,10 @@ def terminal_notes(records: Sequence[RunRecord], out: Path | None = None) -> lis
         table = comparison(section)
         prefix = f"{section.title}: " if len(made) > 1 else ""
         lines += [f"{prefix}{sentence}" for sentence in headline(section, table.standings)]
-        lines += [f"[{number}] {reason}" for number, reason in enumerate(table.footnotes, 1)]
-        lines += [*seen_statements(section), *fitness_statements(section)]
-        lines += table.statements
-        lines += _section_notes(section)
+        lines += [f"{prefix}{said}" for said in one_seed(section)]
+        if table.is_brief:
+            more = len(table.columns) - len(table.brief)
+            lines.append(f"{prefix}{more} more metrics are in the report.")
     return lines
 
 
@@ -79,10 +98,10 @@ def _terminal_width() -> int:
 def _blocks(table: ComparisonTable, width: int) -> list[list[int]]:
     """Column numbers, split so that no block is wider than the terminal."""
     head = max([len("variant"), *(len(row.label) for row in [*table.rows, *table.references])])
-    room_at_first = width - head - len("seeds") - 2 * _GAP
+    room_at_first = width - head - _GAP - (len("seeds") + _GAP if table.has_seeds else 0)
     blocks: list[list[int]] = []
     room = 0
-    for position in range(len(table.columns)):
+    for position in table.brief:
         needed = _cell_width(table, position) + _GAP
         if not blocks or needed > room:
             blocks.append([])
@@ -107,24 +126,26 @@ def _head(table: ComparisonTable, position: int) -> str:
 def _block(table: ComparisonTable, block: list[int]) -> Table:
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     shown.add_column("variant", no_wrap=True, overflow="ellipsis")
-    shown.add_column("seeds", justify="right", no_wrap=True)
+    if table.has_seeds:
+        shown.add_column("seeds", justify="right", no_wrap=True)
     for position in block:
         head = "\n".join(
             textwrap.wrap(_head(table, position), _cell_width(table, position), break_on_hyphens=False)
         )
         shown.add_column(Text(head), justify="right", vertical="bottom", no_wrap=True)
     for row in table.rows:
-        _add(shown, row, block)
+        _add(shown, table, row, block)
     shown.add_section()
     for row in table.references:
-        _add(shown, row, block)
+        _add(shown, table, row, block)
     return shown
 
 
-def _add(shown: Table, row: RowView, block: list[int]) -> None:
+def _add(shown: Table, table: ComparisonTable, row: RowView, block: list[int]) -> None:
     style = "" if row.kind == "run" else "dim"
     cells = [_text(row.cells[position]) for position in block]
-    shown.add_row(Text(row.label), row.seeds, *cells, style=style)
+    seeds = [row.seeds] if table.has_seeds else []
+    shown.add_row(Text(row.label), *seeds, *cells, style=style)
 
 
 def _text(cell: CellView) -> Text:

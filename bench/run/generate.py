@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 
 from baselines.engine import resolve_device
 from baselines.settings import TestSettings
+from baselines.sizes import ImageSize, Size
 from baselines.translate import Checkpoint, load_checkpoint, translations
 from bench.core.errors import UsageError
 from bench.core.files import whole_folder
 from bench.core.progress import Advance
+from bench.data.aspect import squeezed
+from bench.data.image_file import header
 from bench.data.image_folder import list_images, read_images
-from bench.data.types import SplitArrays
+from bench.data.names import normal
+from bench.data.types import DatasetCard, LabelValues, SplitArrays
 from bench.records.output_folder import RunFiles
 from bench.run.write_ahead import Writer, writing_threads
 
@@ -77,26 +81,35 @@ def translate_folder(
     test: TestSettings,
     seed: int,
     progress: Callable[[int, int], None],
-) -> int:
-    """Translate every image of the folder `images` into `out/<stem>.png`; returns how many.
+    size_px: Size | None = None,
+    card: DatasetCard | None = None,
+    label_values: LabelValues | None = None,
+) -> tuple[int, str | None]:
+    """Translate every image of the folder `images` into `out/<stem>.png`.
 
-    Images are read as the checkpoint's training read its sources: resized to its size in the same
-    way, gray or colour by its channels.
+    Images are read as the checkpoint's training read its sources: resized to its size (or to `size_px`) in
+    the same way, gray or colour by its channels, ids of label maps in the colours of `card`.
+
+    Returns: how many, and what happened to their aspect, in words; None where it stayed.
 
     Raises:
-        UsageError: for a missing or empty folder, an image that cannot be read (it is named), or an
-            `out` that exists; nothing is written then.
+        UsageError: for a missing or empty folder, an image that cannot be read (it is named), ids without a
+            card, or an `out` that exists; nothing is written then.
     """
     if out.exists():
         raise UsageError(f"expected a new folder for --to {out}, found one: choose another")
     files = list_images(images)
+    size_px = checkpoint.settings.size_px if size_px is None else size_px
+    aspect = squeezed([ImageSize(*header(file).size) for file in files], size_px)
     read = read_images(
         files,
-        size_px=checkpoint.settings.size_px,
+        size_px=size_px,
         channels=checkpoint.source_channels,
         sample_type=checkpoint.source_dtype,
         nearest=checkpoint.source_resize == "nearest",
+        card=card,
+        label_values=label_values,
     )
-    names, sources = [file.stem for file in files], (image for _, image in read)
+    names, sources = [normal(file.stem) for file in files], (image for _, image in read)
     _write_translations(checkpoint, names, sources, test, seed, out, lambda done: progress(done, len(files)))
-    return len(files)
+    return len(files), aspect

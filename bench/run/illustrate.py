@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from baselines.sizes import Size
 from bench.analysis.entry import Entry, load_entries
 from bench.analysis.picks import pick_metrics, picked_names
 from bench.analysis.sections import Section, sections
@@ -31,9 +32,9 @@ from bench.records.gallery import (
 from bench.records.output_folder import write_gallery
 from bench.records.record import RunRecord
 from bench.run.data_in_use import Workbench
+from bench.scoring.one_pass import images_at_once
 from bench.spec.run_spec import DataSpec
 
-_BATCH_PIXELS = 16 * 256 * 256
 Prediction = Callable[[int], NDArray[Any]]
 
 
@@ -43,7 +44,7 @@ class Scene:
 
     Attributes:
         data: which pairs, as in the records.
-        size_px: side of the images.
+        size_px: size of the images.
         test: the split.
         palette: class name -> colour, in the order of train ids; empty without classes.
         judge: returns the segmentation network that scored it, or None; called only if needed.
@@ -52,7 +53,7 @@ class Scene:
     """
 
     data: DataSpec
-    size_px: int
+    size_px: Size
     test: SplitArrays
     palette: dict[str, tuple[int, int, int]]
     judge: Callable[[], Any] = lambda: None
@@ -60,10 +61,10 @@ class Scene:
     predictions: Mapping[str, Prediction] = field(default_factory=dict)
 
 
-def scene_of(bench: Workbench, size_px: int) -> Scene:
+def scene_of(bench: Workbench, size_px: Size) -> Scene:
     """The test split of an opened data set at `size_px`, and its judge if there is one."""
     palette = {entry.name: entry.colour for entry in bench.dataset.card.train_classes}
-    return Scene(bench.spec, size_px, bench.test(size_px), palette, lambda: bench.judge(size_px)[0])
+    return Scene(bench.spec, size_px, bench.test(size_px), palette, lambda: bench.judges.open(size_px)[0][0])
 
 
 def illustrate(out: Path, scenes: Iterable[Scene]) -> None:
@@ -76,10 +77,12 @@ def illustrate(out: Path, scenes: Iterable[Scene]) -> None:
 
 
 def _belongs(section: Section, scene: Scene) -> bool:
-    data = section.entries[0].record.spec["data"]
-    known = data.get("test_fingerprint"), section.test_n, section.dataset, section.direction, section.size_px
+    known = section.test_n, section.dataset, section.direction, section.size_px
     spec = scene.data
-    return known == (spec.test_fingerprint, spec.test_n, spec.name, spec.direction, scene.size_px)
+    files = {entry.record.spec["data"].get("test_fingerprint") for entry in section.entries}
+    return spec.test_fingerprint in files and known == (
+        spec.test_n, spec.name, spec.direction, scene.size_px
+    )  # fmt: skip
 
 
 def _illustrate(out: Path, section: Section, scene: Scene) -> None:
@@ -137,7 +140,7 @@ def _write_seen(out: Path, entry: Entry, scene: Scene, names: list[str], at: lis
     judge = scene.judge()
     if judge is None or judge.hash != stamp["judge"]:
         return
-    step = max(1, _BATCH_PIXELS // scene.size_px**2)
+    step = images_at_once(scene.size_px)
     for start in range(0, len(todo), step):
         outputs = {
             name: image

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from baselines.settings import TestSettings
 from baselines.translate import Checkpoint, translations
 from bench.core.files import sha256_file, write_text
-from bench.core.images import to_rgb8
+from bench.core.images import at_shape, to_rgb8
 from bench.data.types import SplitArrays
 from bench.records.output_folder import RunFiles
 from bench.run.generate import image_seed, run_checkpoint
@@ -151,7 +151,11 @@ class SwappedSources(_Questions):
         )
 
     def _outputs(self, checkpoint: Checkpoint, pair: tuple[int, int]) -> list[NDArray[np.uint8]]:
-        """The outputs for both sources under one dropout seed."""
+        """The outputs for both sources under one dropout seed.
+
+        Where each image has its own size, the other source is resized (nearest) to that of the image.
+        """
         seed = image_seed(self.seed, self.test.names[pair[0]])
-        asked = [(self.test.source[place], seed) for place in pair]
+        own, other = (self.test.source[place] for place in pair)
+        asked = [(source, seed) for source in (own, at_shape(other, own.shape))]
         return [to_rgb8(made[None])[0] for made in translations(checkpoint, asked, self.settings)]

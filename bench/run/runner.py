@@ -14,6 +14,7 @@ import torch
 from baselines.engine import describe_device, resolve_device
 from baselines.health import DivergedError
 from baselines.parallel import ALONE, Ranks
+from baselines.sizes import Size, size_order
 from baselines.translate import load_checkpoint
 from bench.core.environment import environment
 from bench.core.errors import BenchError, UsageError
@@ -30,8 +31,11 @@ from bench.records.record import (
     write_record,
 )
 from bench.run.data_in_use import Workbench
+from bench.run.gap import train_test_gap
 from bench.run.generate import generate_split, run_checkpoint
 from bench.run.merge import covers
+from bench.run.open_validation import open_validation
+from bench.run.sample_sheet import samples_of
 from bench.run.score import (
     ScoringStage,
     asked_of,
@@ -72,6 +76,10 @@ class Runner:
         """Whether the run has a finished record, scored as wanted now."""
         return self._has_record(spec.id, spec.training.size_px)
 
+    def has_validation(self, spec: RunSpec) -> bool:
+        """Whether the run's record holds values on the validation images."""
+        return "validation" in read_record(record_path(self.out, spec.id)).details
+
     def train(self, spec: RunSpec, advance: Advance, *, for_good: bool = True) -> None:
         """Train unless a whole checkpoint exists or, if not `for_good`, all predictions made with it."""
         files = RunFiles(self.out, spec.id)
@@ -82,11 +90,22 @@ class Runner:
             files.spec, json.dumps(spec.to_dict() | {"swept": spec.swept, "also": spec.also}, indent=1) + "\n"
         )
         bench = self.bench
-        train, test = bench.train(spec.training.load_size_px), bench.test(spec.training.size_px)
+        train = bench.train(spec.training.load_size_px)
         resize = "nearest" if bench.dataset.source_role == "labels" else "bicubic"
         say, about = bench.reporter.say, self._environment()
         stage = TrainingStage(
-            spec, files, train, test, resize, bench.device, say, about, self.policy, self.ranks, self.call
+            spec=spec,
+            files=files,
+            train=train,
+            samples=samples_of(bench, spec.training.size_px),
+            source_resize=resize,
+            device=bench.device,
+            say=say,
+            environment=about,
+            policy=self.policy,
+            ranks=self.ranks,
+            call=self.call,
+            validation=open_validation(bench, spec, files, self.policy),
         )
         stage.run(advance)
 
@@ -117,13 +136,22 @@ class Runner:
     def generate(self, spec: RunSpec, advance: Advance) -> None:
         """Predict the test split unless all predictions exist."""
         files, test = RunFiles(self.out, spec.id), self.bench.test(spec.training.size_px)
-        if self._is_generated(spec, files):
-            return
-        checkpoint = run_checkpoint(files, self.bench.device)
-        started = time.perf_counter()
-        generate_split(checkpoint, test, spec.test, spec.seed, files.predictions, advance)
+        if not self._is_generated(spec, files):
+            checkpoint = run_checkpoint(files, self.bench.device)
+            started = time.perf_counter()
+            generate_split(checkpoint, test, spec.test, spec.seed, files.predictions, advance)
+            history = read_history(files)
+            history["generate_seconds"] = time.perf_counter() - started
+            write_text(files.history, json.dumps(history, allow_nan=False))
+        self._measure_gap(spec, files)
+
+    def _measure_gap(self, spec: RunSpec, files: RunFiles) -> None:
+        """Add the gap between training and test to the history of a run that has a validation, once."""
         history = read_history(files)
-        history["generate_seconds"] = time.perf_counter() - started
+        validation = history.get("validation")
+        if validation is None or "gap" in validation or not files.checkpoint.is_file():
+            return
+        validation["gap"] = train_test_gap(run_checkpoint(files, self.bench.device), self.bench, spec, files)
         write_text(files.history, json.dumps(history, allow_nan=False))
 
     def score(self, spec: RunSpec, advance: Advance) -> RunRecord:
@@ -136,9 +164,9 @@ class Runner:
 
     @property
     def _scoring(self) -> ScoringStage:
-        return ScoringStage(self.out, self.bench, self._environment())
+        return ScoringStage(self.out, self.bench, self._environment(), self.again)
 
-    def reference(self, row: str, size_px: int, advance: Advance) -> RunRecord:
+    def reference(self, row: str, size_px: Size, advance: Advance) -> RunRecord:
         """The record of the reference row `row` at `size_px`, scored unless it exists."""
         record_id = reference_record(self.bench.spec, row, size_px).id
         with locked(RunFiles(self.out, record_id).lock):
@@ -150,7 +178,7 @@ class Runner:
         """The record of a run that failed, written unless the run has finished before."""
         return self._failed(RunRecord(spec.id, "run", spec.label, spec.to_dict(), "failed"), error)
 
-    def reference_failed(self, row: str, size_px: int, error: Exception) -> RunRecord:
+    def reference_failed(self, row: str, size_px: Size, error: Exception) -> RunRecord:
         """The same for a reference row."""
         return self._failed(reference_record(self.bench.spec, row, size_px), error)
 
@@ -181,7 +209,7 @@ class Runner:
         record = read_record(path)
         return record.error if record.status == "diverged" else None
 
-    def _has_record(self, record_id: str, size_px: int) -> bool:
+    def _has_record(self, record_id: str, size_px: Size) -> bool:
         path = record_path(self.out, record_id)
         if self.again or not path.is_file():
             return False
@@ -215,7 +243,7 @@ def _is_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(one in str(error) for one in words)
 
 
-def reference_rows(specs: list[RunSpec]) -> list[tuple[str, int]]:
+def reference_rows(specs: list[RunSpec]) -> list[tuple[str, Size]]:
     """The reference rows of a grid: every one at every size."""
-    sizes = sorted({spec.training.size_px for spec in specs})
+    sizes = sorted({spec.training.size_px for spec in specs}, key=size_order)
     return [(row, size_px) for size_px in sizes for row in REFERENCE_ROWS]

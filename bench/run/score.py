@@ -6,19 +6,24 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from numpy.typing import NDArray
 
+from baselines.geometry import words_of_padding
+from baselines.sizes import Size
 from bench.core.errors import UsageError
 from bench.core.files import sha256_file
 from bench.core.images import read_png
 from bench.core.progress import Advance
+from bench.data.pixels import pixel_fingerprint
 from bench.data.types import SplitArrays
+from bench.records.judge_card import CARDS
 from bench.records.output_folder import RunFiles, write_gallery
 from bench.records.record import (
     MetricResult,
@@ -28,12 +33,15 @@ from bench.records.record import (
     record_path,
     write_record,
 )
+from bench.run.cards import judge_cards
 from bench.run.data_in_use import Workbench
+from bench.run.kept_rows import kept_or_measured
 from bench.run.merge import merged
 from bench.run.probes import DropoutSamples, SwappedSources
 from bench.run.trivial_rows import reference_predictions
+from bench.scoring.judges.choice import identity_of
 from bench.scoring.judges.fitness import fitness
-from bench.scoring.metrics.base import ScoringContext
+from bench.scoring.metrics.base import MetricOutput, ScoringContext
 from bench.scoring.one_pass import score
 from bench.spec.run_spec import DataSpec, RunSpec, slug
 
@@ -48,11 +56,13 @@ class ScoringStage:
         out: the output folder.
         bench: the data set in use, judge and weights.
         about: the environment, for the record.
+        again: measure reference rows even if their values are kept.
     """
 
     out: Path
     bench: Workbench
     about: dict[str, Any]
+    again: bool = False
 
     def run(self, spec: RunSpec, advance: Advance) -> RunRecord:
         """Score a run's predictions and write its record."""
@@ -66,24 +76,34 @@ class ScoringStage:
         )
         return self._score(record, context, predictions_of(files, test), advance)
 
-    def reference(self, row: str, size_px: int, advance: Advance) -> RunRecord:
+    def reference(self, row: str, size_px: Size, advance: Advance) -> RunRecord:
         """Score a reference row and write its record."""
         predictions = reference_predictions(row, partial(self.bench.train, size_px), self.bench.test(size_px))
         gallery = self.bench.gallery(self.out, size_px)
         if row != "real":
             gallery = replace(gallery, predictions=self._reference_gallery(row, size_px, predictions))
         record = replace(reference_record(self.bench.spec, row, size_px), gallery=gallery)
-        return self._score(record, self.bench.context(size_px, row), predictions, advance)
+        context = self.bench.context(size_px, row)
+        if row == "real" and context.judge is not None:
+            cards = judge_cards(context, self.bench.judges.identities(size_px), self.bench.reporter)
+            record = replace(record, details={CARDS: [card.to_json() for card in cards]})
+        return self._score(record, context, predictions, advance)
 
     def _score(
         self, record: RunRecord, context: ScoringContext, predictions: Predictions, advance: Advance
     ) -> RunRecord:
         size_px = context.size_px
         started = time.perf_counter()
-        output, per_image = score(predictions, context, self.bench.choice.metrics, advance)
+        output, per_image = self._measured(context, predictions, advance)
         details = {**output.details, "scoring": asked_of(self.bench, size_px)}
         details["scored_by"] = self.about
-        details["data"] = {"void_share": context.test.void_share, "layout": self.bench.dataset.layout}
+        details["data"] = {
+            "void_share": context.test.void_share,
+            "layout": self.bench.dataset.layout,
+            "test_pixels": pixel_fingerprint(context.test),
+        }
+        if aspect := self.bench.squeezed(size_px):
+            details["data"]["aspect_changed"] = aspect
         finished = replace(
             record,
             results={result.name: result for result in output.results},
@@ -98,16 +118,32 @@ class ScoringStage:
         write_record(self.out, finished, per_image)
         return finished
 
+    def _measured(
+        self, context: ScoringContext, predictions: Predictions, advance: Advance
+    ) -> tuple[MetricOutput, pd.DataFrame]:
+        """The values of a row; those of a reference row may be kept from before."""
+        keys = self.bench.choice.metrics
+
+        def measure() -> tuple[MetricOutput, pd.DataFrame]:
+            return score(predictions, context, keys, advance)
+
+        if context.row == "run" or self.again:
+            return measure()
+        found, kept = kept_or_measured(context, keys, predictions, self.about, measure)
+        if kept:
+            advance(len(context.test), "kept from before")
+        return found
+
     def _fitness(self, record: RunRecord, results: list[MetricResult]) -> dict[str, Any]:
         """Whether the judge can tell this run from real photos, in words; empty without a `real` row."""
-        row = reference_record(self.bench.spec, "real", int(record.spec["training"]["size_px"]))
+        row = reference_record(self.bench.spec, "real", record.spec["training"]["size_px"])
         real = finished_record(self.out, row.id)
         if record.kind != "run" or real is None:
             return {}
         scored = replace(record, results={result.name: result for result in results})
         return {"fitness": fitness(real, [scored])}
 
-    def _reference_gallery(self, row: str, size_px: int, predictions: Predictions) -> str:
+    def _reference_gallery(self, row: str, size_px: Size, predictions: Predictions) -> str:
         gallery, test = self.bench.gallery(self.out, size_px), self.bench.test(size_px)
         folder = Path(gallery.sources).parent / row
         indices = [test.names.index(name) for name in gallery.names]
@@ -136,6 +172,8 @@ def _unscored(spec: RunSpec, files: RunFiles, names: Sequence[str]) -> RunRecord
     """The record of a run before it is scored."""
     history = read_history(files)
     steps_seconds = history["train_seconds"]
+    halvings = spec.variant.halvings(spec.training.generator_levels)
+    padding = words_of_padding(spec.training.size_px, halvings) if halvings else None
     return RunRecord(
         id=spec.id,
         kind="run",
@@ -148,6 +186,8 @@ def _unscored(spec: RunSpec, files: RunFiles, names: Sequence[str]) -> RunRecord
             **({"also": list(spec.also)} if spec.also else {}),
             **({"training_warnings": history["warnings"]} if history["warnings"] else {}),
             **({"engine": history["engine"]} if history["engine"] else {}),
+            **({"padding": padding} if padding else {}),
+            **({"validation": history["validation"]} if "validation" in history else {}),
         },
         environment=history["environment"],
         timings={
@@ -158,16 +198,16 @@ def _unscored(spec: RunSpec, files: RunFiles, names: Sequence[str]) -> RunRecord
     )
 
 
-def reference_record(data: DataSpec, row: str, size_px: int) -> RunRecord:
+def reference_record(data: DataSpec, row: str, size_px: Size) -> RunRecord:
     """The record of the reference row `row` at `size_px` before it is scored."""
     content = content_of(data, size_px, row=row)
     name = f"{slug(data.name)}-{row}-{size_px}px-{digest_of(content)}"
     return RunRecord(name, "reference", row, content, "finished")
 
 
-def content_of(data: DataSpec, size_px: int, **more: Any) -> dict[str, Any]:
+def content_of(data: DataSpec, size_px: Size, **more: Any) -> dict[str, Any]:
     """The spec of a row that was not trained here."""
-    return {"data": asdict(data), "training": {"size_px": size_px}, **more}
+    return {"data": data.to_dict(), "training": {"size_px": size_px}, **more}
 
 
 def digest_of(content: dict[str, Any]) -> str:
@@ -185,17 +225,22 @@ def finished_record(out: Path, record_id: str) -> RunRecord | None:
     return record if record is not None and record.status == "finished" else None
 
 
-def asked_of(bench: Workbench, size_px: int) -> dict[str, Any]:
+def asked_of(bench: Workbench, size_px: Size) -> dict[str, Any]:
     """What is asked of the scoring; a record with another request is scored again."""
     from bench.data.acquire.weights import weights_digest
 
     weights, _ = bench.inception
     return {
         "metrics": sorted(bench.choice.metrics),
-        "judge": bench.judge_identity(size_px),
+        "judge": judges_asked(bench, size_px),
         "inception": None if weights is None else weights_digest(weights)[:16],
         "fid_protocol": bench.choice.fid_protocol,
     }
+
+
+def judges_asked(bench: Workbench, size_px: Size) -> str | None:
+    """The judges as records name them, with content hashes instead of files."""
+    return ",".join(map(identity_of, bench.judges.names(size_px))) or None
 
 
 def _digest(files: RunFiles, names: Sequence[str]) -> str:

@@ -118,6 +118,13 @@ class Trackers:
         values = {f"train/{name}": value for name, value in entry.items() if name not in _NOT_CURVES}
         self._all(lambda tracker: tracker.scalars(values, int(entry["step"])))
 
+    def validation(self, point: Mapping[str, Any]) -> None:
+        """Show the values on the validation images at a step (`bench.run.validation`)."""
+        beside = (*_NOT_CURVES, "seconds")
+        values = {f"val/{name}": value for name, value in point.items() if name not in beside}
+        known = {name: float(value) for name, value in values.items() if value is not None}
+        self._all(lambda tracker: tracker.scalars(known, int(point["step"])))
+
     def samples(self, sheet: NDArray[np.uint8], step: int) -> None:
         """Show a sheet of sample images: source, prediction, target, a row each."""
         self._all(lambda tracker: tracker.image("samples", sheet, step))

@@ -13,25 +13,24 @@ from typing import Any
 from baselines.engine import resolve_device
 from baselines.health import DivergedError
 from baselines.parallel import ALONE, Ranks
-from baselines.settings import TestSettings
 from baselines.trainer import Trainer
-from baselines.translate import Checkpoint, save_checkpoint, translations
-from bench.core.files import atomic_path, leftovers, remove, set_aside, write_text
-from bench.core.images import contact_sheet, write_png
+from baselines.translate import Checkpoint, save_checkpoint
+from bench.core.files import atomic_path, leftovers, move_file, remove, set_aside, write_text
+from bench.core.images import GREY_LEVELS, write_png
 from bench.core.interrupt import Terminated, deferred
 from bench.core.progress import Advance
 from bench.data.cache import release_pages
 from bench.data.types import SplitArrays
 from bench.records.output_folder import RunFiles
-from bench.run.generate import image_seed
+from bench.run.sample_sheet import Samples
 from bench.run.trackers import Trackers, tracking
+from bench.run.validation import LostError, Validation, said_of
 from bench.spec.policy import Policy
 from bench.spec.run_spec import RunSpec
 
 LOG_POINTS = 100
 _MAX_LOG_STEPS = 500
 SAMPLE_POINTS = 10
-_SAMPLE_IMAGES = 4
 
 
 def nobody() -> None:
@@ -47,7 +46,7 @@ class TrainingStage:
     Attributes:
         spec, files: the run, and where its files are.
         train: training pairs at the load size.
-        test: test pairs, for the sample images.
+        samples: what the sample sheets show.
         source_resize: how sources are resized, for users of the checkpoint: "bicubic" or "nearest".
         device: as `resolve_device` takes it.
         say: gets messages for people, a line each.
@@ -55,12 +54,13 @@ class TrainingStage:
         policy: how often the state is saved, and what is kept.
         ranks: the processes that train together; this is the first of them.
         call: calls the others to the training (`train_along`).
+        validation: scores the generator during training, and may choose the step; None: does not.
     """
 
     spec: RunSpec
     files: RunFiles
     train: SplitArrays
-    test: SplitArrays
+    samples: Samples
     source_resize: str
     device: str
     say: Callable[[str], None]
@@ -68,7 +68,9 @@ class TrainingStage:
     policy: Policy
     ranks: Ranks = ALONE
     call: Callable[[], None] = nobody
+    validation: Validation | None = None
     _saved_step: int | None = None
+    _went_on_from: RunFiles | None = None
 
     def run(self, advance: Advance) -> None:
         """Train to the end.
@@ -79,7 +81,7 @@ class TrainingStage:
         for folder in (self.files.folder, self.files.samples, self.files.checkpoints):
             for leftover in leftovers(folder):
                 remove(leftover)
-        trainer, steps = self._restored(), self.spec.training.steps
+        trainer, steps = self._validated(self._restored()), self.spec.training.steps
         out, names = self.files.out, self.policy.log
         with tracking(names, out, self.spec, trainer.steps_done, self.say) as trackers:
             with deferred(patient=self.ranks.world > 1) as stop:
@@ -94,12 +96,28 @@ class TrainingStage:
                 raise Terminated  # another rank was terminated
             self._sample(trainer, steps, trackers)
         if trainer.engine_reason:
-            self.say(f"{self.spec.label} seed {self.spec.seed}: trained eagerly: {trainer.engine_reason}")
+            self.say(f"{self._title}: trained eagerly: {trainer.engine_reason}")
         self._finish(trainer)
+
+    def _validated(self, trainer: Trainer) -> Trainer:
+        """`trainer`, or a new one if its validation is lost and the step is to be chosen by it."""
+        if self.validation is None:
+            return trainer
+        try:
+            self.validation.go_on(trainer.steps_done, self._went_on_from)
+        except LostError as error:
+            self.say(f"{self._title}: {error}: trains from the start")
+            trainer = self._trainer()
+            self.validation.go_on(0)
+        return trainer
+
+    @property
+    def _title(self) -> str:
+        return f"{self.spec.label} seed {self.spec.seed}"
 
     def _restored(self) -> Trainer:
         """A trainer at the last whole state; damaged states are set aside."""
-        title, damaged = f"{self.spec.label} seed {self.spec.seed}", False
+        title, damaged = self._title, False
         for path in (self.files.state, self.files.state_before):
             if not path.is_file():
                 continue
@@ -127,11 +145,10 @@ class TrainingStage:
             try:
                 trainer.restore(path, shorter.hash)
             except ValueError as error:
-                self.say(
-                    f"{self.spec.label} seed {self.spec.seed}: {error}; set aside as {set_aside(path).name}"
-                )
+                self.say(f"{self._title}: {error}; set aside as {set_aside(path).name}")
             else:
-                self.say(f"{self.spec.label} seed {self.spec.seed}: goes on from {trainer.steps_done} steps")
+                self.say(f"{self._title}: goes on from {trainer.steps_done} steps")
+                self._went_on_from = RunFiles(self.files.out, shorter.id)
                 return trainer
         return None
 
@@ -154,7 +171,14 @@ class TrainingStage:
     ) -> None:
         steps, saved = self.spec.training.steps, time.monotonic()
         self.call()
-        with closing(trainer.train(log_every=log_every(steps), stop=stop)) as entries:
+        every = 0 if self.validation is None else self.validation.every
+        training = trainer.train(
+            log_every=log_every(steps),
+            stop=stop,
+            visit_every=every,
+            visit=lambda: self._validate(trainer, trackers),
+        )
+        with closing(training) as entries:
             for entry in entries:
                 release_pages(self.train)
                 step = int(entry["step"])
@@ -166,6 +190,10 @@ class TrainingStage:
                     self._save_state(trainer)
                     saved = time.monotonic()
 
+    def _validate(self, trainer: Trainer, trackers: Trackers) -> None:
+        assert self.validation is not None
+        trackers.validation(self.validation.visit(trainer.steps_done, self._checkpoint(trainer)))
+
     def _finish(self, trainer: Trainer) -> None:
         content = {
             "history": trainer.history,
@@ -173,16 +201,34 @@ class TrainingStage:
             "warnings": trainer.health.warnings,
             "engine": {"used": trainer.engine_used, "reason": trainer.engine_reason},
             "environment": self.environment,
+            "samples": self.samples.words,
         }
+        if self.validation is not None:
+            content["validation"] = self.validation.summary()
         if any(steps > self.spec.training.steps for steps in self.policy.lengths):
             with atomic_path(self.files.state_at_end) as temporary:
                 trainer.save(temporary, self.spec.hash)
         write_text(self.files.history, json.dumps(content, allow_nan=False))
-        with atomic_path(self.files.checkpoint) as temporary:
-            save_checkpoint(temporary, self._checkpoint(trainer))
+        self._keep_generator(trainer)
         passed = [RunFiles(self.files.out, shorter.id).state_at_end for shorter in self._shorter()]
         for state in (self.files.state, self.files.state_before, *passed):
             state.unlink(missing_ok=True)
+        if self.validation is not None:
+            self.validation.done()
+
+    def _keep_generator(self, trainer: Trainer) -> None:
+        """The run's checkpoint: of the last step, or of the one that the validation chooses."""
+        best = None if self.validation is None else self.validation.best_step
+        if self.validation is None or best is None:
+            with atomic_path(self.files.checkpoint) as temporary:
+                save_checkpoint(temporary, self._checkpoint(trainer))
+            return
+        if said := said_of(self.validation.summary()):
+            self.say(f"{self._title}: {said}")
+        if self.policy.keep == "all" and best != trainer.steps_done:
+            with atomic_path(self.files.checkpoint_at(trainer.steps_done)) as temporary:
+                save_checkpoint(temporary, self._checkpoint(trainer))
+        move_file(self.files.best_at(best), self.files.checkpoint)
 
     def _save_state(self, trainer: Trainer) -> None:
         """Write the state; the one before it is kept, older ones are removed. A bad state replaces none."""
@@ -199,10 +245,10 @@ class TrainingStage:
             trainer.generator,
             self.spec.variant,
             self.spec.training,
-            self.train.source.shape[3],
-            str(self.train.source.dtype),
+            self.train.source[0].shape[2],
+            str(self.train.source[0].dtype),
             self.source_resize,
-            str(self.train.target.dtype),
+            str(self.train.target[0].dtype),
             self.spec.id,
         )
 
@@ -212,15 +258,9 @@ class TrainingStage:
         return step // share > (step - every) // share
 
     def _sample(self, trainer: Trainer, step: int, trackers: Trackers) -> None:
-        """One sheet: source, prediction, target of a few test images, a row each."""
-        checkpoint, shown = self._checkpoint(trainer), range(min(_SAMPLE_IMAGES, len(self.test)))
-        asked = [(self.test.source[one], image_seed(self.spec.seed, self.test.names[one])) for one in shown]
-        made = translations(checkpoint, asked, TestSettings())
-        rows = [
-            [self.test.source[one], image, self.test.target[one]]
-            for one, image in zip(shown, made, strict=True)
-        ]
-        sheet = contact_sheet(rows)
+        """Write a sheet of samples, and with `--keep all` the generator."""
+        checkpoint = self._checkpoint(trainer)
+        sheet = self.samples.sheet(checkpoint, self.spec.seed)
         write_png(sample_path(self.files, step), sheet)
         trackers.samples(sheet, step)
         if self.policy.keep == "all" and step < self.spec.training.steps:
@@ -252,5 +292,17 @@ def log_every(steps: int) -> int:
 
 
 def remark(entry: dict[str, float]) -> str:
-    """The losses of a log point, in short."""
-    return "  ".join(f"{name.removeprefix('loss_')} {entry[name]:.3f}" for name in entry if "loss" in name)
+    """The losses of a log point, in short; that of L1 as the MAE that it is, in grey levels as in tables."""
+    said = {
+        name: f"train MAE {GREY_LEVELS * entry[name]:.1f}"
+        if name == "loss_l1"
+        else f"{_loss(name)} {entry[name]:.3f}"
+        for name in entry
+        if "loss" in name
+    }
+    return "  ".join([*(said.pop(name) for name in ["loss_l1"] if name in said), *said.values()])
+
+
+def _loss(name: str) -> str:
+    """ "loss_g_gan" -> "loss G", "loss_d" -> "loss D"; others by their own name."""
+    return {"loss_g_gan": "loss G", "loss_d": "loss D"}.get(name, name.replace("_", " "))

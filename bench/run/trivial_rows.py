@@ -3,18 +3,20 @@
 real: the judge on real test photos, and distances of real training photos from real test photos: what a
     perfect system gets. copy: the source as output. nearest: the target of the most similar training source.
     random: a random training target: perfect realism that ignores the source. The trivial rows cost nothing,
-    and a variant that does not beat them has learnt nothing.
+    and a variant that does not beat them has learnt nothing. Where each image has its own size, `nearest` and
+    `random` resize the training target (nearest neighbour) to the test image's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.core.images import to_rgb8
+from bench.core.images import at_shape, to_rgb8
 from bench.data.cache import release_array
 from bench.data.types import SplitArrays
 
@@ -34,15 +36,20 @@ def reference_predictions(
         test: the test split.
     """
     if row == "copy":
-        return lambda index: to_rgb8(test.source[index])
+        return lambda index: _shown(test.source[index])
     if row == "real":
-        return lambda index: to_rgb8(test.target[index])
+        return lambda index: _shown(test.target[index])
     training = train()
     if row == "random":
         chosen = random_targets(len(training), len(test))
     else:
         chosen = nearest_sources(training.source, test.source)
-    return lambda index: to_rgb8(training.target[chosen[index]])
+    return lambda index: _shown(at_shape(training.target[chosen[index]], test.target[index].shape))
+
+
+def _shown(image: NDArray[Any]) -> NDArray[Any]:
+    """An image as a prediction: 16 bits as they are, 8 bits as RGB."""
+    return image if image.dtype == np.uint16 else to_rgb8(image)
 
 
 def random_targets(train_n: int, test_n: int) -> NDArray[np.int64]:
@@ -58,7 +65,8 @@ def nearest_sources(train: NDArray[Any], test: NDArray[Any]) -> NDArray[np.int64
     """For each test source the index of the training source at the smallest squared distance, both
     averaged over areas down to 32 px. Ties go to the first.
 
-    Shapes: (M, H, W, C) and (N, H, W, C) of one sample type -> (N,) int64. Memory does not grow with M.
+    Shapes: (M, H, W, C) and (N, H, W, C) of one sample type, or images of several sizes -> (N,) int64.
+    Memory does not grow with M.
     """
     wanted = _pooled(test)
     best = np.full(len(wanted), np.inf)
@@ -75,10 +83,24 @@ def nearest_sources(train: NDArray[Any], test: NDArray[Any]) -> NDArray[np.int64
 
 
 def _pooled(images: NDArray[Any]) -> NDArray[np.float64]:
-    """(N, H, W, C) -> (N, 32 * 32 * C) float64, means over areas; H and W are powers of two >= 32."""
-    count, height, width, channels = images.shape
-    pooled = np.empty((count, _POOLED_PX * _POOLED_PX * channels))
-    blocks = (_POOLED_PX, height // _POOLED_PX, _POOLED_PX, width // _POOLED_PX, channels)
-    for index in range(count):
-        pooled[index] = images[index].reshape(blocks).mean(axis=(1, 3)).ravel()
-    return pooled
+    """(N, H, W, C), or N images of several sizes -> (N, 32 * 32 * C) float64, means over areas."""
+    return np.stack([_pooled_one(image).ravel() for image in images])
+
+
+def _pooled_one(image: NDArray[Any]) -> NDArray[np.float64]:
+    """(H, W, C) -> (32, 32, C) float64: means over 32 x 32 equal areas, which may cut through pixels."""
+    height, width, channels = image.shape
+    if height % _POOLED_PX == 0 and width % _POOLED_PX == 0:
+        blocks = (_POOLED_PX, height // _POOLED_PX, _POOLED_PX, width // _POOLED_PX, channels)
+        return np.asarray(image.reshape(blocks).mean(axis=(1, 3)))
+    rows = np.tensordot(_areas(height), image, axes=(1, 0))
+    return np.asarray(np.tensordot(_areas(width), rows, axes=(1, 1)).transpose(1, 0, 2))
+
+
+@lru_cache(maxsize=64)
+def _areas(side: int) -> NDArray[np.float64]:
+    """(32, side) weights of the pixels along a side in each of 32 equal parts; each row sums to 1."""
+    ends = np.arange(_POOLED_PX + 1) * side / _POOLED_PX
+    pixels = np.arange(side)
+    overlap = np.minimum(ends[1:, None], pixels + 1) - np.maximum(ends[:-1, None], pixels)
+    return np.asarray(np.clip(overlap, 0, None) * _POOLED_PX / side)

@@ -6,10 +6,13 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from baselines.geometry import check_sides, depth
 from baselines.settings import TestSettings
+from baselines.sizes import NATIVE, Size
 from baselines.variants import Variant
 from bench.core.documents import read_json
 from bench.core.errors import UsageError
@@ -17,10 +20,13 @@ from bench.core.files import named_path
 from bench.data.datasets import Dataset, open_dataset
 from bench.records.output_folder import RunFiles
 from bench.spec.expand import parse_sets, resolve_grid
-from bench.spec.pairs_used import data_spec
+from bench.spec.pairs_used import data_spec, open_again, with_val_share
+from bench.spec.policy import LAST
+from bench.spec.recipes import get_recipe
 from bench.spec.run_spec import DataSpec, RunSpec
+from bench.spec.step_choice import check_candidates, step_choice
 from bench.spec.suites import get_suite
-from bench.spec.variants import get_variant, read_variants
+from bench.spec.variants import by_recipes, read_variants
 
 
 @dataclass(frozen=True)
@@ -32,14 +38,18 @@ class GridRequest:
         suite: a table of the paper; brings variants, batch size, data set and direction.
         datasets: names of cards, or of the user's own folders.
         data_roots: where they are: folders, or NAME=DIR.
-        direction, source: see `open_dataset`.
+        direction, source, layout: see `open_dataset`.
         train_limit, test_limit: use at most this many pairs, evenly spaced.
         seeds: one run each.
         epochs, steps: the budget; one of them.
         keep_at: shorter budgets in the same unit; each is a row, from the same training.
         size_px, batch_size, base_filters, precision, engine: training settings.
         sets: `FIELD=VALUE,...` sweeps.
+        val_share: share of the training images used that is held out for validation.
+        eval_every: steps between two scorings on the validation images; None: never.
+        choose: "last", or "best:METRIC" on the validation images.
         variant_file: TOML with more variants.
+        recipes: named sets of fields and training settings; each variant by each of them.
         test: how the generators are applied.
     """
 
@@ -49,19 +59,24 @@ class GridRequest:
     data_roots: tuple[str, ...] = ()
     direction: str | None = None
     source: str = "paired"
+    layout: str | None = None
     train_limit: int | None = None
     test_limit: int | None = None
     seeds: tuple[int, ...] = (0,)
     epochs: float | None = None
     steps: int | None = None
     keep_at: tuple[float, ...] = ()
-    size_px: int | None = None
+    size_px: Size | None = None
     batch_size: int | None = None
     base_filters: int | None = None
     precision: str | None = None
     engine: str | None = None
     sets: tuple[str, ...] = ()
+    val_share: float = 0.0
+    eval_every: int | None = None
+    choose: str = LAST
     variant_file: Path | None = None
+    recipes: tuple[str, ...] = ()
     test: TestSettings = field(default_factory=TestSettings)
 
 
@@ -81,7 +96,7 @@ def resolve(request: GridRequest) -> list[Plan]:
         UsageError: for anything that cannot be run as requested.
     """
     suite = get_suite(request.suite) if request.suite else None
-    variants = _variants(request, suite.variants if suite else ())
+    variants, recipes = _variants(request, suite.variants if suite else ())
     names = request.datasets or ((suite.dataset,) if suite else ())
     if not names:
         raise UsageError("expected --dataset NAME (or --suite), found none: `bench list datasets` shows them")
@@ -94,20 +109,28 @@ def resolve(request: GridRequest) -> list[Plan]:
     plans = []
     for name in dict.fromkeys(names):
         direction = request.direction
-        dataset = open_dataset(name, root=roots.get(name), direction=direction, source=request.source)
+        open_as = partial(
+            open_dataset, name, root=roots.get(name), source=request.source, layout=request.layout
+        )
+        dataset = open_as(direction=direction)
         if suite and direction is None and suite.direction in _directions(dataset):
-            dataset = open_dataset(
-                name, root=roots.get(name), direction=suite.direction, source=request.source
-            )
+            dataset = open_as(direction=suite.direction)
+        dataset = with_val_share(dataset, request.train_limit, request.val_share)
         data = data_spec(dataset, request.train_limit, request.test_limit)
+        choice = step_choice(dataset, request.choose, request.eval_every)
         training, epochs = _training(request, dataset, suite.batch_size if suite else None)
+        if training["size_px"] == NATIVE and "levels" not in sweeps:
+            training["levels"] = native_levels(dataset, data)
         if "steps" in sweeps:
             training["steps"] = 1  # replaced by each value of the sweep
         runs = [
             run
             for shorter, whole in _budgets(request, training, epochs)
-            for run in resolve_grid(data, variants, request.seeds, shorter, request.test, sweeps, whole)
+            for run in resolve_grid(
+                data, variants, request.seeds, shorter, request.test, sweeps, whole, choice, recipes
+            )
         ]
+        check_candidates(runs)
         if request.keep_at:
             _check_lengths(runs, request)
         plans.append(Plan(dataset, data, runs))
@@ -136,6 +159,11 @@ def _budgets(
 
 def _check_lengths(runs: Sequence[RunSpec], request: GridRequest) -> None:
     """A longer run can go on from a shorter one only where nothing depends on how long it is."""
+    if request.choose != LAST:
+        raise UsageError(
+            f"expected --choose last with --keep-at, found {request.choose}: --eval-every shows the lengths "
+            "on the validation images, or train each length by itself"
+        )
     if len(set(request.datasets)) > 1:
         raise UsageError(
             f"expected one data set with --keep-at, found {', '.join(request.datasets)}: run them one by one"
@@ -155,15 +183,27 @@ def lengths_of(plans: Sequence[Plan], request: GridRequest) -> tuple[int, ...]:
     return tuple(sorted(steps)) if request.keep_at else ()
 
 
-def _variants(request: GridRequest, of_suite: Sequence[str]) -> list[Variant]:
+def _variants(
+    request: GridRequest, of_suite: Sequence[str]
+) -> tuple[list[Variant], dict[str, dict[str, Any]]]:
+    """The variants, each once, and the training settings of their recipes by their names."""
     declared = read_variants(request.variant_file) if request.variant_file else {}
     names = request.variants or tuple(of_suite) or tuple(declared)
+    if request.recipes and not names:
+        names = ("l1+cgan",)
     if not names:
         raise UsageError(
             "expected --variants NAME,... or --suite NAME, found neither: `bench list variants` and "
             "`bench list suites` show them"
         )
-    return list({v.name: v for v in (get_variant(name, declared) for name in names)}.values())
+    chosen: dict[str, Variant] = {}
+    training: dict[str, dict[str, Any]] = {}
+    for name in names:
+        for variant, recipe in by_recipes(name, request.recipes, declared):
+            chosen[variant.name] = variant
+            if recipe is not None:
+                training[variant.name] = get_recipe(recipe).training
+    return list(chosen.values()), training
 
 
 def _directions(dataset: Dataset) -> set[str]:
@@ -186,6 +226,25 @@ def _training(
     }
     epochs = request.epochs if request.epochs is not None else card.epochs or 200.0
     return {k: v for k, v in asked.items() if v is not None}, None if request.steps else epochs
+
+
+def native_levels(dataset: Dataset, data: DataSpec) -> int:
+    """Levels of the generator where each image keeps its own size: what the smallest one bears.
+
+    Raises:
+        UsageError: for images that are too small or too large, naming the limits.
+    """
+    sizes = {
+        size
+        for split, count in (("train", data.train_n), ("test", data.test_n))
+        for size in dataset.own_sizes(split, count)
+    }
+    try:
+        for size in sizes:
+            check_sides(size)
+    except ValueError as error:
+        raise UsageError(f"size native: {error} in {dataset.name}: give one --size for all images") from None
+    return min(depth(size.document) for size in sizes)
 
 
 def plans_of(out: Path, data_roots_given: Sequence[str]) -> list[Plan]:
@@ -212,7 +271,7 @@ def plans_of(out: Path, data_roots_given: Sequence[str]) -> list[Plan]:
 
 
 def _plan_of(data: DataSpec, runs: list[RunSpec], root: Path | None) -> Plan:
-    dataset = open_dataset(data.name, root=root, direction=data.direction, source=data.source)
+    dataset = open_again(data, root)
     found = data_spec(dataset, data.train_n, data.test_n)
     if found != data:
         raise UsageError(
@@ -225,8 +284,10 @@ def _plan_of(data: DataSpec, runs: list[RunSpec], root: Path | None) -> Plan:
 def data_roots(given: Sequence[str], names: Sequence[str]) -> dict[str, Path]:
     """Data set name -> root, from `--data-root` values: NAME=DIR, or one folder for all others.
 
+    A root may be a file: an archive, a list of pairs, a parquet file.
+
     Raises:
-        UsageError: if a folder does not exist, or two folders are given for one name.
+        UsageError: if it does not exist, or two are given for one name.
     """
     roots: dict[str, Path] = {}
     common: Path | None = None
@@ -234,11 +295,8 @@ def data_roots(given: Sequence[str], names: Sequence[str]) -> dict[str, Path]:
         name, equals, folder = value.partition("=")
         named = bool(equals) and re.fullmatch(r"[A-Za-z0-9_.+-]+", name) is not None
         path = named_path(folder if named else value)
-        if not path.is_dir():
-            raise UsageError(
-                f"expected a folder at --data-root {path}, found {'a file' if path.exists() else 'none'}: "
-                "check the path"
-            )
+        if not path.exists():
+            raise UsageError(f"expected a folder at --data-root {path}, found none: check the path")
         if named and name not in names:
             raise UsageError(f"--data-root names '{name}', which is not among --dataset {','.join(names)}")
         if (named and name in roots) or (not named and common is not None):

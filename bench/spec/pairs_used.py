@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.datasets import Dataset
+from bench.core.errors import UsageError
+from bench.data.chosen import HeldOut, hold_out
+from bench.data.datasets import Dataset, open_dataset
+from bench.data.layouts import AmbiguousLayoutError
 from bench.spec.run_spec import DataSpec
 
 
@@ -14,12 +21,53 @@ def even_indices(total: int, wanted: int) -> NDArray[np.int64]:
     return np.arange(wanted) * total // wanted
 
 
+def with_val_share(dataset: Dataset, train_limit: int | None, share: float) -> Dataset:
+    """`dataset`, where `share` > 0 with that share of the training images used as its split "val".
+
+    Raises:
+        UsageError: if it has such a split, or too few training images.
+    """
+    if not share:
+        return dataset
+    used = dataset.splits["train"]
+    used = used if train_limit is None else min(train_limit, used)
+    return hold_out(dataset, used, max(1, round(share * used)))
+
+
+def _split_as_in(dataset: Dataset, data: DataSpec) -> Dataset:
+    """`dataset` as it was opened, with the validation images that `data` holds out.
+
+    Raises:
+        UsageError: if it has too few training images.
+    """
+    return hold_out(dataset, data.train_n + data.val_n, data.val_n) if data.val_n else dataset
+
+
+def open_again(data: DataSpec, root: Path | None) -> Dataset:
+    """The data set of a run; where several layouts fit, the one that holds the run's images.
+
+    Raises:
+        UsageError: as `open_dataset`, or if no layout that fits holds them.
+    """
+    open_as = partial(open_dataset, data.name, root=root, direction=data.direction, source=data.source)
+    try:
+        return _split_as_in(open_as(), data)
+    except AmbiguousLayoutError as error:
+        for layout in error.layouts:
+            with suppress(UsageError):
+                dataset = _split_as_in(open_as(layout=layout), data)
+                if data_spec(dataset, data.train_n, data.test_n) == data:
+                    return dataset
+        raise
+
+
 def data_spec(dataset: Dataset, train_limit: int | None, test_limit: int | None) -> DataSpec:
     """Which pairs of `dataset` are used, at most these numbers of each split, with their content hashes."""
     counts = {}
     for split, limit in (("train", train_limit), ("test", test_limit)):
         there = dataset.splits[split]
         counts[split] = there if limit is None else min(limit, there)
+    held_out = isinstance(dataset.images, HeldOut)
     return DataSpec(
         name=dataset.name,
         direction=dataset.direction,
@@ -28,4 +76,6 @@ def data_spec(dataset: Dataset, train_limit: int | None, test_limit: int | None)
         test_n=counts["test"],
         train_fingerprint=dataset.fingerprint("train", counts["train"]),
         test_fingerprint=dataset.fingerprint("test", counts["test"]),
+        val_n=dataset.splits["val"] if held_out else 0,
+        val_fingerprint=dataset.fingerprint("val") if held_out else "",
     )

@@ -7,6 +7,8 @@ from typing import Literal
 
 Keep = Literal["none", "last", "all"]
 TRACKERS = ("tensorboard", "wandb")
+LAST = "last"  # of `--choose`
+CHEAP_METRICS = ("ssim", "psnr", "mae", "hf_ratio")  # they need no network
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,9 @@ class Policy:
         log: trackers that show a run (`TRACKERS`, in `bench.run.trackers`).
         lengths: steps of runs that differ only in these (`--keep-at`), rising; a longer run continues from
             the end of a shorter one.
+        eval_every: steps between two scorings on the validation images (`--eval-every`); 0: never. A run that
+            chooses its step has its own (`StepChoice.every`).
+        eval_metrics: what is scored then.
     """
 
     keep: Keep = "last"
@@ -27,3 +32,5 @@ class Policy:
     retry: bool = False
     log: tuple[str, ...] = ()
     lengths: tuple[int, ...] = ()
+    eval_every: int = 0
+    eval_metrics: tuple[str, ...] = CHEAP_METRICS

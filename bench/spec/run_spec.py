@@ -13,7 +13,9 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+from baselines.documents import stated
 from baselines.settings import TestSettings, TrainingSettings
+from baselines.variant import gathered
 from baselines.variants import Variant
 from bench.core.decode import decode
 
@@ -28,6 +30,9 @@ class DataSpec:
         source: "paired", or how the source was derived ("gray", "edges").
         train_n, test_n: pairs used of each split.
         train_fingerprint, test_fingerprint: content hashes of those pairs.
+        val_n, val_fingerprint: the same of validation pairs that `--val-share` holds out of the training
+            pairs. Without it 0 and "", and left out of documents: a `val` split of the data set's own
+            changes no training.
     """
 
     name: str
@@ -37,6 +42,33 @@ class DataSpec:
     test_n: int
     train_fingerprint: str
     test_fingerprint: str
+    val_n: int = 0
+    val_fingerprint: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As records store it (JSON only)."""
+        content = asdict(self)
+        if not self.val_n:
+            del content["val_n"], content["val_fingerprint"]
+        return content
+
+
+@dataclass(frozen=True)
+class StepChoice:
+    """`--choose best:METRIC`: the step whose generator is best on the validation images.
+
+    A named departure: the paper takes the last step.
+
+    Attributes:
+        metric: key of the metric that decides.
+        every: steps between two candidates; the last step is one too.
+        val_n, val_fingerprint: number of validation pairs, and their content hash.
+    """
+
+    metric: str
+    every: int
+    val_n: int
+    val_fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -44,7 +76,8 @@ class RunSpec:
     """Everything that decides a run's result, except the machine: equal specs have equal hashes.
 
     `swept` and `also` only describe it: the training fields that vary in its grid, and other variant
-    names of the grid that mean the same run at this size ("imagegan" at 64 px is "l1+cgan").
+    names of the grid that mean the same run at this size ("imagegan" at 64 px is "l1+cgan"). `choice` is
+    None where the last step is taken, and then left out of documents and hash.
     """
 
     data: DataSpec
@@ -54,10 +87,16 @@ class RunSpec:
     test: TestSettings
     swept: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    choice: StepChoice | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As records store it (JSON only)."""
-        return {name: value for name, value in asdict(self).items() if name not in ("swept", "also")}
+        content = {name: value for name, value in asdict(self).items() if name not in ("swept", "also")}
+        content |= {"variant": stated(self.variant), "training": stated(self.training)}
+        content["data"] = self.data.to_dict()
+        if self.choice is None:
+            del content["choice"]
+        return content
 
     @staticmethod
     def from_dict(content: Mapping[str, Any]) -> RunSpec:
@@ -66,26 +105,38 @@ class RunSpec:
         Raises:
             ValueError: if `content` is not a spec.
         """
-        return decode(content, RunSpec)
+        return decode(with_parts(content), RunSpec)
 
     @cached_property
     def hash(self) -> str:
         """12 hexadecimal digits over all fields; stable across processes and machines."""
         content = self.to_dict()
-        del content["variant"]["name"], content["variant"]["source"]  # words, not settings
+        words = {"name", "source"}  # not settings; nor is a path, whose content's sha256 stands beside it
+        content["variant"] = {
+            name: value
+            for name, value in content["variant"].items()
+            if name not in words and not name.endswith("_file")
+        }
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
     def label(self) -> str:
         """Its name in tables: the variant, and the swept training fields."""
-        said = [f"{name}={getattr(self.training, name)}" for name in self.swept]
+        fields = {**asdict(self.training), "levels": self.training.generator_levels}
+        said = [f"{name}={fields[name]}" for name in self.swept]
         return f"{self.variant.name}[{','.join(said)}]" if said else self.variant.name
 
     @property
     def id(self) -> str:
         """File-name-safe: "cityscapes-l1+cgan-s0-1f2e3d4c5b6a"."""
         return f"{slug(self.data.name)}-{slug(self.label)}-s{self.seed}-{self.hash}"
+
+
+def with_parts(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The document of a spec with the fields of the variant's parts where `Variant` has them."""
+    held = spec.get("variant")
+    return {**spec, "variant": gathered(held)} if isinstance(held, Mapping) else dict(spec)
 
 
 def slug(text: str) -> str:

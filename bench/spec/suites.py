@@ -1,4 +1,4 @@
-"""The paper's tables, by name."""
+"""Suites: the paper's tables, and ablations of parts, by name."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from bench.core.errors import unknown_name
 
 @dataclass(frozen=True)
 class Suite:
-    """A table of the paper.
+    """Variants that belong together.
 
     Attributes:
         name, about, source: as shown to people.
-        variants: names in the variant grammar.
-        dataset, direction: what the paper used.
-        batch_size: what the paper used.
+        variants: names in the variant grammar; "NAME@RECIPE" is a variant by a recipe.
+        dataset, direction, batch_size: what the paper used.
     """
 
     name: str
@@ -55,6 +54,30 @@ SUITES: dict[str, Suite] = {
             "Isola et al. 2017, table 6",
             ("l1", "cgan", "l1+cgan"),
             direction="photo2labels",
+        ),
+        Suite(
+            "gan-loss",
+            "cross-entropy, least squares and hinge",
+            "released GANLoss; Mao et al. 2017, arXiv:1611.04076; Park et al. 2019, arXiv:1903.07291",
+            ("l1+cgan", "l1+cgan[gan_loss=lsgan]", "l1+cgan[gan_loss=hinge]"),
+        ),
+        Suite(
+            "upsampling",
+            "transposed convolution against resize-convolution",
+            "Odena et al. 2016, doi:10.23915/distill.00003",
+            ("l1", "l1[upsample=resize]", "l1+cgan", "l1+cgan[upsample=resize]"),
+        ),
+        Suite(
+            "generator-zoo",
+            "U-Net, encoder-decoder and ResNets",
+            "Isola et al. 2017, section 3.2; Zhu et al. 2017, arXiv:1703.10593, appendix 7.2",
+            ("l1+cgan", "encdec:l1+cgan", "resnet6:l1+cgan", "resnet9:l1+cgan"),
+        ),
+        Suite(
+            "recipes",
+            "the paper, the released PyTorch code, and what later work does",
+            "the sources in each recipe (`bench list recipes`)",
+            ("l1+cgan", "l1+cgan@released", "l1+cgan@modern"),
         ),
     )
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from bench.core import plugins
 from bench.core.decode import decode
 from bench.core.documents import DocumentError, read_toml
 from bench.core.errors import UsageError, unknown_name
+from bench.spec.recipes import cooked
 
 
 def get_variant(name: str, declared: Mapping[str, Variant] | None = None) -> Variant:
@@ -36,6 +37,23 @@ def get_variant(name: str, declared: Mapping[str, Variant] | None = None) -> Var
         raise unknown_name("variant", name, known, "bench list variants") from None
     except ValueError as error:
         raise UsageError(f"variant '{name}': {error}") from None
+
+
+def by_recipes(
+    name: str, recipes: Sequence[str], declared: Mapping[str, Variant] | None = None
+) -> list[tuple[Variant, str | None]]:
+    """The variant called `name` by each recipe, with the recipe's name; "l1+cgan@modern" has its own.
+
+    Raises:
+        UsageError: for an unknown variant or recipe, or two recipes at once.
+    """
+    plain, at, own = name.rpartition("@")
+    if not at or (declared and name in declared):
+        variant = get_variant(name, declared)
+        return [(cooked(variant, recipe), recipe) for recipe in recipes] or [(variant, None)]
+    if recipes:
+        raise UsageError(f"expected --recipe without '{name}', which has one: give one of the two")
+    return [(cooked(get_variant(plain, declared), own), own)]
 
 
 @dataclass(frozen=True)

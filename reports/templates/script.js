@@ -9,7 +9,7 @@ function element(tag, fields = {}, ...inside) {
 // Sorting: a click on a head sorts the variants (not the reference rows); missing values stay last.
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];
-  const heads = [...table.tHead.rows[0].cells];
+  const heads = [...table.tHead.rows[table.tHead.rows.length - 1].cells];
   heads.forEach((head, column) => {
     const button = head.querySelector("button.sort");
     if (!button) return;

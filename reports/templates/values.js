@@ -18,7 +18,7 @@ for (const place of document.querySelectorAll(".values")) {
   const box = element("div", { className: "box", tabIndex: 0 }, table);
   box.setAttribute("role", "region");
   box.setAttribute("aria-label", "Values by image: " + place.dataset.title);
-  const more = element("button", { type: "button", id: id + "-more", textContent: "Show 100 more" });
+  const more = element("button", { type: "button", id: id + "-more", hidden: true });
   place.append(
     element("div", { className: "controls" }, element("label", {}, "Show ", view), element("label", {}, "Name contains ", filter), gap),
     said, box, more);
@@ -54,7 +54,9 @@ for (const place of document.querySelectorAll(".values")) {
     });
     state.shown = Math.min(shown, order.length);
     said.textContent = `${order.length} of ${data.names.length} images` + (state.shown < order.length ? `, the first ${state.shown} shown.` : ".");
-    more.hidden = state.shown === order.length;
+    const left = order.length - state.shown;
+    more.hidden = left === 0;
+    more.textContent = left > 100 ? `Show 100 more of ${left}` : `Show the last ${left}`;
     const head = element("tr", {}, ...["Image", ...listed.map((one) => one.title)].map((title, column) => {
       const button = element("button", { type: "button", className: "sort", textContent: title });
       const cell = element("th", { scope: "col" }, button);

@@ -147,7 +147,7 @@ def test_no_printed_sheet_is_nearly_empty_and_no_figure_is_cut(
         assert max(box["height"] for box in figures) < high - 60, figures  # with the heading before it
 
 
-def test_chips_are_printed_in_their_colours_and_clicks_are_not_spoken_of(
+def test_marks_are_printed_in_their_colours_and_clicks_are_not_spoken_of(
     every_metric: Path, opened: Open
 ) -> None:
     with opened(every_metric) as seen:
@@ -164,7 +164,8 @@ def test_chips_are_printed_in_their_colours_and_clicks_are_not_spoken_of(
 @pytest.mark.parametrize("width", [1440, 1920])
 def test_on_a_wide_screen_all_columns_are_in_sight(every_metric: Path, opened: Open, width: int) -> None:
     with opened(every_metric, width=width) as seen:
-        heads = seen.page.locator("table.sortable thead th")
+        seen.page.locator("#s1-all").check()
+        heads = seen.page.locator("table.sortable thead tr:last-child th")
         assert heads.count() == 18  # variant, seeds, 16 metrics
         ends = [box["x"] + box["width"] for box in (head.bounding_box() for head in heads.all())]
         assert max(ends) <= width
@@ -175,9 +176,106 @@ def test_on_a_wide_screen_all_columns_are_in_sight(every_metric: Path, opened: O
         assert seen.page.evaluate(WIDE) <= width
 
 
+def visible(page: Any, places: str) -> list[str]:
+    return [" ".join(one.text_content().split()) for one in page.locator(places).all() if one.is_visible()]
+
+
+def test_the_table_opens_with_a_metric_a_question(every_metric: Path, opened: Open) -> None:
+    heads, questions = "table.sortable thead tr:last-child th", "table.sortable tr.questions th"
+    short = ["Variant", "Seeds", "FCN class IoU (fcn-small) ↑", "FD (Lite0) ↓", "MAE ↓", "HF ratio →1"]
+    asked = ["Right content", "Looks real", "Close to the target", "As sharp as real"]
+    with opened(every_metric) as seen:
+        assert visible(seen.page, heads) == short
+        assert visible(seen.page, questions) == asked
+        rows = seen.page.locator("table.sortable tbody tr")
+        ends = [
+            seen.page.locator(place).last.bounding_box() for place in (heads + ":visible", "tbody td:visible")
+        ]
+        assert ends[0]["width"] > 0
+        assert {len([c for c in row.locator("th, td").all() if c.is_visible()]) for row in rows.all()} == {6}
+        seen.page.locator("#s1-all").check()
+        assert len(visible(seen.page, heads)) == 18
+        assert visible(seen.page, questions) == [*asked, "Right colours", "Answers to its input"]
+        assert {row.locator("th:visible, td:visible").count() for row in rows.all()} == {18}
+    with opened(every_metric, java_script_enabled=False) as seen:
+        seen.page.locator("#s1-all").check()  # by the style sheet alone
+        assert len(visible(seen.page, heads)) == 18
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+def test_the_first_screen_has_the_answer(report: Path, opened: Open, width: int, height: int) -> None:
+    """Sentence, one test image as all draw it, and four questions with their verdicts: without scrolling."""
+    with opened(report, width=width, height=height) as seen:
+        images = seen.page.locator(".first-image img")
+        panels = seen.page.locator(".panel")
+        parts = [seen.page.locator(".lede"), *images.all(), *panels.all()]
+        assert (images.count(), panels.count()) == (5, 4)
+        for box in (part.bounding_box() for part in parts):
+            assert box["y"] + box["height"] <= height
+            assert box["x"] + box["width"] <= width
+        assert visible(seen.page, ".panel .ask") == [
+            "Right content", "Looks real", "Close to the target", "As sharp as real",
+        ]  # fmt: skip
+        assert visible(seen.page, ".panel .verdict") == [
+            "l1+cgan is best", "l1+cgan is best", "cgan is best", "l1+cgan is best",
+        ]  # fmt: skip
+        images.nth(1).click()
+        assert seen.page.locator("#viewer").is_visible()
+
+
+def test_panels_draw_the_values_of_the_table(report: Path, output: Path, opened: Open) -> None:
+    """Where a mark stands, and where its interval ends, is what the records say, on one scale a panel."""
+    records = [r for r in read_records(output) if r.kind == "run"]
+    means = {
+        label: np.mean([r.results["fcn_class_iou"].value for r in records if r.label == label])
+        for label in ("l1", "cgan", "l1+cgan")
+    }
+    with opened(report) as seen:
+        panel = seen.page.locator(".panel").first
+        at = {}
+        for line in panel.locator(".dots li").all():
+            label, text = (line.locator(part).text_content() for part in (".who", ".num"))
+            assert float(text) == pytest.approx(means[label], abs=6e-4)
+            at[label] = float(line.locator(".track > svg").get_attribute("x").rstrip("%"))
+            ends = [float(line.locator(".span").get_attribute(end).rstrip("%")) for end in ("x1", "x2")]
+            assert ends[0] < at[label] < ends[1]
+            assert line.locator("circle").count() == 2
+        low, middle, high = sorted(means, key=means.get)
+        share = (means[middle] - means[low]) / (means[high] - means[low])
+        assert (at[middle] - at[low]) / (at[high] - at[low]) == pytest.approx(share, abs=1e-3)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_ten_variants_by_three_seeds_stay_readable(opened: Open, tmp_path: Path, width: int) -> None:
+    more = ("l1+cgan/1", "l1+cgan/16", "encdec:l1", "encdec:l1+cgan", "no-dropout")
+    for label in (*synthetic.FIVE, *more):
+        for seed in range(3):
+            synthetic.write_run(tmp_path, label, seed, details={}, history=[])
+    with opened(write_report([tmp_path], tmp_path / "report", Wanted(("html",))).html, width=width) as seen:
+        assert seen.page.evaluate(WIDE) <= width
+        assert seen.page.locator(".first-image img").count() == 12
+        for line in seen.page.locator(".panel .dots li").all():
+            name, track = (line.locator(part).bounding_box() for part in (".who", ".track"))
+            assert name["width"] >= 14
+            assert track["width"] >= 38
+            assert name["x"] + name["width"] <= track["x"]
+            assert line.bounding_box()["x"] + line.bounding_box()["width"] <= width
+        assert faults(seen.page) == []
+
+
+def test_folded_reasons_and_settings_are_printed(report: Path, opened: Open) -> None:
+    with opened(report, width=718) as seen:
+        reason = seen.page.locator("td.reasons li").first
+        assert not reason.is_visible()
+        seen.page.emulate_media(media="print")
+        assert reason.bounding_box()["height"] > 5
+        assert seen.page.locator("details.setup .facts").bounding_box()["height"] > 20
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_an_edge_behind_which_there_is_more_is_shaded(every_metric: Path, opened: Open, scheme: str) -> None:
     with opened(every_metric, width=1000, color_scheme=scheme, reduced_motion="reduce") as seen:
+        seen.page.locator("#s1-all").check()
         box = seen.page.locator(".comparison .box").first
         box.scroll_into_view_if_needed()
 
@@ -193,19 +291,21 @@ def test_an_edge_behind_which_there_is_more_is_shaded(every_metric: Path, opened
         assert edge() < 2
 
 
-def test_on_a_phone_a_chip_stands_beside_its_name(opened: Open, tmp_path: Path) -> None:
+def test_on_a_phone_a_mark_stands_beside_its_name(opened: Open, tmp_path: Path) -> None:
     synthetic.write_run(tmp_path, "l1", 0)
     synthetic.write_run(tmp_path, "l1+cgan/142", 0)
     files = write_report([tmp_path], tmp_path / "report", Wanted(("html",)))
     with opened(files.html, width=390) as seen:
         for head in seen.page.locator("table.sortable tbody th").all():
-            chip, name = (head.locator(part).bounding_box() for part in (".chip", "a"))
-            assert name["y"] < chip["y"] + chip["height"] / 2 < name["y"] + name["height"]
-            assert chip["x"] + chip["width"] <= name["x"]
+            mark, name = (head.locator(part).bounding_box() for part in (".mark", "a"))
+            assert name["y"] < mark["y"] + mark["height"] / 2 < name["y"] + name["height"]
+            assert mark["x"] + mark["width"] <= name["x"]
 
 
 def test_on_a_phone_the_reasons_of_claims_are_read_without_scrolling(report: Path, opened: Open) -> None:
     with opened(report, width=390) as seen:
+        for fold in seen.page.locator("td.reasons summary").all():
+            fold.click()
         reasons = seen.page.locator("td.reasons li")
         assert reasons.count() > 3
         for box in (reason.bounding_box() for reason in reasons.all()):
@@ -318,5 +418,5 @@ def test_a_hundred_records_render(opened: Open, tmp_path: Path) -> None:
 def check_many(seen: Seen, records: int) -> None:
     assert seen.page.locator("table.sortable tbody tr").count() >= records / 4
     assert seen.page.evaluate(WIDE) <= 1200
-    seen.page.locator("table.sortable button.sort").nth(2).click()
+    seen.page.locator("table.sortable th", has_text="FCN class IoU").get_by_role("button").click()
     assert seen.problems == []

@@ -134,12 +134,16 @@ def test_the_table_by_image_filters_sorts_and_subtracts(report: Path, output: Pa
         for path in (output / "records").glob(f"toycity-{label}-s0-*.parquet")
     }
     with opened(report) as seen:
+        seen.page.get_by_text("Values of 40 single test images").click()
         place = seen.page.locator(".values").first
         place.scroll_into_view_if_needed()
         chosen = place.locator("#s1-values-view")
         chosen.select_option(
             label=next(o for o in chosen.locator("option").all_text_contents() if "SSIM" in o)
         )
+        assert place.locator("#s1-values-more").text_content() == "Show the last 15"
+        place.locator("#s1-values-more").click()
+        assert place.locator("tbody tr").count() == 40
         place.locator("input[type=search]").fill("001")
         wanted = sorted(name for name in tables["l1"].index if "001" in name)
         rows = place.locator("tbody tr")
@@ -175,6 +179,7 @@ def test_best_median_and_worst_by_a_metric_of_the_reader_s(
         shutil.copyfile(place / "0000.png", place / f"{worst}.png")
     page = write_report([out], tmp_path / "page", Wanted(("html",), picks=("mae",))).html
     with opened(page) as seen:
+        seen.page.get_by_text("Values of 40 single test images").click()
         seen.page.locator("#s1-values-pick-variant").select_option(label="cgan")
         seen.page.locator("#s1-values-pick-metric").select_option(label="MAE ↓")
         seen.page.get_by_role("button", name="Best").click()

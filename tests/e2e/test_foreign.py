@@ -54,7 +54,7 @@ def test_released_results_score_as_they_stand(
     out = tmp_path / "out"
     assert invoke(["score", images(results, "good"), images(results, "bad"), *QUICK, "--out", str(out)]) == 0
     shown = capfd.readouterr().out
-    assert "good leads on SSIM" in shown
+    assert "good has the best SSIM" in shown
     records = by_label(out)
     assert set(records) == {"good", "bad", "real", "copy"}
     good = records["good"]
@@ -72,6 +72,9 @@ def test_released_results_score_as_they_stand(
     page = (out / "report" / "index.html").read_text(encoding="utf-8")
     assert "good" in page
     assert "file missing" not in page
+    assert "<h1>Scores of the images in bad and good</h1>" in page
+    text = (out / "report" / "report.md").read_text(encoding="utf-8")
+    assert not [word for word in ("seed", "ablation", "epoch") if word in text + shown]  # nothing was trained
     assert invoke(["score", str(out), *QUICK]) == 2
     assert "found the output" in capfd.readouterr().err
     one, other = (str(out / "records" / f"{records[name].id}.json") for name in ("good", "bad"))
@@ -190,7 +193,7 @@ def test_a_resize_is_part_of_the_protocol(results: Path, tmp_path: Path) -> None
     [
         (["--judge", "fcn-small"], ["--judge-dataset NAME", "real photos"]),
         (["--dataset", "toycitty"], ["toycitty", "toycity"]),
-        (["--direction", "a2b"], ["--direction", "a2b"]),
+        (["--direction", "x2y"], ["--direction", "x2y"]),
         (["--target", "nowhere"], ["--target nowhere"]),
         (["--name", "a,b"], ["1 different names", "found a, b"]),
         (["--metrics", "sim"], ["did you mean 'ssim'"]),

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tifffile
 import torch
 from caffe_files import SMALL, caffemodel, fcn8s_weights
 from example_card import example_card
@@ -47,9 +48,10 @@ from baselines.translate import Checkpoint, load_checkpoint, save_checkpoint
 from baselines.variants import parse_variant
 from bench.core.errors import BenchError, UsageError
 from bench.core.state_dict import WeightsError, read_state_dict
-from bench.data import cache, cards, readers
+from bench.data import archives, cache, cards, image_file
 from bench.data import image_folder as plain
-from bench.data.acquire import archives, download, verify
+from bench.data.acquire import download, verify
+from bench.data.layouts import lists, parquet
 from bench.data.types import ClassInfo
 from bench.gate.baseline import read_baseline
 from bench.records import record as records
@@ -117,15 +119,20 @@ def _images() -> st.SearchStrategy[bytes]:
             (sixteen, "PNG", {}), (rgb.convert("RGBA"), "PNG", {}), (rgb, "JPEG", {"exif": exif}),
             (rgb, "JPEG", {"progressive": True}), (rgb.convert("CMYK"), "JPEG", {}), (rgb, "BMP", {}),
             (rgb, "TIFF", {}), (sixteen, "TIFF", {"compression": "tiff_lzw"}), (rgb, "WEBP", {}),
-            (rgb, "TIFF", {"compression": "jpeg"}), (rgb, "WEBP", {"lossless": True}),
+            (rgb, "TIFF", {"compression": "jpeg"}), (rgb, "WEBP", {"lossless": True}), (rgb, "PPM", {}),
+            (rgb.convert("F"), "TIFF", {}),
         )
     ]  # fmt: skip
+    arrays = [pixels, pixels.astype(np.float32), pixels[..., 0].astype(np.int64)]
+    seeds += [_made(lambda path, array=array: np.save(path, array), "x.npy") for array in arrays]
+    deep = pixels.astype(np.uint16) * 257
+    seeds.append(_made(lambda path: tifffile.imwrite(path, deep, photometric="rgb")))
     return changed_bytes(seeds) | changed_parts(seeds[:5], unpack_png, pack_png)
 
 
 def _image(path: Path) -> None:
-    readers.header(path)
-    np.asarray(readers.decode(path))
+    about, image = image_file.header(path), image_file.decode(path)
+    assert (about.kind, about.size) == (image.kind, image.size)
     list(plain.read_images([path], size_px=8, channels=3, sample_type="uint8", nearest=False))
 
 
@@ -154,11 +161,51 @@ def _extract(path: Path) -> None:
             assert not any(found.is_symlink() for found in into.rglob("*"))
 
 
+def _pair_lists() -> st.SearchStrategy[bytes]:
+    rows = [{"source": "a.png", "target": "b.png", "split": split} for split in ("train", "test", "train")]
+    texts = [b"source,target,split\na.png,b.png,train\nb.png,a.png,test\n", b"a.png;b.png\n" * 5]
+    return _json([rows, {"train": rows, "test": rows}]) | changed_bytes(texts)
+
+
+def _pair_list(path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (8, 8)).save(path.parent / name)
+    for ending in lists.ENDINGS:
+        (one := path.with_name(f"list{ending}")).write_bytes(path.read_bytes())
+        try:
+            found = lists.collect(PAIRS_CARD, one)
+        except BenchError:
+            continue
+        names = {"a.png", "b.png"}
+        assert all(file.name in names for pairs in found.splits.values() for p in pairs for file in p.files)
+
+
+def _image_table(path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet as pq
+
+    png = _made(lambda p: Image.new("RGB", (8, 8)).save(p, "PNG"))
+    cells = [{"bytes": png, "path": f"{number}.png"} for number in range(6)]
+    pq.write_table(pa.table({"imageA": cells, "imageB": cells, "n": list(range(6))}), path)
+
+
+def _write_out(path: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        (into := Path(folder) / "into").mkdir()
+        if parquet.columns_of(PAIRS_CARD, path) is None:
+            return
+        parquet.write_out(PAIRS_CARD, [path], path, into)
+        assert [found.name for found in Path(folder).iterdir()] == ["into"]
+
+
 # --- documents -----------------------------------------------------------------------------------------
 
 CARD = example_card(
     name="mine", classes=tuple(ClassInfo(name, (i, 0, 0), i) for i, name in enumerate(("road", "sky", "car")))
 )  # fmt: skip
+PAIRS_CARD = example_card(
+    domains=("source", "target"), direction="source2target", splits={"train": "train", "test": "test"}
+)
 _CARD = {
     "name": "mine", "title": "Mine", "version": "1", "licence": "none", "homepage": "", "size_px": 64,
     "domains": ["photo", "labels"], "roles": ["photo", "labels"], "direction": "labels2photo",
@@ -238,7 +285,7 @@ def _plans(path: Path) -> None:
 
 def _checkpoint(path: Path) -> None:
     variant = parse_variant("l1")
-    from baselines.trainer import build_generator
+    from baselines.build import build_generator
 
     generator = build_generator(variant, SMALL_NET, 1, 1)
     save_checkpoint(path, Checkpoint(generator, variant, SMALL_NET, 1, "uint8", "bicubic", "uint8", "id"))
@@ -426,6 +473,8 @@ TARGETS: dict[str, Callable[[], Target]] = {
         _extract, "x.tar.gz",
     ),
     "zip archives": lambda: Target(changed_bytes([_made(_zip)]), _extract, "x.zip"),
+    "lists of pairs": lambda: Target(_pair_lists(), _pair_list, "list"),
+    "tables of images": lambda: Target(changed_bytes([_made(_image_table)]), _write_out, "train.parquet"),
     "cards": lambda: Target(
         _toml([_CARD], [path.read_bytes() for path in (TESTS.parent / "datasets/cards").glob("*.toml")]),
         _card, "card.toml",

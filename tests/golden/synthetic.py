@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from baselines.documents import stated
 from baselines.variants import parse_variant
 from bench.core.images import write_png
 from bench.records.record import GalleryFiles, MetricResult, RunRecord, write_record
@@ -44,7 +45,7 @@ def spec(
         variant = replace(parse_variant("l1+cgan"), name=label, source="declared in variants.toml")
     return {
         "data": data_spec(dataset, direction),
-        "variant": dict(vars(variant)),
+        "variant": stated(variant),
         "seed": seed,
         "training": {
             "steps": steps, "size_px": size_px, "batch_size": 1, "base_filters": 32, "lr": 2e-4,

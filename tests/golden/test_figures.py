@@ -155,8 +155,12 @@ def test_training_curve_is_the_mean_of_its_thin_seeds(tmp_path: Path) -> None:
     drawing = training_curves(section, known)
     assert drawing is not None
     (ax,) = drawing.figure.axes
-    assert sorted(set(line.get_ydata()).pop() for line in ax.lines) == [1.0, 2.0, 3.0]
-    mean = next(line for line in ax.lines if line.get_ydata()[0] == 2.0)
+    assert sorted(set(line.get_ydata()).pop() for line in ax.lines) == [
+        127.5,
+        255.0,
+        382.5,
+    ]  # grey levels, as tables show the MAE
+    mean = next(line for line in ax.lines if line.get_ydata()[0] == 255.0)
     assert mean.get_linewidth() > 2 * ax.lines[0].get_linewidth()
     assert mean.get_xdata()[-1] == 500  # thinned, but to its end
     assert len(mean.get_xdata()) <= 150
@@ -215,7 +219,8 @@ def test_length_curve_where_one_variant_has_several_budgets(tmp_path: Path) -> N
     drawing = length_curve(section, known)
     assert drawing is not None
     assert drawing.title == "Quality by length of training"
-    assert all(list(lines_by_marker(ax)["o"].get_xdata()) == [100, 200, 400] for ax in drawing.figure.axes)
+    marker = known[section.rows[0].label].marker
+    assert all(list(lines_by_marker(ax)[marker].get_xdata()) == [100, 200, 400] for ax in drawing.figure.axes)
     one = tmp_path / "one"
     run(one, "l1", details={}, history=[])
     assert length_curve(*read(one)) is None

@@ -13,6 +13,7 @@ from synthetic import write_output
 from bench.cli.main import cli
 from bench.core.errors import UsageError
 from bench.records.record import read_per_image, read_records, write_record
+from bench.records.seal import check_seal
 from bench.report.publish import publish
 
 
@@ -57,6 +58,11 @@ def test_the_published_baseline_passes_the_published_records(published: tuple[Pa
     _, folder = published
     outcome = CliRunner().invoke(cli, ["check", str(folder), "--baseline", str(folder / "baseline.json")])
     assert "0 regress" in outcome.output or outcome.exit_code == 0, outcome.output
+
+
+def test_the_published_records_are_sealed(published: tuple[Path, Path]) -> None:
+    _, folder = published
+    check_seal(folder)
 
 
 def test_claims_and_checks_are_written(published: tuple[Path, Path]) -> None:

@@ -9,8 +9,8 @@ import synthetic
 from bench.analysis.entry import Entry
 from bench.analysis.sections import sections
 from bench.report.published_scores import published_scores
+from bench.report.published_view import published
 from bench.report.render import write_report
-from bench.report.tables import published
 
 
 def test_table_1() -> None:
@@ -25,6 +25,15 @@ def test_batch_size_chooses_the_table() -> None:
     tables = [s.table for s in published_scores("l1", "cityscapes", "labels2photo", batch_size=10)]
     assert tables == ["table 2"]
     assert "table 1" in [s.table for s in published_scores("l1", "cityscapes", "labels2photo", batch_size=4)]
+
+
+def test_what_people_said_of_maps_and_colourisation() -> None:
+    (map_to_aerial,) = published_scores("l1+cgan", "maps", "map2aerial", batch_size=1)
+    assert map_to_aerial.values == {"people_fooled": 0.189}
+    assert map_to_aerial.mark == "recalled, not verified"
+    (gray,) = published_scores("l1+cgan", "birds", "source2target", source="gray")
+    assert (gray.table, gray.values) == ("table 5", {"people_fooled": 0.225})
+    assert published_scores("l1+cgan", "birds", "source2target") == ()
 
 
 def test_other_data_have_none() -> None:

@@ -98,8 +98,8 @@ def test_trivial_row_that_beats_every_variant() -> None:
     rows += [make("copy", {"fd_lite0": 246.77}), make("nearest", {"fd_lite0": 57.35})]
     (said,) = trivial_statements(section_of(*rows))
     assert said == (
-        "On FD (Lite0) the trivial row nearest (57.35) beats every variant: "
-        "at this budget none has learnt it."
+        "The trivial row nearest beats every variant on FD (Lite0) with 57.35. "
+        "At this budget no variant has learnt it."
     )
     better = make("l1+cgan", {"fd_lite0": 50.0})
     assert trivial_statements(section_of(*rows, better)) == []
@@ -113,9 +113,9 @@ def test_trivial_rows_share_a_sentence(tmp_path: Path) -> None:
     copy = make("copy", {"fd_lite0": 320.0, "lab_l": 0.1, "psnr": 11.09, "hf_ratio": 2.0})
     nearest = make("nearest", {"fd_lite0": 57.35, "lab_l": 0.952, "psnr": 9.0, "hf_ratio": 1.1})
     expected = (
-        "On FD (Lite0), Lab L and HF ratio the trivial row nearest (57.35, 0.952 and 1.100) beats every "
-        "variant; on PSNR (dB) the trivial row copy (11.09) beats every variant: "
-        "at this budget none has learnt them."
+        "The trivial row nearest beats every variant on FD (Lite0) with 57.35, HF ratio with 1.100 and Lab L "
+        "with 0.952. The trivial row copy beats every variant on PSNR (dB) with 11.09. "
+        "At this budget no variant has learnt them."
     )
     records = [run, copy, nearest]
     section = section_of(*records)

@@ -18,10 +18,10 @@ from bench.analysis.entry import Entry
 from bench.analysis.picks import picks
 from bench.analysis.sections import Section, sections
 from bench.records.record import MetricResult, RunRecord, read_records, write_record
-from bench.report.headline import headline
+from bench.report.headline import headline, one_seed
 from bench.report.plots.colours import FIXED, variant_colours
 from bench.report.tables import comparison, unranked_words
-from bench.report.terminal import terminal_notes, terminal_table
+from bench.report.terminal import terminal_findings, terminal_notes, terminal_table
 from bench.scoring.metrics.catalogue import goal_of
 from bench.scoring.metrics.confusion import scores_from_confusion
 
@@ -71,13 +71,27 @@ def test_terminal_table_golden() -> None:
         " variant   seeds          SSIM ↑\n"
         " ───────────────────────────────\n"
         " l1            2   0.472 ± 0.003\n"
-        " l1+cgan       2   0.415 ± 0.004\n"
-        "\n"
-        " real                      – [1]"
+        " l1+cgan       2   0.415 ± 0.004"
     )
-    notes = terminal_notes(records)
-    assert notes[-1] == "[1] compares the images with themselves"
-    assert notes[0] == "l1 leads on SSIM: 0.472, 0.057 [0.039, 0.075] over seeds above l1+cgan."
+    assert terminal_findings(records) == [
+        "l1 has the best SSIM: 0.472, which is 0.057 above l1+cgan (95 % interval over seeds: 0.039 to "
+        "0.075)."
+    ]
+    assert terminal_notes(records) == [
+        "The row real (real images) is left out, because it has no value: compares the images with "
+        "themselves."
+    ]
+
+
+def test_findings_of_one_seed_say_so_and_how_many_metrics_are_left_out(tmp_path: Path) -> None:
+    for label in ("l1", "cgan"):
+        synthetic.write_run(tmp_path, label, 0)
+    said = terminal_findings(read_records(tmp_path))
+    assert said[-2:] == [
+        "Each variant was trained with one seed: another seed may give another order.",
+        "7 more metrics are in the report.",  # 11 of them, four shown
+    ]
+    assert one_seed(one_section([make("l1", 0.5)])) == []  # an order of one
 
 
 def test_a_column_of_an_fcn_score_names_its_judge() -> None:
@@ -97,9 +111,21 @@ def test_terminal_table_never_cuts_a_number(tmp_path: Path, width: int) -> None:
     text = shown(records, width)
     assert "…" not in text
     assert max(map(len, text.splitlines())) <= width
-    for row in comparison(one_section(records)).rows:
-        for cell in row.cells:
-            assert cell.plain in text
+    table = comparison(one_section(records))
+    assert len(table.brief) == 4
+    for row in table.rows:
+        for place in table.brief:
+            assert row.cells[place].plain in text
+
+
+def test_terminal_table_fits_a_hundred_columns_however_wide_the_terminal_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "250")
+    synthetic.write_every_metric(tmp_path)
+    console = Console(width=250, record=True, file=open("/dev/null", "w"), color_system=None)  # noqa: SIM115
+    console.print(terminal_table(read_records(tmp_path)))
+    assert max(len(line.rstrip()) for line in console.export_text().splitlines()) <= 100
 
 
 @pytest.mark.parametrize(
@@ -167,7 +193,7 @@ def test_paired_values_tell_apart_what_intervals_cannot(tmp_path: Path) -> None:
     assert bold(records, tmp_path) == ["l1"]
     section = one_section(records, tmp_path)
     table = comparison(section)
-    assert headline(section, table.standings)[0].startswith("l1 leads on SSIM: 0.5")
+    assert headline(section, table.standings)[0].startswith("l1 has the best SSIM: 0.5")
 
 
 def paired_runs(out: Path, key: str, means: dict[str, tuple[float, ...]]) -> Section:
@@ -192,10 +218,13 @@ def said_of(section: Section) -> str:
 def test_the_head_line_quotes_the_wider_interval_and_says_what_it_is_over(tmp_path: Path) -> None:
     spread = {"l1": (0.55, 0.56, 0.57), "gan": (0.50, 0.51, 0.52)}  # Welch: 0.05 ± 0.0227
     said = said_of(paired_runs(tmp_path / "a", "ssim", spread))
-    assert said == "l1 leads on SSIM: 0.560, 0.050 [0.027, 0.073] over seeds above gan."
+    assert said == (
+        "l1 has the best SSIM: 0.560, which is 0.050 above gan (95 % interval over seeds: 0.027 to 0.073)."
+    )
     close = {"l1": (0.5600, 0.5601), "gan": (0.5100, 0.5101)}
     said = said_of(paired_runs(tmp_path / "b", "ssim", close))
-    assert re.fullmatch(r"l1 leads .*, 0\.050 \[0\.049, 0\.051\] over test images above gan\.", said)
+    over = r"\(95 % interval over test images: 0\.049 to 0\.051\)"
+    assert re.fullmatch(rf"l1 has the best SSIM: .*, which is 0\.050 above gan {over}\.", said)
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
@@ -204,30 +233,35 @@ def test_the_head_line_names_who_comes_next_to_a_target(sign: int, tmp_path: Pat
     far = {"l1": (0.60, 0.61, 0.62), "gan": (0.70, 0.71, 0.72), "cgan": (0.90, 0.91, 0.92)}
     runs = {label: tuple(1 + sign * value for value in values) for label, values in far.items()}
     said = said_of(paired_runs(tmp_path / "a", "hf_ratio", runs))
-    value, farthest = (f"{1 + sign * gap:.3f}" for gap in (0.61, 0.91))
+    value, next_to_it, farthest = (f"{1 + sign * gap:.3f}" for gap in (0.61, 0.71, 0.91))
     assert said == (
-        f"On HF ratio (1: as sharp as the real images) l1 comes closest: {value}, 0.100 [0.077, 0.123] "
-        f"over seeds closer than gan; cgan is farthest with {farthest}."
+        f"l1 has the best (closest to 1) HF ratio: {value}, which is 0.100 closer than gan with {next_to_it} "
+        f"(95 % interval over seeds: 0.077 to 0.123). cgan is farthest away, with {farthest}."
     )
     one = {label: values[:1] for label, values in runs.items() if label != "cgan"}
     said = said_of(paired_runs(tmp_path / "b", "hf_ratio", one))
     other = f"{1 + sign * 0.70:.3f}"
-    assert re.search(rf", 0\.100 \[0\.09\d, 0\.10\d\] over test images closer than gan \({other}\)\.", said)
+    over = r"\(95 % interval over test images: 0\.09\d to 0\.10\d\)"
+    assert re.search(rf", which is 0\.100 closer than gan with {other} {over}\.", said)
 
 
 def test_a_near_tie_beside_a_target_names_both(tmp_path: Path) -> None:
     runs = {"l1": (0.62, 0.60, 0.61), "gan": (0.585, 0.625, 0.605), "cgan": (0.2, 0.2, 0.2)}
     said = said_of(paired_runs(tmp_path, "hf_ratio", runs))
-    assert said.startswith("On HF ratio (1: as sharp as the real images) l1 (0.610) and gan (0.605), the ")
-    assert "cannot be told apart: their seeds' mean distances from 1 differ by 0.005 [-0.0" in said
-    assert said.endswith("] over seeds; cgan is farthest with 0.200.")
+    assert said.startswith(
+        "No clear winner on HF ratio (1 is best): 3 seeds cannot tell l1 (0.610) from gan (0.605). Their "
+        "seeds' mean distances from 1 differ by 0.005 (95 % interval over seeds: -0.0"
+    )
+    assert said.endswith("). cgan is farthest away, with 0.200.")
 
 
 def test_seeds_on_both_sides_of_a_target_are_as_far_as_each_is(tmp_path: Path) -> None:
     """Means of 1.02 and 0.93, but the seeds of the first are 0.3 away: the interval is around that."""
     runs = {"l1": (0.72, 1.02, 1.32), "gan": (0.92, 0.93, 0.94)}
     said = said_of(paired_runs(tmp_path, "hf_ratio", runs))
-    found = re.search(r"mean distances from 1 differ by (0\.\d+) \[(-?[\d.]+), (-?[\d.]+)\] over seeds", said)
+    found = re.search(
+        r"from 1 differ by (0\.\d+) \(95 % interval over seeds: (-?[\d.]+) to (-?[\d.]+)\)", said
+    )
     assert found is not None, said
     gap, low, high = map(float, found.groups())
     assert gap == pytest.approx((0.28 + 0.02 + 0.32) / 3 - 0.07, abs=6e-4)
@@ -334,7 +368,7 @@ def test_holm_takes_back_what_one_of_many_would_give(tmp_path: Path) -> None:
     assert bold(alone, tmp_path) == ["l1"]
     assert bold(records, tmp_path) == []
     (statement,) = comparison(one_section(records, tmp_path)).statements
-    assert statement.startswith("Not distinguishable at 5 %, after Holm's correction over the table's 5 ")
+    assert statement.startswith("Not clear at 5 %, after Holm's correction over the table's 5 ")
     assert "gan and l1 on all 5 metrics" in statement
 
 
@@ -417,7 +451,7 @@ def test_what_only_describes_is_never_best(tmp_path: Path) -> None:
     assert "Diversity" not in " ".join(headline(section, table.standings))
     alone = one_section([make("l1", 2.0, key="diversity"), make("gan", 9.0, key="diversity")])
     (said,) = headline(alone, comparison(alone).standings)
-    assert said == "Only metrics that describe, and do not rank, have values; they stand below."
+    assert said == "Only metrics that describe, and do not rank, have values. They stand below."
     assert unranked_words(one_section([make("l1", 0.5)])) == ""
 
 

@@ -12,6 +12,7 @@ import torch
 from agreement import compare_engines
 from step_checks import VARIANTS
 
+import bench.core.plugins  # noqa: F401 - brings the features of EfficientNet-Lite0
 from baselines import feed
 from baselines.engine import set_precision
 from baselines.settings import TrainingSettings
@@ -50,7 +51,14 @@ def test_a_step_is_the_eager_one_from_ten_shared_states(batch_size: int) -> None
     assert found.captured.update <= max(1e-4, 3 * found.eager.update)
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+PARTS = (
+    "resnet9:l1+cgan", "l1+cgan[gan_loss=lsgan,init=xavier]", "l1+cgan[gan_loss=hinge,spectral_norm=on]",
+    "l1+cgan[upsample=resize,norm=instance-plain]", "l1+cgan[lambda_fm=10,lambda_ssim=1,lambda_tv=1]",
+    "l1[lambda_perceptual=10]", "l1+cgan[dropout_at=released]",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*VARIANTS, *PARTS])
 def test_every_variant_is_captured(name: str) -> None:
     run = trainer(name, size_px=256 if "142" in name or name == "imagegan" else 64)
     found = curves(run, 4)
@@ -71,6 +79,23 @@ def test_the_learning_rate_reaches_a_captured_step() -> None:
         for one, other in zip(before, run.generator.parameters(), strict=True)
     )
     assert 0 < moved < 0.05 * SETTINGS.lr
+
+
+def test_the_average_of_weights_is_taken_in_a_captured_step() -> None:
+    """Its decay changes from step to step; it follows the recursion over the trained weights."""
+    run = trainer("l1", ema=0.999)
+    trained, average = run.objective.networks["generator"], run.objective.networks["average"]
+    expected = [weight.detach().double() for weight in trained.parameters()]
+    for step in range(1, 9):
+        run.step()
+        keep = (1 + step) / (10 + step)
+        expected = [
+            keep * old + (1 - keep) * new.detach().double()
+            for old, new in zip(expected, trained.parameters(), strict=True)
+        ]
+    assert run.engine_used == "captured"
+    for found, wanted in zip(average.parameters(), expected, strict=True):
+        torch.testing.assert_close(found.double(), wanted, rtol=1e-4, atol=1e-6)
 
 
 def test_pairs_that_stream_give_the_same_losses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,14 +143,14 @@ def test_weights_and_images_between_steps_do_not_disturb_the_graph() -> None:
 
 def test_what_cannot_be_captured_trains_eagerly(monkeypatch: pytest.MonkeyPatch) -> None:
     run = trainer()
-    step = run._updates.step
+    step = run.objective.step
 
     def waiting(*given: Any) -> Any:
         prediction, losses = step(*given)
         losses["loss_l1"].item()  # waits for the device, which a graph cannot
         return prediction, losses
 
-    monkeypatch.setattr(run._updates, "step", waiting)
+    monkeypatch.setattr(run.objective, "step", waiting)
     found = curves(run, 4)
     assert run.engine_used == "eager"
     assert "could not be captured" in str(run.engine_reason)

@@ -47,8 +47,8 @@ def test_a_step_that_differs_is_seen(fault: str, monkeypatch: pytest.MonkeyPatch
                 if fault == "dropout":
                     self._seed_dropout = lambda: None  # type: ignore[method-assign]
                 if fault == "rate":
-                    self._updates.set_lr = lambda lr: None  # type: ignore[method-assign]
-                    for adam in (self.generator_adam, self.discriminator_adam):
+                    self.objective.prepare = lambda step: None  # type: ignore[method-assign]
+                    for adam in self.objective.adams.values():
                         adam.param_groups[0]["lr"] = 3e-4
                 if fault == "image":
                     fetch = type(self._feed).fetch

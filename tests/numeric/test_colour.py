@@ -32,6 +32,27 @@ def test_every_colour_of_srgb_lies_inside_the_ranges() -> None:
     assert lab_histograms(cube).sum(-1).ravel().tolist() == [cube.shape[1]] * 3
 
 
+def test_neutral_grey_lies_in_the_middle_of_a_bin() -> None:
+    levels = np.arange(256, dtype=np.uint8)
+    greys = np.repeat(levels, 3).reshape(1, 16, 16, 3)
+    counts = lab_histograms(greys)[0]
+    for channel, limits in zip(counts[1:], list(RANGES.values())[1:], strict=True):
+        place = int(channel.argmax())
+        edges = np.linspace(*limits, 101)[place : place + 2]
+        assert channel[place] == 256
+        assert edges.mean() == pytest.approx(0, abs=1e-9)
+
+
+def test_greys_of_other_brightness_have_the_same_colours(cache: Path) -> None:
+    rng = np.random.default_rng(0)
+    dark, light = (
+        rng.integers(*span, (4, 64, 64, 1)).repeat(3, -1).astype(np.uint8) for span in ((0, 2), (100, 200))
+    )
+    found = by_name(run(ColourMetric(context_for(dark, cache)), light, dark))
+    assert (found["lab_a"].value, found["lab_b"].value, found["lab_l"].value) == (1.0, 1.0, 0.0)
+    assert found["lab_a"].protocol["version"] == 2
+
+
 def test_intersection_of_known_histograms() -> None:
     a, b = np.array([1.0, 1, 0, 0]), np.array([0.0, 0, 2, 2])
     assert intersection(a, b) == 0.0

@@ -12,8 +12,8 @@ import torch
 from metric_case import by_name, context_for, images, run
 from numpy.typing import NDArray
 
+from baselines.build import build_generator
 from baselines.settings import TestSettings, TrainingSettings
-from baselines.trainer import build_generator
 from baselines.translate import Checkpoint, save_checkpoint
 from baselines.variants import parse_variant
 from bench.cli.main import invoke

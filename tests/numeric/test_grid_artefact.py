@@ -19,9 +19,12 @@ BOARD = (-1.0) ** (PLACE[:, None] + PLACE[None, :])
 
 def score(prediction: np.ndarray, target: np.ndarray, periods: tuple[int, ...] = grid.PERIODS) -> float:
     """`grid_artefact` of (N, S, S) luminance."""
-    sides = [np.stack([grid.peaks(energy(plane)) for plane in side]) for side in (prediction, target)]
+    sides = [
+        np.stack([grid.peaks(energy(plane), plane.shape[1]) for plane in side])
+        for side in (prediction, target)
+    ]
     rows = np.hstack([side.reshape(len(side), -1) for side in sides])
-    return float(grid.excess_of(target.shape[1], periods)(rows.sum(0, keepdims=True))[0])
+    return float(grid.excess_of(target.shape[1:], periods)(rows.sum(0, keepdims=True))[0])
 
 
 def noise(count: int = 100, seed: int = 0) -> np.ndarray:
@@ -30,7 +33,7 @@ def noise(count: int = 100, seed: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize("size", [32, 64, 128, 256])
 def test_the_lattice_is_every_multiple_of_an_eighth_once(size: int) -> None:
-    where = grid.lattice(size)
+    where = grid.lattice(size, size)
     step = size // 8
     spanned = set()
     for row, column in zip(where.rows.tolist(), where.columns.tolist(), strict=True):
@@ -46,8 +49,8 @@ def test_power_around_is_that_of_the_whole_plane() -> None:
     plane = noise(1)[0]
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * PLACE / 64)
     whole = np.abs(np.fft.fft2(plane * np.outer(hann, hann))) ** 2
-    found = grid.peaks(energy(plane))
-    where = grid.lattice(64)
+    found = grid.peaks(energy(plane), plane.shape[1])
+    where = grid.lattice(64, 64)
     for at, (row, column) in enumerate(zip(where.rows, where.columns, strict=True)):
         rows = [whole[(row + by) % 64, column] for by in (-3, -2, 2, 3)] if row else []
         columns = [whole[row, (column + by) % 64] for by in (-3, -2, 2, 3)] if column else []

@@ -35,7 +35,7 @@ def test_power_equals_the_definition(size: int) -> None:
 
 
 def test_coefficients_count_every_frequency_once() -> None:
-    counts = coefficients(32)
+    counts = coefficients(32, 32)
     frequency = np.fft.fftfreq(32) * 32
     radius = np.rint(np.hypot(frequency[:, None], frequency[None, :]))
     assert counts.tolist() == [float((radius == r).sum()) for r in range(17)]
@@ -58,7 +58,7 @@ def test_white_noise_has_the_ratio_of_its_variances_at_every_frequency() -> None
     target, guess = rng.normal(0, 0.1, (60, 64, 64)), rng.normal(0, 0.2, (60, 64, 64))
     assert hf_ratio(guess, target) == pytest.approx(4.0, rel=0.02)
     bins, _ = power(target)
-    per_coefficient = bins.sum(0) / (60 * coefficients(64))
+    per_coefficient = bins.sum(0) / (60 * coefficients(64, 64))
     window_power = (3 / 8 * 64) ** 2  # sum of the squared Hann window, in both directions
     assert per_coefficient[4:] == pytest.approx(0.01 * window_power, rel=0.15)
     assert per_coefficient[4:].mean() == pytest.approx(0.01 * window_power, rel=0.02)

@@ -61,6 +61,12 @@ def truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def seen_through(path: Path) -> None:
+    image = Image.open(path).convert("RGBA")
+    image.putalpha(Image.fromarray(np.tile(np.arange(2 * SIZE, dtype=np.uint8), (SIZE, 1))))
+    image.save(path)
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -70,11 +76,10 @@ def truncate(path: Path) -> None:
         (lambda path: save(path, (SIZE, SIZE, 3)), "found 16x16"),
         (lambda path: save(path, (SIZE, 2 * SIZE + 1, 3)), "found 33x16"),
         (lambda path: save(path, mode="L"), "(gray)"),
-        (lambda path: save(path, mode="P"), "mode P"),
-        (lambda path: save(path, mode="RGBA"), "flatten"),
+        (lambda path: seen_through(path), "flatten"),
         (lambda path: save(path, mode="I;16"), "(16-bit)"),
     ],
-    ids=["truncated", "empty", "no-image", "square", "odd", "gray", "palette", "rgba", "16-bit"],
+    ids=["truncated", "empty", "no-image", "square", "odd", "gray", "rgba", "16-bit"],
 )
 @pytest.mark.parametrize("where", ["train/0", "train/1", "val/1"])
 def test_an_image_that_is_not_as_expected_is_named(
@@ -140,7 +145,7 @@ def test_label_values_outside_the_classes(facades: Path, cache: Path) -> None:
 def test_label_maps_of_a_mode_that_holds_no_ids(facades: Path, cache: Path) -> None:
     for index in range(5):
         Image.fromarray(np.full((SIZE, SIZE), 3, np.uint16)).save(facades / f"{index}.png")
-    refused("facades", facades, cache, "single-channel ids", "I;16")
+    refused("facades", facades, cache, "single-channel ids", "16-bit")
 
 
 @pytest.mark.parametrize("split", ["train", "val"])

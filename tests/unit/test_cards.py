@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ import pytest
 from bench.core import plugins
 from bench.core.errors import UsageError
 from bench.data.cards import card_names, load_card, read_card
-from bench.data.palette import decode_colours, nearest_class, paint, value_tables
+from bench.data.palette import decode_colours, file_values, nearest_class, paint, value_tables
 from bench.data.types import VOID
 
 BUILT_IN = ["cityscapes", "edges2handbags", "edges2shoes", "facades", "maps", "night2day", "toycity"]
@@ -76,6 +78,30 @@ def test_no_hash_is_invented(name: str) -> None:
     (entry,) = load_card(name).urls
     assert entry.url.endswith(f"/pix2pix/datasets/{name}.tar.gz")
     assert entry.sha256 is None
+    assert all(file.sha256 is None for mirror in load_card(name).mirrors for file in mirror.urls)
+
+
+# Checked by hand: the host in the download scripts of phillipi/pix2pix (datasets/download_dataset.sh) and of
+# pytorch-CycleGAN-and-pix2pix (datasets/download_pix2pix_dataset.sh); huggan/* at Hugging Face is a copy that
+# the HugGAN examples of Hugging Face's community-events train on.
+HOSTS = {"efrosgans.eecs.berkeley.edu": "/pix2pix/datasets/", "huggingface.co": "/datasets/huggan/"}
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_every_address_is_on_a_host_that_was_checked(name: str) -> None:
+    card = load_card(name)
+    addresses = [entry.url for place in (card, *card.mirrors) for entry in place.urls]
+    for address in addresses:
+        parts = urlsplit(address)
+        assert parts.hostname in HOSTS, address
+        assert parts.path.startswith(HOSTS[parts.hostname]), address
+        assert name in parts.path
+    assert len(set(addresses)) == len(addresses)
+    assert bool(addresses) == (name not in ("cityscapes", "toycity"))
+    for mirror in card.mirrors:  # a mirror at a branch would change under a run
+        commits = {re.search(r"/resolve/([0-9a-f]{40})/", entry.url) for entry in mirror.urls}
+        assert None not in commits
+        assert mirror.differs
 
 
 def test_unknown_name_suggests_the_nearest() -> None:
@@ -168,7 +194,7 @@ def test_nearest_agrees_with_brute_force() -> None:
 
 
 def test_label_values_without_ids_are_train_ids() -> None:
-    train_ids, colours, known = value_tables(load_card("toycity"))
+    train_ids, colours, known = value_tables(file_values(load_card("toycity")))
     assert np.flatnonzero(known).tolist() == [*range(19), 255]
     assert train_ids[:19].tolist() == list(range(19))
     assert (train_ids[255], colours[255].tolist()) == (VOID, [0, 0, 0])

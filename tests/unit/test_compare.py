@@ -52,7 +52,7 @@ def write(out: Path, label: str, *, shift: float = 0.0, seed: int = 0, **changes
     name = f"{label.replace('+', '-')}{length}-{seed}{changes.get('mark', '')}"
     record = RunRecord(
         name, "run", label, spec, changes.get("status", "finished"),
-        {result.name: result for result in results},
+        {result.name: result for result in results}, details={"data": {"test_pixels": changes.get("pixels")}},
     )  # fmt: skip
     columns = {"name": [str(i) for i in range(N)], "ssim": ssim, "fcn_conf": [m.ravel() for m in matrices]}
     return write_record(out, record, pd.DataFrame(columns))
@@ -183,13 +183,36 @@ def test_where_seeds_decide_the_table_says_so_and_shows_their_interval(
     monkeypatch.setenv("COLUMNS", "40")  # no terminal: nothing is broken or cut, however narrow
     lines = terminal(capfd, *sides, "--metrics", "ssim")
     shown = next(text for text in lines if text.startswith("ssim"))
-    assert shown.endswith(f"{line.p_value:.2g} no (seeds)")
+    assert shown.endswith(f"{line.p_value:.2g} unclear (seeds)")
     assert " to ".join(f"{end:+.3f}" for end in line.over_seeds) in shown
     assert any("tell the two apart (p), other seeds may not" in text for text in lines)
     one, other = (str(next((tmp_path / side / "records").glob("*-0.json"))) for side in "ab")
     lines = terminal(capfd, one, other, "--metrics", "ssim")
-    assert next(text for text in lines if text.startswith("ssim")).endswith(" yes")
+    assert next(text for text in lines if text.startswith("ssim")).endswith(" B")
     assert "(seeds)" not in " ".join(lines)
+
+
+def test_the_better_side_is_named_and_a_small_difference_has_digits(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """0.0004 of an SSIM is no "+0.000", and less is better where the metric says so."""
+    one, other = write(tmp_path / "a", "l1"), write(tmp_path / "b", "l1", shift=0.0)
+    for path, moved in ((one, 0.0), (other, 0.0004)):
+        record, table = read_record(path), read_per_image(path.parent.parent, read_record(path))
+        assert table is not None
+        table["ssim"] += moved
+        record.results["ssim"] = replace(record.results["ssim"], value=float(table["ssim"].mean()))
+        table["mae"] = 20 + 100 * table["ssim"]
+        record.results["mae"] = replace(
+            record.results["ssim"], name="mae", value=float(table["mae"].mean()), goal="min"
+        )
+        write_record(path.parent.parent, record, table)
+    lines = {line.split()[0]: line for line in terminal(capfd, str(one), str(other)) if line}
+    assert "-0.00040 " in lines["ssim"]
+    assert lines["ssim"].endswith(" B")
+    assert "-0.040 " in lines["mae"]
+    assert lines["mae"].endswith(" A")
+    assert lines["better:"].startswith("better: the better side, where p is at most 5 %")
 
 
 def test_the_table_fits_80_columns_and_a_reason_stands_once(
@@ -207,7 +230,7 @@ def test_the_table_fits_80_columns_and_a_reason_stands_once(
     lines = terminal(capfd, str(tmp_path / "a"), str(tmp_path / "b"))
     heads = [line for line in lines if line.startswith("metric")]
     assert len(heads) == 2  # a table a row
-    assert all(line.endswith("differ") for line in heads)
+    assert all(line.endswith("better") for line in heads)
     table = lines[2 : next(at for at, line in enumerate(lines) if line.startswith("p: "))]
     assert len(table) == 2 * (1 + 1 + 4)
     assert max(map(len, table)) <= 80
@@ -261,6 +284,35 @@ def test_other_test_images_are_refused(tmp_path: Path, changed: dict[str, Any], 
     for pair in ((one, other), (tmp_path / "a", tmp_path / "b")):
         with pytest.raises(NotComparableError, match=said):
             compare(load(pair[0]), load(pair[1]))
+
+
+@pytest.mark.parametrize(
+    ("files", "pixels", "compares"),
+    [
+        (("bb", "cc"), ("77", "77"), True),  # the same images in another layout
+        (("bb", "bb"), ("77", "88"), False),  # the same files, read in another way
+        (("bb", "cc"), ("77", None), False),  # a record from before: its files decide
+        (("bb", "bb"), ("77", None), True),
+        (("bb", "bb"), (None, None), True),
+    ],
+)
+def test_pixels_decide_what_the_same_test_images_are_where_both_sides_have_them(
+    tmp_path: Path, files: tuple[str, str], pixels: tuple[str | None, str | None], compares: bool
+) -> None:
+    one, other = (
+        write(tmp_path / folder, label, data={"test_fingerprint": of}, pixels=seen)
+        for folder, label, of, seen in zip("ab", ("l1", "cgan"), files, pixels, strict=True)
+    )
+    from bench.analysis.entry import load_entries
+    from bench.analysis.sections import sections
+
+    found = sections(load_entries([tmp_path / "a", tmp_path / "b"])[0])
+    assert len(found) == (1 if compares else 2)
+    if compares:
+        assert compare(load(one), load(other)).lines
+        return
+    with pytest.raises(NotComparableError, match=r"data\.test_fingerprint"):
+        compare(load(one), load(other))
 
 
 def test_outputs_without_a_common_row_are_refused(tmp_path: Path) -> None:

@@ -56,6 +56,26 @@ def test_gradients_hold_numerically():
     assert torch.autograd.gradcheck(layer, torch.randn(2, 2, 3, 3, dtype=torch.float64, requires_grad=True))
 
 
+@pytest.mark.parametrize(("ours", "torchs", "how", "largest"), LAYERS)
+def test_gradients_can_be_differentiated_again_as_torchs_can(ours, torchs, how, largest):
+    """A gradient penalty is a loss on a gradient."""
+    torch.manual_seed(0)
+    quick, plain = ours(2, 3, **how).double(), torchs(2, 3, **how).double()
+    plain.load_state_dict(quick.state_dict())
+    start = torch.randn(2, 2, 4, 4, dtype=torch.float64)
+    found = []
+    for layer in (quick, plain):
+        features = start.clone().requires_grad_()
+        (slope,) = torch.autograd.grad(layer(features).square().sum(), features, create_graph=True)
+        found.append(torch.autograd.grad(slope.square().sum(), [features, *layer.parameters()]))
+    assert "Product" in type(quick(start.requires_grad_()).grad_fn.next_functions[0][0]).__name__
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
+    smaller = start[:1, :, :3, :3].detach().requires_grad_()
+    if smaller.shape[-1] + 2 * how.get("padding", 0) >= how["kernel_size"]:
+        assert torch.autograd.gradgradcheck(quick, smaller)
+
+
 def test_frozen_weights_get_no_gradient_and_inputs_still_do():
     layer = Conv(2, 3, 4, stride=2, padding=1).requires_grad_(False)
     features = torch.randn(1, 2, 4, 4, requires_grad=True)

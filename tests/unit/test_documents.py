@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -58,8 +59,8 @@ def options_of(words: list[str]) -> set[str]:
     """
     command: click.Command = cli
     options = {"--help", *(name for option in cli.params for name in option.opts)}
-    for word in words:
-        if word.startswith("-") or not word.islower():
+    for before, word in pairwise(["", *words]):
+        if word.startswith("-") or not word.islower() or before == "--plugin":
             continue
         if not isinstance(command, click.Group):
             break

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -11,17 +12,22 @@ from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from local_server import serving
+from PIL import Image
 
 from bench.core.errors import UsageError
 from bench.data.acquire import weights as weights_module
-from bench.data.acquire.archives import extract
 from bench.data.acquire.download import fetch_file, recorded_hash
 from bench.data.acquire.fetch import fetch
 from bench.data.acquire.weights import fetch_inception, find_inception, weights_digest
+from bench.data.archives import extract
 from bench.data.cards import make_card
-from bench.data.types import DatasetCard
+from bench.data.layouts import find
+from bench.data.types import Archive, DatasetCard, Mirror
 
 BODY = bytes(range(256)) * 4000
 SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -306,7 +312,10 @@ def test_a_data_set_is_fetched_unpacked_and_its_hash_kept(server: Server, tmp_pa
     server.body = tar_of(tmp_path / "made.tar.gz", content).read_bytes()
     address = server.url.replace("file.bin", "streets.tar.gz")
     steps: list[tuple[int, int]] = []
-    folder = fetch(card_with(address), tmp_path / "data", progress=lambda *step: steps.append(step))
+    got = fetch(card_with(address), tmp_path / "data", progress=lambda *step: steps.append(step))
+    folder = got.folder
+    assert (got.took, got.notes) == ("its own archives", ())
+    assert got.hashes == {address: hashlib.sha256(server.body).hexdigest()}
     assert folder == tmp_path / "data" / "streets"
     assert sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*.jpg")) == [
         "train/1.jpg",
@@ -317,6 +326,73 @@ def test_a_data_set_is_fetched_unpacked_and_its_hash_kept(server: Server, tmp_pa
     assert all(done <= total for done, total in steps)
     with pytest.raises(UsageError, match="missing or empty"):
         fetch(card_with(address), tmp_path / "data")
+
+
+def mirrored(server: Server, *files: str) -> DatasetCard:
+    """A card whose own address answers 404, with two mirrors: one that is gone, and one with `files`."""
+    here = server.url.removesuffix("/file.bin")
+    gone = Mirror("a mirror that is gone", (Archive(f"{here}/gone.zip"),))
+    there = Mirror("a copy", tuple(Archive(f"{here}/{name}") for name in files), "other splits")
+    return replace(card_with(f"{here}/streets.tar.gz"), mirrors=(gone, there))
+
+
+def test_mirrors_are_tried_in_order_and_the_answer_says_which(server: Server, tmp_path: Path) -> None:
+    server.body = tar_of(tmp_path / "made.tar.gz", {"train/1.jpg": b"1", "val/2.jpg": b"2"}).read_bytes()
+    server.faults = [404, 404]
+    got = fetch(mirrored(server, "copy.tar.gz"), tmp_path / "data")
+    assert got.took == "a copy"
+    assert [note.split(":")[0] for note in got.notes] == [
+        "its own archives",
+        "a mirror that is gone",
+        "a copy",
+    ]
+    assert "HTTP 404" in got.notes[0]
+    assert got.notes[2] == "a copy: other splits"
+    record = tmp_path / "data" / ".downloads" / "streets" / "copy.tar.gz.sha256"
+    assert record.read_text().split()[0] == next(iter(got.hashes.values()))
+    shutil.rmtree(got.folder)
+    server.body = tar_of(tmp_path / "made.tar.gz", {"train/1.jpg": b"other", "val/2.jpg": b"2"}).read_bytes()
+    server.faults = [404, 404]
+    with pytest.raises(UsageError, match="expected sha256"):
+        fetch(mirrored(server, "copy.tar.gz"), tmp_path / "data")
+    assert not got.folder.exists()
+
+
+def test_parquet_of_a_mirror_is_kept_as_it_is_and_read(server: Server, tmp_path: Path, cache: Path) -> None:
+    image = {"bytes": (png := png_bytes()), "path": None}
+    table = pa.table({"imageA": [image] * 6, "imageB": [image] * 6})
+    pq.write_table(table, tmp_path / "made.parquet")
+    server.body = (tmp_path / "made.parquet").read_bytes()
+    server.faults = [404, 404]
+    card = replace(mirrored(server, "train-00000-of-00001.parquet"), layouts=("pairs", "parquet"))
+    got = fetch(card, tmp_path / "data")
+    assert (got.folder / "train-00000-of-00001.parquet").read_bytes() == server.body
+    found = find(card, got.folder)
+    assert found is not None
+    assert {split: len(pairs) for split, pairs in found.splits.items()} == {"train": 5, "test": 1}
+    assert found.splits["test"][0].stem == "000004"
+    assert found.splits["test"][0].files[1].read_bytes() == png
+
+
+def test_an_error_page_for_parquet_is_refused_and_sets_no_hash(server: Server, tmp_path: Path) -> None:
+    server.body, server.faults = b"<html>log in</html>", [404, 404]
+    with pytest.raises(UsageError, match="expected a parquet file"):
+        fetch(mirrored(server, "train-00000-of-00001.parquet"), tmp_path / "data")
+    kept = [path.name for path in (tmp_path / "data").rglob("*") if path.is_file()]
+    assert kept == []
+
+
+def test_no_place_left_names_all_of_them(server: Server, tmp_path: Path) -> None:
+    server.faults = [404, 404, 404]
+    with pytest.raises(UsageError, match="from any of 3 places") as caught:
+        fetch(mirrored(server, "copy.tar.gz"), tmp_path / "data")
+    assert all(part in str(caught.value) for part in ("streets.tar.gz", "gone.zip", "copy.tar.gz"))
+
+
+def png_bytes() -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3)).save(out, format="PNG")
+    return out.getvalue()
 
 
 def test_an_evil_data_set_leaves_no_folder(server: Server, tmp_path: Path) -> None:

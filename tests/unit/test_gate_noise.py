@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy import stats
 from bench.cli.main import invoke
 from bench.gate.outcome import Verdict
 from bench.gate.tolerances import Tolerance
+from bench.records.record import read_per_image, read_records, write_record
 
 N = 50
 HARD = np.random.default_rng(0).normal(0, 0.1, N)  # some images are harder for everybody
@@ -45,6 +47,22 @@ def test_one_seed_a_side_is_decided_by_paired_images_and_says_what_it_cannot_see
     assert np.log10(found.p_value) == pytest.approx(np.log10(by_t), rel=0.15)
     assert found.interval is not None
     assert found.interval[0] < gaps.mean() < found.interval[1] < 0
+
+
+def test_nothing_is_said_of_seeds_where_nothing_was_trained(tmp_path: Path) -> None:
+    """Images from a folder have no seed: the gate speaks of the test images alone."""
+    outs = []
+    for side, mean in (("a", 0.5), ("b", 0.45)):
+        out = write_seeds(tmp_path / side, seeds(1, mean), {"ssim": "max"})
+        (record,) = read_records(out)
+        spec = {name: held for name, held in record.spec.items() if name != "seed"}
+        given = replace(record, spec={**spec, "training": {"size_px": 64}, "predictions": side})
+        write_record(out, given, read_per_image(out, record))
+        outs.append(out)
+    outcome = check_outs(tmp_path, *outs)
+    (found,) = outcome.verdicts
+    assert (found.state, found.basis) == ("regressed", "images")
+    assert "seed" not in " ".join([found.note, *outcome.notes])
 
 
 def test_another_seed_alone_is_no_regression_but_undecided(tmp_path: Path) -> None:

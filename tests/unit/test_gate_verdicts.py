@@ -257,6 +257,22 @@ def test_means_of_another_n_compare_but_not_on_other_images(tmp_path: Path) -> N
     assert "test images (f00d in the baseline, beef here)" in verdict.note
 
 
+@pytest.mark.parametrize(
+    ("files", "pixels", "state"),
+    [("beef", ("77", "77"), "pass"), ("f00d", ("77", "88"), "incomparable"), ("f00d", ("77", None), "pass")],
+)
+def test_test_images_are_told_by_their_pixels_where_both_sides_have_them(
+    tmp_path: Path, files: str, pixels: tuple[str | None, str | None], state: str
+) -> None:
+    records = []
+    for of, seen in zip(("f00d", files), pixels, strict=True):
+        record = run(result("ssim", 0.5))
+        spec = {**record.spec, "data": {**record.spec["data"], "test_fingerprint": of}}
+        records.append(replace(record, spec=spec, details={"data": {"test_pixels": seen}}))
+    (verdict,) = decide(tmp_path, records[:1], records[1:])
+    assert verdict.state == state
+
+
 def test_a_metric_whose_goal_changed_is_incomparable(tmp_path: Path) -> None:
     assert only(tmp_path, result("hf_ratio", 0.5, 1.0), result("hf_ratio", 0.5)).state == "incomparable"
 

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from baselines.build import build_generator
 from baselines.settings import TestSettings, TrainingSettings
-from baselines.trainer import build_generator
 from baselines.translate import Checkpoint
 from baselines.variants import parse_variant
 from bench.core.images import read_png

@@ -87,7 +87,7 @@ def test_sweeps_multiply(cache: Path) -> None:
         ({"datasets": ()}, "expected --dataset"),
         ({"variants": ()}, "expected --variants"),
         ({"suite": "loses"}, "did you mean 'losses'"),
-        ({"size_px": 100}, "32, 64, 128, 256 or 512"),
+        ({"size_px": 31}, "32 to 2048 px on each side"),
         ({"epochs": 1.0, "steps": 5}, "found both"),
         ({"epochs": 0.0}, "above 0"),
         ({"epochs": float("nan")}, "above 0"),

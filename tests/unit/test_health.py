@@ -49,7 +49,7 @@ def test_a_weight_that_is_not_finite_is_noticed_in_the_interval(broken: str) -> 
     run = trainer()
     entries = run.train(log_every=5)
     next(entries)
-    next(getattr(run, broken).parameters()).data.view(-1)[0] = float("nan")
+    next(run.objective.networks[broken].parameters()).data.view(-1)[0] = float("nan")
     with pytest.raises(DivergedError, match=r"not finite.* by step 10$") as caught:
         next(entries)
     assert caught.value.step == 10
@@ -81,7 +81,7 @@ def test_a_generator_that_paints_gray_is_noticed() -> None:
     for parameter in run.generator.parameters():
         parameter.data.zero_()
     run._set_lr = lambda lr: None  # type: ignore[method-assign]
-    run.generator_adam.param_groups[0]["lr"] = 0.0
+    run.objective.adams["generator"].param_groups[0]["lr"] = 0.0
     with pytest.raises(DivergedError, match="constant for 50 steps by step 50"):
         list(run.train(log_every=10))
 
@@ -101,6 +101,14 @@ def test_a_discriminator_that_is_always_right_is_written_down() -> None:
     again.load(health.state())
     again.check(600, 100, means(loss_d=1e-6), NETWORK)
     assert again.warnings[-1] == {"sign": sign, "from_step": 400, "to_step": 600}
+
+
+def test_a_critics_loss_below_zero_is_no_sign() -> None:
+    """WGAN: D minimises a difference of means, which falls below 0 from the start."""
+    health = Health()
+    for step in (100, 200):
+        health.check(step, 100, means(loss_d=-3.0), NETWORK)
+    assert health.warnings == []
 
 
 def test_a_resumed_training_remembers_the_signs(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from bench.core.errors import UsageError
-from bench.data.acquire import archives
-from bench.data.acquire.archives import ArchiveError, extract
+from bench.data import archives
+from bench.data.archives import ArchiveError, extract
 
 
 def tar(entries: list[tuple[str, bytes]], kind: bytes = tarfile.REGTYPE) -> bytes:

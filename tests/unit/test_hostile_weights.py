@@ -13,10 +13,11 @@ import pytest
 import torch
 from example_card import example_card
 
+from baselines.build import build_generator
 from baselines.checksummed import load_checked, save_checked
 from baselines.pairs import PairArrays
 from baselines.settings import TrainingSettings
-from baselines.trainer import Trainer, build_generator
+from baselines.trainer import Trainer
 from baselines.translate import Checkpoint, load_checkpoint, save_checkpoint
 from baselines.variants import parse_variant
 from bench.cli.main import invoke

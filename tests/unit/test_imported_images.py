@@ -97,12 +97,37 @@ def test_sizes(tmp_path: Path, cache: Path) -> None:
     wide = folder(tmp_path / "wide", size=(32, 64, 3))
     with pytest.raises(UsageError, match=r"one size, found .*wide/0.png \(64x32\) but 3 of another: .*32x32"):
         gathered(cache, wide, target=target)
-    with pytest.raises(UsageError, match=r"square images, found 64x32 in .*: --size PX"):
-        gathered(cache, wide, target=wide)
+    as_it_is = gathered(cache, wide, target=wide)
+    assert (as_it_is.size_px, as_it_is.resized_from, as_it_is.aspect_changed) == ("64x32", None, None)
+    assert as_it_is.test(cache).target.shape == (3, 32, 64, 3)
     found = gathered(cache, wide, target=target, size_px=16)
     assert (found.size_px, found.resized_from) == (16, "64x32")
+    assert found.aspect_changed == "64x32 px to 16x16 px, in 3 of 6 images"
     assert found.prediction(0)(0).shape == found.test(cache).target[0].shape == (16, 16, 3)
     assert gathered(cache, folder(tmp_path / "same"), target=target, size_px=32).resized_from is None
+
+
+def test_mixed_sizes_are_scored_as_they_are_if_each_prediction_fits_its_target(
+    tmp_path: Path, cache: Path
+) -> None:
+    sizes = [(32, 48, 3), (40, 32, 3), (32, 32, 3)]
+    for index, size in enumerate(sizes):
+        save(tmp_path / "guess" / f"{index}.png", noise(index, size))
+        save(tmp_path / "truth" / f"{index}.png", noise(index + 5, size))
+        save(tmp_path / "ids" / f"{index}.png", np.full((2 * size[0], 2 * size[1]), index, np.uint8))
+    request = {"target": tmp_path / "truth", "labels": tmp_path / "ids", "card": TOYCITY}
+    found = gathered(cache, tmp_path / "guess", **request)
+    assert found.size_px == "native"
+    test = found.test(cache)
+    assert [image.shape for image in test.target] == sizes
+    assert test.labels is not None
+    assert [labels.shape for labels in test.labels] == [size[:2] for size in sizes]  # as large as the images
+    assert np.array_equal(found.prediction(0)(1), noise(1, sizes[1]))
+    save(tmp_path / "guess" / "1.png", noise(1, (32, 40, 3)))
+    with pytest.raises(
+        UsageError, match=r"size of its target, found .*1.png \(32x40\) and .*1.png \(40x32\)"
+    ):
+        gathered(cache, tmp_path / "guess", **request)
 
 
 def test_modes(tmp_path: Path, cache: Path) -> None:
@@ -113,20 +138,21 @@ def test_modes(tmp_path: Path, cache: Path) -> None:
     ):
         gathered(cache, guess, target=target)
     gray = folder(tmp_path / "gray", size=(32, 32))
-    with pytest.raises(UsageError, match=r"\(colour\) but .*gray/0.png \(gray\): convert"):
+    with pytest.raises(UsageError, match=r"\(colour\) but .*gray/0.png \(gray\): convert .* --as colour"):
         gathered(cache, gray, target=target)
     assert gathered(cache, gray, target=gray).test(cache).target.shape == (3, 32, 32, 1)
     alpha = folder(tmp_path / "alpha", size=(32, 32, 4))
     with pytest.raises(UsageError, match="flatten it"):
-        gathered(cache, alpha, target=target)
+        gathered(cache, alpha, target=target).prediction(0)(0)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, 0.5, 300.0])
-def test_float_tiffs_are_refused(tmp_path: Path, cache: Path, value: float) -> None:
-    target, guess = folder(tmp_path / "truth"), folder(tmp_path / "guess", count=2)
-    save(guess / "2.tiff", np.full((32, 32), value, np.float32))
-    with pytest.raises(UsageError, match=r"mode F in .*2.tiff: save it with 8 bits"):
-        gathered(cache, guess, target=target)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_floats_that_are_no_numbers_are_refused(tmp_path: Path, cache: Path, value: float) -> None:
+    save(tmp_path / "truth" / "0.tiff", np.zeros((32, 32), np.float32))
+    save(tmp_path / "guess" / "0.tiff", np.full((32, 32), value, np.float32))
+    found = gathered(cache, tmp_path / "guess", target=tmp_path / "truth", data_range=(0.0, 1.0))
+    with pytest.raises(UsageError, match=r"guess/0\.tiff, found values that are NaN or infinite"):
+        found.prediction(0)(0)
 
 
 def test_damaged_images_are_named(tmp_path: Path, cache: Path) -> None:

@@ -82,7 +82,7 @@ def test_memory_is_counted_by_what_training_keeps() -> None:
 
 
 def _generator(settings: TrainingSettings) -> torch.nn.Module:
-    from baselines.trainer import build_generator
+    from baselines.build import build_generator
     from baselines.variants import parse_variant
 
     return build_generator(parse_variant("l1"), settings, 3, 3).train()

@@ -92,6 +92,17 @@ def test_dropout_in_the_three_innermost_decoder_layers(size_px: int) -> None:
     assert not any(isinstance(part, nn.Dropout) for part in without.modules())
 
 
+@pytest.mark.parametrize(("size_px", "count"), [(32, 0), (64, 1), (128, 2), (256, 3), (512, 4)])
+@pytest.mark.parametrize("skips", [True, False])
+def test_released_dropout_is_one_layer_later_and_in_levels_minus_five_layers(
+    size_px: int, count: int, skips: bool
+) -> None:
+    """The released `UnetGenerator` gives dropout to the `num_downs - 5` blocks around the innermost."""
+    generator = Generator(3, 3, size_px, base_filters=2, skips=skips, dropout=0.3, dropout_at="released")
+    where = [[part.p for part in layer if isinstance(part, nn.Dropout)] for layer in generator.up]
+    assert where == [[]] + [[0.3]] * count + [[]] * (len(where) - 1 - count)
+
+
 @pytest.mark.parametrize(("norm", "kind"), [("instance", nn.InstanceNorm2d), ("none", nn.Identity)])
 def test_the_other_normalisations(norm: str, kind: type[nn.Module]) -> None:
     generator = Generator(3, 3, 32, base_filters=2, norm=norm)

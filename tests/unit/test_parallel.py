@@ -48,7 +48,7 @@ def trainer(name: str, ranks: Ranks = ALONE, **changes: Any) -> Trainer:
 
 
 def in_double(run: Trainer) -> Trainer:
-    for network in run._updates.networks:
+    for network in run.objective.networks.values():
         network.double()
     return run
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,15 @@ def test_nearest_gives_the_training_target() -> None:
     test.source[1] = train.source[4]
     predictions = reference_predictions("nearest", lambda: train, test)
     assert np.array_equal(predictions(1), train.target[4])
+
+
+def test_sixteen_bits_stay_sixteen() -> None:
+    train, test = split(6, 3), split(2, 4)
+    deep = replace(train, target=train.target[..., :1].astype(np.uint16) * 200)
+    for row in ("nearest", "random"):
+        image = reference_predictions(row, lambda: deep, test)(0)
+        assert image.dtype == np.uint16
+        assert any(np.array_equal(image, target) for target in deep.target)
 
 
 def test_random_gives_training_targets_and_looks_at_no_source() -> None:

@@ -18,7 +18,7 @@ from baselines.settings import TestSettings, TrainingSettings
 from baselines.variants import parse_variant
 from bench.core.errors import UsageError
 from bench.spec.expand import TRAINING_FIELDS, parse_sets, resolve_grid
-from bench.spec.run_spec import DataSpec, RunSpec, slug
+from bench.spec.run_spec import DataSpec, RunSpec, StepChoice, slug
 from bench.spec.suites import get_suite
 from bench.spec.variants import get_variant, read_variants
 
@@ -61,6 +61,11 @@ def test_every_field_counts_but_words_do_not() -> None:
         replace(base, seed=1),
         replace(base, data=replace(DATA, train_fingerprint="cccc")),
         replace(base, data=replace(DATA, test_n=50)),
+        replace(base, data=replace(DATA, val_n=50, val_fingerprint="dddd")),
+        replace(base, choice=StepChoice("ssim", 10, 50, "dddd")),
+        replace(base, choice=StepChoice("mae", 10, 50, "dddd")),
+        replace(base, choice=StepChoice("ssim", 20, 50, "dddd")),
+        replace(base, choice=StepChoice("ssim", 10, 50, "eeee")),
         replace(base, test=TestSettings(dropout=False)),
         replace(base, training=replace(base.training, lr=1e-4)),
         replace(base, training=replace(base.training, precision="fp32")),
@@ -69,6 +74,15 @@ def test_every_field_counts_but_words_do_not() -> None:
     assert len({run.hash for run in (base, *others)}) == len(others) + 1
     renamed = replace(base, variant=replace(base.variant, name="mine", source="me"), swept=("lr",))
     assert renamed.hash == base.hash
+
+
+def test_a_field_that_came_later_is_left_out_at_its_default() -> None:
+    first = {"generator", "adversarial", "receptive_field", "lambda_l1", "lambda_gan", "dropout", "norm"}
+    assert set(spec("l1+cgan").to_dict()["variant"]) == first | {"name", "source"}
+    released = replace(spec(), variant=parse_variant("l1").with_fields({"dropout_at": "released"}))
+    assert released.to_dict()["variant"]["dropout_at"] == "released"
+    assert released.hash != spec().hash
+    assert RunSpec.from_dict(released.to_dict()).hash == released.hash
 
 
 def test_a_spec_is_plain_json_with_what_records_read() -> None:
@@ -109,7 +123,9 @@ def test_a_grid_is_sweeps_by_variants_by_seeds_each_once() -> None:
         ("base_filters=8,16", [8, 16]), ("lr=1e-4,2e-4", [1e-4, 2e-4]), ("beta1=0,0.5", [0.0, 0.5]),
         ("beta2=0.9,0.99", [0.9, 0.99]), ("lr_schedule=constant,linear", ["constant", "linear"]),
         ("jitter=true,false", [True, False]), ("mirror=True,False", [True, False]),
-        ("precision=fp32,bf16", ["fp32", "bf16"]), ("engine=eager", ["eager"]),
+        ("precision=fp32,bf16", ["fp32", "bf16"]), ("engine=eager", ["eager"]), ("levels=5", [5]),
+        ("size_px=64,64x32", [64, "64x32"]),
+        ("ema=0.0,0.999", [0.0, 0.999]),
     ],
 )  # fmt: skip
 def test_every_training_field_can_be_swept_and_is_said(assignment: str, values: list[Any]) -> None:
@@ -144,7 +160,8 @@ def test_full_is_resolved_at_each_size_of_a_sweep() -> None:
     "sets",
     [
         ["lambda_l1"], ["lambda_l1="], ["lambda_l1=1,,2"], ["=1"], ["lamda_l1=1"], ["name=x"],
-        ["lr=1", "lr=2"], ["lr=fast"], ["lr=nan"], ["lr=inf"], ["lr=0"], ["jitter=yes"], ["size_px=100"],
+        ["lr=1", "lr=2"], ["lr=fast"], ["lr=nan"], ["lr=inf"], ["lr=0"], ["jitter=yes"], ["size_px=31"],
+        ["size_px=64x"], ["size_px=native"], ["levels=4"], ["levels=7"],
         ["batch_size=0"], ["steps=1.5"], ["precision=fp16"], ["lambda_l1=nan"], ["dropout=1"],
         ["receptive_field=142"], ["receptive_field=71"], ["adversarial=none"],
     ],

@@ -90,7 +90,9 @@ def test_the_step_of_the_paper_is_87_gflop() -> None:
     trainer = step_trainer("l1+cgan", TrainingSettings(steps=1))
     assert step_flops(trainer) == pytest.approx(87e9, rel=0.02)
     assert step_bytes(trainer.generator, None) == pytest.approx(1.52e9 + 0.65e9, rel=0.01)
-    assert step_bytes(trainer.generator, trainer.discriminator) == pytest.approx(2.31e9, rel=0.01)
+    assert step_bytes(trainer.generator, trainer.objective.networks["discriminator"]) == pytest.approx(
+        2.31e9, rel=0.01
+    )
 
 
 def test_the_floor_is_the_longer_of_both_or_their_sum() -> None:
@@ -134,6 +136,10 @@ def test_what_is_kept_is_found_again_by_what_the_time_depends_on(cache: Path) ->
         question("l1+cgan/16"),
         question("encdec:l1+cgan"),
         question("no-dropout"),
+        question("l1+cgan[gan_loss=hinge]"),
+        question("l1+cgan[lambda_fm=10]"),
+        question("l1+cgan[spectral_norm=on]"),
+        question(ema=0.999),
         question(size_px=64),
         question(batch_size=2),
         question(precision="bf16"),
@@ -232,7 +238,8 @@ def test_processes_side_by_side(cache: Path, tmp_path: Path, capfd: pytest.Captu
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--size", "100"], "expected"),
+        (["--size", "31"], "expected"),
+        (["--size", "native"], "one size for all images"),
         (["--variants", "l1+cgan/286"], "cannot be built at 32 px"),
         (["--variants", ","], "found none"),
         (["--precision", "tf32"], "needs a CUDA device"),

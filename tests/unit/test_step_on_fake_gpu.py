@@ -18,18 +18,21 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from baselines import convolutions
+from baselines.build import build_generator
 from baselines.health import spreads
 from baselines.layers import BatchNorm
+from baselines.objectives.paired import Paired
 from baselines.pairs import scaled, windows
 from baselines.parallel import ALONE
 from baselines.settings import TrainingSettings
-from baselines.trainer import build_discriminator, build_generator
-from baselines.update import Updates
+from baselines.sizes import image_size
 from baselines.variants import parse_variant
 
 VARIANTS = (
     "l1", "gan", "cgan", "l1+gan", "l1+cgan", "l1+cgan/1", "l1+cgan/16", "l1+cgan/34", "imagegan",
-    "encdec:l1", "encdec:l1+cgan", "no-dropout",
+    "encdec:l1", "encdec:l1+cgan", "no-dropout", "resnet6:l1+cgan", "l1+cgan[gan_loss=lsgan]",
+    "l1+cgan[gan_loss=hinge,spectral_norm=on]", "l1+cgan[upsample=resize,norm=instance-plain]",
+    "l1+cgan[lambda_fm=10,lambda_ssim=1,lambda_tv=1,dropout_at=released]",
 )  # fmt: skip
 
 
@@ -38,6 +41,7 @@ def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """New tensors are fake ones on a GPU; gradients are zeros, and Adam does nothing."""
     monkeypatch.setattr(Tensor, "backward", lambda self: None)
     monkeypatch.setattr(torch.optim.Adam, "step", lambda self: None)
+    monkeypatch.setattr(torch.nn.Module, "to", lambda self, device: self)  # all tensors are there already
     if torch.version.cuda is None:
         pytest.skip("this torch knows no CUDA")
     with FakeTensorMode(allow_fallback_kernels=False), torch.device("cuda"):
@@ -46,32 +50,31 @@ def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("fake_gpu")
 @pytest.mark.parametrize(
-    ("name", "batch_size", "dtype"),
+    ("name", "batch_size", "dtype", "ema"),
     [
-        *((name, 1, torch.uint8) for name in VARIANTS),
-        ("l1+cgan", 4, torch.uint8),
-        ("l1+cgan", 1, torch.int16),
+        *((name, 1, torch.uint8, 0) for name in VARIANTS),
+        ("l1+cgan", 4, torch.uint8, 0),
+        ("l1+cgan", 1, torch.int16, 0),
+        ("l1+cgan", 1, torch.uint8, 0.999),
     ],
 )
 def test_a_step_stays_on_the_gpu_and_waits_for_nothing(
-    name: str, batch_size: int, dtype: torch.dtype
+    name: str, batch_size: int, dtype: torch.dtype, ema: float
 ) -> None:
     variant = parse_variant(name)
-    settings = TrainingSettings(steps=4, size_px=64, base_filters=4, batch_size=batch_size)
-    generator = build_generator(variant, settings, 3, 3)
-    discriminator = build_discriminator(variant, settings, 3, 3)
-    updates = Updates(variant, settings, generator, discriminator, ALONE)
-    updates.set_lr(1e-4)
+    settings = TrainingSettings(steps=4, size_px=64, base_filters=4, batch_size=batch_size, ema=ema)
+    objective = Paired(variant, settings, (3, 3), torch.device("cuda"), ALONE)
+    objective.prepare(1)
     side = settings.load_size_px
     stored = torch.zeros(10, side, side, 3, dtype=dtype)
     choices = torch.zeros(batch_size, 4, dtype=torch.int64)
-    with updates.capturable():
-        source, target = map(scaled, windows([stored, stored], choices, settings.size_px))
-        prediction, losses = updates.step(source, target, None)
+    with objective.capturable():
+        source, target = map(scaled, windows([stored, stored], choices, image_size(settings.size_px)))
+        prediction, losses = objective.step(source, target, None)
         losses |= spreads(prediction, target)
     assert prediction.shape == (batch_size, 3, 64, 64)
     assert {value.device.type for value in (prediction, *losses.values())} == {"cuda"}
-    assert isinstance(updates.generator_adam.param_groups[0]["lr"], Tensor)
+    assert isinstance(objective.adams["generator"].param_groups[0]["lr"], Tensor)
 
 
 class Operations(TorchDispatchMode):
@@ -91,15 +94,15 @@ def test_small_operations_are_done_once_for_all() -> None:
     """Batches that norms have seen; the least and largest value of an image; windows of both sides; sums."""
     settings = TrainingSettings(steps=4, size_px=64, base_filters=4)
     variant = parse_variant("l1+cgan")
-    generator = build_generator(variant, settings, 3, 3)
-    discriminator = build_discriminator(variant, settings, 3, 3)
-    updates = Updates(variant, settings, generator, discriminator, ALONE)
-    norms = [one for net in updates.networks for one in net.modules() if isinstance(one, BatchNorm)]
+    objective = Paired(variant, settings, (3, 3), torch.device("cuda"), ALONE)
+    norms = [
+        one for net in objective.networks.values() for one in net.modules() if isinstance(one, BatchNorm)
+    ]
     side = settings.load_size_px
     stored, choices = torch.zeros(10, side, side, 3, dtype=torch.uint8), torch.zeros(1, 4, dtype=torch.int64)
     with Operations() as done:
-        source, target = map(scaled, windows([stored, stored], choices, settings.size_px))
-        prediction, losses = updates.step(source, target, None)
+        source, target = map(scaled, windows([stored, stored], choices, image_size(settings.size_px)))
+        prediction, losses = objective.step(source, target, None)
         losses |= spreads(prediction, target)
     assert len(norms) == 12
     assert done.found["_foreach_add_"] == 1

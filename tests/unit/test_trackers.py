@@ -47,6 +47,7 @@ def show(names: tuple[str, ...], out: Path, said: list[str]) -> None:
     with tracking(names, out, SPEC, 5, said.append) as log:
         for step in (10, 20):
             log.training(entry(step, 1 / step))
+        log.validation({"step": 20, "images_seen": 20, "seconds": 3.0, "ssim": 0.125, "fid": None})
         log.samples(SHEET, 20)
         log.scores(record(), 20)
 
@@ -62,6 +63,8 @@ def test_tensorboard_reads_back_what_was_logged(tmp_path: Path) -> None:
     assert [event.step for event in events.Scalars("train/loss_l1")] == [5, 10, 20], "step 10 stands twice"
     assert [(event.step, event.value) for event in events.Scalars("score/ssim")] == [(20, 0.25)]
     assert "score/fid" not in events.Tags()["scalars"]
+    assert [(event.step, event.value) for event in events.Scalars("val/ssim")] == [(20, 0.125)]
+    assert [tag for tag in events.Tags()["scalars"] if tag.startswith("val/")] == ["val/ssim"]
     (image,) = events.Images("samples")
     assert (image.step, image.width, image.height) == (20, 16, 8)
 

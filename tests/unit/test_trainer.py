@@ -13,12 +13,13 @@ from noise_pairs import Pairs
 from noise_pairs import noise_pairs as pairs
 from torch.nn import functional
 
+from baselines.components.gan_losses import adversarial_loss, discriminator_loss, l1_loss
 from baselines.engine import autocast, resolve_device, set_precision
 from baselines.health import DivergedError
-from baselines.losses import adversarial_loss, discriminator_loss, l1_loss
 from baselines.pairs import batch_at, dropout_seed
 from baselines.settings import TestSettings, TrainingSettings
 from baselines.trainer import Trainer
+from baselines.translate import Checkpoint, translations
 from baselines.variants import Variant, parse_variant
 
 CPU = torch.device("cpu")
@@ -32,6 +33,10 @@ def trainer(
     return Trainer(parse_variant(name), settings, more.pop("data", pairs(side=side)), seed, CPU)
 
 
+def network_d(run: Trainer) -> Any:
+    return run.objective.networks.get("discriminator")
+
+
 def finish(run: Trainer, log_every: int = 2) -> Trainer:
     list(run.train(log_every=log_every))
     return run
@@ -39,8 +44,8 @@ def finish(run: Trainer, log_every: int = 2) -> Trainer:
 
 def same_state(one: Trainer, other: Trainer) -> bool:
     modules = [(one.generator, other.generator)]
-    if one.discriminator is not None and other.discriminator is not None:
-        modules.append((one.discriminator, other.discriminator))
+    if network_d(one) is not None and network_d(other) is not None:
+        modules.append((network_d(one), network_d(other)))
     return all(
         torch.equal(value, right.state_dict()[key])
         for left, right in modules
@@ -94,6 +99,49 @@ def test_a_resumed_training_is_the_uninterrupted_one(name: str, tmp_path: Path) 
     assert seconds == sorted(seconds)
 
 
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_translating_between_steps_changes_nothing(batch_size: int) -> None:
+    """A visit uses the generator as the validation does: dropout on, statistics of each image."""
+    settings = replace(SETTINGS, steps=7, batch_size=batch_size)
+    plain, visited = finish(trainer(settings=settings), 3), trainer(settings=settings)
+    made = Checkpoint(visited.generator, visited.variant, settings, 3, "uint8", "bicubic", "uint8", "run")
+    seen = []
+
+    def visit() -> None:
+        seen.append((visited.steps_done, len(visited.history)))
+        torch.manual_seed(visited.steps_done)
+        images = pairs(side=32).source[:2]
+        list(translations(made, zip(images, (1, 2), strict=True), TestSettings()))
+
+    entries = visited.train(log_every=3, visit_every=2, visit=visit)
+    steps = [(entry["step"], list(seen)) for entry in entries]
+    assert seen == [(2, 0), (4, 1), (6, 2), (7, 3)]  # (step, entries so far): after the entry's checks
+    assert [step for step, _ in steps] == [3, 6, 7]
+    assert steps[1][1][-1][0] == 6  # before the entry is yielded, and a state saved
+    assert same_state(plain, visited)
+    assert losses_of(plain) == losses_of(visited)
+
+
+def test_the_time_of_a_visit_is_no_training_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock by which a step takes 1 s and a visit 100 s; a visit at an entry, others between entries."""
+    clock, step = [0.0], Trainer.step
+
+    def ticking(self: Trainer) -> None:
+        step(self)
+        clock[0] += 1.0
+
+    def visit() -> None:
+        clock[0] += 100.0
+
+    monkeypatch.setattr(Trainer, "step", ticking)
+    monkeypatch.setattr("baselines.trainer.time.perf_counter", lambda: clock[0])
+    run = trainer()
+    list(run.train(log_every=4, visit_every=2, visit=visit))
+    assert clock[0] == 6 + 3 * 100
+    assert [entry["seconds"] for entry in run.history] == [4, 6]
+    assert run.train_seconds == 6
+
+
 def test_weights_that_lie_channels_last_resume_with_moments_that_do(tmp_path: Path) -> None:
     """A fused Adam reads weights and moments in memory order and ignores their strides."""
 
@@ -109,7 +157,7 @@ def test_weights_that_lie_channels_last_resume_with_moments_that_do(tmp_path: Pa
     finish(resumed)
     assert same_state(whole, resumed)
     weight = resumed.generator.down[1][1].weight
-    moments = resumed.generator_adam.state[weight]
+    moments = resumed.objective.adams["generator"].state[weight]
     assert weight.stride() == moments["exp_avg"].stride() == moments["exp_avg_sq"].stride()
     assert not weight.is_contiguous()
 
@@ -143,7 +191,7 @@ def test_the_schedule_reaches_both_optimisers() -> None:
     run = trainer(settings=replace(SETTINGS, lr_schedule="linear"))
     finish(run, log_every=1)
     assert [entry["lr"] for entry in run.history] == [run.settings.lr_at(step) for step in range(6)]
-    for adam in (run.generator_adam, run.discriminator_adam):
+    for adam in (run.objective.adams["generator"], run.objective.adams.get("discriminator")):
         assert adam is not None
         assert adam.param_groups[0]["lr"] == run.settings.lr_at(5)
         assert adam.param_groups[0]["betas"] == (0.5, 0.999)
@@ -153,7 +201,7 @@ def test_the_schedule_reaches_both_optimisers() -> None:
 def test_two_steps_are_those_of_the_paper_written_out(name: str) -> None:
     """Section 3.1 with plain torch: -log D(x, G(x)) + 100 L1, D's loss halved, Adam(2e-4, 0.5, 0.999)."""
     run, copy = trainer(name), trainer(name)
-    generator, network = copy.generator, copy.discriminator
+    generator, network = copy.generator, network_d(copy)
     adam_g = torch.optim.Adam(generator.parameters(), lr=2e-4, betas=(0.5, 0.999), foreach=False)
     adam_d = (
         None
@@ -221,26 +269,24 @@ def test_losses_by_hand() -> None:
 
 def test_l1_alone_has_no_discriminator() -> None:
     run = finish(trainer("l1"))
-    assert run.discriminator is None
-    assert run.discriminator_adam is None
+    assert network_d(run) is None
+    assert run.objective.adams.get("discriminator") is None
     assert set(run.history[-1]) == {"step", "images_seen", "lr", "seconds", "data_wait", "loss_l1"}
 
 
 def test_only_the_conditional_discriminator_sees_the_source() -> None:
     data = pairs(channels=(1, 3))
     first = {name: trainer(name, data=data) for name in ("gan", "cgan", "l1+gan", "l1+cgan")}
-    channels = {
-        name: run.discriminator.layers[0].in_channels for name, run in first.items() if run.discriminator
-    }
+    channels = {name: network_d(run).layers[0].in_channels for name, run in first.items() if network_d(run)}
     assert channels == {"gan": 3, "cgan": 4, "l1+gan": 3, "l1+cgan": 4}
 
 
 def test_each_loss_moves_what_it_should() -> None:
     run = trainer("l1+cgan")
-    assert run.discriminator is not None
-    before = [p.clone() for p in (*run.generator.parameters(), *run.discriminator.parameters())]
+    assert network_d(run) is not None
+    before = [p.clone() for p in (*run.generator.parameters(), *network_d(run).parameters())]
     run.step()
-    after = (*run.generator.parameters(), *run.discriminator.parameters())
+    after = (*run.generator.parameters(), *network_d(run).parameters())
     assert all(not torch.equal(one, other) for one, other in zip(before, after, strict=True))
     assert all(p.grad is None or p.grad.isfinite().all() for p in after)
 
@@ -325,7 +371,8 @@ def test_the_load_size_follows_the_paper(size_px: int, load: int) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"steps": 0}, {"size_px": 100}, {"batch_size": 0}, {"base_filters": 0}, {"lr": 0.0}, {"lr": -1.0},
+        {"steps": 0}, {"size_px": 31}, {"size_px": "64x64"}, {"size_px": "native"}, {"levels": 9},
+        {"batch_size": 0}, {"base_filters": 0}, {"lr": 0.0}, {"lr": -1.0},
         {"lr": float("nan")}, {"lr": float("inf")}, {"beta1": 1.0}, {"beta2": float("nan")},
         {"lr_schedule": "cosine"}, {"precision": "fp16"}, {"engine": "turbo"},
     ],

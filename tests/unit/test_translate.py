@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from one_image import translate
 from safetensors.torch import save_file
 
+from baselines.build import build_generator
 from baselines.checksummed import load_checked, save_checked
 from baselines.engine import arithmetic
 from baselines.pairs import to_image, to_tensor
 from baselines.settings import TestSettings, TrainingSettings
-from baselines.trainer import build_generator
 from baselines.translate import Checkpoint, load_checkpoint, save_checkpoint, translations
 from baselines.variants import parse_variant
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from baselines.geometry import RECEPTIVE_FIELDS
-from baselines.variants import ALIASES, NAMED, SWEEPABLE, Variant, parse_variant
+from baselines.variant import field_names
+from baselines.variants import ALIASES, NAMED, Variant, parse_variant
 
 
 @pytest.mark.parametrize(
@@ -86,19 +87,25 @@ def test_contradictions_are_value_errors(name: str, said: str) -> None:
 SWEEPS = {
     "generator": ("encdec", "encdec"), "adversarial": ("gan", "gan"), "receptive_field": ("16", 16),
     "lambda_l1": ("10", 10.0), "lambda_gan": ("0.5", 0.5), "dropout": ("0.25", 0.25),
-    "norm": ("instance", "instance"),
+    "norm": ("instance", "instance"), "dropout_at": ("released", "released"),
+    "gan_loss": ("hinge", "hinge"), "upsample": ("resize", "resize"),
+    "init": ("xavier", "xavier"), "spectral_norm": ("on", True), "lambda_fm": ("10", 10.0),
+    "lambda_ssim": ("1", 1.0), "lambda_tv": ("0.1", 0.1), "lambda_perceptual": ("10", 10.0),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("field", sorted(SWEEPABLE))
+ALONE = {"discriminator", "perceptual", "perceptual_file", "perceptual_sha256"}  # one choice; not by itself
+
+
+@pytest.mark.parametrize("field", sorted(set(field_names()) - ALONE))
 def test_every_field_can_be_swept_and_says_so_in_the_name(field: str) -> None:
     text, value = SWEEPS[field]
     base = parse_variant("pix2pix")
     swept = base.with_fields({field: text})
-    assert getattr(swept, field) == value
+    assert swept.value(field) == value
     assert swept.name == f"l1+cgan[{field}={text}]"
-    others = {f.name for f in dataclasses.fields(Variant)} - {field, "name"}
-    assert all(getattr(swept, name) == getattr(base, name) for name in others)
+    assert all(swept.value(name) == base.value(name) for name in set(field_names()) - {field})
+    assert {f.name for f in dataclasses.fields(Variant)} - {"name", "source", "parts"} <= set(field_names())
     assert swept.with_fields({field: value}) == swept  # what changes nothing is not said
 
 
@@ -114,7 +121,9 @@ def test_receptive_field_takes_words() -> None:
     [
         {"lambda": "1"}, {"name": "x"}, {"lambda_l1": "much"}, {"lambda_l1": "-1"}, {"lambda_l1": "nan"},
         {"lambda_gan": "inf"}, {"lambda_gan": "0"}, {"dropout": "1"}, {"dropout": "-0.1"}, {"dropout": "nan"},
-        {"norm": "layer"}, {"generator": "resnet"}, {"adversarial": "wgan"}, {"adversarial": "none"},
+        {"norm": "layer"}, {"dropout_at": "lua"}, {"generator": "resnet"}, {"adversarial": "wgan"},
+        {"adversarial": "none"}, {"gan_loss": "wgan"}, {"upsample": "resized"}, {"init": "kaiming"},
+        {"spectral_norm": "maybe"}, {"lambda_fm": "-1"}, {"lambda_tv": "nan"}, {"perceptual": "vgg16"},
         {"receptive_field": "71"}, {"receptive_field": "70.5"}, {"receptive_field": "none"},
         {"receptive_field": 70.9},
     ],

@@ -1,1 +1,1 @@
-"""Getting a data set: fetch and download, unpack, prepare, verify; released weights of metrics."""
+"""Getting a data set: fetch and download, prepare, verify; released weights of metrics."""

@@ -30,6 +30,10 @@ _RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)")
 _PASSING = (408, 425, 429, 500, 502, 503, 504)  # status codes worth another try
 
 
+class UnreachableError(UsageError):
+    """The address does not answer, or not with the file: another one may."""
+
+
 class _Interrupted(Exception):
     """The transfer may succeed if it is tried again."""
 
@@ -199,7 +203,7 @@ def _transfer_with_retries(transfer: _Transfer, destination: Path, retries: int,
             break
         if attempt < retries:
             time.sleep(backoff * 2**attempt)
-    raise UsageError(
+    raise UnreachableError(
         f"cannot download {transfer.url} ({failure}): try again, or get it by hand and put it at "
         f"{destination}"
     ) from None

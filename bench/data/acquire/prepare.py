@@ -15,37 +15,40 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
+from baselines.sizes import ImageSize, Size, image_size
 from bench.core.errors import UsageError
 from bench.core.files import move_folder, sha256_file, write_text
-from bench.core.images import opened
 from bench.core.progress import Progress
 from bench.data.acquire.verify import MANIFEST, MANIFEST_SCHEMA, read_manifest
 from bench.data.datasets import Dataset
+from bench.data.image_file import decode, header
+from bench.data.label_maps import lossy_labels
 from bench.data.layouts import Found, Pair, find
-from bench.data.readers import header
-from bench.data.types import DatasetCard
+from bench.data.types import VOID, DatasetCard
+from bench.data.void import ADVICE, is_mostly_void
 
-_VOID_IMAGES = 8  # images in which `info` counts void labels
+_VOID_IMAGES = 16  # test images in which `info` counts void labels
 
 
 # --- prepare ------------------------------------------------------------------------------------
 
 
 def prepare(
-    card: DatasetCard, source_root: Path, out: Path, *, size_px: int, progress: Progress | None = None
+    card: DatasetCard, source_root: Path, out: Path, *, size_px: Size, progress: Progress | None = None
 ) -> Path:
     """Write a small copy of an official Cityscapes tree, whole or not at all.
 
-    Photos are resized bicubic and squeezed to a square, as in the published pairs; label maps keep their
+    Photos are resized bicubic (to a square: squeezed, as in the published pairs); label maps keep their
     original ids (8 bits, one channel) and are resized with nearest neighbour.
 
     Args:
         card: the Cityscapes card (ids, splits).
         source_root: folder with `leftImg8bit/` and `gtFine/`.
         out: folder to create; must not exist.
-        size_px: side length of the copies.
+        size_px: size of the copies: 256, or "512x256", which keeps the aspect of the photos.
         progress: called with (pairs done, of all).
 
     Returns:
@@ -65,7 +68,7 @@ def prepare(
             "resize": {"photo": "bicubic", "labels": "nearest"},
             "labels": "original ids",
             "splits": {split: len(pairs) for split, pairs in found.splits.items()},
-            "files": _Copier(card, size_px).copy(found.splits, staging, progress),
+            "files": _Copier(card, image_size(size_px)).copy(found.splits, staging, progress),
         }
         write_text(staging / MANIFEST, json.dumps(manifest, indent=1) + "\n")
     return out
@@ -113,7 +116,7 @@ def _made(out: Path) -> Iterator[Path]:
 @dataclass(frozen=True)
 class _Copier:
     card: DatasetCard
-    size_px: int
+    size: ImageSize
 
     def copy(
         self, splits: dict[str, tuple[Pair, ...]], out: Path, progress: Progress | None
@@ -143,7 +146,7 @@ class _Copier:
             sizes.append(image.size)
             resample = Image.Resampling.NEAREST if role == "labels" else Image.Resampling.BICUBIC
             name = f"{split}/{domain}/{pair.stem}.png"
-            image.resize((self.size_px, self.size_px), resample).save(out / name, compress_level=6)
+            image.resize((self.size.width, self.size.height), resample).save(out / name, compress_level=6)
             hashes[name] = sha256_file(out / name)
         if sizes[0] != sizes[1]:
             raise UsageError(
@@ -153,25 +156,21 @@ class _Copier:
         return hashes
 
     def _read(self, file: Path, role: str) -> Image.Image:
-        wanted = ("L",) if role == "labels" else ("RGB",)
-        try:
-            with opened(file) as image:
-                image.load()
-        except Exception as error:  # Pillow raises nearly anything on damaged files
-            said = " ".join(str(error).split()) or type(error).__name__
+        wanted = "gray" if role == "labels" else "colour"
+        image = decode(file)
+        if image.kind != wanted:
             raise UsageError(
-                f"expected a whole image in {file}, found one that cannot be read ({said})"
-            ) from None
-        if image.mode not in wanted:
-            raise UsageError(
-                f"expected mode {wanted[0]} in {file}, found {image.mode}: get the official file"
+                f"expected a {wanted} image in {file}, found {image.kind}: get the official file"
             )
+        if image.lossy and role == "labels":
+            raise lossy_labels(file)
         if role == "labels":
             known = {entry.id for entry in self.card.classes}
-            values = [value for value, count in enumerate(image.histogram()) if count]
+            values = np.unique(image.values).tolist()
             if strange := [value for value in values if value not in known]:
                 raise UsageError(f"expected ids of {self.card.name}'s card in {file}, found {strange[0]}")
-        return image
+        plane = image.values[..., 0] if role == "labels" else image.in_srgb().values
+        return Image.fromarray(plane)
 
 
 # --- info ---------------------------------------------------------------------------------------
@@ -183,9 +182,12 @@ def info(dataset: Dataset) -> list[tuple[str, str]]:
     rows = card_rows(card)
     channels = f"{dataset.source_channels} to {dataset.target_channels}"
     rows += [
-        ("found", f"{dataset.root or 'comes with the package'} (layout {dataset.layout})"),
+        ("found", dataset.found_line),
+        *(("note", note) for note in dataset.notes),
         ("pairs", ", ".join(f"{split} {count:,}" for split, count in dataset.splits.items())),
+        ("validation", _validation(dataset)),
         ("direction", f"{dataset.direction} ({channels} channels, {dataset.sample_type})"),
+        *([("sides", dataset.sides_line)] if dataset.sides_line else []),
         ("first image", _first_image(dataset)),
     ]
     if dataset.root and (dataset.root / MANIFEST).is_file():
@@ -193,9 +195,13 @@ def info(dataset: Dataset) -> list[tuple[str, str]]:
         rows.append(
             ("prepared", f"{manifest.get('size_px')} px, {len(manifest['files']):,} files with hashes")
         )
-    if (share := _void_share(dataset)) is not None:
-        rows.append(("void", f"{share:.1%} of the label pixels (first images of the test split)"))
-    return rows
+    split = next(iter(dataset.splits))
+    if dataset.root and (aspect := dataset.squeezed(card.size_px, split)):
+        rows.append(
+            ("aspect", f"changes at the default size: {aspect}; --size WIDTHxHEIGHT or native keeps it")
+        )
+    rows += _label_rows(dataset)
+    return rows + [("note", line) for line in dataset.file_notes()]
 
 
 def card_rows(card: DatasetCard) -> list[tuple[str, str]]:
@@ -213,26 +219,56 @@ def card_rows(card: DatasetCard) -> list[tuple[str, str]]:
     ]
 
 
+def _validation(dataset: Dataset) -> str:
+    """Where validation images come from, and the card's rule for its splits."""
+    own = dataset.splits.get("val")
+    said = (
+        f"split val, {own:,} pairs: it is no part of training or test"
+        if own
+        else "no split of its own: --val-share 0.1 holds a tenth of the training pairs out"
+    )
+    return f"{said}. {dataset.card.split_rule}".removesuffix(". ")
+
+
 def _first_image(dataset: Dataset) -> str:
     root = dataset.root
     if root is None:
-        return f"{dataset.card.size_px}x{dataset.card.size_px} px, any of 32 to 512 px on demand"
-    found = find(replace(dataset.card, layouts=(dataset.layout,)), root)
-    if found is None:
-        return "unknown"
+        size = dataset.card.size_px
+        return f"{size}x{size} px, any of 32 to 2048 px on demand (drawn at up to 512)"
+    found = dataset.images.found
+    assert found is not None
     file = next(iter(found.splits.values()))[0].files[0]
-    mode, (width, height) = header(file)
-    return f"{width}x{height} px, {mode}: {file.relative_to(root)}"
+    about = header(file)
+    name = file.relative_to(root) if file.is_relative_to(root) else file
+    return f"{about.size[0]}x{about.size[1]} px, {about.kind}: {name}"
 
 
-def _void_share(dataset: Dataset) -> float | None:
-    """Share of void among the labels of a few test images; None without label maps."""
-    if not dataset.card.classes:
-        return None
-    split = "test" if "test" in dataset.splits else next(iter(dataset.splits))
-    void = total = 0
-    for index in range(min(_VOID_IMAGES, dataset.splits[split])):
-        for side in dataset.images.read(split, index, dataset.card.size_px):
-            if side.labels is not None:
-                void, total = void + int((side.labels == 255).sum()), total + side.labels.size
-    return void / total if total else None
+def _label_rows(dataset: Dataset) -> list[tuple[str, str]]:
+    """How label maps are read, and how much of them is void in a few test images, evenly spaced."""
+    card, modes = dataset.card, dataset.images.modes
+    if not card.classes or len(modes) < 2:
+        return []
+    count = dataset.splits["test"]
+    wanted = min(_VOID_IMAGES, count)
+    few = [place * count // wanted for place in range(wanted)]  # evenly spaced
+    void, pixels = [0, 0], [0, 0]
+    for index in few:
+        for side, arrays in enumerate(dataset.images.read("test", index, card.size_px)):
+            if arrays.labels is not None:
+                void[side] += int((arrays.labels == VOID).sum())
+                pixels[side] += arrays.labels.size
+    rows = []
+    for side in (side for side in (0, 1) if pixels[side]):
+        share, mode = void[side] / pixels[side], modes[side]
+        sample = "all" if len(few) == count else f"a sample of {len(few)} of"
+        rows.append((card.domains[side], f"read as {_READ_AS[mode]}"))
+        rows.append(("void", f"{share:.1%} of the label pixels ({sample} {count:,} test images)"))
+        if is_mostly_void(share):
+            rows.append(("warning", f"more than half of {card.domains[side]} is void: {ADVICE}"))
+    return rows
+
+
+_READ_AS = {
+    "colour": "colours of the card", "ids": "single-channel values", "train ids": "train ids, 255 void",
+    "gray colours": "gray levels of the card's colours",
+}  # fmt: skip

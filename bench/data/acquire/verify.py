@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
@@ -12,6 +14,8 @@ from bench.core.errors import UsageError
 from bench.core.files import sha256_file
 from bench.core.progress import Progress
 from bench.data.datasets import Dataset, open_dataset
+from bench.data.types import VOID
+from bench.data.void import ADVICE, is_mostly_void
 
 MANIFEST = "manifest.json"
 MANIFEST_SCHEMA = 1
@@ -28,6 +32,7 @@ class VerifyReport:
         checked: files hashed, or pairs decoded.
         missing, extra, changed: files against the manifest.
         broken: one line for each pair that cannot be used.
+        notes: what is left out, converted, or doubtful.
     """
 
     root: Path
@@ -38,6 +43,7 @@ class VerifyReport:
     extra: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -45,8 +51,8 @@ class VerifyReport:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """One line for each fault."""
-        faults: list[str] = [*self.broken]
+        """One line for each fault; for faults that differ only by the file the first, and how many."""
+        faults = [*_together(self.broken, self.root)]
         for kind in ("missing", "extra", "changed"):
             names: tuple[str, ...] = getattr(self, kind)
             faults += [f"{kind}: {name}" for name in names]
@@ -64,12 +70,15 @@ class VerifyReport:
         return f"{counts} (pairs: {pairs})"
 
 
-def verify(name: str, root: Path | None, *, progress: Progress | None = None) -> VerifyReport:
+def verify(
+    name: str, root: Path | None, *, layout: str | None = None, progress: Progress | None = None
+) -> VerifyReport:
     """Check a data set against the manifest in its folder; without one, decode every image.
 
     Args:
         name: a card's name, or any name for the user's own folder.
         root: the data set's folder, or one that holds it by name, as for `open_dataset`.
+        layout: the layout to read, where several fit.
         progress: called with (done, of all).
 
     Raises:
@@ -78,7 +87,7 @@ def verify(name: str, root: Path | None, *, progress: Progress | None = None) ->
     for folder in (root / name, root) if root is not None else ():
         if (folder / MANIFEST).is_file():  # before open_dataset, which refuses a folder with a half missing
             return _against_manifest(folder, progress)
-    dataset = open_dataset(name, root=root)
+    dataset = open_dataset(name, root=root, layout=layout)
     if dataset.root and (dataset.root / MANIFEST).is_file():
         return _against_manifest(dataset.root, progress)
     return decode_all(dataset, progress=progress)
@@ -88,17 +97,35 @@ def decode_all(dataset: Dataset, *, progress: Progress | None = None) -> VerifyR
     """Read every pair of a data set and collect all faults."""
     total, done = sum(dataset.splits.values()), 0
     broken: list[str] = []
+    void = pixels = 0
     for split, count in dataset.splits.items():
         for index in range(count):
             try:
-                dataset.images.read(split, index, 16 if dataset.root else dataset.card.size_px)
+                sides = dataset.images.read(split, index, 16 if dataset.root else dataset.card.size_px)
+                for labels in (side.labels for side in sides if side.labels is not None):
+                    void, pixels = void + int((labels == VOID).sum()), pixels + labels.size
             except UsageError as error:
                 broken.append(str(error))
             done += 1
             if progress:
                 progress(done, total)
     root = dataset.root or Path(dataset.name)
-    return VerifyReport(root, "decoded", dict(dataset.splits), total, broken=tuple(broken))
+    notes = [] if broken else dataset.file_notes()
+    if pixels and is_mostly_void(void / pixels):
+        notes.append(f"{void / pixels:.1%} of the label pixels are void: {ADVICE}")
+    return VerifyReport(
+        root, "decoded", dict(dataset.splits), total, broken=tuple(broken), notes=tuple(notes)
+    )
+
+
+def _together(faults: Sequence[str], root: Path) -> Iterator[str]:
+    """Faults that differ only by the file as one line."""
+    kinds: dict[str, list[str]] = {}
+    for fault in faults:
+        kinds.setdefault(re.sub(re.escape(str(root)) + r"/[^,:()]*", "FILE", fault), []).append(fault)
+    for alike in kinds.values():
+        more = f" (and {len(alike) - 1:,} more like it)" if len(alike) > 1 else ""
+        yield alike[0] + more
 
 
 def _against_manifest(root: Path, progress: Progress | None) -> VerifyReport:
@@ -135,7 +162,7 @@ class Manifest(TypedDict):
     splits: dict[str, int]
     dataset: NotRequired[str]
     version: NotRequired[str]
-    size_px: NotRequired[int]
+    size_px: NotRequired[int | str]
 
 
 def read_manifest(root: Path) -> Manifest:

@@ -11,15 +11,17 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from baselines.discriminators import Discriminator
+from baselines.build import build_discriminator, build_generator, check_fits
 from baselines.engine import resolve_device
-from baselines.generators import Generator
 from baselines.layers import parameter_count
-from baselines.trainer import Trainer, build_discriminator, build_generator
+from baselines.sizes import NATIVE, ImageSize, Size, image_size, size_for
+from baselines.trainer import Trainer
+from bench.core.errors import UsageError
 from bench.data.datasets import Dataset
 from bench.launch.cost.kept_times import kept, kept_rate
 from bench.launch.cost.measure import Question
 from bench.launch.cost.step_worker import random_pairs
+from bench.spec.grid import Plan
 from bench.spec.policy import Keep
 from bench.spec.run_spec import RunSpec
 
@@ -43,7 +45,27 @@ def parameters(spec: RunSpec, dataset: Dataset) -> Parameters:
     )
 
 
-def _networks(spec: RunSpec, dataset: Dataset) -> tuple[Generator, Discriminator | None]:
+def check_parts(plans: Sequence[Plan]) -> None:
+    """Build the parts of every variant once, without allocating weights.
+
+    Raises:
+        UsageError: if one does not fit the size, the images or the other parts.
+    """
+    seen = set()
+    for plan in plans:
+        channels = plan.dataset.source_channels, plan.dataset.target_channels
+        for spec in plan.runs:
+            settings = replace(spec.training, steps=1)
+            if (spec.variant, settings, channels) in seen:
+                continue
+            seen.add((spec.variant, settings, channels))
+            try:
+                check_fits(spec.variant, settings, channels)
+            except ValueError as error:
+                raise UsageError(f"variant '{spec.variant.name}': {error}") from None
+
+
+def _networks(spec: RunSpec, dataset: Dataset) -> tuple[torch.nn.Module, torch.nn.Module | None]:
     """Both networks, without allocating weights."""
     channels = dataset.source_channels, dataset.target_channels
     with torch.device("meta"):
@@ -52,21 +74,43 @@ def _networks(spec: RunSpec, dataset: Dataset) -> tuple[Generator, Discriminator
 
 
 def gpu_bytes(spec: RunSpec, dataset: Dataset, train_n: int) -> int:
-    """The most bytes of a GPU that one training takes, by counting.
+    """The most bytes of a GPU that one training takes, by counting: networks, and the stored pairs."""
+    loaded = size_for(spec.training.load_size_px, largest_size(spec, dataset, train_n))
+    pairs = train_n * loaded.pixels * (dataset.source_channels + dataset.target_channels)
+    return training_bytes(spec, dataset, train_n) + pairs
 
-    Counts weights with gradients and moments, what forward passes keep for backward passes (in float32; D
-    sees real and generated images), and the stored pairs.
+
+def training_bytes(spec: RunSpec, dataset: Dataset, train_n: int) -> int:
+    """The most bytes that the networks of one training take, by counting.
+
+    Counts weights with gradients and moments, and what forward passes keep for backward passes (in float32; D
+    sees real and generated images), for the largest image.
     """
     settings, channels = spec.training, (dataset.source_channels, dataset.target_channels)
     generator, discriminator = _networks(spec, dataset)
-    shape = settings.size_px, settings.size_px
+    shape = largest_size(spec, dataset, train_n).shape
     source, target = (torch.empty(settings.batch_size, n, *shape, device="meta") for n in channels)
     kept = _kept_for_backward(generator, source)
     if discriminator is not None:
         conditional = spec.variant.adversarial == "cgan"
         kept += 2 * _kept_for_backward(discriminator, source if conditional else None, target)
-    state = 4 * (1 + _ADAM_COPIES) * sum(parameters(spec, dataset))
-    return state + kept + train_n * settings.load_size_px**2 * sum(channels)
+    counts = parameters(spec, dataset)
+    return 4 * ((1 + _ADAM_COPIES) * sum(counts) + (counts.generator if settings.ema else 0)) + kept
+
+
+def largest_size(spec: RunSpec, dataset: Dataset, train_n: int) -> ImageSize:
+    """The size of the largest image that is trained on."""
+    if spec.training.size_px != NATIVE:
+        return image_size(spec.training.size_px)
+    return max(dataset.own_sizes("train", train_n), key=lambda size: size.pixels)
+
+
+def typical_size(spec: RunSpec, dataset: Dataset, train_n: int) -> Size:
+    """The size at which a step is timed: of all images, or of the one with the median area."""
+    if spec.training.size_px != NATIVE:
+        return spec.training.size_px
+    sizes = sorted(dataset.own_sizes("train", train_n), key=lambda size: size.pixels)
+    return sizes[len(sizes) // 2].document
 
 
 def _kept_for_backward(network: torch.nn.Module, *inputs: torch.Tensor | None) -> int:
@@ -105,8 +149,9 @@ def step_time(spec: RunSpec, dataset: Dataset, device: str, sharing: int = 1) ->
         sharing: runs on the device at once.
     """
     channels = dataset.source_channels, dataset.target_channels
+    size = typical_size(spec, dataset, spec.data.train_n)
     question = Question(spec.variant, spec.training, channels, device, torch.get_num_threads())
-    seconds, day = kept(question) or (_probed(spec, channels, device), None)
+    seconds, day = kept(question) or (_probed(spec, size, channels, device), None)
     rate = kept_rate(replace(question, jobs=sharing)) if sharing > 1 else None
     together = None if rate is None else sharing * spec.training.batch_size / rate
     return StepTime(seconds, day, together)
@@ -120,8 +165,8 @@ def with_lanes(seconds: Iterable[float], lanes: int) -> float:
     return max(ends)
 
 
-def _probed(spec: RunSpec, channels: tuple[int, int], device: str) -> float:
-    settings = replace(spec.training, steps=_WARM_UP_STEPS + _TIMED_STEPS)
+def _probed(spec: RunSpec, size: Size, channels: tuple[int, int], device: str) -> float:
+    settings = replace(spec.training, steps=_WARM_UP_STEPS + _TIMED_STEPS, size_px=size)
     where = resolve_device(device)
     data = random_pairs(settings.load_size_px, channels)
     trainer = Trainer(spec.variant, settings, data, 0, where)
@@ -157,13 +202,20 @@ def where_from(times: Iterable[StepTime]) -> str:
     return "; ".join(said)
 
 
+def _test_pixels(spec: RunSpec, dataset: Dataset, test_n: int) -> int:
+    if spec.training.size_px != NATIVE:
+        return test_n * image_size(spec.training.size_px).pixels
+    return sum(size.pixels for size in dataset.own_sizes("test", test_n))
+
+
 class Room(NamedTuple):
     """The most bytes that a grid takes in its output.
 
     Attributes:
         checkpoints: generators that stay.
         predictions: test images, uncompressed.
-        states: training states: two kept and one being written, for each run in training.
+        states: training states: two kept and one being written, for each run in training; and the best
+            generator so far, where the step is chosen.
     """
 
     checkpoints: int
@@ -190,8 +242,10 @@ def room_needed(
     for spec, dataset, test_n in runs:
         counts = parameters(spec, dataset)
         checkpoints += 4 * counts.generator * (1 + sample_points if keep == "all" else 1)
-        predictions += test_n * spec.training.size_px**2 * dataset.target_channels
-        states.append(4 * _ADAM_COPIES * sum(counts) * _STATES)
+        averaged = counts.generator if spec.training.ema else 0
+        predictions += _test_pixels(spec, dataset, test_n) * dataset.target_channels
+        best = 0 if spec.choice is None else 4 * counts.generator
+        states.append(4 * (_ADAM_COPIES * sum(counts) + averaged) * _STATES + best)
     if keep == "none":  # each is deleted once it is scored
         checkpoints = checkpoints * at_once // max(len(runs), 1)
     return Room(checkpoints, predictions, sum(sorted(states)[-at_once:]))

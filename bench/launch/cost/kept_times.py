@@ -5,18 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from baselines.documents import later_fields, stated
 from baselines.engine import describe_device
+from baselines.variants import Variant
 from bench.core.documents import DocumentError, read_json
 from bench.core.environment import cpu_name
 from bench.core.files import write_text
 from bench.core.resources import cache_dir
 from bench.launch.cost.measure import Question
+
+_FIRST = {one.name for one in fields(Variant)} - later_fields(Variant).keys()  # chosen below, one by one
 
 
 def keep(question: Question, result: dict[str, Any]) -> Path:
@@ -68,8 +72,11 @@ def _key(question: Question) -> dict[str, Any]:
         "receptive_field": variant.receptive_field,
         "norm": variant.norm,
         "dropout": variant.dropout > 0,
+        **{name: value for name, value in stated(variant).items() if name not in _FIRST},
+        **({"ema": True} if settings["ema"] else {}),
         **{
             name: settings[name]
             for name in ("size_px", "batch_size", "base_filters", "precision", "engine", "jitter")
         },
+        **({} if settings["levels"] is None else {"levels": settings["levels"]}),
     }

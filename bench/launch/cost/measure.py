@@ -19,6 +19,7 @@ import numpy as np
 
 from baselines.settings import TrainingSettings
 from baselines.variants import Variant
+from bench.core import plugins
 from bench.core.errors import RunFailedError
 from bench.launch.cost.peaks import Peaks
 
@@ -91,6 +92,7 @@ def measure(question: Question, trial: Trial | None = None) -> dict[str, Any]:
         "warm_up_seconds": _GPU_WARM_UP_SECONDS if question.on_gpu else 0.0,
         "steps": question.timed_steps,
         "trial": asdict(trial or Trial()),
+        "plugins": [str(path) for path in plugins.loaded_files],
     }
     with ExitStack() as stack:
         workers = [stack.enter_context(_Worker(asked)) for _ in range(question.jobs)]

@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
@@ -21,8 +22,10 @@ from numpy.typing import NDArray
 from baselines import convolutions
 from baselines.engine import make_current, resolve_device
 from baselines.settings import TrainingSettings
+from baselines.sizes import Size, image_size
 from baselines.trainer import Trainer
 from baselines.variants import Variant
+from bench.core import plugins
 from bench.launch.cost.least_work import step_bytes, step_flops
 from bench.launch.cost.peaks import measure_peaks, wait_for
 
@@ -37,10 +40,10 @@ class RandomPairs:
     target: NDArray[np.uint8]
 
 
-def random_pairs(side: int, channels: tuple[int, int]) -> RandomPairs:
-    """The pairs that a measurement needs, `side` px square."""
-    rng = np.random.default_rng(0)
-    made = [rng.integers(0, 256, (_PAIRS, side, side, count), dtype=np.uint8) for count in channels]
+def random_pairs(size_px: Size, channels: tuple[int, int]) -> RandomPairs:
+    """The pairs that a measurement needs, all of one size."""
+    rng, shape = np.random.default_rng(0), image_size(size_px).shape
+    made = [rng.integers(0, 256, (_PAIRS, *shape, count), dtype=np.uint8) for count in channels]
     return RandomPairs(*made)
 
 
@@ -59,6 +62,8 @@ def main() -> None:
 
 
 def _measure(asked: dict[str, Any], device: torch.device, answers: TextIO) -> None:
+    for path in asked["plugins"]:
+        plugins.load_file(Path(path))
     settings, channels = TrainingSettings(**asked["settings"]), tuple(asked["channels"])
     data = random_pairs(settings.load_size_px, channels)
     trial = asked["trial"]
@@ -66,13 +71,13 @@ def _measure(asked: dict[str, Any], device: torch.device, answers: TextIO) -> No
     if trial["products"]:
         convolutions.PRODUCTS_ON.add("cuda")
     trainer = Trainer(Variant(**asked["variant"]), settings, data, 0, device)
-    networks = [one for one in (trainer.generator, trainer.discriminator) if one is not None]
+    networks = [trainer.objective.networks[name] for name in trainer.objective.adams]
     if trial["channels_last"]:  # before Adam creates its moments in the layout of the weights
         for network in networks:
             network.to(memory_format=torch.channels_last)
     counted = {
         "flops_per_step": step_flops(trainer),
-        "bytes_per_step": step_bytes(trainer.generator, trainer.discriminator),
+        "bytes_per_step": step_bytes(trainer.generator, trainer.objective.networks.get("discriminator")),
     }
     if trial["compiled"]:  # after counting: a compiled network hides its operations
         for network in networks:

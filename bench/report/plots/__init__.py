@@ -9,12 +9,14 @@ from bench.analysis.sweep_lines import Sweep
 from bench.report.plots.bars import metric_bars
 from bench.report.plots.classes import class_heat_map
 from bench.report.plots.colours import Looks, looks
+from bench.report.plots.judge_card import judge_card_figure
 from bench.report.plots.samples import sample_curves
 from bench.report.plots.spectra import colour_histograms, spectra
 from bench.report.plots.style import ALL_IMAGES, Drawing, Plot, finish, style
 from bench.report.plots.sweeps import length_curve, sweep_figure
 from bench.report.plots.tradeoff import trade_off
 from bench.report.plots.training import training_curves
+from bench.report.plots.validation import validation_curves
 
 _MAKERS: Sequence[Callable[[Section, Looks], Drawing | None]] = (
     trade_off,
@@ -24,6 +26,8 @@ _MAKERS: Sequence[Callable[[Section, Looks], Drawing | None]] = (
     sample_curves,
     length_curve,
     training_curves,
+    judge_card_figure,
+    validation_curves,
 )
 
 

@@ -78,7 +78,7 @@ def _caption(section: Section) -> str:
     seeds = max(len(row.seeds) for row in section.rows)
     dots = " Dots: single seeds." if seeds > 1 else ""
     return (
-        f"Bars: {'means over seeds' if seeds > 1 else 'values'}; thin lines: 95 % intervals over test "
+        f"Bars: {'means over seeds' if seeds > 1 else 'values'}. Thin lines: 95 % intervals over test "
         f"images, where there are any.{dots}{_lines_said(section)} "
         f"The arrow says which way is better.{rows_cut(section, MAX_ROWS)}"
     )
@@ -115,7 +115,7 @@ def _aimed(column: Column) -> bool:
 
 def _lines_said(section: Section) -> str:
     """Which lines there are; the dots of a target are thick, to be seen where both lines fall together."""
-    real = any(row.label == "real" for row in section.references)
+    real = section.real is not None and any(section.real.mean(c) is not None for c in section.columns)
     aimed = any(map(_aimed, section.columns))
     return " Dashed: the real row." * real + " Thick dots: the target value." * aimed
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from bench.analysis.sections import Section
 from bench.report.plots.colours import Looks
-from bench.report.plots.style import MAX_ROWS, RULE, Drawing, new_figure, plain, rows_cut
+from bench.report.plots.style import MAX_ROWS, RULE, Drawing, new_figure, over_seeds, plain, rows_cut
 
 
 def class_heat_map(section: Section, looks: Looks) -> Drawing | None:
@@ -43,8 +43,9 @@ def class_heat_map(section: Section, looks: Looks) -> Drawing | None:
     )  # fmt: skip
     ax.set_yticks(np.arange(len(frame)) + 0.5, [plain(c) for c in frame.index], rotation=0)
     caption = (
-        "Intersection over union by class, means over seeds; classes in order of the best value. Blank: the "
-        f"class does not occur in the test labels.{rows_cut(section, MAX_ROWS)}"
+        f"Intersection over union by class{over_seeds(section, ', means over seeds')}. Classes stand in the "
+        "order of their best value. Blank: the class does not occur in the test labels."
+        f"{rows_cut(section, MAX_ROWS)}"
     )
     means = ", ".join(f"{label} {frame[label].mean():.2f}" for label in frame.columns)
     alt = f"Heat map of {len(frame)} classes by {len(frame.columns)} rows; mean IoU: {means}."

@@ -17,6 +17,7 @@ from bench.report.plots.style import (
     far_off,
     legend,
     near,
+    over_seeds,
     panels,
     rows_cut,
     trace,
@@ -26,7 +27,7 @@ from bench.scoring.metrics.sample_curve import KEY
 METRICS = ("fid", "kid", "fd_lite0", "fcn_class_iou", "label_class_iou", "ssim", "lpips", "mae")
 _MOST = 6
 _BANDS = 6  # of more rows they cover one another
-_BAND_WORDS = "Bands: lowest to highest of the disjoint subsets of a size, averaged over seeds. "
+_BAND_WORDS = "Bands: lowest to highest of the disjoint subsets of a size"
 Curves = tuple[Any, Any, Any, Any]  # n, value, low, high
 
 
@@ -60,13 +61,18 @@ def sample_curves(section: Section, looks: Looks) -> Drawing | None:
     legend(figure, drawn, looks, [REAL_SIGN] if real else [])
     caption = (
         "Each metric over an eighth, a quarter, half and all of the test images. "
-        f"{_BAND_WORDS if bands else ''}Fréchet distances fall as N grows, for real images too: only "
+        f"{_bands_said(section) if bands else ''}"
+        "Fréchet distances fall as N grows, for real images too: only "
         "values at one N compare. Lines that keep their order at all sizes tell more than lines that cross."
         f"{far_off(far)}{rows_cut(section, MAX_LINES)}"
     )
     said = ", ".join(column.title for column in columns)
     alt = f"Line charts of {said} against the number of test images, for {', '.join(drawn)}."
     return Drawing(figure, f"{section.id}-samples", "How many test images it takes", caption, alt)
+
+
+def _bands_said(section: Section) -> str:
+    return f"{_BAND_WORDS}{over_seeds(section, ', averaged over seeds')}. "
 
 
 def _order(column: Column) -> int:

@@ -15,6 +15,7 @@ from bench.report.plots.style import (
     REFERENCE,
     TARGET_SIGN,
     Drawing,
+    first_seed,
     legend,
     new_figure,
     panels,
@@ -42,11 +43,16 @@ def spectra(section: Section, looks: Looks) -> Drawing | None:
     ax.set_yscale("log")
     plain_log_ticks(ax)
     ax.grid(axis="y", linewidth=0.6)
-    ax.set(xlabel="radial frequency (cycles per image)", ylabel="power, output over target")
+    wide = isinstance(section.size_px, str)  # a rectangle: cycles per S pixels, S its shorter side
+    ax.set(
+        xlabel=f"radial frequency (cycles per {'shorter side' if wide else 'image'})",
+        ylabel="power, output over target",
+    )
     legend(figure, curves, looks)
     caption = (
-        "1 (dashed): as much detail as the real images. Below 1: blurry; above 1: noise or artefacts "
-        "such as checkerboards. Fine detail is to the right. HF ratio sums up the right half."
+        "The dashed line at 1: as much detail as the real images. Below 1 outputs are blurry. Above 1 they "
+        "have noise, or artefacts such as checkerboards. Fine detail is to the right. The HF ratio sums up "
+        "the right half."
         f"{rows_cut(section, MAX_LINES)}"
     )
     alt = "Line chart, log scale. At the highest frequency: " + ", ".join(
@@ -90,8 +96,8 @@ def colour_histograms(section: Section, looks: Looks) -> Drawing | None:
     legend(figure, held, looks, [TARGET_SIGN])
     caption = (
         "How often each colour value occurs in the outputs and in the real images (thick line), pooled "
-        "over the test set, first seed. Outputs that average over "
-        f"possibilities are too narrow: too few strong colours.{rows_cut(section, MAX_LINES)}"
+        f"over the test set{first_seed(section)}. Outputs that average over possibilities are too narrow: "
+        f"they have too few strong colours.{rows_cut(section, MAX_LINES)}"
     )
     alt = (
         f"Line charts of the histograms of {', '.join(_CHANNELS[c] for c in channels)} for {', '.join(held)}."

@@ -141,6 +141,16 @@ def far_off(real: list[str]) -> str:
     return f" Real images, far off: {', '.join(real)}." if real else ""
 
 
+def first_seed(section: Section) -> str:
+    """What a caption adds where a figure shows one seed of several."""
+    return ", first seed" if any(len(row.seeds) > 1 for row in section.rows) else ""
+
+
+def over_seeds(section: Section, said: str) -> str:
+    """`said`, where any row has several seeds; else ""."""
+    return said if any(len(row.seeds) > 1 for row in section.rows) else ""
+
+
 def rows_cut(section: Section, most: int) -> str:
     """What a caption says where not all rows are drawn."""
     count = len(section.rows)

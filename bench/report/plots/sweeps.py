@@ -161,7 +161,7 @@ def _caption(found: Sweep, lines: list[Line], all_lines: int, name: str, far: li
     cut = f" The first {_LINES} of {all_lines} lines." if all_lines > len(lines) else ""
     log = " Logarithmic axis." if found.logarithmic else ""
     return (
-        f"Each metric against {name}; all else in a line is equal. Bands: 95 % intervals over test images, "
+        f"Each metric against {name}. All else in a line is equal. Bands: 95 % intervals over test images, "
         f"where there are any.{dots}{log}{said}{far_off(far)}{cut}"
     )
 

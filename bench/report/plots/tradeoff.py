@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bench.analysis.column import Column
 from bench.analysis.rows import Row
 from bench.analysis.sections import Section
-from bench.report.plots.colours import Looks
+from bench.report.plots.colours import REFERENCE_MARKERS, Looks
 from bench.report.plots.style import (
     INK,
     MAX_ROWS,
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 DISTORTION, REALISM = ("mae", "ssim", "lpips"), ("fid", "fd_lite0", "fcn_class_iou")
-_MARKS = {"copy": "X", "nearest": "P", "random": "*"}
 
 
 def trade_off(section: Section, looks: Looks) -> Drawing | None:
@@ -54,9 +53,9 @@ def trade_off(section: Section, looks: Looks) -> Drawing | None:
     legend(figure, [row.label for row in shown], looks, signs, lines=False)
     seeds = any(len(row.cells[x.id].values) > 1 for row in shown)
     caption = (
-        f"Across: closeness to the one target ({x.title}); up: likeness to real images ({y.title}). "
-        f"{corner} is better in both; blur buys the first at the cost of the second. "
-        f"{'Large marks: means; small dots: single seeds. ' if seeds else ''}"
+        f"Across: closeness to the one target ({x.title}). Up: likeness to real images ({y.title}). "
+        f"{corner} is better in both. Blur buys the first at the cost of the second. "
+        f"{'Large marks: means. Small dots: single seeds. ' if seeds else ''}"
         f"Thin crosses: 95 % intervals over test images.{outside}{rows_cut(section, MAX_ROWS)}"
     )
     said = "; ".join(f"{row.label} {_text(row, x)}, {_text(row, y)}" for row in shown)
@@ -116,7 +115,7 @@ def _references(ax: Axes, section: Section, x: Column, y: Column) -> tuple[str, 
             signs.append(Sign(f"{plain(row.label)} (has no {x.title})", REAL_SIGN.style))
         else:
             style: dict[str, Any] = {
-                "marker": _MARKS.get(row.label, "*"),
+                "marker": REFERENCE_MARKERS.get(row.label, "*"),
                 "color": REFERENCE,
                 "linewidth": 0,
                 "markersize": 8,

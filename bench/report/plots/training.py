@@ -8,11 +8,12 @@ import pandas as pd
 
 from bench.analysis.rows import Row
 from bench.analysis.sections import Section
+from bench.core.images import GREY_LEVELS
 from bench.report.plots.colours import Looks
 from bench.report.plots.style import MAX_LINES, Drawing, legend, panels, plain, rows_cut, short_ticks, trace
 
 _LOSSES = {
-    "loss_l1": "L1 loss of the generator",
+    "loss_l1": "MAE in training (grey levels)",
     "loss_g_gan": "adversarial loss of the generator",
     "loss_d": "loss of the discriminator",
 }
@@ -46,8 +47,8 @@ def training_curves(section: Section, looks: Looks) -> Drawing | None:
     several = any(len(runs) > 1 for runs in rows.values())
     caption = (
         f"{'Means over seeds; thin lines: single seeds. ' if several else ''}Running means over a twentieth "
-        "of the training. Adversarial losses do not measure quality: they show who is ahead, the generator "
-        f"or the discriminator.{rows_cut(section, MAX_LINES)}"
+        "of the training. The L1 loss is shown as the MAE of the tables. Adversarial losses do not measure "
+        f"quality: they show who is ahead, the generator or the discriminator.{rows_cut(section, MAX_LINES)}"
     )
     alt = f"Line charts of {', '.join(_LOSSES.get(n, n) for n in losses)} for {', '.join(rows)}."
     return Drawing(figure, f"{section.id}-training", "Training curves", caption, alt)
@@ -68,8 +69,10 @@ def _curves(history: Sequence[Mapping[str, float]]) -> dict[str, pd.Series[float
     index = pd.Index(list(points), dtype="float64")
     names = dict.fromkeys(name for point in points.values() for name in point)
     nan = float("nan")
+    scale = {"loss_l1": GREY_LEVELS}  # as tables show the MAE
     return {
-        name: pd.Series([point.get(name, nan) for point in points.values()], index, dtype="float64")
+        name: scale.get(name, 1.0)
+        * pd.Series([point.get(name, nan) for point in points.values()], index, dtype="float64")
         for name in names
         if name != "images_seen"
     }

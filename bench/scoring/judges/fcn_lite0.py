@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+
 from torch import Tensor, nn
 
 from bench.scoring.judges.fcn_small import conv_block, resize_to
-from bench.scoring.metrics.lite0 import pretrained_lite0
+from bench.scoring.metrics.lite0 import fold_norm, folded_lite0, pretrained_lite0
 
 
 class FCNLite0(nn.Module):
@@ -32,3 +34,14 @@ class FCNLite0(nn.Module):
         for level in (2, 1, 0):
             x = self.smooth[level](resize_to(x, maps[level]) + self.laterals[level](maps[level]))
         return resize_to(self.score(x), images)
+
+    def folded(self) -> FCNLite0:
+        """A copy for inference alone; the network is in eval mode."""
+        ready = copy.deepcopy(self)
+        ready.backbone = folded_lite0(self.backbone)
+        for block in ready.smooth:
+            assert isinstance(block, nn.Sequential)
+            conv, norm = block[0], block[1]
+            assert isinstance(conv, nn.Conv2d)
+            block[0], block[1] = fold_norm(conv, norm), nn.Identity()
+        return ready

@@ -40,13 +40,7 @@ def fitness(real: RunRecord, others: Sequence[RunRecord]) -> list[str]:
     if reason is not None:
         return [f"No FCN score of real photos to compare with: {reason}."]
     judge = describe(real)
-    told: dict[tuple[str, ...], list[_System]] = {}
-    blurred: dict[tuple[str, ...], list[_System]] = {}
-    for system, runs in _systems(others).items():
-        compared = tuple(key for key in keys if any(_has(run, key) for run in runs))
-        failing = tuple(key for key in compared if not _above(real.results[key], _results(runs, key)))
-        if compared:
-            (blurred if failing else told).setdefault(failing or compared, []).append(system)
+    told, blurred = _findings(real, others, keys)
     lots = [*told.values(), *blurred.values()]
     findings = Counter(label for lot in lots for label in {system.label for system in lot})
     split = [label for label, count in findings.items() if count > 1]
@@ -57,6 +51,33 @@ def fitness(real: RunRecord, others: Sequence[RunRecord]) -> list[str]:
         for by, lot in blurred.items()
     ]
     return good + poor
+
+
+def cannot_tell(real: RunRecord, others: Sequence[RunRecord]) -> dict[str, list[str]]:
+    """FCN score -> the variants whose images the judge cannot tell from real photos by it (`fitness`)."""
+    keys = [key for key in KEYS if key in real.results]
+    if not keys or real.results[keys[0]].reason is not None:
+        return {}
+    found: dict[str, dict[str, None]] = {}
+    for failing, systems in _findings(real, others, keys)[1].items():
+        for key in failing:
+            found.setdefault(key, {}).update(dict.fromkeys(system.label for system in systems))
+    return {key: list(labels) for key, labels in found.items()}
+
+
+_Lots = dict[tuple[str, ...], list[_System]]
+
+
+def _findings(real: RunRecord, others: Sequence[RunRecord], keys: Sequence[str]) -> tuple[_Lots, _Lots]:
+    """Systems by the scores that tell real photos from theirs, and by those that do not."""
+    told: _Lots = {}
+    blurred: _Lots = {}
+    for system, runs in _systems(others).items():
+        compared = tuple(key for key in keys if any(_has(run, key) for run in runs))
+        failing = tuple(key for key in compared if not _above(real.results[key], _results(runs, key)))
+        if compared:
+            (blurred if failing else told).setdefault(failing or compared, []).append(system)
+    return told, blurred
 
 
 def _systems(records: Sequence[RunRecord]) -> dict[_System, list[RunRecord]]:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from baselines.sizes import Size
 from bench.core.errors import UsageError
 from bench.core.files import named_path, sha256_file
 from bench.data.types import DatasetCard
@@ -173,7 +174,7 @@ class PaperJudge:
         """The entry in the record's details."""
         return {"network": self.name, **self.protocol}
 
-    def published(self, card: DatasetCard, size_px: int) -> tuple[float, float, float] | None:
+    def published(self, card: DatasetCard, size_px: Size) -> tuple[float, float, float] | None:
         """The paper's three scores of real photos if they apply here: Cityscapes through 256 px."""
         as_published = card.name == "cityscapes" and size_px == PUBLISHED_PX
         return PUBLISHED if as_published and self.options.label_size == NATIVE else None

@@ -8,13 +8,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from baselines.sizes import Size, words_of_size
 from bench.core.images import to_rgb8
 from bench.data.cache import release_array
 
 _AT_ONCE = 64  # images in memory at once: 12 MB at 256 px
 
 
-def seen_photos(training: NDArray[Any], test: NDArray[Any], size_px: int) -> dict[str, Any]:
+def seen_photos(training: NDArray[Any], test: NDArray[Any], size_px: Size) -> dict[str, Any]:
     """How many test photos are, byte for byte, among the photos of a training split.
 
     Held-out photos count as training photos: they come from the same split. A photo that was encoded or
@@ -23,7 +24,7 @@ def seen_photos(training: NDArray[Any], test: NDArray[Any], size_px: int) -> dic
     Args:
         training: (N, H, W, C) uint8 or uint16, all photos of the judge's training split.
         test: (M, H, W, C), the photos of the test split.
-        size_px: their side, for the record.
+        size_px: their size, for the record.
 
     Returns:
         {"training_photos": N, "test_photos": M, "in_common": of the M, "compared": the method}.
@@ -33,7 +34,7 @@ def seen_photos(training: NDArray[Any], test: NDArray[Any], size_px: int) -> dic
         "training_photos": len(training),
         "test_photos": len(test),
         "in_common": sum(digest in known for digest in _digests(test)),
-        "compared": f"sha256 of the decoded pictures at {size_px} px",
+        "compared": f"sha256 of the decoded pictures at {words_of_size(size_px)}",
     }
 
 

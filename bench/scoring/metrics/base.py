@@ -14,8 +14,24 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.types import DatasetCard, Role, SplitArrays
+from baselines.sizes import Size
+from bench.data.types import DataRange, DatasetCard, Role, SplitArrays
 from bench.records.record import MetricResult
+
+
+@dataclass(frozen=True)
+class Exact:
+    """Values of a batch that its 8-bit view rounds.
+
+    Attributes:
+        prediction: (N, H, W, C) float64, in the units of the files.
+        target: (N, H, W, C) float64.
+        range: their range.
+    """
+
+    prediction: NDArray[np.float64]
+    target: NDArray[np.float64]
+    range: DataRange
 
 
 @dataclass(frozen=True)
@@ -28,6 +44,8 @@ class Batch:
         target: (N, H, W, 3) uint8 RGB.
         labels: (N, H, W) uint8 train ids, 255 = void; None where the data set has no labels.
         start: place of the first image in the test split.
+        exact: the values of 16-bit and float images, which `prediction` and `target` show in 8 bits; else
+            None.
     """
 
     names: tuple[str, ...]
@@ -35,6 +53,20 @@ class Batch:
     target: NDArray[np.uint8]
     labels: NDArray[np.uint8] | None
     start: int = 0
+    exact: Exact | None = None
+
+
+@dataclass(frozen=True)
+class PanelJudge:
+    """A further judge of a scoring pass.
+
+    Attributes:
+        judge: a `bench.scoring.judges.base.Judge`.
+        file_labels: as in `ScoringContext`, for this judge.
+    """
+
+    judge: Any
+    file_labels: Callable[[int], NDArray[np.uint8]] | None = None
 
 
 @dataclass(frozen=True)
@@ -43,7 +75,7 @@ class ScoringContext:
 
     Attributes:
         card: the data set's card (classes, palette, class policy).
-        size_px: side length of the images.
+        size_px: size of the images (`baselines.sizes`); "native": each its own, and batches of one.
         target_role: "photo", "labels" or "image": what the predictions show.
         row: "run" for predictions of a model, else the reference row ("real", "copy", "nearest", "random").
             In the `real` row, predictions are the targets themselves (Fréchet and kernel
@@ -52,7 +84,7 @@ class ScoringContext:
         cache: folder for reusable statistics, keyed by content.
         test: the test split (cache its reference statistics under `test.key`).
         train_targets: (M, H, W, C) uint8 targets of the training split at `size_px`, M >= N if the split is
-            large enough; None if there are none.
+            large enough; None if there are none. An array of M objects where sizes are mixed.
         judge: the segmentation network (`bench.scoring.judges.base.Judge`), or None with `judge_reason`.
         inception_weights: path of the released Inception state dict, or None with `inception_reason`.
         repeats: (test images, K) -> their spread over K dropout samples of the run's generator, or None if
@@ -62,10 +94,12 @@ class ScoringContext:
         file_labels: index in the test split -> (h, w) uint8 train ids at their file's size, for judges that
             compare at a size of their own; None if only those of `test` exist.
         fid_protocol: how images are prepared for Inception, a name in `inception_input`.
+        panel: judges beside `judge`, which score the same images (`bench.scoring.panel`).
+        data_range: range of 16-bit and float targets; None where they have 8 bits.
     """
 
     card: DatasetCard
-    size_px: int
+    size_px: Size
     target_role: Role
     row: str
     device: str
@@ -80,6 +114,17 @@ class ScoringContext:
     swaps: Callable[[Sequence[tuple[int, int]]], NDArray[np.float64] | None] | None = None
     file_labels: Callable[[int], NDArray[np.uint8]] | None = None
     fid_protocol: str = "torch-fidelity"
+    panel: tuple[PanelJudge, ...] = ()
+    data_range: DataRange | None = None
+
+    @property
+    def values(self) -> str | None:
+        """The values of targets that have more than 8 bits, in words for protocols; None for 8 bits."""
+        if self.data_range is None:
+            return None
+        stored = self.test.target if self.test.values is None else self.test.values
+        dtype = stored[0].dtype if stored.dtype == object else stored.dtype  # each image its own size
+        return f"{dtype}, range {self.data_range}"
 
 
 @dataclass

@@ -32,6 +32,8 @@ class MetricInfo:
     ranks: bool = True
 
 
+PEOPLE = "people"  # the family of what raters say (`bench people`): nothing computes it
+
 # One metric a line, however long.
 # fmt: off
 # ruff: noqa: E501
@@ -47,7 +49,7 @@ _ALL = [
     MetricInfo("fd_lite0", "fd_lite0", "min", "FD (Lite0)", "Fréchet distance in the features of a network that needs no download; not an FID", 2),
     MetricInfo("ssim", "structural", "max", "SSIM", "structural similarity to the target, mean over images; favours blur"),
     MetricInfo("psnr", "structural", "max", "PSNR (dB)", "peak signal-to-noise ratio against the target, mean over images", 2),
-    MetricInfo("mae", "structural", "min", "MAE", "mean absolute error against the target, in grey levels of 0-255", 2),
+    MetricInfo("mae", "structural", "min", "MAE", "mean absolute error against the target, in grey levels of 0-255; of 16-bit and float images in their own units", 2),
     MetricInfo("lpips", "lpips", "min", "LPIPS", "perceptual distance to the target in AlexNet features, mean over images"),
     MetricInfo("pixel_acc@5", "pixels", "max", "Within 5 levels", "share of pixels with all three channels within 5 grey levels of the target"),
     MetricInfo("pixel_acc@10", "pixels", "max", "Within 10 levels", "share of pixels with all three channels within 10 grey levels of the target"),
@@ -58,6 +60,8 @@ _ALL = [
     MetricInfo("grid_artefact", "spectrum", 0.0, "Grid artefact", "power that stands out at periods of 2, 4 and 8 px, more than in the targets: 0 no grid, above 0 a checkerboard", 2),
     MetricInfo("diversity", "diversity", "max", "Diversity", "spread over repeated dropout samples of one input, in grey levels; says nothing of quality", 2, ranks=False),
     MetricInfo("source_response", "diversity", 1.0, "Source response", "how far outputs change when the source is swapped for another, in units of how far the targets differ: 0 ignores its input", ranks=False),
+    MetricInfo("people_fooled", PEOPLE, "max", "People fooled", "share of trials in which raters took the generated image for the real one (Isola et al. 2017, section 4.1): 0.5 cannot be told apart"),
+    MetricInfo("people_preferred", PEOPLE, "max", "People prefer", "share of trials in which raters chose this variant's image over another variant's"),
 ]
 # fmt: on
 CATALOGUE: dict[str, MetricInfo] = {info.key: info for info in _ALL}

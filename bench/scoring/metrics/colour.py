@@ -18,7 +18,8 @@ from bench.scoring.metrics.common import NO_IMAGES, PredictionSource, by_threads
 from bench.scoring.metrics.kept_rows import Rows
 
 BINS = 100
-RANGES = {"l": (0.0, 100.0), "a": (-110.0, 110.0), "b": (-110.0, 110.0)}
+RANGES = {"l": (0.0, 100.0), "a": (-108.9, 111.1), "b": (-108.9, 111.1)}
+"""Of a and b, the 50th bin is centred on 0, where neutral grey lies: on an edge, rounding would decide."""
 Floats = NDArray[np.float64]
 
 
@@ -72,7 +73,7 @@ class ColourMetric:
         self._rows = Rows()
         self._source = PredictionSource(context)
         self._protocol: dict[str, Any] = {
-            "version": 1,
+            "version": 2,
             "size_px": context.size_px,
             "reference": "all test targets, pooled",
             "space": "CIE L*a*b*, D65, from sRGB",

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from bench.core.bootstrap import Interval, bootstrap_mean
-from bench.core.images import to_rgb8
+from bench.core.images import stacked, to_rgb8
 from bench.records.record import MetricResult
 from bench.scoring.metrics.base import Batch, ScoringContext
 from bench.scoring.metrics.catalogue import goal_of
@@ -96,7 +96,8 @@ class PredictionSource:
         """(N, H, W, 3) uint8 images for this batch."""
         if self._places is None or self._train is None:
             return batch.prediction
-        return to_rgb8(self._train[self._places[batch.start : batch.start + len(batch.names)]])
+        chosen = self._places[batch.start : batch.start + len(batch.names)]
+        return to_rgb8(stacked(self._train[chosen]))
 
 
 def by_threads(work: Callable[..., T], *sides: Iterable[Any]) -> list[T]:

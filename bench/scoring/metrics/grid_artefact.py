@@ -3,7 +3,8 @@
 A decoder that doubles its image step by step can leave a pattern that repeats every 2, 4 or 8 px (a
 checkerboard; Odena et al. 2016, "Deconvolution and Checkerboard Artifacts"). In the spectrum this pattern is
 power in single coefficients, at multiples of size/8 cycles per image, above the frequencies around them.
-Image content is smooth in frequency and makes no such peaks.
+Image content is smooth in frequency and makes no such peaks. In a rectangle each axis has its own size: the
+patterns repeat every 2, 4 or 8 px along both.
 """
 
 from __future__ import annotations
@@ -36,32 +37,33 @@ class Lattice(NamedTuple):
     around: NDArray[np.int64]
 
 
-def fits(size: int) -> bool:
+def fits(height: int, width: int) -> bool:
     """Whether this size allows telling grids from content."""
-    return size >= MIN_SIZE and size % max(PERIODS) == 0
+    return all(side >= MIN_SIZE and side % max(PERIODS) == 0 for side in (height, width))
 
 
 @lru_cache(maxsize=4)
-def lattice(size: int) -> Lattice:
-    """The frequencies (k, l) size/8, without the mean; each mirror pair once.
+def lattice(height: int, width: int) -> Lattice:
+    """The frequencies (k H/8, l W/8), without the mean; each mirror pair once.
 
     Each is compared with those 2 and 3 coefficients away along both axes. They are beyond the one coefficient
-    by which the Hann window spreads a peak, and before the next frequency of the lattice (at 32 px: only 2
-    away). A frequency on an axis is compared along that axis, where images have more power than beside it.
+    by which the Hann window spreads a peak, and before the next frequency of the lattice (with a side of
+    32 px: only 2 away). A frequency on an axis is compared along that axis, where images have more power than
+    beside it.
     """
-    step, half = size // max(PERIODS), size // 2
-    steps = (2, 3) if step > MIN_SIZE // max(PERIODS) else (2,)
+    down, across = height // max(PERIODS), width // max(PERIODS)
+    steps = (2, 3) if min(down, across) > MIN_SIZE // max(PERIODS) else (2,)
     offsets = [sign * by for by in steps for sign in (-1, 1)]
     found = []
-    for row in range(0, size, step):
-        for column in range(0, half + 1, step):
-            mirrored = column in (0, half) and row > half
+    for row in range(0, height, down):
+        for column in range(0, width // 2 + 1, across):
+            mirrored = column in (0, width // 2) and row > height // 2
             if (row, column) == (0, 0) or mirrored:
                 continue
-            along_rows = [_place(row + by, column, size) for by in offsets] if row else []
-            along_columns = [_place(row, column + by, size) for by in offsets] if column else []
+            along_rows = [_place(row + by, column, height, width) for by in offsets] if row else []
+            along_columns = [_place(row, column + by, height, width) for by in offsets] if column else []
             kept = along_rows + along_columns
-            found.append((row, column, _period(row, column, step), kept))
+            found.append((row, column, _period(row // down, column // across), kept))
     widest = max(len(around) for *_, around in found)
     return Lattice(
         np.array([row for row, *_ in found]),
@@ -71,36 +73,37 @@ def lattice(size: int) -> Lattice:
     )
 
 
-def _place(row: int, column: int, size: int) -> int:
+def _place(row: int, column: int, height: int, width: int) -> int:
     """The flat place, in the half plane, of a coefficient of the whole plane or of its mirror image."""
-    row, column = row % size, column % size
-    if column > size // 2:
-        row, column = -row % size, size - column
-    return row * (size // 2 + 1) + column
+    row, column = row % height, column % width
+    if column > width // 2:
+        row, column = -row % height, width - column
+    return row * (width // 2 + 1) + column
 
 
-def _period(row: int, column: int, step: int) -> int:
-    """2 if both are multiples of size/2, else 4 if both are multiples of size/4, else 8."""
+def _period(row: int, column: int) -> int:
+    """2 if both (in eighths of their side) are multiples of 4, else 4 if both are multiples of 2, else 8."""
     for period in PERIODS:
-        if all(place % (step * max(PERIODS) // period) == 0 for place in (row, column)):
+        if all(place % (max(PERIODS) // period) == 0 for place in (row, column)):
             return period
     raise ValueError(f"({row}, {column}) is not on the lattice")
 
 
-def peaks(energy: Floats) -> Floats:
+def peaks(energy: Floats, width: int) -> Floats:
     """Power at each frequency of the lattice, and the mean power around it.
 
     Args:
-        energy: (S, S//2 + 1) |FFT|^2 of the half plane, each coefficient once.
+        energy: (H, W//2 + 1) |FFT|^2 of the half plane, each coefficient once.
+        width: W.
 
     Returns:
         (2, L) float64.
     """
-    where = lattice(len(energy))
+    where = lattice(len(energy), width)
     return np.stack([energy[where.rows, where.columns], energy.ravel()[where.around].mean(1)])
 
 
-def excess_of(size: int, periods: tuple[int, ...] = PERIODS) -> Callable[[Floats], Floats]:
+def excess_of(shape: tuple[int, int], periods: tuple[int, ...] = PERIODS) -> Callable[[Floats], Floats]:
     """The score as a function of sums over images.
 
     The excess of power at the lattice over the power around it, divided by the targets' power around it and
@@ -108,13 +111,13 @@ def excess_of(size: int, periods: tuple[int, ...] = PERIODS) -> Callable[[Floats
     a pattern counts by its visible strength; in a blurred image the power around it is close to zero.
 
     Args:
-        size: side of the images.
+        shape: height and width of the images.
         periods: use only the frequencies of these.
 
     Returns:
         (R, 4 L) totals of `peaks` of predictions and targets -> (R,) scores, NaN where targets have no power.
     """
-    chosen = np.isin(lattice(size).period, periods)
+    chosen = np.isin(lattice(*shape).period, periods)
 
     def excess(totals: Floats) -> Floats:
         at, around, target_at, target_around = np.split(totals, 4, axis=1)

@@ -12,7 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bench.scoring.metrics.lite0 import FEATURES, NORMALISATION, WEIGHTS_SHA256, pretrained_lite0
+from bench.scoring.metrics.lite0 import (
+    FEATURES,
+    NORMALISATION,
+    WEIGHTS_SHA256,
+    folded_lite0,
+    pretrained_lite0,
+)
 
 _BATCH = 16
 _INPUT_PX = 224
@@ -51,6 +57,7 @@ class FeatureNetwork:
             resized = functional.interpolate(
                 pixels, (_INPUT_PX, _INPUT_PX), mode="bilinear", align_corners=False, antialias=True
             )
+            resized = resized.contiguous(memory_format=torch.channels_last)
             rows.append(self.network(resized).float().cpu())
         return torch.cat(rows)
 
@@ -73,4 +80,5 @@ def default_feature_network(device: str) -> FeatureNetwork:
         "weights_sha256": WEIGHTS_SHA256,
         **preprocessing,
     }
-    return FeatureNetwork(protocol, network.to(device), device)
+    ready = folded_lite0(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return FeatureNetwork(protocol, ready, device)

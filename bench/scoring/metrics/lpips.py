@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from baselines.sizes import image_size, is_native
 from bench.core.bootstrap import bootstrap_mean
 from bench.core.errors import UsageError
 from bench.core.state_dict import read_state_dict
@@ -115,7 +116,7 @@ class LpipsMetric:
         """Load the network; returns the reason why there is no value, or None."""
         if context.row == "real":
             return WITH_THEMSELVES
-        if context.size_px < SMALLEST_PX:
+        if not is_native(context.size_px) and image_size(context.size_px).shorter < SMALLEST_PX:
             return f"AlexNet needs images of {SMALLEST_PX} px, these have {context.size_px}"
         path, reason = find_alexnet()
         if path is None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, missing
+from bench.scoring.metrics.base import Batch, Exact, MetricOutput, ScoringContext, missing
 from bench.scoring.metrics.common import NO_IMAGES, WITH_THEMSELVES, means
 from bench.scoring.metrics.kept_rows import Rows
 
@@ -33,10 +33,18 @@ def pixel_accuracy(
     return [np.asarray(np.mean(worst <= most, axis=(1, 2)), dtype=np.float64) for most in tolerances]
 
 
+def exact_accuracy(exact: Exact, tolerances: Iterable[int]) -> list[NDArray[np.float64]]:
+    """The same of 16-bit and float values: `tolerances` in 255ths of their range."""
+    worst = np.abs(exact.prediction - exact.target).max(axis=-1)
+    steps = [most * exact.range.width / 255 for most in tolerances]
+    return [np.asarray(np.mean(worst <= step, axis=(1, 2)), dtype=np.float64) for step in steps]
+
+
 class PixelsMetric:
     """`pixel_acc@5` and `pixel_acc@10`: means over images with bootstrap intervals."""
 
     keys: ClassVar[tuple[str, ...]] = tuple(TOLERANCES)
+    exact: ClassVar[bool] = True
 
     def __init__(self, context: ScoringContext) -> None:
         self._rows = Rows()
@@ -46,7 +54,7 @@ class PixelsMetric:
                 "version": 1,
                 "size_px": context.size_px,
                 "reference": "paired test target",
-                "data": "uint8 RGB, all channels, mean over pictures",
+                "data": f"{context.values or 'uint8 RGB'}, all channels, mean over pictures",
                 "tolerance": tolerance,
             }
             for key, tolerance in TOLERANCES.items()
@@ -56,7 +64,11 @@ class PixelsMetric:
         """Score every pair of the batch."""
         rows = {}
         if not self._real:
-            found = pixel_accuracy(batch.prediction, batch.target, TOLERANCES.values())
+            levels = TOLERANCES.values()
+            if batch.exact:
+                found = exact_accuracy(batch.exact, levels)
+            else:
+                found = pixel_accuracy(batch.prediction, batch.target, levels)
             rows = dict(zip(TOLERANCES, found, strict=True))
         self._rows.add(len(batch.names), rows)
 

@@ -62,6 +62,8 @@ class SegmentationMetric:
 
     def _why_not_fcn(self) -> str | None:
         context = self._context
+        if not self._classes:
+            return self._why_no_labels()
         if context.target_role != "photo":
             kind = "label maps" if context.target_role == "labels" else "images of another kind"
             return f"the predictions are {kind}, not photos"
@@ -142,6 +144,8 @@ class SegmentationMetric:
             "num_classes": len(self._classes),
             "class_policy": self._policy(family),
         }
+        if family == "fcn" and hasattr(judge, "judge_px") and isinstance(self._context.size_px, str):
+            protocol["judge_aspect"] = "images and labels are squeezed to a square for the judge"
         if family == "label":
             return {**protocol, "decoding": "nearest palette colour, RGB distance"}
         if _SIZES in self._rows:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from baselines.sizes import NATIVE
 from bench.core.files import atomic_path
 from bench.core.images import to_rgb8
 from bench.core.lock import locked
@@ -98,15 +99,17 @@ class FeatureComparison:
 
     def _run(self) -> None:
         chunk, self._pending = self._pending[:CHUNK], self._pending[CHUNK:]
-        found = self._extracted(np.stack(chunk))
+        found = self._extracted(chunk)
         if self._features is None:
             self._features = np.empty((len(self._context.test), found.shape[1]), np.float32)
         self._features[self._done : self._done + len(found)] = found
         self._done += len(found)
 
-    def _extracted(self, images: NDArray[np.uint8]) -> Features:
-        """Features (N, D) of one chunk (N, H, W, 3)."""
-        batch = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+    def _extracted(self, images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> Features:
+        """Features (N, D) of one chunk of images (H, W, 3); images of several sizes go one by one."""
+        if len({image.shape for image in images}) > 1:
+            return np.concatenate([self._extracted([image]) for image in images])
+        batch = torch.from_numpy(np.ascontiguousarray(np.stack(list(images)).transpose(0, 3, 1, 2)))
         with torch.inference_mode():
             features = self._extract(batch.to(self._context.device))
         found: Features = features.float().cpu().numpy()
@@ -114,7 +117,7 @@ class FeatureComparison:
 
     def _kept(self, images: NDArray[Any], places: NDArray[np.int64], content: str) -> Features:
         """Features of the images at `places`, from the cache or extracted and stored there."""
-        size = [len(places), *images.shape[1:3], 3]
+        size = [len(places), *(images.shape[1:3] if images.ndim > 1 else [NATIVE]), 3]
         name = json.dumps([content, size, CHUNK, self._identity], sort_keys=True)
         path = self._context.cache / "stats" / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.npz"
         kept = _read(path, len(places))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from baselines.sizes import is_native
 from bench.core.bootstrap import bootstrap_sum, pseudo_values
-from bench.core.images import to_rgb8
+from bench.core.images import at_shape, to_rgb8
 from bench.scoring.metrics.base import MetricOutput, ScoringContext, missing
 from bench.scoring.metrics.catalogue import PSEUDO
 from bench.scoring.metrics.common import NO_GENERATOR, NO_IMAGES, NOTHING_KEPT, measured
@@ -39,12 +41,14 @@ def source_response(context: ScoringContext, seen: int) -> MetricOutput:
     The column of pseudo-values is NaN except for the first image of each pair.
     """
     chosen = pairs(seen)
-    protocol = {
+    protocol: dict[str, Any] = {
         "version": 1,
         "size_px": context.size_px,
         "pairs": len(pairs(len(context.test))),
         "change": "mean absolute difference in grey levels, outputs over targets, summed over pairs",
     }
+    if is_native(context.size_px):
+        protocol["swapped"] = "resized (nearest) to the size of the image"
     reason = None
     if not chosen:
         reason = "needs two test images or more" if seen else NO_IMAGES
@@ -71,7 +75,8 @@ def source_response(context: ScoringContext, seen: int) -> MetricOutput:
 
 def _of_targets(context: ScoringContext, chosen: Sequence[tuple[int, int]]) -> Floats:
     targets = context.test.target
-    return np.array([change(*to_rgb8(np.array(targets[list(pair)]))) for pair in chosen])
+    sides = ((targets[place], at_shape(targets[other], targets[place].shape)) for place, other in chosen)
+    return np.array([change(to_rgb8(one), to_rgb8(other)) for one, other in sides])
 
 
 def _ratio(totals: Floats) -> Floats:

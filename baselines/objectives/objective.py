@@ -1,0 +1,49 @@
+"""What the trainer needs of an objective."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+
+class Objective(Protocol):
+    """Networks that are trained together, with their optimisers and their update.
+
+    The trainer feeds it, executes its steps eagerly or captured, logs its losses, saves and resumes it.
+
+    Attributes:
+        networks: by name, all that have a state; saved with a training state.
+        adams: the optimisers, by the name of the network that each one updates.
+        generator: the network that is saved as the run's checkpoint, sampled and tested.
+    """
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]: ...
+
+    @property
+    def adams(self) -> Mapping[str, torch.optim.Adam]: ...
+
+    @property
+    def generator(self) -> nn.Module: ...
+
+    def prepare(self, step: int) -> None:
+        """Set what changes from step to step; not part of a captured step."""
+        ...
+
+    def step(
+        self, source: Tensor, target: Tensor, streams: Sequence[torch.Generator] | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """One update; returns the prediction and the losses, without gradients.
+
+        It must do the same to the same tensors in every step and must not wait for the device.
+        `streams`: of dropout, as `baselines.layers.one_batch` takes them.
+        """
+        ...
+
+    def capturable(self) -> AbstractContextManager[None]:
+        """In this context, the step may be captured."""
+        ...

@@ -1,0 +1,21 @@
+"""How the files of a data set are arranged in folders: recognised by themselves, and read strictly."""
+
+from bench.data.layouts.find import AmbiguousLayoutError, content_of, find, fitting
+from bench.data.layouts.folders import two_folders
+from bench.data.layouts.found import Found, Pair
+from bench.data.layouts.listing import SUFFIXES, images, natural
+from bench.data.layouts.pairing import UnpairedError
+
+__all__ = [
+    "SUFFIXES",
+    "AmbiguousLayoutError",
+    "Found",
+    "Pair",
+    "UnpairedError",
+    "content_of",
+    "find",
+    "fitting",
+    "images",
+    "natural",
+    "two_folders",
+]

@@ -1,0 +1,68 @@
+"""Which columns of a table hold the two halves of a pair, the split, and the name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.core.errors import UsageError
+from bench.data.layouts.halves import is_whole, names_in
+from bench.data.layouts.listing import folded
+from bench.data.types import DatasetCard
+
+_SPLIT = ("split", "subset", "set", "phase", "partition", "fold")
+_NAME = ("name", "id", "stem", "key")
+_DECORATION = re.compile(r"[ _-]|path|filename|file|image|img|column")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Columns by name.
+
+    Attributes:
+        halves: left and right domain, or one column of side-by-side images.
+        split: the column that names the split, or None.
+        name: the column that names the pair, or None.
+        guessed: whether left and right are only the order of the columns.
+    """
+
+    halves: tuple[str, ...]
+    split: str | None = None
+    name: str | None = None
+    guessed: bool = False
+
+    @property
+    def said(self) -> tuple[str, str]:
+        """What the left and the right domain are called."""
+        if len(self.halves) == 1:
+            return f"left half of column {self.halves[0]}", f"right half of column {self.halves[0]}"
+        return f"column {self.halves[0]}", f"column {self.halves[1]}"
+
+
+def choose(card: DatasetCard, names: Sequence[str], images: Sequence[str], where: str) -> Columns:
+    """The columns of a table with columns `names`, of which `images` hold images or paths of images.
+
+    Raises:
+        UsageError: if neither their names nor their number says which two are a pair.
+    """
+    others = [name for name in names if name not in images]
+    split = next((name for name in others if folded(name) in _SPLIT), None)
+    named = next((name for name in others if folded(name) in _NAME), None)
+    if len(images) == 1:
+        return Columns((images[0],), split, named)
+    plain = {_plain(name): name for name in reversed(images)}
+    halves = names_in(card, plain)
+    if halves is not None and is_whole(halves, plain):
+        return Columns((plain[halves[0]], plain[halves[1]]), split, named)
+    if len(images) == 2:
+        return Columns((images[0], images[1]), split, named, guessed=True)
+    raise UsageError(
+        f"expected two columns of images in {where}, such as {' and '.join(card.domains)}, found "
+        f"{', '.join(images) or 'none'}: name two of them so, or leave the others out"
+    )
+
+
+def _plain(name: str) -> str:
+    """ "image_A", "imageA" and "path_a" are "a"; "image" stays."""
+    return _DECORATION.sub("", folded(name)) or re.sub(r"[ _-]?(path|filename|file)$", "", folded(name))

@@ -1,0 +1,232 @@
+"""Lists of pairs: CSV, TSV, JSON or JSON Lines with two columns of paths, or one of side-by-side images.
+
+Paths are relative to the list's folder. A list that came out of an archive may name nothing outside it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from bench.core.errors import UsageError
+from bench.core.resources import cache_dir
+from bench.data.layouts.columns import Columns, choose
+from bench.data.layouts.found import Found, Pair
+from bench.data.layouts.listing import SUFFIXES, checked, folded
+from bench.data.layouts.pairing import need
+from bench.data.layouts.splits import all_names, assign, every_fifth, fold_note, told
+from bench.data.types import DatasetCard
+
+ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
+_NOT_LISTS = ("manifest.json", "dataset_infos.json", "package.json")
+_MAX_BYTES = 256 << 20
+_MAX_ROWS = 5_000_000
+Row = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _List:
+    """One list: its file, its rows, and the split that its own name or a table in it states ("" for none)."""
+
+    file: Path
+    split: str
+    rows: Sequence[Row]
+
+
+def fits(card: DatasetCard, root: Path) -> str | None:
+    """The lists in `root`, or `root` itself, if the first row names images that are there."""
+    named = [one.file.name for one in _lists(card, root)]
+    return f"list of pairs {', '.join(dict.fromkeys(named))}" if named else None
+
+
+def collect(card: DatasetCard, root: Path) -> Found:
+    """The pairs of all lists.
+
+    Raises:
+        UsageError: naming list and row, if a file is missing or outside the folder.
+    """
+    lists = _lists(card, root)
+    first = lists[0]
+    columns = choose(card, list(first.rows[0]), _path_columns(first), str(first.file))
+    by_split: dict[str, list[tuple[Pair, str]]] = {}
+    for one in lists:
+        for number, row in enumerate(one.rows, start=1):
+            pair = _pair(one.file, number, row, columns)
+            split = folded(row.get(columns.split, "")) if columns.split else one.split
+            by_split.setdefault(split, []).append((pair, row.get(columns.name, "") if columns.name else ""))
+    named = {split: _named(pairs) for split, pairs in by_split.items()}
+    notes = [f"left is column {columns.halves[0]}, as the first of two"] if columns.guessed else []
+    if set(named) == {""}:
+        splits = every_fifth(named[""], card.options.cmp_fold)
+        notes.append(fold_note(card.options.cmp_fold))
+    else:
+        assigned = assign(card, lambda name: named.get(name), str(first.file))
+        splits = {split: pairs for split, (_, pairs) in assigned.items()}
+        notes += told(assigned)
+        unused = sum(
+            len(pairs) for split, pairs in named.items() if split not in {n for n, _ in assigned.values()}
+        )
+        notes += [f"not read: {unused:,} rows of other splits"] if unused else []
+    checked_splits = {split: need(pairs, split, first.file) for split, pairs in splits.items()}
+    return Found("list", root, checked_splits, columns.said, notes=tuple(notes))
+
+
+def _lists(card: DatasetCard, root: Path) -> list[_List]:
+    """The lists in `root` whose first row names images that exist."""
+    if root.is_file():
+        files = [root] if root.suffix.lower() in ENDINGS else []
+    else:
+        files = sorted(p for p in root.iterdir() if p.suffix.lower() in ENDINGS and p.is_file())
+    found: list[_List] = []
+    for file in files:
+        if file.name.lower() in _NOT_LISTS or file.name.startswith("."):
+            continue
+        try:
+            tables = _tables(file, file.stat().st_mtime_ns)
+        except UsageError:
+            if root.is_file():
+                raise
+            continue  # a JSON or CSV file of another purpose
+        for name, rows in tables.items():
+            own = folded(file.stem)
+            split = folded(name) or (own if own in all_names(card) else "")
+            one = _List(file, split, rows)
+            if rows and _path_columns(one):
+                found.append(one)
+    if root.is_file() and not found:
+        raise UsageError(
+            f"expected a list of pairs in {root}: two columns of paths to images, relative to {root.parent}, "
+            "found none in its first row"
+        )
+    return found
+
+
+def _path_columns(one: _List) -> list[str]:
+    """The columns whose first value is the path of an image that exists."""
+    found = []
+    for name, value in one.rows[0].items():
+        if Path(value).suffix.lower() in SUFFIXES and _path(one.file, value) is not None:
+            found.append(name)
+    return found
+
+
+def _pair(file: Path, number: int, row: Row, columns: Columns) -> Pair:
+    files = []
+    for column in columns.halves:
+        value = row.get(column, "")
+        path = _path(file, value)
+        if path is None:
+            raise UsageError(
+                f"expected an image at {file.parent / value}, as row {number} of {file} says in column "
+                f"{column}, found none: correct the list (paths are relative to its folder)"
+            )
+        if _is_unpacked(file) and not path.resolve().is_relative_to(file.parent.resolve()):
+            raise UsageError(
+                f"expected paths inside the archive in {file}, found '{value}' in row {number}: not read"
+            )
+        files.append(checked(path))
+    return Pair(files[0].stem, tuple(files))
+
+
+def _path(file: Path, value: str) -> Path | None:
+    """The file that a list names, with / or (as Windows writes it) a backslash between folders, or None."""
+    for spelt in (value, value.replace("\\", "/")):
+        with suppress(OSError, ValueError):  # a name that no file can have
+            if spelt and (path := file.parent / spelt).is_file():
+                return path
+    return None
+
+
+def _is_unpacked(file: Path) -> bool:
+    """Whether `file` came out of an archive, so that a stranger wrote it."""
+    return file.resolve().is_relative_to((cache_dir() / "unpacked").resolve())
+
+
+def _named(pairs: Sequence[tuple[Pair, str]]) -> list[Pair]:
+    """Pairs under the names that the list gives, else under their stems, else folder and stem."""
+    if all(name for _, name in pairs):
+        return [Pair(_safe(name), pair.files) for pair, name in pairs]
+    stems = [pair.stem for pair, _ in pairs]
+    if len(set(stems)) == len(stems):
+        return [pair for pair, _ in pairs]
+    return [Pair(f"{pair.files[0].parent.name}__{pair.stem}", pair.files) for pair, _ in pairs]
+
+
+def _safe(name: str) -> str:
+    """A name from a table as a file's stem."""
+    stem = "".join(letter if letter.isalnum() or letter in "._+-" else "_" for letter in name)
+    return stem.lstrip(".")[:120] or "_"
+
+
+# --- tables ------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=32)
+def _tables(file: Path, _changed: int) -> dict[str, list[Row]]:
+    """Split ("" where none is named) -> rows of a list; kept, as a list is asked for twice."""
+    if file.stat().st_size > _MAX_BYTES:
+        raise UsageError(f"expected a list of at most {_MAX_BYTES >> 20} MB, found {file}: split it")
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+        read: Callable[[str], dict[str, list[Row]]] = {
+            ".csv": _csv, ".tsv": _csv, ".json": _json, ".jsonl": _lines, ".ndjson": _lines,
+        }[file.suffix.lower()]  # fmt: skip
+        return read(text)
+    except (ValueError, csv.Error, OSError, RecursionError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise UsageError(
+            f"expected a list of pairs in {file}, found none that can be read ({said})"
+        ) from None
+
+
+def _csv(text: str) -> dict[str, list[Row]]:
+    lines = text.splitlines()
+    if not lines:
+        raise ValueError("nothing in it")
+    delimiter = max(",;\t", key=lines[0].count)
+    table = list(_some(csv.reader(io.StringIO(text), delimiter=delimiter)))
+    table = [[cell.strip() for cell in row] for row in table if any(cell.strip() for cell in row)]
+    head = table[0] if table else []
+    if any(Path(cell).suffix.lower() in SUFFIXES for cell in head):  # no header: the first row is a pair
+        head = [f"{number}" for number in range(1, len(head) + 1)]
+        table.insert(0, head)
+    return {"": [dict(zip(head, row, strict=False)) for row in table[1:]]}
+
+
+def _json(text: str) -> dict[str, list[Row]]:
+    value = json.loads(text)
+    if isinstance(value, dict) and value and all(isinstance(rows, list) for rows in value.values()):
+        return {str(split): _rows(rows) for split, rows in value.items()}
+    return {"": _rows(value)}
+
+
+def _lines(text: str) -> dict[str, list[Row]]:
+    return {"": _rows([json.loads(line) for line in _some(iter(text.splitlines())) if line.strip()])}
+
+
+def _rows(value: Any) -> list[Row]:
+    if not isinstance(value, list) or len(value) > _MAX_ROWS:
+        raise ValueError("not a list of pairs")
+    rows: list[Row] = []
+    for entry in value:
+        if isinstance(entry, dict):
+            rows.append({str(key): str(cell) for key, cell in entry.items()})
+        elif isinstance(entry, list):
+            rows.append({str(number): str(cell) for number, cell in enumerate(entry, start=1)})
+        else:
+            raise ValueError("a row is neither an object nor a list")
+    return rows
+
+
+def _some(rows: Iterator[Any]) -> Iterable[Any]:
+    for number, row in enumerate(rows):
+        if number >= _MAX_ROWS:
+            raise ValueError(f"more than {_MAX_ROWS:,} rows")
+        yield row

@@ -1,0 +1,87 @@
+"""Archives and parquet files, read through a copy in the cache that is made once.
+
+`CACHE/unpacked/KEY/NAME/`; the key names path, size and times of the files. It is safe to delete.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bench.core.errors import UsageError
+from bench.core.files import whole_folder
+from bench.core.lock import locked
+from bench.core.resources import cache_dir
+from bench.data.archives import extract
+from bench.data.cache import digest
+from bench.data.layouts import parquet
+from bench.data.types import DatasetCard
+
+_ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_NOTES = ".notes"
+
+
+def is_archive(path: Path) -> bool:
+    """Whether `path` is a file that is named like a zip or tar archive."""
+    return path.is_file() and path.name.lower().endswith(_ENDINGS)
+
+
+def archives_in(folder: Path) -> list[Path]:
+    """The archives in a folder."""
+    return sorted(path for path in folder.iterdir() if is_archive(path) and not path.name.startswith("."))
+
+
+def archive(path: Path) -> tuple[Path, list[str]]:
+    """The folder with the content of an archive, and lines that say so.
+
+    Raises:
+        UsageError: if it is damaged or not safe to unpack (`bench.data.archives`), or no room is left.
+    """
+    folder = _place([path], "archive")
+    _make(folder, lambda into: _unpack(path, into))
+    return folder, [f"{path} is read unpacked, from {folder}"]
+
+
+def tables(card: DatasetCard, files: Sequence[Path], root: Path) -> tuple[Path, list[str]]:
+    """The folder with the images of parquet files, and lines that say so.
+
+    Raises:
+        UsageError: from `parquet.write_out`, or if there is no room.
+    """
+    asked = [card.domains, card.splits, card.direction, card.roles, card.options.cmp_fold]
+    folder = _place(files, asked)
+
+    def write(into: Path) -> None:
+        notes = parquet.write_out(card, files, root, into)
+        (into / _NOTES).write_text("\n".join(notes), encoding="utf-8")
+
+    _make(folder, write)
+    notes = (folder / _NOTES).read_text(encoding="utf-8").splitlines()
+    return folder, [*notes, f"the images of {len(files)} parquet file(s) are read from {folder}"]
+
+
+def _unpack(path: Path, into: Path) -> None:
+    extract(path, into)
+
+
+def _place(files: Sequence[Path], asked: object) -> Path:
+    stamps = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    name = files[0].name.split(".")[0] or "data"
+    return cache_dir() / "unpacked" / digest([stamps, asked]) / name
+
+
+def _make(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Fill the new folder `folder`, whole or not at all; does nothing where it exists."""
+    try:
+        with locked(cache_dir() / "locks" / f"unpacked-{folder.parent.name}.lock"):
+            if folder.is_dir():
+                return
+            with whole_folder(folder) as made:
+                fill(made)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise UsageError(
+            f"expected room for unpacked images in {cache_dir()}: {reason}; free some, or set "
+            "PIX2PIX_BENCH_CACHE to a folder that can be written"
+        ) from None
