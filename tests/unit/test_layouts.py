@@ -315,6 +315,53 @@ def test_a_list_that_names_a_missing_file_says_where(tmp_path: Path) -> None:
         open_dataset("mine", root=root)
 
 
+def listed(root: Path, head: str, *rows: str) -> Path:
+    """A folder with `s/0.png` to `s/4.png` and `t/0.png` ..., twice as wide as high, and a list of these rows."""
+    for name in "st":
+        for index in range(5):
+            save(root / name / f"{index}.png", np.tile(colour(index), (1, 2, 1)))
+    (root / "pairs.csv").write_text("\n".join([head, *rows]))
+    return root
+
+
+@pytest.mark.parametrize("head", ["source,target", "photo,drawing"])
+def test_images_whose_partner_in_a_list_is_missing_are_not_cut_into_halves(head: str, tmp_path: Path) -> None:
+    rows = [f"s/{index}.png,t/{index}.png" for index in range(5)]
+    root = listed(tmp_path, head, *rows)
+    (root / "t" / "0.png").unlink()
+    with pytest.raises(UsageError, match=r"t/0\.png, as row 1 of"):
+        open_dataset("mine", root=root)
+    shutil.rmtree(root / "t")
+    with pytest.raises(UsageError, match=r"as row 1 of|found none in target"):
+        open_dataset("mine", root=root)
+
+
+def test_a_side_by_side_list_may_name_its_pairs(tmp_path: Path) -> None:
+    root = listed(tmp_path, "name,file", *(f"{index}.png,s/{index}.png" for index in range(5)))
+    assert open_dataset("mine", root=root).sides_line.startswith("left half of column file")
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    root = listed(tmp_path, "image,image", *(f"s/{index}.png,t/{index}.png" for index in range(5)))
+    with pytest.raises(UsageError, match="columns of different names in .* found 'image' twice"):
+        open_dataset("mine", root=root / "pairs.csv")
+
+
+def test_an_image_in_two_splits_of_a_list_is_refused(tmp_path: Path) -> None:
+    rows = [f"s/{index}.png,t/{index}.png,{'test' if index > 3 else 'train'}" for index in range(5)]
+    root = listed(tmp_path, "source,target,split", *rows, "s/4.png,t/4.png,train")
+    with pytest.raises(
+        UsageError, match=r"each image in one split of .* found .*4\.png in train and in test"
+    ):
+        open_dataset("mine", root=root)
+
+
+def test_rows_of_splits_that_are_not_read_are_said_by_name(tmp_path: Path) -> None:
+    rows = [f"s/{i}.png,t/{i}.png,{split}" for i, split in enumerate(["train", "Test", "trian", "x", "x"])]
+    notes = open_dataset("mine", root=listed(tmp_path, "source,target,split", *rows)).notes
+    assert {"not read: 1 rows of split 'trian'", "not read: 2 rows of split 'x'"} <= set(notes)
+
+
 def test_a_list_in_an_archive_may_not_name_files_outside_it(tmp_path: Path) -> None:
     secret = save(tmp_path / "secret.png", colour(1))
     with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
