@@ -316,7 +316,7 @@ def test_a_list_that_names_a_missing_file_says_where(tmp_path: Path) -> None:
 
 
 def listed(root: Path, head: str, *rows: str) -> Path:
-    """A folder with `s/0.png` to `s/4.png` and `t/0.png` ..., twice as wide as high, and a list of these rows."""
+    """A folder with `s/0.png` to `s/4.png` and `t/0.png` ..., twice as wide as high, and a list of rows."""
     for name in "st":
         for index in range(5):
             save(root / name / f"{index}.png", np.tile(colour(index), (1, 2, 1)))
@@ -343,16 +343,14 @@ def test_a_side_by_side_list_may_name_its_pairs(tmp_path: Path) -> None:
 
 def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
     root = listed(tmp_path, "image,image", *(f"s/{index}.png,t/{index}.png" for index in range(5)))
-    with pytest.raises(UsageError, match="columns of different names in .* found 'image' twice"):
+    with pytest.raises(UsageError, match=r"columns of different names in .* found 'image' twice"):
         open_dataset("mine", root=root / "pairs.csv")
 
 
 def test_an_image_in_two_splits_of_a_list_is_refused(tmp_path: Path) -> None:
     rows = [f"s/{index}.png,t/{index}.png,{'test' if index > 3 else 'train'}" for index in range(5)]
     root = listed(tmp_path, "source,target,split", *rows, "s/4.png,t/4.png,train")
-    with pytest.raises(
-        UsageError, match=r"each image in one split of .* found .*4\.png in train and in test"
-    ):
+    with pytest.raises(UsageError, match=r"each image in one split of .*4\.png in train and in test"):
         open_dataset("mine", root=root)
 
 
@@ -398,6 +396,32 @@ def test_parquet_of_one_split_and_without_names(tmp_path: Path) -> None:
     assert data.names("test") == ("000004",)
     assert any("every fifth" in note for note in data.notes)
     assert open_again(data_spec(data, None, None), data.root).splits == {"train": 5, "test": 1}
+
+
+def cells_of(*seeds: int) -> list[dict[str, object]]:
+    return [{"bytes": PNG.content(colour(seed), is_right=False), "path": None} for seed in seeds]
+
+
+def test_a_column_of_splits_in_parquet_decides(tmp_path: Path, cache: Path) -> None:
+    splits = ["train", "test", "train", "Test", "extra", "train"]
+    table = {"input": cells_of(*range(6)), "target": cells_of(*range(6)), "split": splits}
+    pq.write_table(pa.table(table), tmp_path / "data.parquet")
+    data = open_dataset("mine", root=tmp_path)
+    assert (data.names("train"), data.names("test")) == (("000000", "000002", "000005"), ("000001", "000003"))
+    assert np.array_equal(data.load("test", size_px=SIZE, cache=cache).source[1], colour(3))
+    assert "not read: 1 rows of split 'extra'" in data.notes
+    pq.write_table(pa.table(table | {"split": ["train"] * 6}), tmp_path / "data.parquet")
+    with pytest.raises(UsageError, match=r"expected split 'test' of mine in column split of"):
+        open_dataset("mine", root=tmp_path)
+    pq.write_table(pa.table(table | {"split": ["a"] * 6}), tmp_path / "data.parquet")
+    assert open_dataset("mine", root=tmp_path).splits == {"train": 5, "test": 1}
+
+
+def test_a_half_in_parquet_without_images_is_refused(tmp_path: Path) -> None:
+    table = pa.table({"input": cells_of(*range(6)), "target": [f"t/{index}.png" for index in range(6)]})
+    pq.write_table(table, tmp_path / "data.parquet")
+    with pytest.raises(UsageError, match=r"columns input and target of .* found none in target"):
+        open_dataset("mine", root=tmp_path)
 
 
 def test_parquet_without_images_is_no_data_set(tmp_path: Path) -> None:

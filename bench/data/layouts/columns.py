@@ -79,8 +79,8 @@ def _check_alone(card: DatasetCard, image: str, names: Sequence[str], where: str
     if image in pair:
         (other,) = (name for name in pair if name != image)
         raise UsageError(
-            f"expected images in the columns {' and '.join(pair)} of {where}, found none in {other}: store them "
-            "there, or give the column another name"
+            f"expected images in the columns {' and '.join(pair)} of {where}, found none in {other}: store "
+            "them there, or give the column another name"
         )
 
 

@@ -145,8 +145,8 @@ def _check_apart(splits: Mapping[str, Sequence[Pair]], where: Path) -> None:
         for file in {file.resolve() for pair in pairs for file in pair.files}:
             if seen.setdefault(file, split) != split:
                 raise UsageError(
-                    f"expected each image in one split of {where}, found {file} in {seen[file]} and in {split}: "
-                    "list it once"
+                    f"expected each image in one split of {where}, found {file} in {seen[file]} and in "
+                    f"{split}: list it once"
                 )
 
 
