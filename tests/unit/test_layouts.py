@@ -470,6 +470,23 @@ def test_every_kind_of_official_label_maps(layout: str, tmp_path: Path, cache: P
     assert np.array_equal(arrays.source[0][0, 0], [70, 130, 180])
 
 
+def test_equal_names_in_several_cities_are_pairs_of_their_own(tmp_path: Path, cache: Path) -> None:
+    for split in ("train", "val"):
+        for city, value in (("bonn", 7), ("ulm", 23)):
+            for index in range(2):
+                save(tmp_path / "leftImg8bit" / split / city / f"{index}_leftImg8bit.png", colour(value))
+                labels = np.full((SIZE, SIZE), value, np.uint8)
+                save(tmp_path / "gtFine" / split / city / f"{index}_gtFine_labelIds.png", labels)
+    data = open_dataset("cityscapes", root=tmp_path)
+    assert data.names("test") == ("bonn__0", "bonn__1", "ulm__0", "ulm__1")
+    arrays = data.load("test", size_px=SIZE, cache=cache)
+    assert arrays.labels is not None
+    assert [int(one[0, 0]) for one in arrays.labels] == [0, 0, 10, 10]
+    (tmp_path / "gtFine" / "val" / "ulm" / "1_gtFine_labelIds.png").unlink()
+    with pytest.raises(UsageError, match=r"val/ulm/1_gtFine_labelIds\.png, found no such file"):
+        open_dataset("cityscapes", root=tmp_path)
+
+
 def test_of_several_official_kinds_the_best_is_read_and_the_others_are_said(tmp_path: Path) -> None:
     official(tmp_path, *KIND_OF.values())
     data = open_dataset("cityscapes", root=tmp_path)
