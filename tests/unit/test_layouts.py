@@ -190,6 +190,20 @@ def test_pix2pixhd_pairs_label_with_img_and_says_what_it_leaves(tmp_path: Path) 
 # --- pairs by name --------------------------------------------------------------------------------------
 
 
+def test_pairs_in_two_splits_are_said(tmp_path: Path) -> None:
+    for split, seeds in (("train", (1, 2, 3)), ("test", (2, 9)), ("val", (8,))):
+        for seed in seeds:
+            save(tmp_path / split / "A" / f"{split}{seed}.png", colour(seed))
+            save(tmp_path / split / "B" / f"{split}{seed}.png", colour(seed + 50))
+    notes = open_dataset("mine", root=tmp_path).file_notes()
+    assert notes == [
+        "1 of 2 pairs of split test are in split train as well, such as "
+        f"{tmp_path}/test/A/test2.png: take them out of one"
+    ]
+    save(tmp_path / "train" / "B" / "train2.png", colour(99))
+    assert open_dataset("mine", root=tmp_path).file_notes() == []
+
+
 def test_what_has_no_partner_is_listed(tmp_path: Path) -> None:
     root = write("train/A train/B", PNG, tmp_path)
     for name in ("1", "10"):
