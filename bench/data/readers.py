@@ -159,7 +159,8 @@ class PairReader:
         return SideArrays(resized(image.coloured().in_srgb().values, size_px, how))
 
     def _labels(self, image: ImageFile, file: Path, mode: Mode, size_px: Size | None) -> SideArrays:
-        by_colour = mode == "colour" or is_by_colour(image, self.card)
+        values_mean: LabelMode = "train ids" if mode == "train ids" else "ids"
+        by_colour = mode == "colour" or is_by_colour(image, file, self.card, values_mean)
         if image.palette is not None and mode == "gray colours":
             mode = "ids"  # indices, not levels
         if not by_colour and mode != "gray colours":

@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from baselines.engine import resolve_device
+from baselines.geometry import check_sides
 from baselines.settings import TestSettings
-from baselines.sizes import ImageSize, Size
+from baselines.sizes import ImageSize, Size, size_for
 from baselines.translate import Checkpoint, load_checkpoint, translations
 from bench.core.errors import UsageError
 from bench.core.files import whole_folder
@@ -122,7 +123,9 @@ def translate_folder(
         raise UsageError(f"expected a new folder for --to {out}, found one: choose another")
     files = list_images(images)
     size_px = checkpoint.settings.size_px if size_px is None else size_px
-    aspect = squeezed([ImageSize(*header(file).size) for file in files], size_px)
+    sizes = [ImageSize(*header(file).size) for file in files]
+    _check_sizes(files, sizes, size_px)
+    aspect = squeezed(sizes, size_px)
     read = read_images(
         files,
         size_px=size_px,
@@ -143,3 +146,12 @@ def translate_folder(
         lambda done: progress(done, len(files)),
     )
     return len(files), aspect
+
+
+def _check_sizes(files: list[Path], sizes: list[ImageSize], size_px: Size) -> None:
+    """Refuse images that are translated at a size that no generator is built for, naming the first."""
+    for file, size in zip(files, sizes, strict=True):
+        try:
+            check_sides(size_for(size_px, size))
+        except ValueError as error:
+            raise UsageError(f"{error} for {file} ({size}): give one --size for all images") from None
