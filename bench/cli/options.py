@@ -11,6 +11,7 @@ import click
 
 from bench.core.errors import UsageError
 from bench.scoring.metrics.catalogue import FID_PROTOCOLS
+from bench.scoring.metrics.feature_choice import with_features
 from bench.scoring.metrics.named_keys import metric_keys
 from bench.spec.policy import CHEAP_METRICS, LAST, TRACKERS
 
@@ -128,7 +129,11 @@ def scoring_options(command: Command) -> Command:
     """What is scored, and by which judge."""
     return apply(
         command,
-        click.option("--metrics", metavar="KEYS", help="Metric keys, comma-separated; all by default."),
+        click.option(
+            "--metrics",
+            metavar="KEYS",
+            help="Metric keys, comma-separated; all by default (`all,KEY` adds some).",
+        ),
         click.option(
             "--judge",
             default="auto",
@@ -151,6 +156,12 @@ def scoring_options(command: Command) -> Command:
             show_default=True,
             help="Resize and normalisation before Inception, as that implementation does them.",
         ),
+        click.option(
+            "--features",
+            metavar="NAME",
+            help="Adds precision, recall, density, coverage and the Fréchet distance in these features: "
+            "lite0, inception or FILE[,input=KIND][,size=PX], a TorchScript network.",
+        ),
         allow_void_option,
     )
 
@@ -170,12 +181,15 @@ def scoring_choice(options: dict[str, Any]) -> ScoringChoice:
     """
     from bench.spec.scoring_choice import ScoringChoice, check_judge_choice
 
+    features = options["features"]
+    metrics = with_features(metric_keys(options["metrics"]), features)
     choice = ScoringChoice(
-        metric_keys(options["metrics"]),
+        metrics,
         options["judge"],
         options["inception_weights"],
         options["fid_protocol"],
         options["allow_void"],
+        features,
     )
     check_judge_choice(choice)
     return choice

@@ -146,6 +146,7 @@ def train(obj: dict[str, Any], /, **options: Any) -> int:
         "judge": "none",
         "inception_weights": None,
         "fid_protocol": "torch-fidelity",
+        "features": None,
     }
     return _execute({**options, **no_scoring}, "train", obj)
 

@@ -111,6 +111,7 @@ class Workbench:
             inception_reason=inception_reason,
             file_labels=self._labels_at(judge_px),
             fid_protocol=self.choice.fid_protocol,
+            features=self.choice.features,
             data_range=SIXTEEN_BITS if self.dataset.sample_type == "uint16" else None,
         )
 

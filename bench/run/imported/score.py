@@ -117,6 +117,7 @@ class ForeignScoring:
             inception_reason=inception_reason,
             file_labels=images.labels_at(getattr(judge[0], "judge_px", None)),
             fid_protocol=self.choice.fid_protocol,
+            features=self.choice.features,
             data_range=images.data_range,
         )
 

@@ -50,14 +50,7 @@ def open_judge(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
         UsageError: if the file is not TorchScript, or the network does not fit.
     """
     path, options = file_and_options(rest, "a TorchScript file")
-    _check_code(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch recommends other formats for new files
-            network = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
-    except Exception as error:  # torch's archive reader raises many kinds of errors
-        said = str(error).strip().partition("\n")[0][:200]
-        raise UsageError(f"expected a TorchScript file at {path}: {said}") from None
+    network = load_script(path, device)
     prepare = preparation(options, standard("unit"))
     return make_judge(
         "torchscript",
@@ -68,6 +61,22 @@ def open_judge(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
         options=options,
         device=device,
     )
+
+
+def load_script(path: Path, device: str) -> Any:
+    """The program of a TorchScript file, checked before it is loaded.
+
+    Raises:
+        UsageError: if the file is not TorchScript, or its program reaches out of it.
+    """
+    _check_code(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch recommends other formats for new files
+            return torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
+    except Exception as error:  # torch's archive reader raises many kinds of errors
+        said = str(error).strip().partition("\n")[0][:200]
+        raise UsageError(f"expected a TorchScript file at {path}: {said}") from None
 
 
 def _check_code(path: Path) -> None:
