@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.options import SIZE, allow_void_option, apply, choose_device, data_options, device_options
+from bench.cli.options import (
+    SIZE,
+    allow_void_option,
+    apply,
+    choose_device,
+    data_options,
+    device_options,
+    threads_of,
+)
 from bench.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -97,6 +105,8 @@ def check(**options: Any) -> int:
 
 def _workbench(options: dict[str, Any], reporter: Reporter) -> Workbench:
     device = choose_device(options["device"], options["threads"])
+    if device == "cpu":
+        threads_of(options, None)
     from bench.core.resources import cache_dir
     from bench.data.datasets import open_dataset
     from bench.run.data_in_use import Workbench

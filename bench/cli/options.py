@@ -121,7 +121,11 @@ def device_options(command: Command) -> Command:
     return apply(
         command,
         click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
-        click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; all cores by default."),
+        click.option(
+            "--threads",
+            type=click.IntRange(1, 1024),
+            help="CPU threads; by default the cores that other work leaves free, and as an output began.",
+        ),
     )
 
 
@@ -312,6 +316,28 @@ def choose_device(name: str, threads: int | None) -> str:
     if threads:
         torch.set_num_threads(threads)
     return str(device)
+
+
+def threads_of(options: dict[str, Any], out: Path | None, jobs: int = 1) -> int | None:
+    """The CPU threads of a run: `--threads`, or what `default_threads` finds; sets and says them.
+
+    Args:
+        options: of the command.
+        out: where the output is kept; None: the work is new.
+        jobs: runs at once.
+    """
+    import torch
+
+    from bench.launch.threads import default_threads
+
+    if options["threads"]:
+        return int(options["threads"])
+    found = default_threads(out, jobs)
+    if found.said:
+        click.echo(found.said, err=True)
+    if found.count:
+        torch.set_num_threads(found.count)
+    return found.count
 
 
 def command_line() -> str:

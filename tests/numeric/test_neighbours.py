@@ -79,6 +79,17 @@ def test_a_collapsed_set_is_real_and_has_no_variety() -> None:
     assert found.coverage < 0.1
 
 
+def test_a_binomial_interval_is_too_narrow() -> None:
+    """Why there is no interval: resampling the generated images leaves out that the real ones vary too."""
+    draws = [
+        neighbours(pooled_features(60, 16, s, 0.6), pooled_features(60, 16, 1000 + s), K) for s in range(200)
+    ]
+    found = np.array([draw.precision for draw in draws])
+    width = 1.96 * np.sqrt(found * (1 - found) / 60)
+    assert 0.2 < found.mean() < 0.8
+    assert (np.abs(found - found.mean()) <= width).mean() < 0.85
+
+
 def test_the_same_set_and_one_far_away() -> None:
     real = pooled_features(50, 16, 0)
     same, away = neighbours(real, real, K), neighbours(real + 1000, real, K)

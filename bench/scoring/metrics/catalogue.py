@@ -51,7 +51,7 @@ _ALL = [
     MetricInfo("fd_lite0", "fd_lite0", "min", "FD (Lite0)", "Fréchet distance in the features of a network that needs no download; not an FID", 2),
     MetricInfo("precision", NEIGHBOURS, "max", "Precision (realism)", "share of generated images whose features lie among real ones (5 neighbours); with --features, or by name"),
     MetricInfo("recall", NEIGHBOURS, "max", "Recall (variety)", "share of real test images whose features lie among generated ones: near 0 where all outputs look alike"),
-    MetricInfo("density", NEIGHBOURS, "max", "Density (realism)", "how many real neighbourhoods hold a generated image, over 5: precision that outliers move less; may be above 1"),
+    MetricInfo("density", NEIGHBOURS, "max", "Density", "how many real neighbourhoods hold a generated image, over 5: near 1 as real, far above 1 where outputs crowd together", ranks=False),
     MetricInfo("coverage", NEIGHBOURS, "max", "Coverage (variety)", "share of real test images with a generated one in their neighbourhood"),
     MetricInfo("ssim", "structural", "max", "SSIM", "structural similarity to the target, mean over images; favours blur"),
     MetricInfo("psnr", "structural", "max", "PSNR (dB)", "peak signal-to-noise ratio against the target, mean over images", 2),

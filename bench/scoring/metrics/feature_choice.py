@@ -39,6 +39,11 @@ class FeatureFile:
         return re.sub(r"[^A-Za-z0-9._-]+", "-", self.path.stem).strip("-.").lower() or "network"
 
 
+def in_words(features: str) -> str:
+    """The choice and what it adds, for the dry run."""
+    return f"{identity_of(features)}, for {', '.join(keys_of(features))}"
+
+
 def is_own(features: str) -> bool:
     """Whether the choice is a network that this project brings."""
     return features in (LITE0, INCEPTION)
