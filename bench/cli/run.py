@@ -206,10 +206,13 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
     room = room_of(plans, options)
     need = memory_of(plans, options, device)
     if options["dry_run"]:
+        from bench.launch.cost.judging import judge_costs
+
         lanes = lanes_of(options, device, sum(len(plan.runs) for plan in plans))
         if choice.features is not None:
             click.echo(f"features: {in_words(choice.features)}")
-        show_plans(plans, device, room, lanes, request.eval_every)
+        judges = judge_costs(plans, choice, device) if until == "score" else ()
+        show_plans(plans, device, room, lanes, request.eval_every, judges)
         return
     import torch
 

@@ -35,7 +35,7 @@ from bench.records.record import (
 from bench.scoring.metrics.base import MetricOutput, ScoringContext
 from bench.scoring.metrics.by_name import find
 from bench.scoring.metrics.catalogue import NEIGHBOURS
-from bench.scoring.metrics.feature_choice import identity_of
+from bench.scoring.metrics.feature_choice import features_identity
 from bench.scoring.metrics.named_keys import is_named
 from bench.scoring.one_pass import families_for
 
@@ -108,7 +108,7 @@ def key_of(
         "judge_reason": context.judge_reason,
         "inception": [None if inception is None else weights_digest(inception), context.inception_reason],
         "fid_protocol": context.fid_protocol,
-        "features": None if context.features is None else identity_of(context.features),
+        "features": None if context.features is None else features_identity(context.features),
         "alexnet": None if alexnet is None else weights_digest(alexnet),
         "code": _code(),
         "computed_by": {name: value for name, value in about.items() if name not in _NOT_OF_VALUES},

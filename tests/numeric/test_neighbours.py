@@ -15,7 +15,7 @@ from bench.core.errors import UsageError
 from bench.scoring.metrics import nearest_neighbours
 from bench.scoring.metrics.base import ScoringContext
 from bench.scoring.metrics.fd_lite0 import FdLite0Metric
-from bench.scoring.metrics.feature_choice import feature_file, identity_of, with_features
+from bench.scoring.metrics.feature_choice import feature_file, features_identity, with_features
 from bench.scoring.metrics.frechet import frechet_distance, gaussian
 from bench.scoring.metrics.nearest_neighbours import Neighbours, neighbours
 from bench.scoring.metrics.neighbours import K, NeighboursMetric
@@ -180,7 +180,7 @@ def test_a_network_in_a_file(tmp_path: Path, cache: Path) -> None:
     protocol = by_name(output)["fd@my-net"].protocol
     assert protocol["network"] == "torchscript my-net"
     assert len(protocol["weights_sha256"]) == 64
-    assert str(tmp_path) not in str(protocol) + identity_of(choice)
+    assert str(tmp_path) not in str(protocol) + features_identity(choice)
     assert with_features(("ssim",), choice) == ("ssim", *KEYS, "fd@my-net")
 
 

@@ -57,6 +57,19 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class PanelJudge:
+    """A further judge of a scoring pass.
+
+    Attributes:
+        judge: a `bench.scoring.judges.base.Judge`.
+        file_labels: as in `ScoringContext`, for this judge.
+    """
+
+    judge: Any
+    file_labels: Callable[[int], NDArray[np.uint8]] | None = None
+
+
+@dataclass(frozen=True)
 class ScoringContext:
     """The inputs of all metrics in one scoring pass.
 
@@ -83,6 +96,7 @@ class ScoringContext:
         fid_protocol: how images are prepared for Inception, a name in `inception_input`.
         features: the network of `precision` and its like (`feature_choice`); None: `lite0`.
         shared: what metrics of one scoring pass share, such as features; None: nothing.
+        panel: judges beside `judge`, which score the same images (`bench.scoring.panel`).
         data_range: range of 16-bit and float targets; None where they have 8 bits.
     """
 
@@ -103,6 +117,7 @@ class ScoringContext:
     file_labels: Callable[[int], NDArray[np.uint8]] | None = None
     fid_protocol: str = "torch-fidelity"
     features: str | None = None
+    panel: tuple[PanelJudge, ...] = ()
     data_range: DataRange | None = None
     shared: dict[Any, Any] | None = field(default=None, compare=False, repr=False)
 

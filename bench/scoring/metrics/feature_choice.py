@@ -41,7 +41,7 @@ class FeatureFile:
 
 def in_words(features: str) -> str:
     """The choice and what it adds, for the dry run."""
-    return f"{identity_of(features)}, for {', '.join(keys_of(features))}"
+    return f"{features_identity(features)}, for {', '.join(keys_of(features))}"
 
 
 def is_own(features: str) -> bool:
@@ -109,7 +109,7 @@ def with_features(metrics: Sequence[str], features: str | None) -> tuple[str, ..
 
 
 @cache
-def identity_of(features: str) -> str:
+def features_identity(features: str) -> str:
     """The choice with a file's content hash in place of its path, for records."""
     if is_own(features):
         return features

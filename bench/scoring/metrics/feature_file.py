@@ -1,7 +1,6 @@
 """`--features FILE`: a TorchScript network of the user's that turns images into feature vectors.
 
-Such a file is a program, and it is run. It is checked as that of `--judge torchscript:FILE` is, and
-what is said there holds.
+Such a file is a program, and it is run: see `bench.scoring.outside_networks`.
 """
 
 from __future__ import annotations
@@ -15,9 +14,8 @@ from torch import Tensor
 
 from bench.core.errors import UsageError
 from bench.core.files import sha256_file
-from bench.scoring.judges.external_base import standard
-from bench.scoring.judges.external_torchscript import load_script
 from bench.scoring.metrics.feature_choice import FeatureFile
+from bench.scoring.outside_networks import load_script, standard
 
 _TRIAL_PX = 64  # side of the images of the trial where the network has no size of its own
 
