@@ -33,11 +33,13 @@ from bench.cli.options import (
     policy_options,
     scoring_choice,
     scoring_options,
+    threads_of,
     validation_options,
 )
 from bench.cli.sizes_in_words import aspect_lines
 from bench.core.errors import RunFailedError, UsageError
 from bench.run.ranks import place
+from bench.scoring.metrics.feature_choice import in_words
 from bench.scoring.metrics.named_keys import metric_keys
 
 if TYPE_CHECKING:
@@ -154,6 +156,7 @@ def train(obj: dict[str, Any], /, **options: Any) -> int:
         "judge": "none",
         "inception_weights": None,
         "fid_protocol": "torch-fidelity",
+        "features": None,
     }
     return _execute({**options, **no_scoring}, "train", obj)
 
@@ -181,6 +184,8 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
     engine = choose_engine(wanted, device_of_runs(options, device))
     roots = local_data(options["data_roots"])
     request = _request({**options, "data_roots": roots, "engine": engine})
+    from bench.launch.url_output import output_folder
+    from bench.launch.url_store import is_url
     from bench.records.output_folder import check_room
     from bench.spec.grid import lengths_of, resolve
     from bench.spec.step_choice import check_eval_metrics
@@ -200,23 +205,36 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
 
         check_shares(team.ranks, plans, options["jobs"])
     options = {**options, "jobs": jobs_of(options, plans, device)}
+    here = team is None and options["launcher"] == "local" and device == "cpu" and not is_url(options["out"])
+    if here:
+        runs = sum(len(plan.runs) for plan in plans)
+        options = {
+            **options,
+            "threads": threads_of(options, Path(options["out"]), min(options["jobs"], runs)),
+        }
     room = room_of(plans, options)
     need = memory_of(plans, options, device)
     if options["dry_run"]:
         from bench.launch.cost.judging import judge_costs
 
         lanes = lanes_of(options, device, sum(len(plan.runs) for plan in plans))
+        if choice.features is not None:
+            click.echo(f"features: {in_words(choice.features)}")
         judges = judge_costs(plans, choice, device) if until == "score" else ()
         show_plans(plans, device, room, lanes, request.eval_every, judges)
         return
+    import torch
+
     from bench.core.progress import Reporter
     from bench.launch.driver import run_grid
     from bench.launch.jobs import Launch
-    from bench.launch.url_output import output_folder
+    from bench.launch.threads import keep_threads
 
     launcher = launcher_of(options, device, sum(len(plan.runs) for plan in plans), team)
     with output_folder(options["out"]) as (out, observers):
         _check_output(out, plans)
+        if here:
+            keep_threads(out, torch.get_num_threads())
         if options["space_check"]:
             check_room(out, room.total)
         told = {"policy": policy, "plugins": obj["plugins"]}

@@ -43,6 +43,7 @@ from bench.run.trivial_rows import reference_predictions
 from bench.scoring.judges.choice import identity_of
 from bench.scoring.judges.fitness import fitness
 from bench.scoring.metrics.base import MetricOutput, ScoringContext
+from bench.scoring.metrics.feature_choice import features_identity
 from bench.scoring.one_pass import score
 from bench.spec.run_spec import DataSpec, RunSpec, slug
 
@@ -263,11 +264,13 @@ def asked_of(bench: Workbench, size_px: Size) -> dict[str, Any]:
     from bench.data.acquire.weights import weights_digest
 
     weights, _ = bench.inception
+    features = bench.choice.features
     return {
         "metrics": sorted(bench.choice.metrics),
         "judge": judges_asked(bench, size_px),
         "inception": None if weights is None else weights_digest(weights)[:16],
         "fid_protocol": bench.choice.fid_protocol,
+        **({} if features is None else {"features": features_identity(features)}),
     }
 
 

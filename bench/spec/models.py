@@ -84,7 +84,9 @@ class ModelRow:
     def id(self) -> str:
         """File-name-safe; its hash is over data, size, test settings, options and the file's sha256."""
         content = self.to_dict()
-        content["variant"] = {k: v for k, v in content["variant"].items() if k not in ("name", "source", "file")}
+        content["variant"] = {
+            k: v for k, v in content["variant"].items() if k not in ("name", "source", "file")
+        }
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
         return f"{slug(self.data.name)}-{slug(self.model.name)}-{self.size_px}px-{digest}"

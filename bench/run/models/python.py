@@ -37,7 +37,9 @@ def open_python(model: Model, images: Images, test: TestSettings, device: str) -
                 made = function(batch, seeds=[seed]) if takes_seeds else function(batch)
             except Exception as error:  # whatever the function raises
                 said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-                raise UsageError(f"model {model.name}: {model.where} fails on {source.shape}: {said}") from error
+                raise UsageError(
+                    f"model {model.name}: {model.where} fails on {source.shape}: {said}"
+                ) from error
             yield bytes_of(model, made, (1, *source.shape[:2], images.target_channels), limits)[0]
 
     return Opened(translate, {"seeded": takes_seeds})

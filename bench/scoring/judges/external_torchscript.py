@@ -1,29 +1,24 @@
 """`--judge torchscript:FILE`: a network saved with `torch.jit.save`.
 
-Such a file is a TorchScript program, and it is run. It has no access to Python, but some tensor operations
-read or write files. A program that names them, or operations of other libraries, is refused before it is
-loaded. A program may still run forever or fill the memory: only name files of people you trust.
+Such a file is a program, and it is run: see `bench.scoring.outside_networks`.
 """
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from bench.core.errors import UsageError
 from bench.core.files import sha256_file
-from bench.core.torchscript import check_code
 from bench.data.types import DatasetCard
 from bench.scoring.judges.external_base import (
     ForeignJudge,
     file_and_options,
     make_judge,
     preparation,
-    standard,
 )
+from bench.scoring.outside_networks import load_script, standard
+
 
 def check(rest: str) -> None:
     """Refuse a missing file and unusable options.
@@ -43,14 +38,7 @@ def open_judge(rest: str, card: DatasetCard, device: str) -> ForeignJudge:
         UsageError: if the file is not TorchScript, or the network does not fit.
     """
     path, options = file_and_options(rest, "a TorchScript file")
-    check_code(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch recommends other formats for new files
-            network = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
-    except Exception as error:  # torch's archive reader raises many kinds of errors
-        said = str(error).strip().partition("\n")[0][:200]
-        raise UsageError(f"expected a TorchScript file at {path}: {said}") from None
+    network = load_script(path, device)
     prepare = preparation(options, standard("unit"))
     return make_judge(
         "torchscript",
