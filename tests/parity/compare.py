@@ -1,12 +1,13 @@
 """Whether our trainer and the released code can be told apart: seeds against seeds, metric by metric.
 
-    python tests/parity/compare.py OUT --to reports/reference/parity
+    python tests/parity/compare.py OUT [--ours FOLDER] --to FOLDER
 
-OUT was written by one `bench score` of all results folders, with `--name "ours l1+cgan s0,released l1+cgan
-s0,..."`: who trained it, the arm, the seed. For every group of ours against the released group of the same arm
-this writes, for each metric, both means with the standard deviation of their seeds, the difference in units of
-the pooled standard deviation, and p of Welch's t test (SciPy), with Holm's correction over the metrics of the
-pair.
+OUT was written by one `bench score` of results folders, with `--name "ours l1+cgan s0,released l1+cgan
+s0,..."`: who trained it, the arm, the seed. `--ours` names a published folder of our runs, such as
+reports/reference/cityscapes-128-8-epochs, whose values go in as they were published. For every group of
+ours against the released group of the same arm this writes, for each metric, both means with the standard
+deviation of their seeds, the difference in units of the pooled standard deviation, and p of Welch's t test
+(SciPy), with Holm's correction over the metrics of the pair.
 """
 
 from __future__ import annotations
@@ -37,6 +38,22 @@ def seeds_by_group(out: Path) -> dict[tuple[str, str], Values]:
             for key, result in record.results.items():
                 if result.value is not None:
                     groups[found["who"], found["arm"]][key].append(result.value)
+    return {group: dict(values) for group, values in groups.items()}
+
+
+def published(folder: Path, released: Path) -> dict[tuple[str, str], Values]:
+    """Our runs of a published study as a group, in the metrics that both sides scored by one version."""
+    versions = {
+        key: result.protocol.get("version")
+        for record in finished(read_records(released))
+        for key, result in record.results.items()
+        if LABEL.fullmatch(record.label)
+    }
+    groups: dict[tuple[str, str], Values] = defaultdict(lambda: defaultdict(list))
+    for record in sorted(finished(read_records(folder)), key=lambda one: one.seed or 0):
+        for key, result in record.results.items() if record.kind == "run" else ():
+            if result.value is not None and versions.get(key, -1) == result.protocol.get("version"):
+                groups["ours", record.label][key].append(result.value)
     return {group: dict(values) for group, values in groups.items()}
 
 
@@ -106,9 +123,11 @@ def compared(groups: Mapping[tuple[str, str], Values]) -> dict[tuple[str, str], 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--ours", type=Path, help="published folder of our runs, beside those in OUT")
     parser.add_argument("--to", type=Path, required=True)
     asked = parser.parse_args()
-    tables = compared(seeds_by_group(asked.out))
+    ours = published(asked.ours, asked.out) if asked.ours else {}
+    tables = compared({**seeds_by_group(asked.out), **ours})
     if not tables:
         raise SystemExit(f"expected rows named 'WHO ARM sN' with two seeds a side in {asked.out}, found none")
     asked.to.mkdir(parents=True, exist_ok=True)
