@@ -55,7 +55,7 @@ def _text(path: Path, most: int) -> str:
             raise DocumentError("not a regular file")
         if path.stat().st_size > most:
             raise DocumentError(f"more than {most:,} bytes")
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # editors on Windows begin a file with a mark
     except (OSError, UnicodeDecodeError) as error:
         raise DocumentError(_brief(error)) from error
 

@@ -88,6 +88,11 @@ def make_card(raw: Mapping[str, Any]) -> DatasetCard:
     train_ids = {c.train_id for c in card.classes if c.train_id is not None}
     without_gaps = train_ids == set(range(len(train_ids)))
     _expect(without_gaps, "train_id", "0, 1, 2, ... without gaps (none for void)", sorted(train_ids))
+    _expect(bool(train_ids) == has_labels, "train_id", "one for each class that is not void", "none")
+    colours: dict[tuple[int, int, int], int | None] = {}
+    for c in card.train_classes:
+        same = colours.setdefault(c.colour, c.train_id) == c.train_id
+        _expect(same, "colour", "another for each train_id", f"{list(c.colour)} for two")
     ids = [c.id for c in card.classes if c.id is not None]
     _expect(len(set(ids)) == len(ids), "id", "each id once", ids)
     return card

@@ -125,6 +125,7 @@ def test_card_file_reads_back(written: Any) -> None:
         ("[0, 128, 0]", "[0, 128, 300]", "colour"),
         ("train_id = 1", "train_id = 2", "without gaps"),
         ("id = 2", "id = 1", "each id once"),
+        ("[90, 60, 20]", "[0, 128, 0]", "colour to be another for each train_id"),
         ('"labels2photo"', '"photo2label"', "labels2photo, found 'photo2label'"),
         ('["folders"]', '["zip"]', "layouts"),
         ('["photo", "labels"]\ndirection', '["photo", "map"]\ndirection', "roles"),
@@ -145,6 +146,17 @@ def test_a_card_that_does_not_hold_names_file_and_key(written: Any, old: str, ne
         read_card(written(LEAVES.replace(old, new)))
     assert "leaves.toml" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_classes_without_a_train_id_are_all_void_and_refused(written: Any) -> None:
+    without = re.sub(r"train_id = \d+, ", "", LEAVES)
+    assert without != LEAVES
+    with pytest.raises(UsageError, match="train_id to be one for each class that is not void, found 'none'"):
+        read_card(written(without))
+
+
+def test_a_card_of_a_windows_editor_is_read(written: Any) -> None:
+    assert read_card(written("\ufeff" + LEAVES)) == read_card(written(LEAVES))
 
 
 def test_cards_plug_in() -> None:

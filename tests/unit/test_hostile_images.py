@@ -211,16 +211,19 @@ def test_a_png_whose_stream_ends_early_is_black_from_there(tmp_path: Path) -> No
     assert values(tmp_path / "x.png").tolist() == [[255], [0], [0]]
 
 
-def test_a_transparent_colour_is_read_as_the_colour_it_is(tmp_path: Path) -> None:
+def test_a_transparent_colour_that_pixels_have_is_refused(tmp_path: Path) -> None:
     raw = b"\0" + bytes([9, 8, 7, 1, 2, 3])
     (tmp_path / "x.png").write_bytes(png(2, 1, 8, 2, raw, chunk(b"tRNS", struct.pack(">HHH", 9, 8, 7))))
+    with pytest.raises(UsageError, match="found transparent pixels"):
+        values(tmp_path / "x.png")
+    (tmp_path / "x.png").write_bytes(png(2, 1, 8, 2, raw, chunk(b"tRNS", struct.pack(">HHH", 9, 8, 6))))
     assert values(tmp_path / "x.png").tolist() == [[[9, 8, 7], [1, 2, 3]]]
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
-def test_a_palette_with_alpha_gives_its_indices_and_its_colours(tmp_path: Path, bits: int) -> None:
+def test_a_palette_with_opaque_alpha_gives_its_indices_and_its_colours(tmp_path: Path, bits: int) -> None:
     raw = {1: b"\0\x40", 2: b"\0\x10", 4: b"\0\x01", 8: b"\0\0\1"}[bits]
-    palette = chunk(b"PLTE", bytes([9, 8, 7, 1, 2, 3])), chunk(b"tRNS", b"\0\x80")
+    palette = chunk(b"PLTE", bytes([9, 8, 7, 1, 2, 3])), chunk(b"tRNS", b"\xff\xff")
     (tmp_path / "x.png").write_bytes(png(2, 1, bits, 3, raw, *palette))
     assert values(tmp_path / "x.png").tolist() == [[0, 1]]
     assert decode(tmp_path / "x.png").coloured().values.tolist() == [[[9, 8, 7], [1, 2, 3]]]

@@ -166,6 +166,17 @@ def test_labels_in_source_are_read_as_the_source_of_labels2photo(tmp_path: Path,
     assert arrays.void_share == 0
 
 
+def test_ids_on_the_photos_side_are_refused_at_any_size(tmp_path: Path) -> None:
+    apart = KINDS["colour and ids"].card.replace("id = 1 }", "id = 50 }").replace("id = 2 }", "id = 99 }")
+    (tmp_path / "card.toml").write_text(apart)
+    for split in ("train", "test"):
+        for index in range(2):
+            save(tmp_path / split / "photo" / f"{index}.png", np.array([0, 50, 99], np.uint8)[ids(index)])
+            save(tmp_path / split / "labels" / f"{index}.png", colour(index))
+    with pytest.raises(UsageError, match="the other way round"):
+        open_dataset("mine", root=tmp_path)
+
+
 @pytest.mark.parametrize("folders_", [("source", "target"), ("A", "B"), ("photo", "labels")])
 def test_label_maps_on_the_photos_side_are_refused(folders_: tuple[str, str], tmp_path: Path) -> None:
     photos = {"source": "source", "A": "B", "photo": "labels"}[folders_[0]]
