@@ -19,6 +19,29 @@ from baselines.settings import TrainingSettings
 from baselines.variants import Variant
 
 
+def networks(variant: Variant, settings: TrainingSettings, channels: tuple[int, int]) -> dict[str, nn.Module]:
+    """Generator and, with an adversarial term, discriminator, with fresh weights.
+
+    Raises:
+        ValueError: if one does not fit.
+    """
+    made: dict[str, nn.Module] = {"generator": build_generator(variant, settings, *channels)}
+    discriminator = build_discriminator(variant, settings, *channels)
+    return made if discriminator is None else {**made, "discriminator": discriminator}
+
+
+def start(
+    variant: Variant,
+    settings: TrainingSettings,
+    channels: tuple[int, int],
+    device: torch.device,
+    ranks: Ranks,
+    seed: int,
+) -> Paired:
+    """The objective; it draws nothing from `seed`."""
+    return Paired(variant, settings, channels, device, ranks)
+
+
 class Paired:
     """A generator that is trained on pairs, against a discriminator or without one (an `Objective`).
 
