@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -13,9 +12,6 @@ from baselines.discriminators import Discriminator
 from baselines.layers import init_weights
 from baselines.settings import TrainingSettings
 from baselines.variants import Variant
-
-if TYPE_CHECKING:
-    from baselines.objectives.objective import Scheme  # objectives build their networks here
 
 CPU = torch.device("cpu")
 
@@ -86,34 +82,3 @@ def build_terms(variant: Variant, site: Site) -> dict[str, Term]:
         ValueError: if one does not fit, or its weights are missing.
     """
     return {term: variant.build("loss_terms", term, site) for term in variant.terms}
-
-
-def build_networks(
-    variant: Variant, settings: TrainingSettings, channels: tuple[int, int]
-) -> dict[str, nn.Module]:
-    """All networks that the variant's objective updates, by name, without allocating their weights.
-
-    Raises:
-        ValueError: if one does not fit.
-    """
-    with torch.device("meta"):
-        networks: dict[str, nn.Module] = scheme_of(variant).networks(variant, settings, channels)
-    return networks
-
-
-def scheme_of(variant: Variant) -> Scheme:
-    """The variant's objective, before it is started."""
-    scheme: Scheme = variant.build("objectives", variant.objective)
-    return scheme
-
-
-def check_fits(variant: Variant, settings: TrainingSettings, channels: tuple[int, int]) -> None:
-    """Build all parts of a variant without allocating its networks.
-
-    Raises:
-        ValueError: if one does not fit the size, the channels or the other parts.
-    """
-    build_networks(variant, settings, channels)
-    site = site_of(variant, settings, channels)
-    build_gan_loss(variant, site)
-    build_terms(variant, site)

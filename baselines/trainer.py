@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from baselines.build import scheme_of
 from baselines.checksummed import DamagedFileError, load_checked, save_checked
 from baselines.engine import default_generator, set_precision
 from baselines.execution import execution
 from baselines.feed import feed_for
 from baselines.health import DivergedError, Health, all_finite, spreads
 from baselines.objectives.objective import Objective
+from baselines.objectives.scheme import scheme_of
 from baselines.pairs import PairArrays, dropout_seed, weight_seed
 from baselines.parallel import ALONE, Ranks
 from baselines.settings import TrainingSettings

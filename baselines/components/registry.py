@@ -98,7 +98,7 @@ class Part:
         return self.fields(**{name: values[name] for name in self.defaults if name in values})
 
 
-_HERE = "baselines.components"
+_HERE, _OBJECTIVES = "baselines.components", "baselines.objectives"
 _BUILT_IN: dict[Kind, dict[str, str]] = {
     "generators": {
         "unet": "unet:UNET",
@@ -126,7 +126,7 @@ _BUILT_IN: dict[Kind, dict[str, str]] = {
         "none": "norms:NONE",
     },
     "features": {"vgg16": "imagenet_features:VGG16", "alexnet": "imagenet_features:ALEXNET"},
-    "objectives": {"paired": "objectives:PAIRED", "cycle": "objectives:CYCLE"},
+    "objectives": {"paired": "paired:PAIRED", "cycle": "cycle:CYCLE"},
 }
 _added: dict[Kind, dict[str, Part]] = {kind: {} for kind in KINDS}
 _elsewhere: list[Callable[[Kind], Mapping[str, Callable[[], Any]]]] = []
@@ -179,7 +179,8 @@ def get(kind: Kind, name: str) -> Part:
     """
     if name in _BUILT_IN[kind]:
         module, _, attribute = _BUILT_IN[kind][name].partition(":")
-        built_in: Part = getattr(import_module(f"{_HERE}.{module}"), attribute)
+        folder = _OBJECTIVES if kind == "objectives" else _HERE
+        built_in: Part = getattr(import_module(f"{folder}.{module}"), attribute)
         return built_in
     if name not in _added[kind]:
         for source in _elsewhere:

@@ -102,9 +102,9 @@ def speed(json_file: str | None, **options: Any) -> None:
 def _questions(options: dict[str, Any]) -> list[Question]:
     import torch
 
-    from baselines.build import check_fits
     from baselines.engine import resolve_device, set_precision
     from baselines.geometry import fitting
+    from baselines.objectives.scheme import check_fits
     from baselines.settings import TrainingSettings
     from baselines.sizes import NATIVE
     from bench.launch.cost.measure import Question

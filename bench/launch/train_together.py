@@ -24,8 +24,8 @@ from rich.console import Console
 from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
-from baselines.build import scheme_of
 from baselines.health import DivergedError
+from baselines.objectives.scheme import scheme_of
 from baselines.parallel import Ranks, RanksApartError
 from bench.core.errors import RunFailedError, UsageError
 from bench.core.interrupt import Terminated

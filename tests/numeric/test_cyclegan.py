@@ -16,10 +16,10 @@ from noise_pairs import noise_pairs
 from torch import Tensor, nn
 from torch.nn import functional
 
-from baselines.build import check_fits
 from baselines.feed import HostFeed, ResidentFeed, StreamedFeed
 from baselines.objectives import pool as pool_module
 from baselines.objectives.pool import Pool, choices
+from baselines.objectives.scheme import check_fits
 from baselines.pairs import choices_at
 from baselines.parallel import Ranks
 from baselines.settings import TrainingSettings

@@ -20,10 +20,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from baselines.build import build_discriminator, build_gan_loss, build_generator, scheme_of, site_of
+from baselines.build import build_discriminator, build_gan_loss, build_generator, site_of
 from baselines.components.site import Judged
 from baselines.layers import parameter_count
 from baselines.objectives.pool import choices
+from baselines.objectives.scheme import scheme_of
 from baselines.parallel import ALONE
 from baselines.settings import TrainingSettings
 from baselines.variants import parse_variant

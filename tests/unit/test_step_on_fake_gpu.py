@@ -18,9 +18,10 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from baselines import convolutions
-from baselines.build import build_generator, scheme_of
+from baselines.build import build_generator
 from baselines.health import spreads
 from baselines.layers import BatchNorm
+from baselines.objectives.scheme import scheme_of
 from baselines.pairs import scaled, windows
 from baselines.parallel import ALONE
 from baselines.settings import TrainingSettings

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from baselines.build import build_networks, check_fits, scheme_of
 from baselines.engine import resolve_device
 from baselines.layers import parameter_count
+from baselines.objectives.scheme import build_networks, check_fits, scheme_of
 from baselines.sizes import NATIVE, ImageSize, Size, image_size, size_for
 from baselines.trainer import Trainer
 from bench.core.errors import UsageError
