@@ -19,6 +19,8 @@ def padded(images: Tensor, multiple: int) -> tuple[Tensor, Window | None]:
     down, across = -height % multiple, -width % multiple
     if not down and not across:
         return images, None
+    if min(height, width) < 2:
+        raise ValueError(f"expected images of 2 px or more on each side to mirror, found {width}x{height}")
     out = images
     while out.shape[-2] < height + down or out.shape[-1] < width + across:  # once, but for tiny images
         ends = _ends(width + across - out.shape[-1], out.shape[-1]) + _ends(

@@ -53,10 +53,15 @@ def to_tensor(images: NDArray[Any], device: torch.device) -> Tensor:
     return scaled(raw_tensor(images).to(device))
 
 
-def to_image(tensor: Tensor, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """(N, C, H, W) in [-1, 1] -> (N, H, W, C) uint8 or uint16, rounded to nearest."""
+def to_image(tensor: Tensor, dtype: np.dtype[Any], *, truncated: bool = False) -> NDArray[Any]:
+    """(N, C, H, W) in [-1, 1] -> (N, H, W, C) uint8 or uint16, rounded to nearest.
+
+    `truncated`: down to whole numbers instead, as `tensor2im` of the released PyTorch code does.
+    """
     full = 65535.0 if dtype == np.uint16 else 255.0
-    scaled = tensor.detach().to(torch.float32).add(1.0).mul(full / 2.0).round().clamp(0.0, full)
+    floats = tensor.detach().to(torch.float32).add(1.0)
+    scaled = floats.div(2.0).mul(full).floor() if truncated else floats.mul(full / 2.0).round()
+    scaled = scaled.clamp(0.0, full)
     image: NDArray[Any] = scaled.permute(0, 2, 3, 1).cpu().numpy().astype(dtype)
     return image
 

@@ -128,12 +128,14 @@ def translations(
     sources: Iterable[tuple[NDArray[Any], int]],
     test: TestSettings,
     batch_size: int | None = None,
+    *,
+    truncated: bool = False,
 ) -> Iterator[NDArray[Any]]:
     """Yield the predictions for images in order. Each image is given with its dropout seed.
 
     An image has its own statistics and dropout seed, regardless of the training's batch size and of the other
     images in its batch: the prediction depends only on the source, the seed and the weights. `batch_size`:
-    images at once; the default suits the device.
+    images at once; the default suits the device. `truncated`: see `to_image`.
 
     Shapes: (H, W, C) uint8 or uint16 of any size -> (H, W, C') of the checkpoint's `target_dtype`. Images
     that follow each other with one size go through the network together.
@@ -143,7 +145,7 @@ def translations(
     remaining = iter(sources)
     while batch := list(islice(remaining, batch_size)):
         for _, alike in groupby(batch, key=lambda asked: asked[0].shape):
-            yield from _translated(checkpoint, list(alike), test, device)
+            yield from _translated(checkpoint, list(alike), test, device, truncated)
 
 
 def _translated(
@@ -151,21 +153,20 @@ def _translated(
     batch: Sequence[tuple[NDArray[Any], int]],
     test: TestSettings,
     device: torch.device,
+    truncated: bool,
 ) -> NDArray[Any]:
     """(N, H, W, C') predictions for N images."""
     images = to_tensor(np.stack([source for source, _ in batch]), device)
     streams = [torch.Generator(device).manual_seed(seed) for _, seed in batch]
     precision = checkpoint.settings.precision
-    mode = _test_mode(checkpoint.generator, test, streams)
+    mode = test_mode(checkpoint.generator, test, streams)
     with mode, torch.inference_mode(), arithmetic(precision), autocast(precision, device):
         prediction = checkpoint.generator(images)
-    return to_image(prediction, np.dtype(checkpoint.target_dtype))
+    return to_image(prediction, np.dtype(checkpoint.target_dtype), truncated=truncated)
 
 
 @contextmanager
-def _test_mode(
-    generator: nn.Module, test: TestSettings, streams: Sequence[torch.Generator]
-) -> Iterator[None]:
+def test_mode(generator: nn.Module, test: TestSettings, streams: Sequence[torch.Generator]) -> Iterator[None]:
     """Set dropout (off, or on with a stream for each image) and normalisation (by an image's own statistics,
     or by the running ones, which do not change)."""
     norms = [layer for layer in generator.modules() if isinstance(layer, BatchNorm)]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.records.record import Goal
-from bench.scoring.metrics.catalogue import CATALOGUE, PEOPLE, MetricInfo
+from bench.scoring.metrics.catalogue import CATALOGUE, NEIGHBOURS, PEOPLE, MetricInfo
 
 Number = TypeVar("Number", float, NDArray[np.float64])
 FINER = 2  # more decimals, where a metric's own would show 0
@@ -118,4 +118,7 @@ def info_of(key: str) -> MetricInfo:
     if known is None and mark and name in CATALOGUE and CATALOGUE[name].family == PEOPLE:
         about = f"share of trials in which raters chose this variant's image over that of {other}"
         return replace(CATALOGUE[name], key=key, title=f"Preferred to {other}", about=about)
+    if name == "fd" and mark:
+        about = f"Fréchet distance in the features of the network {other}; not an FID"
+        return MetricInfo(key, NEIGHBOURS, "min", f"FD ({other})", about, 2)
     return known or MetricInfo(key, "plug-in", "max", key, "brought by a plug-in, which documents it")

@@ -10,7 +10,8 @@ from typing import Any
 
 from bench.records.record import Goal, RunRecord
 
-SET_DISTANCES = ("fid", "kid", "fd_lite0")  # depend on N: values of different N do not compare
+SET_DISTANCES = ("fid", "kid", "fd_lite0")
+_BY_NEIGHBOURS = ("precision", "recall", "density", "coverage")
 _NONE = "–"
 
 
@@ -24,8 +25,13 @@ def column_key(key: str, goal: Goal, n: int, protocol: Mapping[str, Any]) -> tup
     return goal, protocol_hash(_scored(key, n, protocol))
 
 
+def depends_on_n(key: str) -> bool:
+    """Whether a metric compares sets, so that values of different N do not compare."""
+    return key in (*SET_DISTANCES, *_BY_NEIGHBOURS) or key.startswith("fd@")
+
+
 def _scored(key: str, n: int, protocol: Mapping[str, Any]) -> dict[str, Any]:
-    return {"n": n, **protocol} if key in SET_DISTANCES else dict(protocol)
+    return {"n": n, **protocol} if depends_on_n(key) else dict(protocol)
 
 
 def protocol_hash(protocol: Mapping[str, Any]) -> str:

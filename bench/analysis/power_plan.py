@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.analysis.by_image import Floats, Seed, values_by_seed
 from bench.analysis.column import Column
-from bench.analysis.comparable import SET_DISTANCES
+from bench.analysis.comparable import depends_on_n
 from bench.analysis.entry import load_entries
 from bench.analysis.power import (
     MOST_SEEDS,
@@ -63,7 +63,7 @@ class Plan:
     def notes(self) -> list[str]:
         """What must be read beside the numbers."""
         said = [_NO_SEEDS] if self.found.seeds is None else []
-        return said + ([_SET_DISTANCES] if self.column.info.key in SET_DISTANCES else [])
+        return said + ([_SET_DISTANCES] if depends_on_n(self.column.info.key) else [])
 
     def power(self, difference: float, seeds: int, images: int) -> float:
         """Chance to find the difference."""

@@ -31,7 +31,7 @@ CONTENT = Question(
     ("fcn_class_iou", "label_class_iou", "fcn_pixel_acc", "label_pixel_acc"),
 )  # fmt: skip
 REAL = Question(
-    "Looks real", ("fid*", "kid*", "fd_*", "precision*", "recall*", "density*", "coverage*"),
+    "Looks real", ("fid*", "kid*", "fd_*", "fd@*", "precision*", "recall*", "density*", "coverage*"),
     ("fid", "fd_lite0", "kid"),
 )  # fmt: skip
 CLOSE = Question(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli.options import SIZE, data_options, data_root_option, layout_option
+from bench.cli.options import SIZE, data_options
 from bench.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,9 +44,10 @@ def info(
 
 @data.command()
 @click.argument("name")
-@data_root_option
-@layout_option
-def verify(name: str, data_roots: tuple[str, ...], layout: str | None) -> None:
+@data_options
+def verify(
+    name: str, data_roots: tuple[str, ...], direction: str | None, source: str, layout: str | None
+) -> None:
     """Check that every image of NAME is there and can be read (against its manifest, if it has one)."""
     from bench.core.progress import Reporter
     from bench.data.acquire.verify import verify as check
@@ -54,7 +55,8 @@ def verify(name: str, data_roots: tuple[str, ...], layout: str | None) -> None:
 
     root = roots_of(data_roots, [name]).get(name)
     with Reporter() as reporter:
-        report = check(name, root, layout=layout, progress=reporter.counter(f"checking {name}"))
+        counter = reporter.counter(f"checking {name}")
+        report = check(name, root, direction=direction, source=source, layout=layout, progress=counter)
     for line in report.lines:
         click.echo(line)
     if not report.ok:

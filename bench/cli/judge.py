@@ -15,6 +15,7 @@ from bench.cli.options import (
     data_options,
     device_options,
     table_console,
+    threads_of,
 )
 from bench.core.errors import UsageError
 
@@ -170,6 +171,8 @@ def _card_table(card: JudgeCard) -> Table:
 
 def _workbench(options: dict[str, Any], reporter: Reporter) -> Workbench:
     device = choose_device(options["device"], options["threads"])
+    if device == "cpu":
+        threads_of(options, None)
     from bench.core.resources import cache_dir
     from bench.data.datasets import open_dataset
     from bench.run.data_in_use import Workbench

@@ -155,7 +155,7 @@ def _workers(jobs: int, threads: int | None, device: str, runs: int) -> Launcher
 
 def shares(jobs: int, threads: int | None, runs: int) -> tuple[int, int]:
     """The number of worker processes for `runs` runs, and the CPU threads of each."""
-    from bench.launch.local import cores
+    from bench.core.cores import cores
 
     jobs = max(1, min(jobs, runs))
     return jobs, threads or max(1, cores() // jobs)

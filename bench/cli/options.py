@@ -11,6 +11,7 @@ import click
 
 from bench.core.errors import UsageError
 from bench.scoring.metrics.catalogue import FID_PROTOCOLS
+from bench.scoring.metrics.feature_choice import with_features
 from bench.scoring.metrics.named_keys import metric_keys
 from bench.spec.policy import CHEAP_METRICS, LAST, TRACKERS
 
@@ -120,7 +121,11 @@ def device_options(command: Command) -> Command:
     return apply(
         command,
         click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
-        click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; all cores by default."),
+        click.option(
+            "--threads",
+            type=click.IntRange(1, 1024),
+            help="CPU threads; by default the cores that other work leaves free, and as an output began.",
+        ),
     )
 
 
@@ -128,7 +133,11 @@ def scoring_options(command: Command) -> Command:
     """What is scored, and by which judge."""
     return apply(
         command,
-        click.option("--metrics", metavar="KEYS", help="Metric keys, comma-separated; all by default."),
+        click.option(
+            "--metrics",
+            metavar="KEYS",
+            help="Metric keys, comma-separated; all by default (`all,KEY` adds some).",
+        ),
         click.option(
             "--judge",
             default="auto",
@@ -151,6 +160,12 @@ def scoring_options(command: Command) -> Command:
             show_default=True,
             help="Resize and normalisation before Inception, as that implementation does them.",
         ),
+        click.option(
+            "--features",
+            metavar="NAME",
+            help="Adds precision, recall, density, coverage and the Fréchet distance in these features: "
+            "lite0, inception or FILE[,input=KIND][,size=PX], a TorchScript network.",
+        ),
         allow_void_option,
     )
 
@@ -170,12 +185,15 @@ def scoring_choice(options: dict[str, Any]) -> ScoringChoice:
     """
     from bench.spec.scoring_choice import ScoringChoice, check_judge_choice
 
+    features = options["features"]
+    metrics = with_features(metric_keys(options["metrics"]), features)
     choice = ScoringChoice(
-        metric_keys(options["metrics"]),
+        metrics,
         options["judge"],
         options["inception_weights"],
         options["fid_protocol"],
         options["allow_void"],
+        features,
     )
     check_judge_choice(choice)
     return choice
@@ -298,6 +316,28 @@ def choose_device(name: str, threads: int | None) -> str:
     if threads:
         torch.set_num_threads(threads)
     return str(device)
+
+
+def threads_of(options: dict[str, Any], out: Path | None, jobs: int = 1) -> int | None:
+    """The CPU threads of a run: `--threads`, or what `default_threads` finds; sets and says them.
+
+    Args:
+        options: of the command.
+        out: where the output is kept; None: the work is new.
+        jobs: runs at once.
+    """
+    import torch
+
+    from bench.launch.threads import default_threads
+
+    if options["threads"]:
+        return int(options["threads"])
+    found = default_threads(out, jobs)
+    if found.said:
+        click.echo(found.said, err=True)
+    if found.count:
+        torch.set_num_threads(found.count)
+    return found.count
 
 
 def command_line() -> str:

@@ -33,11 +33,13 @@ from bench.cli.options import (
     policy_options,
     scoring_choice,
     scoring_options,
+    threads_of,
     validation_options,
 )
 from bench.cli.sizes_in_words import aspect_lines
 from bench.core.errors import RunFailedError, UsageError
 from bench.run.ranks import place
+from bench.scoring.metrics.feature_choice import in_words
 from bench.scoring.metrics.named_keys import metric_keys
 
 if TYPE_CHECKING:
@@ -53,6 +55,14 @@ def grid_options(command: Command) -> Command:
     return apply(
         command,
         click.option("--variants", metavar="NAMES", help="Comma-separated, such as l1,cgan,l1+cgan."),
+        click.option(
+            "--model",
+            "models",
+            multiple=True,
+            metavar="NAME=KIND:WHERE",
+            help="A generator trained elsewhere as a row (repeatable): released:FILE, torchscript:FILE, "
+            "onnx:FILE or python:MODULE:CALLABLE, with options after commas.",
+        ),
         click.option("--suite", metavar="NAME", help="A table of the paper (`bench list suites`)."),
         click.option(
             "--dataset", "datasets", metavar="NAMES", help="Comma-separated; `bench list datasets`."
@@ -146,6 +156,7 @@ def train(obj: dict[str, Any], /, **options: Any) -> int:
         "judge": "none",
         "inception_weights": None,
         "fid_protocol": "torch-fidelity",
+        "features": None,
     }
     return _execute({**options, **no_scoring}, "train", obj)
 
@@ -173,6 +184,8 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
     engine = choose_engine(wanted, device_of_runs(options, device))
     roots = local_data(options["data_roots"])
     request = _request({**options, "data_roots": roots, "engine": engine})
+    from bench.launch.url_output import output_folder
+    from bench.launch.url_store import is_url
     from bench.records.output_folder import check_room
     from bench.spec.grid import lengths_of, resolve
     from bench.spec.step_choice import check_eval_metrics
@@ -186,28 +199,42 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
     from bench.launch.cost.estimate import check_parts
 
     check_parts(plans)
+    _try_models(plans, device)
     if team is not None:
         from bench.launch.train_together import check_shares
 
         check_shares(team.ranks, plans, options["jobs"])
     options = {**options, "jobs": jobs_of(options, plans, device)}
+    here = team is None and options["launcher"] == "local" and device == "cpu" and not is_url(options["out"])
+    if here:
+        runs = sum(len(plan.runs) for plan in plans)
+        options = {
+            **options,
+            "threads": threads_of(options, Path(options["out"]), min(options["jobs"], runs)),
+        }
     room = room_of(plans, options)
     need = memory_of(plans, options, device)
     if options["dry_run"]:
         from bench.launch.cost.judging import judge_costs
 
         lanes = lanes_of(options, device, sum(len(plan.runs) for plan in plans))
+        if choice.features is not None:
+            click.echo(f"features: {in_words(choice.features)}")
         judges = judge_costs(plans, choice, device) if until == "score" else ()
         show_plans(plans, device, room, lanes, request.eval_every, judges)
         return
+    import torch
+
     from bench.core.progress import Reporter
     from bench.launch.driver import run_grid
     from bench.launch.jobs import Launch
-    from bench.launch.url_output import output_folder
+    from bench.launch.threads import keep_threads
 
     launcher = launcher_of(options, device, sum(len(plan.runs) for plan in plans), team)
     with output_folder(options["out"]) as (out, observers):
         _check_output(out, plans)
+        if here:
+            keep_threads(out, torch.get_num_threads())
         if options["space_check"]:
             check_room(out, room.total)
         told = {"policy": policy, "plugins": obj["plugins"]}
@@ -287,6 +314,7 @@ def finish(out: Path, records: list[RunRecord]) -> None:
 def _request(options: dict[str, Any]) -> GridRequest:
     from baselines.settings import TestSettings
     from bench.spec.grid import GridRequest, parse_lengths, parse_seeds
+    from bench.spec.models import parse_models
 
     return GridRequest(
         variants=names(options["variants"]),
@@ -296,6 +324,7 @@ def _request(options: dict[str, Any]) -> GridRequest:
         seeds=parse_seeds(options["seeds"]),
         keep_at=parse_lengths(options["keep_at"]),
         test=TestSettings(options["test_dropout"], options["test_norm"]),
+        models=parse_models(options.get("models", ())),
         **{key: options[key] for key in _REQUESTED},
     )
 
@@ -305,6 +334,15 @@ _REQUESTED = (
     "batch_size", "base_filters", "precision", "engine", "sets", "variant_file",
     "val_share", "eval_every", "choose",
 )  # fmt: skip
+
+
+def _try_models(plans: list[Plan], device: str) -> None:
+    """Open every model that was trained elsewhere and try it on one image, before anything is written."""
+    from bench.run.models.row import tried
+
+    for plan in plans:
+        for row in plan.models:
+            tried(row, plan.dataset, device)
 
 
 def _check_precision(plans: list[Plan], device: str) -> None:

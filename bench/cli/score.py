@@ -18,6 +18,7 @@ from bench.cli.options import (
     names,
     scoring_choice,
     scoring_options,
+    threads_of,
 )
 from bench.core.errors import UsageError
 
@@ -85,6 +86,8 @@ def generate(
     if output is not None and checkpoint is None and images is None and destination is None:
         from bench.spec.scoring_choice import ScoringChoice
 
+        if where == "cpu":
+            threads_of({"threads": threads}, output)
         _again(
             output,
             data_roots,
@@ -202,7 +205,10 @@ def score(obj: dict[str, Any], /, folders: tuple[Path, ...], **options: Any) -> 
 
     device = choose_device(options["device"], options["threads"])
     choice = scoring_choice(options)
-    if len(folders) == 1 and _is_output(folders[0]):
+    again = len(folders) == 1 and _is_output(folders[0])
+    if device == "cpu":
+        threads_of(options, folders[0] if again else options["out"])
+    if again:
         if given := [name for name in _FOREIGN_OPTIONS if options[name]]:
             option = {"size_px": "--size", "as_mode": "--as"}.get(given[0], f"--{given[0].replace('_', '-')}")
             raise UsageError(f"expected {option} with a folder of images, found the output {folders[0]}")

@@ -107,8 +107,8 @@ def _questions(options: dict[str, Any]) -> list[Question]:
     from baselines.objectives.scheme import check_fits
     from baselines.settings import TrainingSettings
     from baselines.sizes import NATIVE
+    from bench.core.cores import cores
     from bench.launch.cost.measure import Question
-    from bench.launch.local import cores
     from bench.spec.named_files import with_content
     from bench.spec.recipes import get_recipe
     from bench.spec.variants import by_recipes

@@ -20,8 +20,10 @@ from bench.data.cards import card_names, load_card
 from bench.data.derived import DERIVED, derive
 from bench.data.locate import locate
 from bench.data.providers import FileImages, Images, ToyImages
+from bench.data.repeated import repeated
 from bench.data.sides import check_sides, direction_side, sides_in_words
 from bench.data.types import DatasetCard, Layout, Role, SplitArrays
+from bench.data.values_used import little_used
 
 
 @dataclass(frozen=True)
@@ -170,12 +172,13 @@ class Dataset:
         )
 
     def file_notes(self) -> list[str]:
-        """What lies beside the pairs and is left out, and what is converted on reading, a line each."""
+        """What is left out, what is converted on reading, and pairs that are in two splits, a line each."""
         said = [f"left out: {line}" for line in self.images.left_out()]
         for split, count in self.splits.items():
             for change, files in self.images.changes(split, range(count)).items():
                 said.append(f"{files} files of split {split} are {change}")
-        return said
+        said += little_used(self.card.domains, self.images)
+        return said + (repeated(self.images.found.splits) if self.images.found is not None else [])
 
     def own_sizes(self, split: str, limit: int | None = None) -> list[ImageSize]:
         """The size of each pair (of one side) before it is resized; reads headers only."""

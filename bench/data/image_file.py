@@ -159,7 +159,11 @@ def decode(file: Path) -> ImageFile:
             image.load()
             lossy, profile = _is_lossy(image, file), _profile(image)
             upright: Image.Image = ImageOps.exif_transpose(image)
-        return _values(upright, lossy, profile)
+            see_through = image.info.get("transparency")
+        found = _values(upright, lossy, profile)
+        if see_through is not None:
+            _check_no_hole(found, see_through)
+        return found
 
 
 def _values(image: Image.Image, lossy: bool, profile: bytes | None) -> ImageFile:
@@ -192,6 +196,22 @@ def _opaque(values: NDArray[Any]) -> NDArray[Any]:
         kind = "RGB" if values.shape[-1] == 4 else "grayscale"
         raise ValueError(f"transparent pixels: flatten it onto a background and save it as {kind}")
     return values[..., :-1]
+
+
+def _check_no_hole(found: ImageFile, see_through: Any) -> None:
+    """Raise ValueError if pixels have the value, or the index, that a PNG without alpha declares transparent.
+
+    Args:
+        see_through: that gray level, index or colour; or the alpha of each index, as bytes.
+    """
+    if isinstance(see_through, bytes):
+        alpha = np.full(256, 255, np.uint8)
+        alpha[: len(see_through)] = np.frombuffer(see_through[:256], np.uint8)
+        holes = alpha[found.values] < 255
+    else:
+        holes = (found.values == np.asarray(see_through)).all(axis=-1)
+    if holes.any():
+        raise ValueError("transparent pixels: flatten it onto a background and save it without transparency")
 
 
 def _sixteen_bit(values: NDArray[Any]) -> NDArray[np.uint16]:

@@ -108,13 +108,30 @@ def _same_meaning(card: DatasetCard, values: Iterable[int]) -> bool:
     return all(as_level[value] == value for value in values)
 
 
-def is_by_colour(image: ImageFile, card: DatasetCard) -> bool:
-    """Whether a palette image is to be read by colour: every colour that it uses is one of the card."""
+def is_by_colour(image: ImageFile, file: Path, card: DatasetCard, mode: LabelMode) -> bool:
+    """Whether a palette image is to be read by colour: every colour that it uses is one of the card.
+
+    Raises:
+        UsageError: if only some are, and their indices mean other classes: neither reading would be right.
+    """
     if image.palette is None:
         return False
-    used = image.palette[np.unique(image.values)]
+    indices = np.unique(image.values)
+    used = [tuple(colour) for colour in image.palette[indices].tolist()]
     known = {entry.colour for entry in card.classes}
-    return all(tuple(colour) in known for colour in used.tolist())
+    if all(colour in known for colour in used):
+        return True
+    _, by_value, named = tables(card, mode)
+    for index, colour in zip(indices.tolist(), used, strict=True):
+        if colour in known and named[index] and tuple(by_value[index].tolist()) != colour:
+            other = next(one for one in used if one not in known)
+            raise UsageError(
+                f"expected palette label maps in the colours of {card.name} alone, or with its ids as "
+                f"indices, found {file} with its colour {colour} at the index {index} of another class, and "
+                f"{other} besides: add that colour to the card (without a train_id it is void), or correct "
+                "the file"
+            )
+    return False
 
 
 def colours_decide(palette: bytes | None, card: DatasetCard, mode: str) -> bool:

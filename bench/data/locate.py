@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import UsageError, unknown_name
-from bench.data import layouts, readers
+from bench.data import layouts
 from bench.data.cards import card_names, load_card, make_card, read_card
 from bench.data.layouts import Found
 from bench.data.layouts.find import entered
+from bench.data.side_by_side import check_halves, is_side_by_side
 from bench.data.types import LAYOUTS, DatasetCard
 
 _OWN_FOLDER: dict[str, Any] = {
@@ -46,8 +47,11 @@ def locate(
     if layout is not None and layout not in LAYOUTS:
         raise UsageError(f"expected --layout among {', '.join(LAYOUTS)}, found '{layout}'")
     if name in card_names():
-        return _of_card(load_card(name), root, layout)
-    return _own(name, root, source, direction, layout)
+        card, found = _of_card(load_card(name), root, layout)
+    else:
+        card, found = _own(name, root, source, direction, layout)
+    check_halves(found, layout)
+    return card, found
 
 
 def _places(name: str, root: Path | None) -> list[Path]:
@@ -101,11 +105,15 @@ def _own(
     if places and layout is not None:
         fits = ", ".join(layouts.fitting(_plain_card(name), places[-1])) or there
         raise UsageError(f"expected layout {layout} in {looked}, found {fits}: choose another, or none")
-    x, y = layouts.two_folders(_plain_card(name), places[-1]) if places else ("X", "Y")
+    pair = layouts.two_folders(_plain_card(name), places[-1]) if places else None
+    by_name = (
+        f"name the two folders that are a pair by --direction {pair[0]}2{pair[1]} or {pair[1]}2{pair[0]}"
+        if pair
+        else "name two folders X/ and Y/ in each by --direction X2Y"
+    )
     raise UsageError(
         f"expected train/ and test/ in {looked}, with side-by-side pairs or source/ and target/ in each (or "
-        f"another layout of datasets/README.md), found {there}: arrange the images so, or name the two "
-        f"folders that are a pair by --direction {x}2{y} or {y}2{x}"
+        f"another layout of datasets/README.md), found {there}: arrange the images so, or {by_name}"
     )
 
 
@@ -131,7 +139,7 @@ def _plain_card(name: str) -> DatasetCard:
 def _plain_photos(card: DatasetCard, found: Found) -> tuple[DatasetCard, Found]:
     """Single photos where the first image is not twice as wide as high; else what was found, as it is."""
     first = found.splits["train"][0].files
-    if len(first) > 1 or ("photos" not in card.layouts[:1] and readers.is_side_by_side(first[0])):
+    if len(first) > 1 or ("photos" not in card.layouts[:1] and is_side_by_side(first[0])):
         return card, found
     card = replace(card, layouts=("photos",), domains=("source", "photo"), roles=("image", "photo"))
     return card, replace(found, layout="photos")

@@ -35,6 +35,7 @@ from bench.data.label_maps import (
 )
 from bench.data.layouts import Pair
 from bench.data.palette import decode_colours
+from bench.data.side_by_side import NOT_SQUARE, Shape, cut, usual_shape
 from bench.data.types import DatasetCard, Role
 
 READER_VERSION = "1"  # raise it when the same files give other pixels
@@ -64,12 +65,14 @@ class PairReader:
         side_by_side: one file holds both halves.
         modes: expected mode of the left and the right side; one entry for plain photos.
         reference: the file or card that sets the expected modes, for messages.
+        halves: the shape of most halves of side-by-side files.
     """
 
     card: DatasetCard
     side_by_side: bool
     modes: tuple[Mode, ...]
     reference: str
+    halves: Shape = "square"
 
     @classmethod
     def for_pairs(cls, card: DatasetCard, pairs: Sequence[Pair], layout: str) -> PairReader:
@@ -96,7 +99,8 @@ class PairReader:
                 raise UsageError(
                     f"expected {expected} images in {card.name}, found {files[side]} ({mode}): convert it"
                 )
-        return cls(card, side_by_side, tuple(modes), str(first.files[0]))
+        halves = usual_shape(pairs) if side_by_side else "square"
+        return cls(card, side_by_side, tuple(modes), str(first.files[0]), halves)
 
     @cached_property
     def _tables(self) -> dict[Mode, tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]]:
@@ -111,7 +115,7 @@ class PairReader:
         """
         images = [decode(file) for file in pair.files]
         if self.side_by_side:
-            images = _cut(images[0], pair.files[0])
+            images = cut(images[0], pair.files[0], self.halves)
         files = pair.files * 2 if self.side_by_side else pair.files
         if len(images) == 2 and images[0].size != images[1].size:
             raise UsageError(
@@ -137,6 +141,8 @@ class PairReader:
             of_side = [pair.files[min(side, len(pair.files) - 1)] for pair in pairs]
             named = facts([(headers[file], file) for file in of_side], role, mode, self.card)
             found |= {change: found.get(change, 0) + len(who) for change, who in named.items()}
+        if self.side_by_side and self.halves != "square":
+            found[NOT_SQUARE] = len(files)
         return found
 
     def side(self, image: ImageFile, file: Path, role: Role, mode: Mode, size_px: Size | None) -> SideArrays:
@@ -153,7 +159,8 @@ class PairReader:
         return SideArrays(resized(image.coloured().in_srgb().values, size_px, how))
 
     def _labels(self, image: ImageFile, file: Path, mode: Mode, size_px: Size | None) -> SideArrays:
-        by_colour = mode == "colour" or is_by_colour(image, self.card)
+        values_mean: LabelMode = "train ids" if mode == "train ids" else "ids"
+        by_colour = mode == "colour" or is_by_colour(image, file, self.card, values_mean)
         if image.palette is not None and mode == "gray colours":
             mode = "ids"  # indices, not levels
         if not by_colour and mode != "gray colours":
@@ -212,24 +219,8 @@ def facts(
     return found
 
 
-def is_side_by_side(file: Path) -> bool:
-    """Whether an image is twice as wide as high (reads only the header)."""
-    width, height = header(file).size
-    return width == 2 * height
-
-
 def _roles(card: DatasetCard, layout: str) -> tuple[Role, ...]:
     return ("photo",) if layout == "photos" else card.roles
-
-
-def _cut(image: ImageFile, file: Path) -> list[ImageFile]:
-    width, height = image.size
-    if width != 2 * height:
-        raise UsageError(
-            f"expected a side-by-side pair twice as wide as high in {file}, found {_size(image)}: "
-            "remove it, or keep halves in source/ and target/ (plain photos need --source gray or edges)"
-        )
-    return [image.crop((0, 0, height, height)), image.crop((height, 0, width, height))]
 
 
 def resized(values: NDArray[Any], size_px: Size | None, how: Image.Resampling) -> NDArray[Any]:

@@ -18,6 +18,7 @@ from bench.launch.work_left import WorkLeft
 from bench.run.data_in_use import Workbench
 from bench.run.runner import Runner, reference_rows
 from bench.spec.grid import Plan
+from bench.spec.models import ELSEWHERE
 from bench.spec.run_spec import RunSpec
 
 
@@ -56,6 +57,7 @@ def run_grid(
     if launch.until == "score":
         for plan in plans:
             outcomes += _references(runners.of_data(plan.data), plan, reporter, left, launch.debug)
+            outcomes += _models(runners.of_data(plan.data), plan, reporter, launch.debug)
     for line in dict.fromkeys(line for plan in plans for line in same_runs(plan.runs)):
         reporter.say(line)
     outcomes += _execute_all(jobs, runners, reporter, left, launcher or InProcess(), observers)
@@ -140,7 +142,7 @@ def _train_judges(jobs: Sequence[Job], runners: Runners) -> None:
 def _references(
     runner: Runner, plan: Plan, reporter: Reporter, left: WorkLeft, debug: bool
 ) -> Iterator[Ended]:
-    for row, size_px in reference_rows(plan.runs):
+    for row, size_px in reference_rows(plan.sizes):
         title = f"reference row '{row}' at {words_of_size(size_px)}"
         try:
             with reporter.task(f"{title}  score", plan.data.test_n) as advance:
@@ -154,6 +156,21 @@ def _references(
         yield Ended(record.id, record.status, str(record.error or "done"))
 
 
+def _models(runner: Runner, plan: Plan, reporter: Reporter, debug: bool) -> Iterator[Ended]:
+    """The rows of generators that were trained elsewhere."""
+    for row in plan.models:
+        title = f"{row.model.name} ({ELSEWHERE}) at {words_of_size(row.size_px)}"
+        try:
+            with reporter.task(f"{title}  generate, score", plan.data.test_n) as advance:
+                record = runner.model(row, advance)
+        except Exception as error:  # the other rows go on, as runs do
+            if debug:
+                reporter.say(traceback.format_exc())
+            record = runner.model_failed(row, error)
+            reporter.say(f"{title}: {record.status}: {record.error}")
+        yield Ended(record.id, record.status, str(record.error or "done"))
+
+
 def _illustrate(plans: list[Plan], runners: Runners, launch: Launch, reporter: Reporter) -> None:
     """Write the images that the report shows beside the numbers."""
     from bench.run.illustrate import illustrate, scene_of
@@ -162,7 +179,7 @@ def _illustrate(plans: list[Plan], runners: Runners, launch: Launch, reporter: R
         scenes = [
             scene_of(runners.of_data(plan.data).bench, size_px)
             for plan in plans
-            for size_px in sorted({spec.training.size_px for spec in plan.runs}, key=size_order)
+            for size_px in sorted(plan.sizes, key=size_order)
         ]
         illustrate(launch.out, scenes)
     except Exception as error:  # the numbers are there: a missing image must not lose them
@@ -174,6 +191,7 @@ def _illustrate(plans: list[Plan], runners: Runners, launch: Launch, reporter: R
 def _decode(plan: Plan, bench: Workbench, eval_every: int) -> None:
     for training in {spec.training.size_px: spec.training for spec in plan.runs}.values():
         bench.train(training.load_size_px)
-        bench.test(training.size_px)
         if eval_every or any(spec.choice for spec in plan.runs):
             bench.val(training.size_px)
+    for size_px in plan.sizes:
+        bench.test(size_px)

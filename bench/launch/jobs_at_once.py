@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import torch
 
+from bench.core.cores import cores
 from bench.launch.cost.estimate import gpu_bytes
 from bench.launch.cost.kept_times import kept_rate
 from bench.launch.cost.measure import Question
-from bench.launch.local import cores
 from bench.spec.grid import Plan
 from bench.spec.run_spec import RunSpec
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Sequence
 from functools import partial
@@ -120,10 +119,3 @@ def stop(workers: Sequence[WorkerProcess]) -> None:
     finally:  # a second Ctrl-C, or a worker that does not react
         for worker in workers:
             worker.kill()
-
-
-def cores() -> int:
-    """CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

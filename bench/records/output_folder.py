@@ -5,6 +5,7 @@ OUT/predictions/<id>/<stem>.png      every test image of a run
 OUT/gallery/<data>/{source,target,labels}/    the fixed gallery images, and those picked by result
 OUT/gallery/<data>/segmentation/<id>/         the judge's segmentations of a record's images
 OUT/runs/<id>/                       checkpoint, training state, samples
+OUT/threads.json                     CPU threads that the output began with
 OUT/report/                          index.html, report.md, results.csv, figures/
 """
 

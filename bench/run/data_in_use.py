@@ -106,6 +106,7 @@ class Workbench:
             inception_reason=inception_reason,
             file_labels=self._labels_of(judge),
             fid_protocol=self.choice.fid_protocol,
+            features=self.choice.features,
             panel=tuple(PanelJudge(one, self._labels_of(one)) for one in usable(others)),
             data_range=SIXTEEN_BITS if self.dataset.sample_type == "uint16" else None,
         )

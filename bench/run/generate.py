@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from numpy.typing import NDArray
 
 from baselines.engine import resolve_device
+from baselines.geometry import check_sides
 from baselines.settings import TestSettings
-from baselines.sizes import ImageSize, Size
+from baselines.sizes import ImageSize, Size, size_for
 from baselines.translate import Checkpoint, load_checkpoint, translations
 from bench.core.errors import UsageError
 from bench.core.files import whole_folder
@@ -51,26 +54,46 @@ def generate_split(
     advance: Advance,
 ) -> None:
     """Write `destination/<stem>.png` for every pair of `split`; the folder appears whole or not at all."""
-    _write_translations(
-        checkpoint, split.names, split.source, test, seed, destination, lambda done: advance(done, "")
+    write_predictions(
+        partial(translations, checkpoint, test=test),
+        split.names,
+        split.source,
+        seed,
+        destination,
+        _device_of(checkpoint),
+        lambda done: advance(done, ""),
     )
 
 
-def _write_translations(
-    checkpoint: Checkpoint,
+def _device_of(checkpoint: Checkpoint) -> torch.device:
+    return next(checkpoint.generator.parameters()).device
+
+
+Translate = Callable[[Iterable[tuple[NDArray[Any], int]]], Iterator[NDArray[Any]]]
+"""Sources, each with the seed of what is random -> their predictions, in order."""
+
+
+def write_predictions(
+    translate: Translate,
     names: Sequence[str],
     images: Iterable[NDArray[Any]],
-    test: TestSettings,
     seed: int,
     folder: Path,
+    device: torch.device,
     progress: Callable[[int], None],
 ) -> None:
-    device = next(checkpoint.generator.parameters()).device
+    """Write `folder/<name>.png` for every image; the folder appears whole or not at all.
+
+    Args:
+        seed: of the row; each image gets one of its own from it.
+        device: where `translate` computes.
+        progress: called with how many are done.
+    """
     sources = zip(images, (image_seed(seed, name) for name in names), strict=True)
-    with whole_folder(folder) as partial, Writer(writing_threads(device)) as writer:
-        made = zip(names, translations(checkpoint, sources, test), strict=True)
+    with whole_folder(folder) as unfinished, Writer(writing_threads(device)) as writer:
+        made = zip(names, translate(sources), strict=True)
         for done, (name, image) in enumerate(made, start=1):
-            writer.put(partial / f"{name}.png", image)
+            writer.put(unfinished / f"{name}.png", image)
             progress(done)
 
 
@@ -100,7 +123,9 @@ def translate_folder(
         raise UsageError(f"expected a new folder for --to {out}, found one: choose another")
     files = list_images(images)
     size_px = checkpoint.settings.size_px if size_px is None else size_px
-    aspect = squeezed([ImageSize(*header(file).size) for file in files], size_px)
+    sizes = [ImageSize(*header(file).size) for file in files]
+    _check_sizes(files, sizes, size_px)
+    aspect = squeezed(sizes, size_px)
     read = read_images(
         files,
         size_px=size_px,
@@ -111,5 +136,22 @@ def translate_folder(
         label_values=label_values,
     )
     names, sources = [normal(file.stem) for file in files], (image for _, image in read)
-    _write_translations(checkpoint, names, sources, test, seed, out, lambda done: progress(done, len(files)))
+    write_predictions(
+        partial(translations, checkpoint, test=test),
+        names,
+        sources,
+        seed,
+        out,
+        _device_of(checkpoint),
+        lambda done: progress(done, len(files)),
+    )
     return len(files), aspect
+
+
+def _check_sizes(files: list[Path], sizes: list[ImageSize], size_px: Size) -> None:
+    """Refuse images that are translated at a size that no generator is built for, naming the first."""
+    for file, size in zip(files, sizes, strict=True):
+        try:
+            check_sides(size_for(size_px, size))
+        except ValueError as error:
+            raise UsageError(f"{error} for {file} ({size}): give one --size for all images") from None

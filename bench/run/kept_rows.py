@@ -34,6 +34,8 @@ from bench.records.record import (
 )
 from bench.scoring.metrics.base import MetricOutput, ScoringContext
 from bench.scoring.metrics.by_name import find
+from bench.scoring.metrics.catalogue import NEIGHBOURS
+from bench.scoring.metrics.feature_choice import features_identity
 from bench.scoring.metrics.named_keys import is_named
 from bench.scoring.one_pass import families_for
 
@@ -72,7 +74,9 @@ def kept_or_measured(
 
 def plugin_takes_part(context: ScoringContext, metrics: Sequence[str]) -> bool:
     """Whether a metric or judge is not this project's own."""
-    families = [("metrics", name) for name in families_for(metrics) if not is_named(name)]
+    families = [
+        ("metrics", name) for name in families_for(metrics) if not (is_named(name) or name == NEIGHBOURS)
+    ]
     names = [str(judge.protocol.get("judge")) for judge in _judges(context)]
     judges = [("judges", name) for name in names if name in plugins.names("judges")]
     return any(
@@ -104,6 +108,7 @@ def key_of(
         "judge_reason": context.judge_reason,
         "inception": [None if inception is None else weights_digest(inception), context.inception_reason],
         "fid_protocol": context.fid_protocol,
+        "features": None if context.features is None else features_identity(context.features),
         "alexnet": None if alexnet is None else weights_digest(alexnet),
         "code": _code(),
         "computed_by": {name: value for name, value in about.items() if name not in _NOT_OF_VALUES},

@@ -58,6 +58,7 @@ def open_validation(bench: Workbench, spec: RunSpec, files: RunFiles, policy: Po
         inception_reason=inception_reason,
         file_labels=_labels(bench, judge_px),
         fid_protocol=bench.choice.fid_protocol,
+        features=bench.choice.features,
     )
     origin = "held out" if isinstance(bench.dataset.images, HeldOut) else "own"
     in_test = _in_test(bench.dataset)

@@ -1,10 +1,11 @@
-"""What scoring asks a trained generator, for `diversity` and `source_response`; answers are kept."""
+"""What scoring asks a generator, for `diversity` and `source_response`; answers are kept."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,12 @@ import torch
 from numpy.typing import NDArray
 
 from baselines.settings import TestSettings
-from baselines.translate import Checkpoint, translations
+from baselines.translate import translations
 from bench.core.files import sha256_file, write_text
 from bench.core.images import at_shape, to_rgb8
 from bench.data.types import SplitArrays
 from bench.records.output_folder import RunFiles
-from bench.run.generate import image_seed, run_checkpoint
+from bench.run.generate import Translate, image_seed, run_checkpoint
 from bench.scoring.metrics.diversity import spread
 from bench.scoring.metrics.source_response import change
 
@@ -26,8 +27,30 @@ _VERSION = 1
 
 
 @dataclass(frozen=True)
+class Maker:
+    """What makes the predictions of a row.
+
+    Attributes:
+        opened: returns it, ready for use. Raises UsageError if it is damaged.
+        weights: returns the sha256 of its file; None if that is gone.
+    """
+
+    opened: Callable[[], Translate]
+    weights: Callable[[], str | None]
+
+
+def maker_of(files: RunFiles, test: TestSettings, device: str) -> Maker:
+    """The generator of a run that was trained here."""
+    checkpoint = files.checkpoint
+    return Maker(
+        lambda: partial(translations, run_checkpoint(files, device), test=test),
+        lambda: sha256_file(checkpoint) if checkpoint.is_file() else None,
+    )
+
+
+@dataclass(frozen=True)
 class _Questions:
-    """Asks the run's generator what its predictions do not tell.
+    """Asks a row's generator what its predictions do not tell.
 
     Answers are kept in a file of the run, with all that they depend on, so that scoring again runs no
     network.
@@ -37,17 +60,17 @@ class _Questions:
         test: the test split.
         settings: dropout and statistics at test time.
         seed: the run's.
-        device: torch device string.
+        maker: its generator.
     """
 
     files: RunFiles
     test: SplitArrays
     settings: TestSettings
     seed: int
-    device: str
+    maker: Maker
 
     def _answers(
-        self, file: Path, key: str, asked: dict[str, Any], ask: Callable[[Checkpoint], list[float]]
+        self, file: Path, key: str, asked: dict[str, Any], ask: Callable[[Translate], list[float]]
     ) -> NDArray[np.float64] | None:
         """The answers kept in `file` under `key`, else those of the checkpoint; None if neither is there.
 
@@ -56,10 +79,10 @@ class _Questions:
         """
         asked = {**self._about(), **asked}
         kept = self._kept(file, key, asked)
-        if kept is not None or not self.files.checkpoint.is_file():
+        if kept is not None or (weights := self.maker.weights()) is None:
             return kept
-        found = ask(run_checkpoint(self.files, self.device))
-        content = {**asked, "checkpoint": sha256_file(self.files.checkpoint), key: found}
+        found = ask(self.maker.opened())
+        content = {**asked, "checkpoint": weights, key: found}
         write_text(file, json.dumps(content, indent=1) + "\n")
         return np.array(found)
 
@@ -84,8 +107,7 @@ class _Questions:
             return None
         if content != asked or found.shape != (len(asked["names"]),) or not np.isfinite(found).all():
             return None
-        checkpoint = self.files.checkpoint
-        return found if not checkpoint.is_file() or sha256_file(checkpoint) == weights else None
+        return found if self.maker.weights() in (None, weights) else None
 
 
 class DropoutSamples(_Questions):
@@ -113,14 +135,14 @@ class DropoutSamples(_Questions):
             self.files.diversity,
             "spread",
             asked,
-            lambda checkpoint: [spread(to_rgb8(self._samples(checkpoint, p, count))) for p in places],
+            lambda translate: [spread(to_rgb8(self._samples(translate, p, count))) for p in places],
         )
 
-    def _samples(self, checkpoint: Checkpoint, place: int, count: int) -> NDArray[Any]:
+    def _samples(self, translate: Translate, place: int, count: int) -> NDArray[Any]:
         """(count, H, W, C) predictions for one test image."""
         name, source = self.test.names[place], self.test.source[place]
         asked = [(source, image_seed(self.seed, f"{name}/sample {number}")) for number in range(count)]
-        return np.stack(list(translations(checkpoint, asked, self.settings)))
+        return np.stack(list(translate(asked)))
 
 
 class SwappedSources(_Questions):
@@ -147,10 +169,10 @@ class SwappedSources(_Questions):
             self.files.source_response,
             "change",
             {"names": names},
-            lambda checkpoint: [change(*self._outputs(checkpoint, pair)) for pair in pairs],
+            lambda translate: [change(*self._outputs(translate, pair)) for pair in pairs],
         )
 
-    def _outputs(self, checkpoint: Checkpoint, pair: tuple[int, int]) -> list[NDArray[np.uint8]]:
+    def _outputs(self, translate: Translate, pair: tuple[int, int]) -> list[NDArray[np.uint8]]:
         """The outputs for both sources under one dropout seed.
 
         Where each image has its own size, the other source is resized (nearest) to that of the image.
@@ -158,4 +180,4 @@ class SwappedSources(_Questions):
         seed = image_seed(self.seed, self.test.names[pair[0]])
         own, other = (self.test.source[place] for place in pair)
         asked = [(source, seed) for source in (own, at_shape(other, own.shape))]
-        return [to_rgb8(made[None])[0] for made in translations(checkpoint, asked, self.settings)]
+        return [to_rgb8(made[None])[0] for made in translate(asked)]

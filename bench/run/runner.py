@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from bench.run.data_in_use import Workbench
 from bench.run.gap import train_test_gap
 from bench.run.generate import generate_split, run_checkpoint
 from bench.run.merge import covers
+from bench.run.models.row import model_record, unscored
 from bench.run.open_validation import open_validation
 from bench.run.sample_sheet import samples_of
 from bench.run.score import (
@@ -46,6 +47,7 @@ from bench.run.score import (
 )
 from bench.run.trackers import tracking
 from bench.run.train import TrainingStage, nobody
+from bench.spec.models import ModelRow
 from bench.spec.policy import Policy
 from bench.spec.run_spec import RunSpec
 
@@ -174,6 +176,17 @@ class Runner:
                 return read_record(record_path(self.out, record_id))
             return self._scoring.reference(row, size_px, advance)
 
+    def model(self, row: ModelRow, advance: Advance) -> RunRecord:
+        """The record of a generator that was trained elsewhere, made unless it exists."""
+        with locked(RunFiles(self.out, row.id).lock):
+            if self._has_record(row.id, row.size_px):
+                return read_record(record_path(self.out, row.id))
+            return model_record(self.out, self.bench, row, self._scoring, advance)
+
+    def model_failed(self, row: ModelRow, error: Exception) -> RunRecord:
+        """The record of such a row that failed, written unless it has finished before."""
+        return self._failed(unscored(row), error)
+
     def run_failed(self, spec: RunSpec, error: Exception) -> RunRecord:
         """The record of a run that failed, written unless the run has finished before."""
         return self._failed(RunRecord(spec.id, "run", spec.label, spec.to_dict(), "failed"), error)
@@ -243,7 +256,6 @@ def _is_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(one in str(error) for one in words)
 
 
-def reference_rows(specs: list[RunSpec]) -> list[tuple[str, Size]]:
+def reference_rows(sizes: Iterable[Size]) -> list[tuple[str, Size]]:
     """The reference rows of a grid: every one at every size."""
-    sizes = sorted({spec.training.size_px for spec in specs}, key=size_order)
-    return [(row, size_px) for size_px in sizes for row in REFERENCE_ROWS]
+    return [(row, size_px) for size_px in sorted(sizes, key=size_order) for row in REFERENCE_ROWS]

@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from baselines.geometry import words_of_padding
+from baselines.settings import TestSettings
 from baselines.sizes import Size
 from bench.core.errors import UsageError
 from bench.core.files import sha256_file
@@ -37,11 +38,12 @@ from bench.run.cards import judge_cards
 from bench.run.data_in_use import Workbench
 from bench.run.kept_rows import kept_or_measured
 from bench.run.merge import merged
-from bench.run.probes import DropoutSamples, SwappedSources
+from bench.run.probes import DropoutSamples, Maker, SwappedSources, maker_of
 from bench.run.trivial_rows import reference_predictions
 from bench.scoring.judges.choice import identity_of
 from bench.scoring.judges.fitness import fitness
 from bench.scoring.metrics.base import MetricOutput, ScoringContext
+from bench.scoring.metrics.feature_choice import features_identity
 from bench.scoring.one_pass import score
 from bench.spec.run_spec import DataSpec, RunSpec, slug
 
@@ -70,7 +72,39 @@ class ScoringStage:
         test = self.bench.test(size_px)
         gallery = replace(self.bench.gallery(self.out, size_px), predictions=f"predictions/{spec.id}")
         record = replace(_unscored(spec, files, test.names), gallery=gallery)
-        asked = (files, test, spec.test, spec.seed, self.bench.device)
+        maker = maker_of(files, spec.test, self.bench.device)
+        return self._made(record, files, size_px, spec.test, spec.seed, maker, advance)
+
+    def model(
+        self,
+        record: RunRecord,
+        files: RunFiles,
+        size_px: Size,
+        settings: TestSettings,
+        seed: int,
+        maker: Maker,
+        advance: Advance,
+    ) -> RunRecord:
+        """Score the predictions of a generator that was trained elsewhere and write its record."""
+        names = self.bench.test(size_px).names
+        gallery = replace(self.bench.gallery(self.out, size_px), predictions=f"predictions/{record.id}")
+        details = {**record.details, "predictions": _digest(files, names)}
+        record = replace(record, gallery=gallery, details=details)
+        return self._made(record, files, size_px, settings, seed, maker, advance)
+
+    def _made(
+        self,
+        record: RunRecord,
+        files: RunFiles,
+        size_px: Size,
+        settings: TestSettings,
+        seed: int,
+        maker: Maker,
+        advance: Advance,
+    ) -> RunRecord:
+        """Score predictions whose generator can be asked for more."""
+        test = self.bench.test(size_px)
+        asked = (files, test, settings, seed, maker)
         context = replace(
             self.bench.context(size_px, "run"), repeats=DropoutSamples(*asked), swaps=SwappedSources(*asked)
         )
@@ -230,11 +264,13 @@ def asked_of(bench: Workbench, size_px: Size) -> dict[str, Any]:
     from bench.data.acquire.weights import weights_digest
 
     weights, _ = bench.inception
+    features = bench.choice.features
     return {
         "metrics": sorted(bench.choice.metrics),
         "judge": judges_asked(bench, size_px),
         "inception": None if weights is None else weights_digest(weights)[:16],
         "fid_protocol": bench.choice.fid_protocol,
+        **({} if features is None else {"features": features_identity(features)}),
     }
 
 

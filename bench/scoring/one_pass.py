@@ -27,7 +27,8 @@ from bench.data.cache import release_pages
 from bench.data.types import DataRange
 from bench.scoring.metrics.base import Batch, Exact, Metric, MetricOutput, ScoringContext
 from bench.scoring.metrics.by_name import NamedMetric, find
-from bench.scoring.metrics.catalogue import CATALOGUE, PEOPLE
+from bench.scoring.metrics.catalogue import ALL, CATALOGUE, NEIGHBOURS, PEOPLE
+from bench.scoring.metrics.feature_choice import IN_FILE
 from bench.scoring.metrics.named_keys import is_named
 from bench.scoring.metrics.sample_curve import joined
 from bench.scoring.panel import Panel
@@ -38,7 +39,7 @@ _DECODERS, _BATCHES_AHEAD = 4, 2  # threads, and batches of predictions held bes
 
 
 def families_for(keys: Sequence[str]) -> dict[str, set[str]]:
-    """Metric families to run, each with its requested keys (empty set: all). No keys: every family.
+    """Metric families to run, each with its requested keys (empty set: all). No keys, or `all`: every family.
 
     A key is a built-in metric key, the name of a metric plug-in, or a metric of a library (`by_name`).
 
@@ -46,10 +47,13 @@ def families_for(keys: Sequence[str]) -> dict[str, set[str]]:
         UsageError: for an unknown key, with the nearest known one.
     """
     installed = plugins.names("metrics")
-    if not keys:
-        return {name: set() for name in installed}
     families: dict[str, set[str]] = {}
+    if not keys or ALL in keys:
+        families = {name: set() for name in installed}
+    whole = frozenset(families)
     for key in keys:
+        if key == ALL or (key in CATALOGUE and CATALOGUE[key].family in whole):
+            continue
         if key in CATALOGUE and CATALOGUE[key].family == PEOPLE:
             raise UsageError(
                 f"expected a metric of images alone, found {key}: people give it (`bench people --help`)"
@@ -58,6 +62,8 @@ def families_for(keys: Sequence[str]) -> dict[str, set[str]]:
             families.setdefault(CATALOGUE[key].family, set()).add(key)
         elif key in installed:
             families[key] = set()
+        elif key.startswith(IN_FILE):
+            families.setdefault(NEIGHBOURS, set()).add(key)
         elif is_named(key):
             find(key)
             families[key] = set()
@@ -82,6 +88,10 @@ def _opened(family: str, context: ScoringContext) -> Metric:
     """A metric family for one row."""
     if is_named(family):
         return NamedMetric(context, family)
+    if family == NEIGHBOURS:
+        from bench.scoring.metrics.neighbours import NeighboursMetric
+
+        return NeighboursMetric(context)
     metric: Metric = plugins.load("metrics", family)(context)
     return metric
 
@@ -105,6 +115,7 @@ def score(
     """
     families = families_for(keys)
     test, merged = context.test, MetricOutput([])
+    context = replace(context, shared={})
     with arithmetic(_PRECISION), kept_by_the_process():
         metrics: dict[str, Metric] = {name: _opened(name, context) for name in families}
         panel = Panel(context, families.get("segmentation"))

@@ -20,6 +20,7 @@ from bench.core.files import named_path
 from bench.data.datasets import Dataset, open_dataset
 from bench.records.output_folder import RunFiles
 from bench.spec.expand import parse_sets, resolve_grid
+from bench.spec.models import Model, ModelRow, model_rows
 from bench.spec.pairs_used import data_spec, open_again, with_val_share
 from bench.spec.policy import LAST
 from bench.spec.recipes import get_recipe
@@ -51,6 +52,7 @@ class GridRequest:
         variant_file: TOML with more variants.
         recipes: named sets of fields and training settings; each variant by each of them.
         test: how the generators are applied.
+        models: generators that were trained elsewhere; with them, there may be no variant.
     """
 
     variants: tuple[str, ...] = ()
@@ -78,15 +80,22 @@ class GridRequest:
     variant_file: Path | None = None
     recipes: tuple[str, ...] = ()
     test: TestSettings = field(default_factory=TestSettings)
+    models: tuple[Model, ...] = ()
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The runs of a grid on one data set."""
+    """The runs of a grid on one data set, and the generators that were trained elsewhere."""
 
     dataset: Dataset
     data: DataSpec
     runs: list[RunSpec]
+    models: list[ModelRow] = field(default_factory=list)
+
+    @property
+    def sizes(self) -> set[Size]:
+        """The sizes of all of them."""
+        return {spec.training.size_px for spec in self.runs} | {row.size_px for row in self.models}
 
 
 def resolve(request: GridRequest) -> list[Plan]:
@@ -133,8 +142,17 @@ def resolve(request: GridRequest) -> list[Plan]:
         check_candidates(runs)
         if request.keep_at:
             _check_lengths(runs, request)
-        plans.append(Plan(dataset, data, runs))
+        sizes = list(dict.fromkeys(run.training.size_px for run in runs)) or [training["size_px"]]
+        plans.append(Plan(dataset, data, runs, model_rows(request.models, data, sizes, request.test)))
+        _check_names(plans[-1])
     return plans
+
+
+def _check_names(plan: Plan) -> None:
+    """Refuse a model with the name of a variant, which the report could not tell apart."""
+    labels = {name for run in plan.runs for name in (run.label, run.variant.name, *run.also)}
+    if taken := [row.model.name for row in plan.models if row.model.name in labels]:
+        raise UsageError(f"expected a name for --model that no variant has, found '{taken[0]}'")
 
 
 def _budgets(
@@ -191,7 +209,7 @@ def _variants(
     names = request.variants or tuple(of_suite) or tuple(declared)
     if request.recipes and not names:
         names = ("l1+cgan",)
-    if not names:
+    if not names and not request.models:
         raise UsageError(
             "expected --variants NAME,... or --suite NAME, found neither: `bench list variants` and "
             "`bench list suites` show them"

@@ -19,6 +19,7 @@ class ScoringChoice:
             its resolution, "fcn-lite0,judge_px=256"; several as "A,B" (`bench.scoring.judges.choice`).
         inception_weights: the user's file; None: the environment's, else the cache's.
         fid_protocol: how images are prepared for Inception (`catalogue.FID_PROTOCOLS`).
+        features: the network of `precision` and its like (`feature_choice`); None: lite0, where named.
         allow_void: whether label maps may be more than half void.
     """
 
@@ -27,6 +28,7 @@ class ScoringChoice:
     inception_weights: Path | None = None
     fid_protocol: str = "torch-fidelity"
     allow_void: bool = False
+    features: str | None = None
 
     @property
     def wants_judge(self) -> bool:
@@ -49,6 +51,7 @@ def check_judge_choice(choice: ScoringChoice) -> None:
     from bench.scoring.one_pass import families_for
 
     families_for(choice.metrics)
+    _check_features(choice)
     find_inception(choice.inception_weights)
     known: Sequence[str] = [AUTO, NO_JUDGE, *plugins.names("judges")]
     for judge in panel(choice.judge):
@@ -56,3 +59,13 @@ def check_judge_choice(choice: ScoringChoice) -> None:
             check_adapter(judge)
         elif (name := named(judge)[0]) not in known:
             raise unknown_name("judge", name, known, "bench list judges")
+
+
+def _check_features(choice: ScoringChoice) -> None:
+    """Refuse a feature network that cannot be used; one in a file is tried on the CPU."""
+    from bench.scoring.metrics.feature_choice import feature_file, is_own
+
+    if choice.features is not None and not is_own(choice.features):
+        from bench.scoring.metrics.feature_file import open_feature_file
+
+        open_feature_file(feature_file(choice.features), "cpu")

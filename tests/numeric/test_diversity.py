@@ -22,7 +22,7 @@ from bench.data.types import SplitArrays
 from bench.records.output_folder import RunFiles
 from bench.records.record import read_records
 from bench.run import probes as repeats
-from bench.run.probes import DropoutSamples
+from bench.run.probes import DropoutSamples, maker_of
 from bench.scoring.metrics.diversity import DiversityMetric, places, spread
 
 C4_OF_5 = 0.9399856  # mean of the standard deviation (n - 1) of 5 samples of a standard normal
@@ -49,7 +49,9 @@ def saved(tmp_path: Path, variant: str, seed: int = 0) -> RunFiles:
 
 
 def samples_of(files: RunFiles, test: TestSettings | None = None, seed: int = 0) -> DropoutSamples:
-    return DropoutSamples(files, split(), test or TestSettings(), seed, "cpu")
+    return DropoutSamples(
+        files, split(), test or TestSettings(), seed, maker_of(files, test or TestSettings(), "cpu")
+    )
 
 
 # --- the number ----------------------------------------------------------------------------------------

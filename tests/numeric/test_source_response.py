@@ -15,7 +15,7 @@ from baselines.settings import TestSettings
 from bench.records.output_folder import RunFiles
 from bench.records.record import MetricResult
 from bench.run import probes as repeats
-from bench.run.probes import SwappedSources
+from bench.run.probes import SwappedSources, maker_of
 from bench.scoring.metrics.base import ScoringContext
 from bench.scoring.metrics.diversity import DiversityMetric
 from bench.scoring.metrics.source_response import change, pairs
@@ -24,7 +24,9 @@ Images = NDArray[np.uint8]
 
 
 def swaps_of(files: RunFiles, test: TestSettings | None = None) -> SwappedSources:
-    return SwappedSources(files, split(), test or TestSettings(), 0, "cpu")
+    return SwappedSources(
+        files, split(), test or TestSettings(), 0, maker_of(files, test or TestSettings(), "cpu")
+    )
 
 
 def response(context: ScoringContext, targets: Images) -> MetricResult:

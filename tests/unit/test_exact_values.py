@@ -161,3 +161,13 @@ def test_gray_and_colour_are_converted_when_asked_and_all_faults_are_said_at_onc
     gray = scored(tmp_path, cache, allow_missing=True, as_mode="gray")
     luminance = np.asarray(Image.fromarray(truth).convert("L"))
     agree(gray, {"mae": float(np.abs(truth[..., 0].astype(float) - luminance).mean())})
+
+
+def test_floats_of_0_to_1_beside_sixteen_bits_are_refused(tmp_path: Path) -> None:
+    truth = RNG.integers(0, 65536, (32, 32)).astype(np.uint16)
+    write(tmp_path / "target" / "0.png", truth)
+    write(tmp_path / "pred" / "0.npy", (truth / 65535).astype(np.float32))
+    for folders in (("pred", "target"), ("target", "pred")):
+        asked = ForeignRequest((tmp_path / folders[0],), target=tmp_path / folders[1])
+        with pytest.raises(UsageError, match=r"found none above 1 in .*pred: multiply them"):
+            gather(asked, FileHashes(tmp_path / "hashes.json"))

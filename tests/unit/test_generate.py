@@ -17,6 +17,7 @@ from baselines.build import build_generator
 from baselines.settings import TestSettings, TrainingSettings
 from baselines.translate import Checkpoint
 from baselines.variants import parse_variant
+from bench.core.errors import UsageError
 from bench.core.images import read_png
 from bench.run import generate
 from bench.run import write_ahead as writing
@@ -114,6 +115,19 @@ def test_whoever_leaves_early_leaves_no_thread_that_writes(
         leave(Writer(1))
     assert [path.name for path in tmp_path.iterdir()] == ["0"]  # what was in hand; the rest is dropped
     assert of_the_writer() == []
+
+
+@pytest.mark.parametrize("side", [1, 31, 2049])
+def test_images_of_a_size_that_no_generator_has_are_refused(
+    checkpoint: Checkpoint, side: int, tmp_path: Path
+) -> None:
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (64, side)).save(tmp_path / "images" / "0.png")
+    with pytest.raises(UsageError, match=rf"32 to 2048 px on each side, found 64x{side} for .*0\.png"):
+        translate_folder(
+            checkpoint, tmp_path / "images", tmp_path / "to", TestSettings(), 0, lambda *_: None, "native"
+        )
+    assert not (tmp_path / "to").exists()
 
 
 def test_not_everything_waits_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -238,3 +238,24 @@ def test_cmyk_becomes_srgb(tmp_path: Path) -> None:
     assert decode(tmp_path / "x.tif").values[0, 0].tolist() == [0, 255, 255]
     Image.fromarray(ink, "CMYK").save(tmp_path / "x.jpg", quality=100)  # Adobe's JPEG holds it inverted
     assert np.abs(decode(tmp_path / "x.jpg").values[0, 0].astype(int) - (0, 255, 255)).max() <= 2
+
+
+@pytest.mark.parametrize("mode", ["P", "P with alpha", "L", "RGB", "1", "I;16"])
+def test_a_png_with_a_transparent_value_is_refused_where_pixels_have_it(mode: str, tmp_path: Path) -> None:
+    values = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    colours = np.stack([values, values // 2, values // 4], -1)
+    image = {
+        "P": Image.fromarray(values, "P"), "L": Image.fromarray(values), "RGB": Image.fromarray(colours),
+        "1": Image.fromarray(values * 4).convert("1"),
+        "I;16": Image.fromarray(values.astype(np.uint16) * 999),
+    }[mode.split()[0]]  # fmt: skip
+    used: Any = {"P with alpha": bytes([255, 9]), "RGB": (2, 1, 0), "I;16": 999, "1": 255}.get(mode, 3)
+    unused: Any = {"P with alpha": bytes([255] * 70 + [0]), "RGB": (2, 2, 2), "I;16": 998}.get(mode, 200)
+    if image.mode == "P":
+        image.putpalette([level // 3 for level in range(768)])
+    image.save(tmp_path / "hole.png", transparency=used)
+    with pytest.raises(UsageError, match=r"hole\.png, found transparent pixels: flatten it"):
+        decode(tmp_path / "hole.png")
+    if mode != "1":  # both of its values are used
+        image.save(tmp_path / "whole.png", transparency=unused)
+        assert decode(tmp_path / "whole.png").size == (8, 8)

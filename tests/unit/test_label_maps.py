@@ -198,6 +198,21 @@ def test_a_palette_in_the_order_of_the_ids_changes_no_cache_key(tmp_path: Path) 
         assert data.images.changes("train", range(4)) == changed
 
 
+def test_a_palette_with_one_stranger_among_the_colours_of_the_card_is_refused(tmp_path: Path) -> None:
+    """Its colours say one thing and its indices another; by index every pixel would be of a wrong class."""
+    image = own_palette(blocks(0))
+    palette = image.getpalette("RGB")
+    assert palette is not None
+    image.putpalette([*palette[:-3], 1, 2, 3])
+    for split in ("train", "val"):
+        save(tmp_path / split / "photo" / "0.png", np.zeros((64, 64, 3), np.uint8))
+        (tmp_path / split / "labels").mkdir()
+        image.save(tmp_path / split / "labels" / "0.png")
+    data = open_dataset("cityscapes", root=tmp_path)
+    with pytest.raises(UsageError, match=r"0\.png with its colour .* class, and \(1, 2, 3\) besides"):
+        data.load("test", size_px=64, cache=tmp_path / "cache")
+
+
 def test_a_palette_of_other_colours_is_read_by_index(tmp_path: Path, cache: Path) -> None:
     image = Image.fromarray(IDS[blocks(0)])
     image.putpalette(np.arange(768, dtype=np.uint16).astype(np.uint8).tobytes())

@@ -190,6 +190,20 @@ def test_pix2pixhd_pairs_label_with_img_and_says_what_it_leaves(tmp_path: Path) 
 # --- pairs by name --------------------------------------------------------------------------------------
 
 
+def test_pairs_in_two_splits_are_said(tmp_path: Path) -> None:
+    for split, seeds in (("train", (1, 2, 3)), ("test", (2, 9)), ("val", (8,))):
+        for seed in seeds:
+            save(tmp_path / split / "A" / f"{split}{seed}.png", colour(seed))
+            save(tmp_path / split / "B" / f"{split}{seed}.png", colour(seed + 50))
+    notes = open_dataset("mine", root=tmp_path).file_notes()
+    assert notes == [
+        "1 of 2 pairs of split test are in split train as well, such as "
+        f"{tmp_path}/test/A/test2.png: take them out of one"
+    ]
+    save(tmp_path / "train" / "B" / "train2.png", colour(99))
+    assert open_dataset("mine", root=tmp_path).file_notes() == []
+
+
 def test_what_has_no_partner_is_listed(tmp_path: Path) -> None:
     root = write("train/A train/B", PNG, tmp_path)
     for name in ("1", "10"):
@@ -315,6 +329,51 @@ def test_a_list_that_names_a_missing_file_says_where(tmp_path: Path) -> None:
         open_dataset("mine", root=root)
 
 
+def listed(root: Path, head: str, *rows: str) -> Path:
+    """A folder with `s/0.png` to `s/4.png` and `t/0.png` ..., twice as wide as high, and a list of rows."""
+    for name in "st":
+        for index in range(5):
+            save(root / name / f"{index}.png", np.tile(colour(index), (1, 2, 1)))
+    (root / "pairs.csv").write_text("\n".join([head, *rows]))
+    return root
+
+
+@pytest.mark.parametrize("head", ["source,target", "photo,drawing"])
+def test_images_whose_partner_in_a_list_is_missing_are_not_cut_into_halves(head: str, tmp_path: Path) -> None:
+    rows = [f"s/{index}.png,t/{index}.png" for index in range(5)]
+    root = listed(tmp_path, head, *rows)
+    (root / "t" / "0.png").unlink()
+    with pytest.raises(UsageError, match=r"t/0\.png, as row 1 of"):
+        open_dataset("mine", root=root)
+    shutil.rmtree(root / "t")
+    with pytest.raises(UsageError, match=r"as row 1 of|found none in target"):
+        open_dataset("mine", root=root)
+
+
+def test_a_side_by_side_list_may_name_its_pairs(tmp_path: Path) -> None:
+    root = listed(tmp_path, "name,file", *(f"{index}.png,s/{index}.png" for index in range(5)))
+    assert open_dataset("mine", root=root).sides_line.startswith("left half of column file")
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    root = listed(tmp_path, "image,image", *(f"s/{index}.png,t/{index}.png" for index in range(5)))
+    with pytest.raises(UsageError, match=r"columns of different names in .* found 'image' twice"):
+        open_dataset("mine", root=root / "pairs.csv")
+
+
+def test_an_image_in_two_splits_of_a_list_is_refused(tmp_path: Path) -> None:
+    rows = [f"s/{index}.png,t/{index}.png,{'test' if index > 3 else 'train'}" for index in range(5)]
+    root = listed(tmp_path, "source,target,split", *rows, "s/4.png,t/4.png,train")
+    with pytest.raises(UsageError, match=r"each image in one split of .*4\.png in train and in test"):
+        open_dataset("mine", root=root)
+
+
+def test_rows_of_splits_that_are_not_read_are_said_by_name(tmp_path: Path) -> None:
+    rows = [f"s/{i}.png,t/{i}.png,{split}" for i, split in enumerate(["train", "Test", "trian", "x", "x"])]
+    notes = open_dataset("mine", root=listed(tmp_path, "source,target,split", *rows)).notes
+    assert {"not read: 1 rows of split 'trian'", "not read: 2 rows of split 'x'"} <= set(notes)
+
+
 def test_a_list_in_an_archive_may_not_name_files_outside_it(tmp_path: Path) -> None:
     secret = save(tmp_path / "secret.png", colour(1))
     with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
@@ -349,8 +408,35 @@ def test_parquet_of_one_split_and_without_names(tmp_path: Path) -> None:
     pq.write_table(pa.table({"imageA": cells, "imageB": cells}), tmp_path / "train-00000-of-00001.parquet")
     data = open_dataset("mine", root=tmp_path)
     assert data.names("test") == ("000004",)
+    assert data.sides_line == "column imageA is the source, column imageB the target"
     assert any("every fifth" in note for note in data.notes)
     assert open_again(data_spec(data, None, None), data.root).splits == {"train": 5, "test": 1}
+
+
+def cells_of(*seeds: int) -> list[dict[str, object]]:
+    return [{"bytes": PNG.content(colour(seed), is_right=False), "path": None} for seed in seeds]
+
+
+def test_a_column_of_splits_in_parquet_decides(tmp_path: Path, cache: Path) -> None:
+    splits = ["train", "test", "train", "Test", "extra", "train"]
+    table = {"input": cells_of(*range(6)), "target": cells_of(*range(6)), "split": splits}
+    pq.write_table(pa.table(table), tmp_path / "data.parquet")
+    data = open_dataset("mine", root=tmp_path)
+    assert (data.names("train"), data.names("test")) == (("000000", "000002", "000005"), ("000001", "000003"))
+    assert np.array_equal(data.load("test", size_px=SIZE, cache=cache).source[1], colour(3))
+    assert "not read: 1 rows of split 'extra'" in data.notes
+    pq.write_table(pa.table(table | {"split": ["train"] * 6}), tmp_path / "data.parquet")
+    with pytest.raises(UsageError, match=r"expected split 'test' of mine in column split of"):
+        open_dataset("mine", root=tmp_path)
+    pq.write_table(pa.table(table | {"split": ["a"] * 6}), tmp_path / "data.parquet")
+    assert open_dataset("mine", root=tmp_path).splits == {"train": 5, "test": 1}
+
+
+def test_a_half_in_parquet_without_images_is_refused(tmp_path: Path) -> None:
+    table = pa.table({"input": cells_of(*range(6)), "target": [f"t/{index}.png" for index in range(6)]})
+    pq.write_table(table, tmp_path / "data.parquet")
+    with pytest.raises(UsageError, match=r"columns input and target of .* found none in target"):
+        open_dataset("mine", root=tmp_path)
 
 
 def test_parquet_without_images_is_no_data_set(tmp_path: Path) -> None:
@@ -397,6 +483,23 @@ def test_every_kind_of_official_label_maps(layout: str, tmp_path: Path, cache: P
     assert arrays.labels is not None
     assert np.array_equal(arrays.labels[0], np.full((SIZE, SIZE), 10))
     assert np.array_equal(arrays.source[0][0, 0], [70, 130, 180])
+
+
+def test_equal_names_in_several_cities_are_pairs_of_their_own(tmp_path: Path, cache: Path) -> None:
+    for split in ("train", "val"):
+        for city, value in (("bonn", 7), ("ulm", 23)):
+            for index in range(2):
+                save(tmp_path / "leftImg8bit" / split / city / f"{index}_leftImg8bit.png", colour(value))
+                labels = np.full((SIZE, SIZE), value, np.uint8)
+                save(tmp_path / "gtFine" / split / city / f"{index}_gtFine_labelIds.png", labels)
+    data = open_dataset("cityscapes", root=tmp_path)
+    assert data.names("test") == ("bonn__0", "bonn__1", "ulm__0", "ulm__1")
+    arrays = data.load("test", size_px=SIZE, cache=cache)
+    assert arrays.labels is not None
+    assert [int(one[0, 0]) for one in arrays.labels] == [0, 0, 10, 10]
+    (tmp_path / "gtFine" / "val" / "ulm" / "1_gtFine_labelIds.png").unlink()
+    with pytest.raises(UsageError, match=r"val/ulm/1_gtFine_labelIds\.png, found no such file"):
+        open_dataset("cityscapes", root=tmp_path)
 
 
 def test_of_several_official_kinds_the_best_is_read_and_the_others_are_said(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -223,3 +224,12 @@ def test_info_of_the_embedded_set_and_of_a_card() -> None:
     assert "package" in rows["found"]
     assert dict(card_rows(load_card("cityscapes")))["how to get it"].startswith("register")
     assert json.dumps(rows)  # plain texts
+
+
+def test_verify_finds_two_folders_by_the_direction(tmp_path: Path) -> None:
+    for split, domain in itertools.product(("train", "test"), ("depth", "rgb")):
+        (tmp_path / split / domain).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / split / domain / "a.png")
+    with pytest.raises(UsageError, match="by --direction depth2rgb"):
+        verify("mine", tmp_path)
+    assert verify("mine", tmp_path, direction="depth2rgb").summary.startswith("2 pairs decoded")

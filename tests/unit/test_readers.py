@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from toy_pairs import generate
 
+from baselines.sizes import ImageSize
 from bench.core.errors import UsageError
 from bench.data.cards import load_card
 from bench.data.datasets import Dataset, open_dataset
 from bench.data.palette import decode_colours, paint
 from bench.data.types import VOID
+from bench.spec.pairs_used import data_spec, open_again
 
 SIZE = 16
 Halves = Callable[[int], tuple[Image.Image, Image.Image]]
@@ -180,6 +182,60 @@ def test_own_folder_side_by_side_in_gray(tmp_path: Path, cache: Path) -> None:
     assert np.array_equal(pairs.target[0, ..., 0], noise(4, (SIZE, 2 * SIZE))[:, SIZE:])
 
 
+@pytest.mark.parametrize(("width", "height"), [(16, 8), (8, 16), (20, 25)])
+def test_side_by_side_halves_of_any_aspect_are_read_and_said(
+    tmp_path: Path, cache: Path, width: int, height: int
+) -> None:
+    pixels = noise(3, (height, 2 * width, 3))
+    for split in ("train", "test"):
+        save(pixels, tmp_path / split / "a.png")
+    if width < height:
+        with pytest.raises(
+            UsageError, match=rf"--layout pairs reads it as two halves of {width}x{height}, --source"
+        ):
+            open_dataset("mine", root=tmp_path)
+    data = open_dataset("mine", root=tmp_path, layout="pairs" if width < height else None)
+    pairs = data.load("test", size_px=f"{width}x{height}", cache=cache)
+    assert np.array_equal(pairs.source[0], pixels[:, :width])
+    assert np.array_equal(pairs.target[0], pixels[:, width:])
+    assert open_again(data_spec(data, None, None), tmp_path).layout == "pairs"  # a job, a later score
+    said = "\n".join(data.file_notes())
+    assert "1 files of split train are cut into halves that are not square" in said
+    assert data.squeezed(16, "train") == f"{width}x{height} px to 16x16 px"
+
+
+def test_one_column_of_narrow_images_is_read_as_pairs_when_that_is_said(tmp_path: Path, cache: Path) -> None:
+    import io
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = io.BytesIO()
+    Image.fromarray(noise(3, (20, 32, 3))).save(file, "PNG")
+    image = {"bytes": file.getvalue(), "path": "a.png"}
+    pq.write_table(pa.table({"image": [image] * 5}), tmp_path / "all.parquet")
+    with pytest.raises(UsageError, match="--layout parquet reads it as two halves of 16x20"):
+        open_dataset("mine", root=tmp_path / "all.parquet")
+    data = open_dataset("mine", root=tmp_path / "all.parquet", layout="parquet")
+    assert data.sides_line == "left half of column image is the source, right half of column image the target"
+    assert data.own_sizes("test") == [ImageSize(16, 20)]
+    again = open_again(data_spec(data, None, None), tmp_path / "all.parquet")
+    assert again.own_sizes("test") == [ImageSize(16, 20)]
+
+
+def test_square_halves_are_cut_without_a_note(tmp_path: Path, cache: Path) -> None:
+    side_by_side(tmp_path, {"train": 1, "test": 1})
+    assert open_dataset("mine", root=tmp_path).file_notes() == []
+
+
+def test_a_pair_of_odd_width_has_no_halves(tmp_path: Path, cache: Path) -> None:
+    for split in ("train", "test"):
+        save(noise(3, (SIZE, 35, 3)), tmp_path / split / "a.png")
+    data = open_dataset("mine", root=tmp_path)
+    with pytest.raises(UsageError, match=r"side-by-side pair of even width in .*a\.png, found 35x16"):
+        data.load("train", size_px=SIZE, cache=cache)
+
+
 def test_sixteen_bit_depth_keeps_its_values(tmp_path: Path, cache: Path) -> None:
     depth = np.random.default_rng(0).integers(0, 65536, (SIZE, SIZE)).astype(np.uint16)
     depth[0, :2] = (0, 65535)
@@ -193,6 +249,34 @@ def test_sixteen_bit_depth_keeps_its_values(tmp_path: Path, cache: Path) -> None
     assert np.array_equal(whole.target[0, ..., 0], depth)
     small = data.load("train", size_px=5, cache=cache)
     assert set(small.target.ravel().tolist()) <= set(depth.ravel().tolist())
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (
+            np.uint8([0, 1, 3, 255]),
+            "source: values 0 to 3 of 255 (2 of 2 training images looked at); if they are label ids",
+        ),
+        (
+            np.uint16([0, 700, 9500]),
+            "source: values 0 to 9500 of 65535 (2 of 2 training images looked at); networks and",
+        ),
+        (np.uint8([0, 255]), ""),  # a mask
+        (np.uint8([0, 90, 200]), ""),
+        (np.uint16([0, 40_000]), ""),
+    ],
+)
+def test_values_that_fill_little_of_their_range_are_said(
+    tmp_path: Path, cache: Path, values: NDArray[np.generic], said: str
+) -> None:
+    pixels = np.resize(values, (SIZE, SIZE))
+    for split in ("train", "test"):
+        for name in "ab":
+            save(pixels, tmp_path / split / "source" / f"{name}.png")
+            save(noise(1), tmp_path / split / "target" / f"{name}.png")
+    notes = open_dataset("mine", root=tmp_path).file_notes()
+    assert notes == [] if not said else (len(notes) == 1 and notes[0].startswith(said)), notes
 
 
 def test_own_card_in_the_folder(tmp_path: Path, cache: Path) -> None:

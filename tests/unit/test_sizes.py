@@ -77,6 +77,11 @@ def test_padding_mirrors_the_image_and_is_cropped_back(height: int, width: int) 
         assert np.array_equal(whole.numpy(), np.pad(images.numpy(), ends, mode="reflect"))
 
 
+def test_one_row_has_nothing_to_mirror() -> None:
+    with pytest.raises(ValueError, match="expected images of 2 px or more on each side to mirror, found 9x1"):
+        padded(torch.rand(1, 3, 1, 9), 32)
+
+
 def test_what_fits_is_not_padded_at_all() -> None:
     images = torch.rand(1, 3, 64, 32)
     whole, window = padded(images, 32)

@@ -71,14 +71,20 @@ class VerifyReport:
 
 
 def verify(
-    name: str, root: Path | None, *, layout: str | None = None, progress: Progress | None = None
+    name: str,
+    root: Path | None,
+    *,
+    direction: str | None = None,
+    source: str = "paired",
+    layout: str | None = None,
+    progress: Progress | None = None,
 ) -> VerifyReport:
     """Check a data set against the manifest in its folder; without one, decode every image.
 
     Args:
         name: a card's name, or any name for the user's own folder.
         root: the data set's folder, or one that holds it by name, as for `open_dataset`.
-        layout: the layout to read, where several fit.
+        direction, source, layout: as for `open_dataset`, which may need them to find the files.
         progress: called with (done, of all).
 
     Raises:
@@ -87,7 +93,7 @@ def verify(
     for folder in (root / name, root) if root is not None else ():
         if (folder / MANIFEST).is_file():  # before open_dataset, which refuses a folder with a half missing
             return _against_manifest(folder, progress)
-    dataset = open_dataset(name, root=root, layout=layout)
+    dataset = open_dataset(name, root=root, direction=direction, source=source, layout=layout)
     if dataset.root and (dataset.root / MANIFEST).is_file():
         return _against_manifest(dataset.root, progress)
     return decode_all(dataset, progress=progress)

@@ -40,6 +40,11 @@ class Columns:
         return f"column {self.halves[0]}", f"column {self.halves[1]}"
 
 
+def is_name(column: str) -> bool:
+    """Whether a column holds the names of pairs."""
+    return folded(column) in _NAME
+
+
 def choose(card: DatasetCard, names: Sequence[str], images: Sequence[str], where: str) -> Columns:
     """The columns of a table with columns `names`, of which `images` hold images or paths of images.
 
@@ -48,8 +53,9 @@ def choose(card: DatasetCard, names: Sequence[str], images: Sequence[str], where
     """
     others = [name for name in names if name not in images]
     split = next((name for name in others if folded(name) in _SPLIT), None)
-    named = next((name for name in others if folded(name) in _NAME), None)
+    named = next((name for name in others if is_name(name)), None)
     if len(images) == 1:
+        _check_alone(card, images[0], names, where)
         return Columns((images[0],), split, named)
     plain = {_plain(name): name for name in reversed(images)}
     halves = names_in(card, plain)
@@ -61,6 +67,21 @@ def choose(card: DatasetCard, names: Sequence[str], images: Sequence[str], where
         f"expected two columns of images in {where}, such as {' and '.join(card.domains)}, found "
         f"{', '.join(images) or 'none'}: name two of them so, or leave the others out"
     )
+
+
+def _check_alone(card: DatasetCard, image: str, names: Sequence[str], where: str) -> None:
+    """Refuse to read the only column of images side by side if another column bears the name of a half."""
+    plain = {_plain(name): name for name in reversed(names)}
+    halves = names_in(card, plain)
+    if halves is None or not is_whole(halves, plain):
+        return
+    pair = [plain[half] for half in halves]
+    if image in pair:
+        (other,) = (name for name in pair if name != image)
+        raise UsageError(
+            f"expected images in the columns {' and '.join(pair)} of {where}, found none in {other}: store "
+            "them there, or give the column another name"
+        )
 
 
 def _plain(name: str) -> str:

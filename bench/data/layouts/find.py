@@ -173,12 +173,14 @@ def _more(files: Sequence[Path]) -> str:
 
 
 def _tables(card: DatasetCard, files: Sequence[Path], root: Path) -> Found | None:
+    columns = parquet.columns_of(card, files[0])
     folder, notes = unpacked.tables(card, files, root)
     found = find(replace(card, layouts=_written(card), splits=_SPLITS), folder)
-    if found is None:
+    if found is None or columns is None:
         return None
     why = f"from parquet, {files[0].name}{_more(files)}"
-    return replace(found, why=why, notes=(*notes, *found.notes))
+    notes = [*notes, *found.notes]
+    return replace(found, why=why, notes=tuple(notes), halves=columns.said, read_as="parquet")
 
 
 _SPLITS: dict[str, int | str | tuple[str, ...]] = {"train": "train", "test": "test", "val": "val"}

@@ -62,13 +62,13 @@ def fits_singles(card: DatasetCard, root: Path) -> str | None:
     return None
 
 
-def two_folders(card: DatasetCard, place: Path) -> tuple[str, str]:
-    """The names of the two folders of images in a split's folder or in `place`; X and Y if it is not two."""
+def two_folders(card: DatasetCard, place: Path) -> tuple[str, str] | None:
+    """The names of the two folders of images in a split's folder or in `place`; None if it is not two."""
     for folder in (*_present(card, place), place):
         named = [path.name for path in subfolders(folder).values() if has_images(path)]
         if len(named) == 2:
             return named[0], named[1]
-    return "X", "Y"
+    return None
 
 
 def _are_halves(folder: Path) -> bool:

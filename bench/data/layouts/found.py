@@ -36,6 +36,7 @@ class Found:
         halves: what the left and the right domain are called there ("A/", "left half", "column imageA").
         why: how the layout was recognised, one line.
         notes: rules that were applied and what was passed over, a line each.
+        read_as: what `--layout` calls it, if not `layout` (parquet, written out as files).
         label_values: what single-channel label maps hold: the card's ids, or train ids.
     """
 
@@ -46,3 +47,4 @@ class Found:
     why: str = ""
     notes: tuple[str, ...] = ()
     label_values: LabelValues = "ids"
+    read_as: Layout | None = None

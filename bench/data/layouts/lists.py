@@ -17,7 +17,7 @@ from typing import Any
 
 from bench.core.errors import UsageError
 from bench.core.resources import cache_dir
-from bench.data.layouts.columns import Columns, choose
+from bench.data.layouts.columns import Columns, choose, is_name
 from bench.data.layouts.found import Found, Pair
 from bench.data.layouts.listing import SUFFIXES, checked, folded
 from bench.data.layouts.pairing import need
@@ -70,10 +70,10 @@ def collect(card: DatasetCard, root: Path) -> Found:
         assigned = assign(card, lambda name: named.get(name), str(first.file))
         splits = {split: pairs for split, (_, pairs) in assigned.items()}
         notes += told(assigned)
-        unused = sum(
-            len(pairs) for split, pairs in named.items() if split not in {n for n, _ in assigned.values()}
-        )
-        notes += [f"not read: {unused:,} rows of other splits"] if unused else []
+        used = {name for name, _ in assigned.values()}
+        unused = {split: len(pairs) for split, pairs in named.items() if split not in used}
+        notes += [f"not read: {count:,} rows of split '{split}'" for split, count in unused.items()]
+    _check_apart(splits, first.file)
     checked_splits = {split: need(pairs, split, first.file) for split, pairs in splits.items()}
     return Found("list", root, checked_splits, columns.said, notes=tuple(notes))
 
@@ -109,12 +109,15 @@ def _lists(card: DatasetCard, root: Path) -> list[_List]:
 
 
 def _path_columns(one: _List) -> list[str]:
-    """The columns whose first value is the path of an image that exists."""
-    found = []
-    for name, value in one.rows[0].items():
-        if Path(value).suffix.lower() in SUFFIXES and _path(one.file, value) is not None:
-            found.append(name)
-    return found
+    """The columns of paths of images: some of their files exist.
+
+    If that is only one, those beside it whose values look like paths count as well (but for names of pairs):
+    otherwise images whose partners are all missing would be cut into halves.
+    """
+    firsts = {name: next((row[name] for row in one.rows if row.get(name)), "") for name in one.rows[0]}
+    named = [name for name, value in firsts.items() if Path(value).suffix.lower() in SUFFIXES]
+    there = [name for name in named if any(_path(one.file, row.get(name, "")) for row in one.rows)]
+    return there if len(there) != 1 else [name for name in named if name in there or not is_name(name)]
 
 
 def _pair(file: Path, number: int, row: Row, columns: Columns) -> Pair:
@@ -133,6 +136,18 @@ def _pair(file: Path, number: int, row: Row, columns: Columns) -> Pair:
             )
         files.append(checked(path))
     return Pair(files[0].stem, tuple(files))
+
+
+def _check_apart(splits: Mapping[str, Sequence[Pair]], where: Path) -> None:
+    """Refuse an image that is listed in two splits: what is tested on would be trained on."""
+    seen: dict[Path, str] = {}
+    for split, pairs in splits.items():
+        for file in {file.resolve() for pair in pairs for file in pair.files}:
+            if seen.setdefault(file, split) != split:
+                raise UsageError(
+                    f"expected each image in one split of {where}, found {file} in {seen[file]} and in "
+                    f"{split}: list it once"
+                )
 
 
 def _path(file: Path, value: str) -> Path | None:
@@ -175,10 +190,10 @@ def _tables(file: Path, _changed: int) -> dict[str, list[Row]]:
         raise UsageError(f"expected a list of at most {_MAX_BYTES >> 20} MB, found {file}: split it")
     try:
         text = file.read_text(encoding="utf-8-sig")
-        read: Callable[[str], dict[str, list[Row]]] = {
+        read: Callable[[str, Path], dict[str, list[Row]]] = {
             ".csv": _csv, ".tsv": _csv, ".json": _json, ".jsonl": _lines, ".ndjson": _lines,
         }[file.suffix.lower()]  # fmt: skip
-        return read(text)
+        return read(text, file)
     except (ValueError, csv.Error, OSError, RecursionError) as error:
         said = " ".join(str(error).split())[:200]
         raise UsageError(
@@ -186,7 +201,7 @@ def _tables(file: Path, _changed: int) -> dict[str, list[Row]]:
         ) from None
 
 
-def _csv(text: str) -> dict[str, list[Row]]:
+def _csv(text: str, file: Path) -> dict[str, list[Row]]:
     lines = text.splitlines()
     if not lines:
         raise ValueError("nothing in it")
@@ -197,17 +212,21 @@ def _csv(text: str) -> dict[str, list[Row]]:
     if any(Path(cell).suffix.lower() in SUFFIXES for cell in head):  # no header: the first row is a pair
         head = [f"{number}" for number in range(1, len(head) + 1)]
         table.insert(0, head)
+    if twice := {name for name in head if name and head.count(name) > 1}:
+        raise UsageError(
+            f"expected columns of different names in {file}, found '{min(twice)}' twice: rename one"
+        )
     return {"": [dict(zip(head, row, strict=False)) for row in table[1:]]}
 
 
-def _json(text: str) -> dict[str, list[Row]]:
+def _json(text: str, _file: Path) -> dict[str, list[Row]]:
     value = json.loads(text)
     if isinstance(value, dict) and value and all(isinstance(rows, list) for rows in value.values()):
         return {str(split): _rows(rows) for split, rows in value.items()}
     return {"": _rows(value)}
 
 
-def _lines(text: str) -> dict[str, list[Row]]:
+def _lines(text: str, _file: Path) -> dict[str, list[Row]]:
     return {"": _rows([json.loads(line) for line in _some(iter(text.splitlines())) if line.strip()])}
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.core.errors import UsageError
-from bench.data.layouts.found import Found, LabelValues
-from bench.data.layouts.listing import checked, subfolders
+from bench.data.layouts.found import Found, LabelValues, Pair
+from bench.data.layouts.listing import checked, natural, subfolders
 from bench.data.layouts.pairing import join, need
 from bench.data.layouts.splits import all_names, assign, told
 from bench.data.types import DatasetCard, Layout
@@ -72,10 +72,9 @@ def collect(card: DatasetCard, root: Path, layout: Layout) -> Found:
     splits = {}
     for split, (name, folder) in assigned.items():
         beside = subfolders(marks).get(name, marks / folder.name)
-        left = {p.name.removesuffix(_PHOTO_END): p for p in _files(folder, _PHOTO_END)}
-        right = {p.name.removesuffix(chosen.end): p for p in _files(beside, chosen.end)}
-        wanted = (f"{folder}/CITY/{{}}{_PHOTO_END}", f"{beside}/CITY/{{}}{chosen.end}")
-        splits[split] = need(join(left, right, wanted), split, folder)
+        wanted = (f"{folder}/{{}}{_PHOTO_END}", f"{beside}/{{}}{chosen.end}")
+        pairs = join(_by_city(folder, _PHOTO_END), _by_city(beside, chosen.end), wanted)
+        splits[split] = need(_named(pairs), split, folder)
     notes = [*told(assigned), *_also(kinds, chosen)]
     halves = f"{photos.name}/", f"{marks.name}/ *{chosen.end}"
     return Found(chosen.layout, root, splits, halves, notes=tuple(notes), label_values=chosen.values)
@@ -96,5 +95,19 @@ def _any(card: DatasetCard, tree: Path | None, end: str) -> bool:
     )
 
 
-def _files(folder: Path, end: str) -> list[Path]:
-    return [checked(path) for path in sorted(folder.glob(f"*/*{end}"))]
+def _by_city(folder: Path, end: str) -> dict[str, Path]:
+    """The files of that end in the folders of cities: "ulm/ulm_000000_000019" -> file."""
+    files = [checked(path) for path in sorted(folder.glob(f"*/*{end}"))]
+    return {f"{file.parent.name}/{file.name.removesuffix(end)}": file for file in files}
+
+
+def _named(pairs: Sequence[Pair]) -> list[Pair]:
+    """Pairs under their names without the city, which bear it themselves, unless two cities share a name."""
+    names = [pair.files[0].name.removesuffix(_PHOTO_END) for pair in pairs]
+    if len(set(names)) < len(names):
+        return list(pairs)
+    return sorted((Pair(name, pair.files) for name, pair in zip(names, pairs, strict=True)), key=_order)
+
+
+def _order(pair: Pair) -> list[tuple[int, int, str]]:
+    return natural(pair.stem)

@@ -6,6 +6,7 @@ The split of a file is in its name (`train-00000-of-00004.parquet`) or its folde
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -45,7 +46,8 @@ def write_out(card: DatasetCard, files: Sequence[Path], root: Path, into: Path) 
     """Write the images of parquet files as `SPLIT/DOMAIN/NAME.png` (side by side: `SPLIT/NAME.png`).
 
     The bytes are those in the table. A pair is named as its left image is in the table, if that is a name of
-    its own, else by its row. One set without a test split becomes two: every fifth pair is for the test.
+    its own, else by its row. Where all files are of one split, a column that names splits decides; without
+    one every fifth pair is for the test.
 
     Returns:
         The rules that were applied, a line each.
@@ -57,10 +59,14 @@ def write_out(card: DatasetCard, files: Sequence[Path], root: Path, into: Path) 
     columns = columns_of(card, files[0])
     assert columns is not None
     by_split = _by_split(card, files, root)
-    notes = [f"images are read from {columns.said[0]} and {columns.said[1]}"]
+    notes: list[str] = []
     room = max(_FLOOR, _MAX_RATIO * sum(file.stat().st_size for file in files))
     if len(by_split) == 1:
         (parts,) = by_split.values()
+        if columns.split is not None and (named := _splits_of_rows(card, parts, columns.split)):
+            of_rows, more = named
+            _write(card, parts, columns, of_rows.__getitem__, into, room)
+            return [*notes, *more]
         fold = card.options.cmp_fold
         notes.append(fold_note(fold))
         _write(card, parts, columns, lambda row: "test" if row % fold == fold - 1 else "train", into, room)
@@ -69,6 +75,25 @@ def write_out(card: DatasetCard, files: Sequence[Path], root: Path, into: Path) 
     for split, (_, parts) in assigned.items():
         room -= _write(card, parts, columns, lambda _row, split=split: split, into, room)
     return [*notes, *told(assigned)]
+
+
+def _splits_of_rows(
+    card: DatasetCard, files: Sequence[Path], column: str
+) -> tuple[list[str | None], list[str]] | None:
+    """The split of each row by `column` (None: of no split of the card), and the rules that were applied.
+
+    None if the values name no split at all. A split that is missing is an error of `assign`.
+    """
+    batches = (batch for file in files for batch in _batches(file, [column]))
+    values = [folded(str(cell)) for batch in batches for cell in batch[column]]
+    counts = Counter(values)
+    if not counts.keys() & set(all_names(card)):
+        return None
+    assigned = assign(card, lambda name: counts.get(name), f"column {column} of {files[0]}")
+    split_of = {name: split for split, (name, _) in assigned.items()}
+    unused = {name: count for name, count in counts.items() if name not in split_of}
+    passed = [f"not read: {count:,} rows of split '{name}'" for name, count in unused.items()]
+    return [split_of.get(value) for value in values], [*told(assigned), *passed]
 
 
 def _open(file: Path) -> Any:
@@ -114,6 +139,8 @@ def _write(
     folders = ("",) if len(columns.halves) == 1 else card.domains
     written = 0
     for row, cells in enumerate(_rows(files, columns.halves)):
+        if (split := split_of(row)) is None:
+            continue
         name = names[row] if names else f"{row:06d}"
         for folder, column, cell in zip(folders, columns.halves, cells, strict=True):
             content = _content(cell)
@@ -124,7 +151,7 @@ def _write(
             written += len(content)
             if written > room:
                 raise UsageError(f"expected less data in {files[0]}, found too much for its size: not read")
-            to = into / split_of(row) / folder / f"{name}{_ending(content)}"
+            to = into / split / folder / f"{name}{_ending(content)}"
             to.parent.mkdir(parents=True, exist_ok=True)
             to.write_bytes(content)
     return written

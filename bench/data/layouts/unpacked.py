@@ -49,7 +49,9 @@ def tables(card: DatasetCard, files: Sequence[Path], root: Path) -> tuple[Path, 
     Raises:
         UsageError: from `parquet.write_out`, or if there is no room.
     """
-    asked = [card.domains, card.splits, card.direction, card.roles, card.options.cmp_fold]
+    columns = parquet.columns_of(card, files[0])
+    by_column = [columns.split] if columns is not None and columns.split is not None else []
+    asked = [card.domains, card.splits, card.direction, card.roles, card.options.cmp_fold, *by_column]
     folder = _place(files, asked)
 
     def write(into: Path) -> None:

@@ -34,7 +34,7 @@ from bench.run.imported.match import (
     marked,
     match,
 )
-from bench.run.imported.value_range import range_of
+from bench.run.imported.value_range import check_units, range_of
 from bench.spec.pairs_used import even_indices
 from bench.spec.run_spec import DataSpec
 
@@ -115,6 +115,12 @@ def gather(request: ForeignRequest, hashes: FileHashes) -> ForeignImages:
         test_fingerprint=_test_fingerprint(matched, roles, hashes),
     )
     single = _one_mode(modes, card, files, request.label_values)
+    compared = [*files["prediction"], *files["target"]]
+    if single["target"] == "float":
+        kinds = {
+            kind: [file for file in compared if headers[file].kind == kind] for kind in ("float", "16-bit")
+        }
+        check_units(kinds["float"], kinds["16-bit"])
     values = range_of(single["target"], request.data_range, matched.parts["target"])
     facts = [
         (

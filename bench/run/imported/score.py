@@ -133,6 +133,7 @@ class ForeignScoring:
             inception_reason=inception_reason,
             file_labels=labels_of(judge),
             fid_protocol=self.choice.fid_protocol,
+            features=self.choice.features,
             panel=tuple(PanelJudge(one, labels_of(one)) for one in usable(others)),
             data_range=images.data_range,
         )

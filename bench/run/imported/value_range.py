@@ -39,3 +39,21 @@ def range_of(mode: Mode, declared: tuple[float, float] | None, targets: Sequence
             "declare it by --data-range LOW,HIGH"
         )
     return DataRange(low, high, "measured on the targets")
+
+
+def check_units(floats: Sequence[Path], wholes: Sequence[Path]) -> None:
+    """Refuse floats of 0 to 1 beside 16-bit images, which are compared in the same units.
+
+    Raises:
+        UsageError: if no value of `floats` is above 1, but one of `wholes` is.
+    """
+    if not floats or not wholes:
+        return
+    if any(float(decode(file).values.max()) > 1 for file in floats):
+        return
+    top = max(int(decode(file).values.max()) for file in wholes)
+    if top > 1:
+        raise UsageError(
+            f"expected floats in the units of the 16-bit images ({wholes[0]} and others reach {top}), found "
+            f"none above 1 in {floats[0].parent}: multiply them, by 65535 if they are shares of it"
+        )

@@ -19,49 +19,10 @@ from bench.data.types import DatasetCard
 from bench.scoring.judges.base import NO_CLASS, in_batches
 from bench.scoring.judges.class_map import class_table, read_class_map
 from bench.scoring.judges.external import split_options
+from bench.scoring.outside_networks import INPUTS, Preparation, standard
 
 OPTIONS = ("classes", "input", "size")
-_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-# The network's input from an image's bytes: (x * scale - mean) / std.
-_INPUTS = {
-    "bytes": (1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
-    "unit": (1 / 255, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
-    "half": (1 / 255, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
-    "imagenet": (1 / 255, *_IMAGENET),
-}
 Logits = Callable[[Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Preparation:
-    """How an image is prepared for a judge.
-
-    Attributes:
-        scale: factor on the bytes.
-        mean, std: of each RGB channel: (x * scale - mean) / std.
-        size: (height, width) in pixels after a bilinear, antialiased resize; None: its own size.
-    """
-
-    scale: float
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    size: tuple[int, int] | None = None
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) uint8 RGB -> (N, 3, H', W') float32."""
-        pixels = images.float()
-        if self.size is not None and tuple(pixels.shape[-2:]) != self.size:
-            pixels = functional.interpolate(
-                pixels, self.size, mode="bilinear", align_corners=False, antialias=True
-            )
-        mean, std = (pixels.new_tensor(values).reshape(1, 3, 1, 1) for values in (self.mean, self.std))
-        return (pixels * self.scale - mean) / std
-
-    def describe(self) -> str:
-        """The preparation as text, for the protocol."""
-        size = "own size" if self.size is None else f"{self.size[0]}x{self.size[1]}, bilinear, antialias"
-        mean, std = (" ".join(f"{value:.4g}" for value in values) for values in (self.mean, self.std))
-        return f"{size}; (x * {self.scale:.4g} - [{mean}]) / [{std}]"
 
 
 def preparation(options: Mapping[str, str], default: Preparation) -> Preparation:
@@ -72,20 +33,15 @@ def preparation(options: Mapping[str, str], default: Preparation) -> Preparation
     """
     chosen = default
     if (name := options.get("input")) is not None:
-        if name not in _INPUTS:
-            raise UsageError(f"expected input={'|'.join(_INPUTS)} for the judge, found input={name}")
-        chosen = Preparation(*_INPUTS[name], chosen.size)
+        if name not in INPUTS:
+            raise UsageError(f"expected input={'|'.join(INPUTS)} for the judge, found input={name}")
+        chosen = Preparation(*INPUTS[name], chosen.size)
     if (size := options.get("size")) is not None:
         if size != "own" and not (size.isascii() and size.isdigit() and 8 <= int(size) <= 8192):
             raise UsageError(f"expected size=own or 8 to 8192 pixels for the judge, found size={size}")
         side = None if size == "own" else (int(size), int(size))
         chosen = Preparation(chosen.scale, chosen.mean, chosen.std, side)
     return chosen
-
-
-def standard(name: str, size: tuple[int, int] | None = None) -> Preparation:
-    """One of the usual inputs: "bytes", "unit" ([0, 1]), "half" ([-1, 1]) or "imagenet"."""
-    return Preparation(*_INPUTS[name], size)
 
 
 @dataclass(frozen=True)

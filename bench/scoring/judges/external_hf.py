@@ -21,14 +21,13 @@ from bench.scoring.judges.external import split_options
 from bench.scoring.judges.external_base import (
     OPTIONS,
     ForeignJudge,
-    Preparation,
     check_options,
     make_judge,
     needed_package,
     preparation,
-    standard,
 )
 from bench.scoring.metrics.lite0_features import weights_hash
+from bench.scoring.outside_networks import Preparation, standard
 
 
 def check(rest: str) -> None:

@@ -19,8 +19,8 @@ from bench.scoring.judges.external_base import (
     make_judge,
     needed_package,
     preparation,
-    standard,
 )
+from bench.scoring.outside_networks import standard
 
 
 def check(rest: str) -> None:

@@ -20,9 +20,9 @@ from bench.scoring.judges.external_base import (
     existing_file,
     make_judge,
     preparation,
-    standard,
 )
 from bench.scoring.metrics.lite0_features import weights_hash
+from bench.scoring.outside_networks import standard
 
 _LAST = ("classifier.4.weight", "classifier.low_classifier.weight")  # FCN and DeepLab; LR-ASPP
 _SIZE = (520, 520)  # of all of torchvision's segmentation presets

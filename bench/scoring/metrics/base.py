@@ -94,6 +94,8 @@ class ScoringContext:
         file_labels: index in the test split -> (h, w) uint8 train ids at their file's size, for judges that
             compare at a size of their own; None if only those of `test` exist.
         fid_protocol: how images are prepared for Inception, a name in `inception_input`.
+        features: the network of `precision` and its like (`feature_choice`); None: `lite0`.
+        shared: what metrics of one scoring pass share, such as features; None: nothing.
         panel: judges beside `judge`, which score the same images (`bench.scoring.panel`).
         data_range: range of 16-bit and float targets; None where they have 8 bits.
     """
@@ -114,8 +116,10 @@ class ScoringContext:
     swaps: Callable[[Sequence[tuple[int, int]]], NDArray[np.float64] | None] | None = None
     file_labels: Callable[[int], NDArray[np.uint8]] | None = None
     fid_protocol: str = "torch-fidelity"
+    features: str | None = None
     panel: tuple[PanelJudge, ...] = ()
     data_range: DataRange | None = None
+    shared: dict[Any, Any] | None = field(default=None, compare=False, repr=False)
 
     @property
     def values(self) -> str | None:

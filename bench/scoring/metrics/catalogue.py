@@ -32,6 +32,8 @@ class MetricInfo:
     ranks: bool = True
 
 
+ALL = "all"  # in a list of keys: every family that is installed
+NEIGHBOURS = "neighbours"  # the family of `--features`: it takes part only where it is asked for
 PEOPLE = "people"  # the family of what raters say (`bench people`): nothing computes it
 
 # One metric a line, however long.
@@ -47,6 +49,10 @@ _ALL = [
     MetricInfo("fid", "fid", "min", "FID", "Fréchet distance of Inception features, generated test set against real test set", 1),
     MetricInfo("kid", "fid", "min", "KID", "unbiased kernel distance of the same features", 4),
     MetricInfo("fd_lite0", "fd_lite0", "min", "FD (Lite0)", "Fréchet distance in the features of a network that needs no download; not an FID", 2),
+    MetricInfo("precision", NEIGHBOURS, "max", "Precision (realism)", "share of generated images whose features lie among real ones (5 neighbours); with --features, or by name"),
+    MetricInfo("recall", NEIGHBOURS, "max", "Recall (variety)", "share of real test images whose features lie among generated ones: near 0 where all outputs look alike"),
+    MetricInfo("density", NEIGHBOURS, "max", "Density", "how many real neighbourhoods hold a generated image, over 5: near 1 as real, far above 1 where outputs crowd together", ranks=False),
+    MetricInfo("coverage", NEIGHBOURS, "max", "Coverage (variety)", "share of real test images with a generated one in their neighbourhood"),
     MetricInfo("ssim", "structural", "max", "SSIM", "structural similarity to the target, mean over images; favours blur"),
     MetricInfo("psnr", "structural", "max", "PSNR (dB)", "peak signal-to-noise ratio against the target, mean over images", 2),
     MetricInfo("mae", "structural", "min", "MAE", "mean absolute error against the target, in grey levels of 0-255; of 16-bit and float images in their own units", 2),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.scoring.metrics.catalogue import PSEUDO
 from bench.scoring.metrics.common import measured
+from bench.scoring.metrics.feature_choice import LITE0
+from bench.scoring.metrics.feature_spaces import space
 from bench.scoring.metrics.influence import frechet_estimate
 from bench.scoring.metrics.sample_curve import detail
-from bench.scoring.metrics.set_features import FeatureComparison, few_images, frechet_curve
+from bench.scoring.metrics.set_features import few_images, frechet_curve
 
 
 class FdLite0Metric:
@@ -18,19 +20,9 @@ class FdLite0Metric:
     keys: ClassVar[tuple[str, ...]] = ("fd_lite0",)
 
     def __init__(self, context: ScoringContext) -> None:
-        from bench.scoring.metrics.lite0 import FEATURES
-        from bench.scoring.metrics.lite0_features import default_feature_network
-
-        network = default_feature_network(context.device)
-        self._protocol: dict[str, Any] = {
-            **network.protocol,
-            "version": 1,
-            "size_px": context.size_px,
-            "feature_dim": FEATURES,
-            "reference": "test",
-        }
-        identity = {**self._protocol, "arithmetic": "folded"}  # features of both sides are rounded alike
-        self._comparison = FeatureComparison(context, network.features, identity)
+        found = space(context, LITE0)
+        assert found.comparison is not None  # its weights are a package: without it `space` raises
+        self._protocol, self._comparison = found.protocol, found.comparison
 
     def update(self, batch: Batch) -> None:
         """Add the predictions of a batch."""

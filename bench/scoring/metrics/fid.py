@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from bench.core.files import sha256_file
 from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext, missing
 from bench.scoring.metrics.catalogue import PSEUDO
 from bench.scoring.metrics.common import measured
+from bench.scoring.metrics.feature_choice import INCEPTION
+from bench.scoring.metrics.feature_spaces import space
 from bench.scoring.metrics.frechet import KID_SEED, KID_SUBSET_SIZE, KID_SUBSETS
-from bench.scoring.metrics.inception_input import PREPARATIONS
 from bench.scoring.metrics.influence import frechet_estimate, kernel_estimate
 from bench.scoring.metrics.sample_curve import detail
-from bench.scoring.metrics.set_features import FeatureComparison, few_images, frechet_curve, kernel_curve
+from bench.scoring.metrics.set_features import few_images, frechet_curve, kernel_curve
 
 
 class FidMetric:
@@ -25,34 +25,9 @@ class FidMetric:
     keys: ClassVar[tuple[str, ...]] = ("fid", "kid")
 
     def __init__(self, context: ScoringContext) -> None:
-        prepared = PREPARATIONS[context.fid_protocol]
-        self._protocol: dict[str, Any] = {
-            "version": 1,
-            "size_px": context.size_px,
-            "fid_protocol": prepared.name,
-            "network": "inception-v3-compat 2015-12-05",
-            "features": "pool3, 2048",
-            "resize": prepared.resize,
-            "normalisation": prepared.normalisation,
-            "reference": "test",
-            "weights": None,
-        }
-        self._comparison: FeatureComparison | None = None
-        self._reason = context.inception_reason or "no Inception weights found"
+        found = space(context, INCEPTION)
+        self._protocol, self._comparison, self._reason = found.protocol, found.comparison, found.reason
         self._seen = 0
-        if context.inception_weights is not None:
-            self._comparison = self._prepared(context)
-
-    def _prepared(self, context: ScoringContext) -> FeatureComparison:
-        from bench.scoring.metrics.inception import RELEASED_PREFIX, load_inception
-
-        assert context.inception_weights is not None
-        digest = sha256_file(context.inception_weights)
-        self._protocol["weights"] = digest[:16]
-        if not digest.startswith(RELEASED_PREFIX):
-            self._protocol["network"] = "inception-v3-compat, weights not the released ones"
-        network = load_inception(context.inception_weights, context.device, context.fid_protocol)
-        return FeatureComparison(context, network, dict(self._protocol))
 
     def update(self, batch: Batch) -> None:
         """Add the predictions of a batch."""

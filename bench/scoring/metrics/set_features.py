@@ -54,12 +54,17 @@ class FeatureComparison:
         self._done = 0
         self._places: NDArray[np.int64] | None = None
         self._reason: str | None = None
+        self._last: Batch | None = None
+        self._pair: tuple[Features, Features] | None = None
         self.n = 0
         if context.row == "real":
             self._places, self._reason = stand_ins(context)
 
     def update(self, batch: Batch) -> None:
-        """Add the predictions of a batch."""
+        """Add the predictions of a batch; a batch that another metric has just added counts once."""
+        if batch is self._last:
+            return
+        self._last = batch
         self.n += len(batch.names)
         if self._is_real:
             return
@@ -80,6 +85,11 @@ class FeatureComparison:
 
     def pair(self) -> tuple[Features, Features]:
         """Features of the predictions (N, D) and of the reference (M, D), float32."""
+        if self._pair is None:
+            self._pair = self._both()
+        return self._pair
+
+    def _both(self) -> tuple[Features, Features]:
         test = self._context.test
         reference = self._kept(test.target, np.arange(len(test)), test.key)
         train = self._context.train_targets
