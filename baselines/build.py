@@ -82,17 +82,3 @@ def build_terms(variant: Variant, site: Site) -> dict[str, Term]:
         ValueError: if one does not fit, or its weights are missing.
     """
     return {term: variant.build("loss_terms", term, site) for term in variant.terms}
-
-
-def check_fits(variant: Variant, settings: TrainingSettings, channels: tuple[int, int]) -> None:
-    """Build all parts of a variant without allocating its networks.
-
-    Raises:
-        ValueError: if one does not fit the size, the channels or the other parts.
-    """
-    with torch.device("meta"):
-        build_generator(variant, settings, *channels)
-        build_discriminator(variant, settings, *channels)
-    site = site_of(variant, settings, channels)
-    build_gan_loss(variant, site)
-    build_terms(variant, site)

@@ -44,32 +44,46 @@ class Feed(Protocol):
 
 
 def feed_for(
-    data: PairArrays, settings: TrainingSettings, seed: int, places: range, device: torch.device
+    data: PairArrays,
+    settings: TrainingSettings,
+    seed: int,
+    places: range,
+    device: torch.device,
+    *,
+    paired: bool = True,
 ) -> Feed:
     """The feed for `device`: pairs stay on a GPU if they take a small part of its free memory.
 
-    Images with sizes of their own are cropped on the host: a feed for a GPU keeps tensors of one shape.
+    Unless `paired`, a step's targets are drawn without regard to its sources (`choices_at`). Images with
+    sizes of their own are cropped on the host: a feed for a GPU keeps tensors of one shape.
     """
     if device.type != "cuda" or is_native(settings.size_px):
-        return HostFeed(data, settings, seed, places, device)
+        return HostFeed(data, settings, seed, places, device, paired=paired)
     free, _ = torch.cuda.mem_get_info(device)
     resident = data.source.nbytes + data.target.nbytes <= RESIDENT_SHARE * free
-    return (ResidentFeed if resident else StreamedFeed)(data, settings, seed, places, device)
+    return (ResidentFeed if resident else StreamedFeed)(data, settings, seed, places, device, paired=paired)
 
 
 class HostFeed:
     """Images are cropped and converted on request."""
 
     def __init__(
-        self, data: PairArrays, settings: TrainingSettings, seed: int, places: range, device: torch.device
+        self,
+        data: PairArrays,
+        settings: TrainingSettings,
+        seed: int,
+        places: range,
+        device: torch.device,
+        *,
+        paired: bool = True,
     ) -> None:
         self._asked = data, settings, seed, places
-        self._device = device
+        self._device, self._paired = device, paired
         self.waited = 0.0
 
     def fetch(self, step: int) -> None:
         began = time.perf_counter()
-        source, target = batch_at(step, *self._asked)
+        source, target = batch_at(step, *self._asked, paired=self._paired)
         self._images = to_tensor(source, self._device), to_tensor(target, self._device)
         self.waited += time.perf_counter() - began
 
@@ -81,10 +95,17 @@ class _StagedFeed:
     """A feed that prepares steps on the host, a few steps ahead of the device."""
 
     def __init__(
-        self, data: PairArrays, settings: TrainingSettings, seed: int, places: range, device: torch.device
+        self,
+        data: PairArrays,
+        settings: TrainingSettings,
+        seed: int,
+        places: range,
+        device: torch.device,
+        *,
+        paired: bool = True,
     ) -> None:
         self._data, self._settings, self._seed, self._places = data, settings, seed, places
-        self._device = device
+        self._device, self._paired = device, paired
         self._staging = _Staging([tensor.to(device) for tensor in self._prepare(0)])
         self.waited = 0.0
 
@@ -103,17 +124,24 @@ class _StagedFeed:
 class ResidentFeed(_StagedFeed):
     """All pairs are in the device's memory."""
 
-    def __init__(self, data: PairArrays, *asked: Any) -> None:
-        super().__init__(data, *asked)
+    def __init__(self, data: PairArrays, *asked: Any, paired: bool = True) -> None:
+        super().__init__(data, *asked, paired=paired)
         self._stored = [_copied(images, self._device) for images in (data.source, data.target)]
 
     def _prepare(self, step: int) -> Sequence[Tensor]:
-        total = len(self._data.source)
-        return [torch.from_numpy(choices_at(step, total, self._settings, self._seed, self._places))]
+        asked = step, len(self._data.source), self._settings, self._seed, self._places
+        kinds = (False,) if self._paired else (False, True)
+        return [torch.from_numpy(choices_at(*asked, apart=apart)) for apart in kinds]
 
     def images(self) -> tuple[Tensor, Tensor]:
-        (choices,) = self._staging.held
-        source, target = map(scaled, windows(self._stored, choices, image_size(self._settings.size_px)))
+        size, held = image_size(self._settings.size_px), self._staging.held
+        if self._paired:
+            source, target = map(scaled, windows(self._stored, held[0], size))
+        else:
+            source, target = (
+                scaled(windows([stored], choices, size)[0])
+                for stored, choices in zip(self._stored, held, strict=True)
+            )
         return source, target
 
 
@@ -121,7 +149,7 @@ class StreamedFeed(_StagedFeed):
     """The host crops and sends each batch while the device works on the one before."""
 
     def _prepare(self, step: int) -> Sequence[Tensor]:
-        batch = batch_at(step, self._data, self._settings, self._seed, self._places)
+        batch = batch_at(step, self._data, self._settings, self._seed, self._places, paired=self._paired)
         return [raw_tensor(images) for images in batch]
 
     def images(self) -> tuple[Tensor, Tensor]:

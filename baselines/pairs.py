@@ -17,7 +17,8 @@ from torch import Tensor
 from baselines.settings import TrainingSettings
 from baselines.sizes import ImageSize, image_size
 
-_ORDER, _JITTER, _DROPOUT, _WEIGHTS = range(4)  # purposes: one independent stream each
+# purposes: one independent stream each
+_ORDER, _JITTER, _DROPOUT, _WEIGHTS, _TARGET_ORDER, _TARGET_JITTER, _POOL = range(7)
 
 
 class PairArrays(Protocol):
@@ -75,6 +76,11 @@ def dropout_seed(seed: int, step: int, place: int = 0) -> int:
     return _stream(seed, _DROPOUT, step, *([place] if place else [])).integers(2**63).item()
 
 
+def pool_stream(seed: int, step: int, pool: int) -> np.random.Generator:
+    """Decides in one step what an image pool gives and keeps; `pool` counts the pools of a training."""
+    return _stream(seed, _POOL, step, pool)
+
+
 def choices_at(
     step: int,
     total: int,
@@ -82,20 +88,24 @@ def choices_at(
     seed: int,
     places: range | None = None,
     loaded: Callable[[int], ImageSize] | None = None,
+    *,
+    apart: bool = False,
 ) -> NDArray[np.int64]:
     """The pairs (of `total`) in the batch of step `step`, and the window of each (appendix 6.2).
 
     Epochs are permutations without replacement; a batch may span two epochs. `places` selects a part of the
     batch; its images are the same as in the whole batch. `loaded` tells the size of a pair as it is stored;
-    by default all have the load size.
+    by default all have the load size. With `apart`, the choices of targets that are drawn without regard to
+    the sources': by an order, jitter and mirroring of their own.
 
     Shapes: (batch_size, 4), or as long as `places`: index, top, left, and 1 if it is mirrored, else 0.
     """
-    rng = _stream(seed, _JITTER, step)
+    rng = _stream(seed, _TARGET_JITTER if apart else _JITTER, step)
+    purpose = _TARGET_ORDER if apart else _ORDER
     choices = []
     for slot in range(settings.batch_size):
         epoch, place = divmod(step * settings.batch_size + slot, total)
-        index = int(_order(seed, epoch, total)[place])
+        index = int(_order(seed, epoch, total, purpose)[place])
         stored = image_size(settings.load_size_px) if loaded is None else loaded(index)
         top, left = _corner(rng, stored, settings.window_in(stored))
         flip = settings.mirror and bool(rng.integers(2))
@@ -105,24 +115,44 @@ def choices_at(
 
 
 def batch_at(
-    step: int, data: PairArrays, settings: TrainingSettings, seed: int, places: range | None = None
+    step: int,
+    data: PairArrays,
+    settings: TrainingSettings,
+    seed: int,
+    places: range | None = None,
+    *,
+    paired: bool = True,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Source and target images of step `step`, jittered and mirrored alike by `choices_at`.
 
+    Unless `paired`, targets have choices of their own.
+
     Shapes: two arrays (batch_size, H, W, C) of the training size, or as long as `places`.
     """
-    sources: list[NDArray[Any]] = []
-    targets: list[NDArray[Any]] = []
+    asked = step, len(data.source), settings, seed, places
 
-    def loaded(index: int) -> ImageSize:
-        return ImageSize(*data.source[index].shape[1::-1])
+    def choices(stored: NDArray[Any], *, apart: bool) -> list[list[int]]:
+        def loaded(index: int) -> ImageSize:
+            return _stored_size(stored, index)
 
-    for index, top, left, flip in choices_at(step, len(data.source), settings, seed, places, loaded).tolist():
-        size = settings.window_in(loaded(index))
-        for stored, out in ((data.source, sources), (data.target, targets)):
+        chosen: list[list[int]] = choices_at(*asked, loaded, apart=apart).tolist()
+        return chosen
+
+    def crops(stored: NDArray[Any], chosen: list[list[int]]) -> NDArray[Any]:
+        out = []
+        for index, top, left, flip in chosen:
+            size = settings.window_in(_stored_size(stored, index))
             crop = stored[index][top : top + size.height, left : left + size.width]
             out.append(crop[:, ::-1] if flip else crop)
-    return np.stack(sources), np.stack(targets)
+        return np.stack(out)
+
+    of_sources = choices(data.source, apart=False)
+    of_targets = of_sources if paired else choices(data.target, apart=True)
+    return crops(data.source, of_sources), crops(data.target, of_targets)
+
+
+def _stored_size(images: NDArray[Any], index: int) -> ImageSize:
+    return ImageSize(*images[index].shape[1::-1])
 
 
 def _corner(rng: np.random.Generator, loaded: ImageSize, window: ImageSize) -> list[int]:
@@ -148,16 +178,16 @@ def windows(sides: Sequence[Tensor], choices: Tensor, size: ImageSize) -> list[T
     return [stored[window] for stored in sides]
 
 
-_last_order: dict[tuple[int, int, int], NDArray[np.int64]] = {}
+_last_order: dict[tuple[int, int, int, int], NDArray[np.int64]] = {}
 
 
-def _order(seed: int, epoch: int, total: int) -> NDArray[np.int64]:
-    """The order of the pairs in an epoch; the last two are cached, as a batch may need both."""
-    key = (seed, epoch, total)
+def _order(seed: int, epoch: int, total: int, purpose: int = _ORDER) -> NDArray[np.int64]:
+    """The order of the images in an epoch; the last four are cached: a batch may need two a side."""
+    key = (seed, epoch, total, purpose)
     if key not in _last_order:
-        while len(_last_order) > 1:
+        while len(_last_order) > 3:
             del _last_order[next(iter(_last_order))]
-        _last_order[key] = _stream(seed, _ORDER, epoch).permutation(total)
+        _last_order[key] = _stream(seed, purpose, epoch).permutation(total)
     return _last_order[key]
 
 

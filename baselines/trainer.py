@@ -17,7 +17,7 @@ from baselines.execution import execution
 from baselines.feed import feed_for
 from baselines.health import DivergedError, Health, all_finite, spreads
 from baselines.objectives.objective import Objective
-from baselines.objectives.paired import Paired
+from baselines.objectives.scheme import scheme_of
 from baselines.pairs import PairArrays, dropout_seed, weight_seed
 from baselines.parallel import ALONE, Ranks
 from baselines.settings import TrainingSettings
@@ -46,7 +46,8 @@ class Trainer:
         device: the training device.
         ranks: the processes that train together; each takes its part of every batch.
 
-    The state is weights, Adam's moments and the step counter; everything else follows from (seed, step).
+    The state is the objective's (weights, Adam's moments) and the step counter; everything else
+    follows from (seed, step).
     """
 
     def __init__(
@@ -63,10 +64,11 @@ class Trainer:
         self.ranks, self._places = ranks, ranks.share(settings.batch_size)
         channels = data.source[0].shape[2], data.target[0].shape[2]
         set_precision(settings.precision, device)
+        scheme = scheme_of(variant)
         with torch.random.fork_rng():
             torch.manual_seed(weight_seed(seed))
-            self.objective: Objective = Paired(variant, settings, channels, device, ranks)
-        self._feed = feed_for(data, settings, seed, self._places, device)
+            self.objective: Objective = scheme.start(variant, settings, channels, device, ranks, seed)
+        self._feed = feed_for(data, settings, seed, self._places, device, paired=scheme.paired)
         alone = settings.batch_size == 1
         self._streams = [] if alone else [torch.Generator(device) for _ in self._places]  # one per sample
         self._execution = execution(
@@ -115,9 +117,9 @@ class Trainer:
         of an entry and before it is yielded. It may use the generator, and its time is not training time.
 
         An entry holds the means of the losses since the last entry: "step", "images_seen", "lr",
-        "seconds" (training time so far), "data_wait" (share of it spent waiting for data), "loss_l1"
-        (in [0, 2]), with a discriminator "loss_g_gan", "loss_d" (in nats where `gan_loss` is "vanilla"), and
-        the loss of each additional term.
+        "seconds" (training time so far), "data_wait" (share of it spent waiting for data), and the losses of
+        the objective, without their weights: on pairs "loss_l1" (in [0, 2]), with a discriminator
+        "loss_g_gan", "loss_d" (in nats where `gan_loss` is "vanilla"), and the loss of each additional term.
 
         Raises:
             DivergedError: if a loss or weight is not finite, or the output is constant (`Health`).
@@ -169,7 +171,7 @@ class Trainer:
                 self._load(*state)
 
     def step(self) -> None:
-        """One update of D and one of G on the batch of this step."""
+        """One update by the objective on the batch of this step."""
         self._feed.fetch(self.steps_done)
         self.objective.prepare(self.steps_done)
         self._seed_dropout()

@@ -46,6 +46,8 @@ class Variant:
         gan_loss: "vanilla" (section 3.1), "lsgan", "hinge", or a plug-in's.
         upsample: how the generator doubles the sides: "transposed", "resize" (nearest neighbour, then 3x3),
             or a plug-in's.
+        objective: what is trained together: "paired" (all of Isola et al. 2017), "cycle" (CycleGAN: both
+            directions, without pairs), or a plug-in's.
         init: how convolutions start: "normal" (appendix 6.2), "xavier" or "orthogonal", all with gain 0.02.
         parts: fields of the parts, sorted by name, without those at their default.
 
@@ -66,6 +68,7 @@ class Variant:
     gan_loss: str = field(default="vanilla", metadata=LATER)
     upsample: str = field(default="transposed", metadata=LATER)
     init: Init = field(default="normal", metadata=LATER)
+    objective: str = field(default="paired", metadata=LATER)
     parts: tuple[tuple[str, Value], ...] = field(default=(), metadata=LATER)
 
     def __post_init__(self) -> None:
@@ -99,6 +102,7 @@ class Variant:
             ("gan_losses", self.gan_loss),
             ("upsamplings", self.upsample),
             ("norms", self.norm),
+            ("objectives", self.objective),
         )
 
     def _settled(self) -> tuple[tuple[str, Value], ...]:
@@ -153,6 +157,13 @@ class Variant:
         """
         part = registry.get(kind, name)
         return part.build(part.made_with(dict(self.parts)), *where)
+
+    @property
+    def training(self) -> Mapping[str, Any]:
+        """The training settings that its objective starts from."""
+        if self.objective == later_default("objective"):
+            return {}  # without importing torch
+        return registry.get("objectives", self.objective).training
 
     def halvings(self, levels: int) -> int:
         """How often the generator halves an image, where the training settings have so many levels."""
@@ -223,7 +234,10 @@ def rf_suffix(receptive_field: int) -> str:
 _TYPES: dict[str, type] = {
     "lambda_l1": float, "lambda_gan": float, "dropout": float, "receptive_field": int,
     **dict.fromkeys(
-        ("generator", "adversarial", "norm", "discriminator", "gan_loss", "upsample", "init"), str
+        (
+            "generator", "adversarial", "norm", "discriminator", "gan_loss", "upsample", "init", "objective",
+        ),
+        str,
     ),
 }  # fmt: skip
 assert set(_TYPES) == registry.OWN_FIELDS

@@ -4,7 +4,8 @@
 
 GENERATOR is "unet" (default), "encdec", "resnet6", "resnet9" or one of a plug-in; LOSSES is "l1", "gan",
 "cgan", "l1+gan" or "l1+cgan"; RECEPTIVE_FIELD is 1, 16, 34, 70 (default), 142, 286 or "full" (the smallest
-that covers the image); "l1+cgan[gan_loss=lsgan]" has another value in a field.
+that covers the image); "l1+cgan[gan_loss=lsgan]" has another value in a field. Beside the grammar stand
+"no-dropout" and "cyclegan", which takes fields in brackets too.
 Source of all defaults: Isola et al. 2017, sections 3 and 4 and appendix 6.
 """
 
@@ -55,10 +56,21 @@ NO_DROPOUT = replace(
     dropout=0.0,
     source="Isola et al. 2017, section 2.1, noise: L1+cGAN without its dropout",
 )
+CYCLEGAN = Variant(
+    name="cyclegan",
+    generator="resnet9",
+    adversarial="gan",
+    lambda_l1=0.0,
+    dropout=0.0,
+    norm="instance-plain",
+    gan_loss="lsgan",
+    objective="cycle",
+    source="Zhu et al. 2017, arXiv:1703.10593, sections 3 to 5 and 7; else the released PyTorch code",
+)
 NAMED = [
     "l1", "gan", "cgan", "l1+gan", "l1+cgan", "l1+cgan/1", "l1+cgan/16", "l1+cgan/34", "l1+cgan/142",
     "l1+cgan/286", "imagegan", "encdec:l1", "encdec:l1+cgan", "resnet6:l1+cgan", "resnet9:l1+cgan",
-    "no-dropout",
+    "no-dropout", "cyclegan",
 ]  # fmt: skip
 
 
@@ -72,6 +84,9 @@ def parse_variant(name: str) -> Variant:
     name = ALIASES.get(name, name)
     if name == NO_DROPOUT.name:
         return NO_DROPOUT
+    base, bracket, rest = name.partition("[")
+    if base == CYCLEGAN.name and (not bracket or rest.endswith("]")):
+        return CYCLEGAN.with_fields(_parse_fields(rest[:-1])) if bracket else CYCLEGAN
     match = _GRAMMAR.fullmatch(name)
     generator = "unet" if match is None else match["generator"] or "unet"
     if match is None or generator not in registry.names("generators"):

@@ -14,7 +14,16 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from baselines.settings import TrainingSettings
 
-Kind = Literal["generators", "discriminators", "gan_losses", "loss_terms", "upsamplings", "norms", "features"]
+Kind = Literal[
+    "generators",
+    "discriminators",
+    "gan_losses",
+    "loss_terms",
+    "upsamplings",
+    "norms",
+    "features",
+    "objectives",
+]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Value = bool | int | float | str
 ONE: dict[Kind, str] = {
@@ -25,12 +34,13 @@ ONE: dict[Kind, str] = {
     "upsamplings": "upsample",
     "norms": "norm",
     "features": "perceptual",
+    "objectives": "objective",
 }
 """One of a kind, in words; where a variant chooses one, the field that does."""
 OWN_FIELDS = frozenset(
     {
         "generator", "adversarial", "receptive_field", "lambda_l1", "lambda_gan", "dropout", "norm",
-        "discriminator", "gan_loss", "upsample", "init",
+        "discriminator", "gan_loss", "upsample", "init", "objective",
     }
 )  # fmt: skip
 """The fields that a variant has itself; parts bring the others."""
@@ -48,6 +58,8 @@ class Part:
             returns the part. Raises ValueError where it does not fit.
         halvings: of a generator: how often it halves an image, and pads it for that; "levels": as often as
             the training settings say.
+        training: of an objective: training settings that its variants start from; recipes and `--set`
+            override them.
         hints: the types of the fields.
 
     Raises:
@@ -57,6 +69,7 @@ class Part:
     fields: type
     build: Callable[..., Any]
     halvings: int | Literal["levels"] = 0
+    training: Mapping[str, Any] = field(default_factory=dict)
     hints: Mapping[str, Any] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -85,7 +98,7 @@ class Part:
         return self.fields(**{name: values[name] for name in self.defaults if name in values})
 
 
-_HERE = "baselines.components"
+_HERE, _OBJECTIVES = "baselines.components", "baselines.objectives"
 _BUILT_IN: dict[Kind, dict[str, str]] = {
     "generators": {
         "unet": "unet:UNET",
@@ -113,6 +126,7 @@ _BUILT_IN: dict[Kind, dict[str, str]] = {
         "none": "norms:NONE",
     },
     "features": {"vgg16": "imagenet_features:VGG16", "alexnet": "imagenet_features:ALEXNET"},
+    "objectives": {"paired": "paired:PAIRED", "cycle": "cycle:CYCLE"},
 }
 _added: dict[Kind, dict[str, Part]] = {kind: {} for kind in KINDS}
 _elsewhere: list[Callable[[Kind], Mapping[str, Callable[[], Any]]]] = []
@@ -165,7 +179,8 @@ def get(kind: Kind, name: str) -> Part:
     """
     if name in _BUILT_IN[kind]:
         module, _, attribute = _BUILT_IN[kind][name].partition(":")
-        built_in: Part = getattr(import_module(f"{_HERE}.{module}"), attribute)
+        folder = _OBJECTIVES if kind == "objectives" else _HERE
+        built_in: Part = getattr(import_module(f"{folder}.{module}"), attribute)
         return built_in
     if name not in _added[kind]:
         for source in _elsewhere:

@@ -8,6 +8,7 @@
 | loss_terms | `(fields, site)` | a `Term`: a function of what a step has made, for G to minimise |
 | upsamplings | `(fields)` | an `Upsampling`: makes a layer that doubles the sides |
 | norms | `(fields)` | a `baselines.layers.Norm` |
+| objectives | `(fields)` | a `baselines.objectives.scheme.Scheme` |
 | features | `(fields, file)` | a module: (N, 3, H, W) in [0, 1] -> maps; `file`: weights, or "" |
 """
 

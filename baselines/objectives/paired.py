@@ -4,19 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from baselines.build import build_discriminator, build_gan_loss, build_generator, build_terms, site_of
 from baselines.components.gan_losses import l1_loss
+from baselines.components.registry import Part
 from baselines.components.site import Judged, Seen
 from baselines.engine import autocast
 from baselines.layers import one_batch
 from baselines.objectives.optimisers import Average, Optimisers
+from baselines.objectives.scheme import Scheme
 from baselines.parallel import Ranks
 from baselines.settings import TrainingSettings
 from baselines.variants import Variant
+
+
+def networks(variant: Variant, settings: TrainingSettings, channels: tuple[int, int]) -> dict[str, nn.Module]:
+    """Generator and, with an adversarial term, discriminator, with fresh weights.
+
+    Raises:
+        ValueError: if one does not fit.
+    """
+    made: dict[str, nn.Module] = {"generator": build_generator(variant, settings, *channels)}
+    discriminator = build_discriminator(variant, settings, *channels)
+    return made if discriminator is None else {**made, "discriminator": discriminator}
+
+
+def start(
+    variant: Variant,
+    settings: TrainingSettings,
+    channels: tuple[int, int],
+    device: torch.device,
+    ranks: Ranks,
+    seed: int,
+) -> Paired:
+    """The objective; it draws nothing from `seed`."""
+    return Paired(variant, settings, channels, device, ranks)
 
 
 class Paired:
@@ -151,3 +177,11 @@ class Paired:
         """In this context, the step may be captured."""
         with self._optimisers.capturable():
             yield
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """A generator on pairs, with or without a discriminator (Isola et al. 2017, section 3)."""
+
+
+PAIRED = Part(Pairs, lambda fields: Scheme(networks, start))

@@ -157,6 +157,7 @@ def _table(plan: Plan, times: dict[str, StepTime]) -> Table:
         table.add_column(head, justify="left" if left else "right", no_wrap=not left, overflow="fold")
     for spec in plan.runs:
         settings, count = spec.training, parameters(spec, plan.dataset)
+        ways = "2 x " if count.others else ""  # both directions
         table.add_row(
             spec.label,
             str(spec.seed),
@@ -164,8 +165,8 @@ def _table(plan: Plan, times: dict[str, StepTime]) -> Table:
             str(settings.batch_size),
             str(settings.steps),
             f"{settings.steps * settings.batch_size / data.train_n:.3g}",
-            f"{count.generator / 1e6:.2f} M",
-            f"{count.discriminator / 1e6:.2f} M" if count.discriminator else "–",
+            f"{ways}{count.generator / 1e6:.2f} M",
+            f"{ways}{count.discriminator / 1e6:.2f} M" if count.discriminator else "–",
             duration(times[spec.hash].seconds * settings.steps),
         )
     return table

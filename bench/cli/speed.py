@@ -102,9 +102,9 @@ def speed(json_file: str | None, **options: Any) -> None:
 def _questions(options: dict[str, Any]) -> list[Question]:
     import torch
 
-    from baselines.build import check_fits
     from baselines.engine import resolve_device, set_precision
     from baselines.geometry import fitting
+    from baselines.objectives.scheme import check_fits
     from baselines.settings import TrainingSettings
     from baselines.sizes import NATIVE
     from bench.core.cores import cores
@@ -128,7 +128,8 @@ def _questions(options: dict[str, Any]) -> list[Question]:
     for name in names(options["variants"]):
         ((chosen, recipe),) = by_recipes(name, ())
         variant = with_content(chosen).at_size(settings.size_px)
-        cooked = settings if recipe is None else replace(settings, **get_recipe(recipe).training)
+        of_recipe = {} if recipe is None else get_recipe(recipe).training
+        cooked = replace(settings, **variant.training, **of_recipe)
         if variant.receptive_field not in (None, *fitting(settings.size_px)):
             raise UsageError(
                 f"variant '{name}': a {variant.receptive_field} px receptive field cannot be built at "

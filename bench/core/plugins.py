@@ -1,9 +1,10 @@
 """Plug-ins: metrics, judges, variants and their parts, data set cards.
 
 Entry points (groups `pix2pix_bench.metrics`, `.judges`, `.variants`, `.cards`, and those of the parts:
-`.generators`, `.discriminators`, `.gan_losses`, `.loss_terms`, `.upsamplings`, `.norms`, `.features`) are
-found by name and imported only when named. `--plugin FILE` runs a Python file that calls `register`. A plugin
-is code, so only plugins that the user names are loaded. Parts are held by `baselines.components.registry`.
+`.generators`, `.discriminators`, `.gan_losses`, `.loss_terms`, `.upsamplings`, `.norms`, `.features`,
+`.objectives`) are found by name and imported only when named. `--plugin FILE` runs a Python file that calls
+`register`. A plugin is code, so only plugins that the user names are loaded. Parts are held by
+`baselines.components.registry`.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
 from baselines.health import DivergedError
+from baselines.objectives.scheme import scheme_of
 from baselines.parallel import Ranks, RanksApartError
 from bench.core.errors import RunFailedError, UsageError
 from bench.core.interrupt import Terminated
@@ -145,6 +146,11 @@ def check_shares(ranks: Ranks, plans: Sequence[Plan], jobs: int | str) -> None:
             f"expected one run at a time by {world} processes, found --jobs {jobs}: leave one of them out"
         )
     for spec in (spec for plan in plans for spec in plan.runs):
+        if not scheme_of(spec.variant).shared:
+            raise UsageError(
+                f"expected one process for {spec.label}, which cannot be trained by several, found {world}: "
+                f"use --jobs {world} without torchrun or srun"
+            )
         if (found := spec.training.batch_size) % world:
             wide = world * -(-found // world)
             raise UsageError(

@@ -66,7 +66,8 @@ def resolve_grid(
         training: fields of `TrainingSettings`; "steps" may be missing where `epochs` is given.
         epochs: passes over the training split; rounded up to whole steps.
         choice: which step is taken; None: the last.
-        recipes: training settings of a variant's recipe, by its name; `sweeps` overrides them.
+        recipes: training settings of a variant's recipe, by its name; they override those that its objective
+            starts from, and `sweeps` overrides both.
 
     Raises:
         UsageError: if a field does not fit, or a receptive field cannot be built at the size.
@@ -81,9 +82,12 @@ def resolve_grid(
         swept = tuple(name for name in training_fields if len(sweeps[name]) > 1)
         for variant, seed in itertools.product(variants, seeds):
             of_recipe = (recipes or {}).get(variant.name, {})
-            settings = _settings({**training, **of_recipe, **training_fields}, data.train_n, epochs)
             try:
-                resolved = with_content(variant.with_fields(variant_fields)).at_size(settings.size_px)
+                filled = with_content(variant.with_fields(variant_fields))
+                of_objective = filled.training
+                chosen_fields = {**training, **of_objective, **of_recipe, **training_fields}
+                settings = _settings(chosen_fields, data.train_n, epochs)
+                resolved = filled.at_size(settings.size_px)
             except ValueError as error:
                 raise UsageError(f"variant '{variant.name}': {error}") from None
             _check_receptive_field(resolved, settings)

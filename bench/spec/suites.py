@@ -74,6 +74,12 @@ SUITES: dict[str, Suite] = {
             ("l1+cgan", "encdec:l1+cgan", "resnet6:l1+cgan", "resnet9:l1+cgan"),
         ),
         Suite(
+            "paired-or-not",
+            "what the pairs are worth: pix2pix against CycleGAN on the same images",
+            "Zhu et al. 2017, arXiv:1703.10593, tables 2 and 3",
+            ("l1+cgan", "cyclegan"),
+        ),
+        Suite(
             "recipes",
             "the paper, the released PyTorch code, and what later work does",
             "the sources in each recipe (`bench list recipes`)",

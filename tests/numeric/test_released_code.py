@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +23,9 @@ from torch import Tensor, nn
 from baselines.build import build_discriminator, build_gan_loss, build_generator, site_of
 from baselines.components.site import Judged
 from baselines.layers import parameter_count
+from baselines.objectives.pool import choices
+from baselines.objectives.scheme import scheme_of
+from baselines.parallel import ALONE
 from baselines.settings import TrainingSettings
 from baselines.variants import parse_variant
 
@@ -152,3 +157,66 @@ def test_starts(released: Any, kind: str) -> None:
     ours = build_generator(variant, TrainingSettings(1, 64, base_filters=8), 3, 3)
     for name, value in ours.state_dict().items():
         assert torch.equal(value, theirs.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_a_step_of_cyclegan(
+    released: Any, dtype: torch.dtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps of `cycle_gan_model` from equal weights, images and draws of the pools; these fill, then swap.
+
+    In float32 one step, without the biases before a normalisation: their gradient is 0, and Adam makes a step
+    of its rounding errors.
+    """
+    theirs = _cycle_gan(tmp_path)
+    variant, settings = parse_variant("cyclegan[pool_size=2]"), TrainingSettings(100, 64, base_filters=4)
+    ours = scheme_of(variant).start(variant, settings, (3, 3), torch.device("cpu"), ALONE, 0)
+    names = {
+        "generator": theirs.netG_A,
+        "generator_back": theirs.netG_B,
+        "discriminator": theirs.netD_A,
+        "discriminator_back": theirs.netD_B,
+    }
+    for name, network in names.items():
+        assert parameter_count(ours.networks[name]) == parameter_count(network)
+        copied(ours.networks[name], network.modules())
+        network.to(dtype)
+    for network in ours.networks.values():
+        network.to(dtype)
+    random = import_module("util.image_pool").random
+    swaps = 0
+    for step in range(10 if dtype == torch.float64 else 1):
+        source, target = torch.rand(2, 1, 3, 64, 64, dtype=dtype) * 2 - 1
+        told = [choices(step, 2, 1, 0, number)[0] for number in (0, 1)]  # of generated targets, of sources
+        swaps += sum(int(one[1]) for one in told)
+        waiting = [one for one in told if step >= 2]  # a pool that is not full asks for no draw
+        monkeypatch.setattr(
+            random, "uniform", lambda low, high, left=waiting: float(left[0][1]) or left.pop(0)[1]
+        )
+        monkeypatch.setattr(random, "randint", lambda low, high, left=waiting: int(left.pop(0)[0]))
+        theirs.set_input({"A": source, "B": target, "A_paths": []})
+        theirs.optimize_parameters()
+        ours.prepare(step)
+        ours.step(source, target, None)
+        assert not waiting
+    assert swaps > 0 or dtype == torch.float32
+    for name, network in names.items():
+        for (key, one), other in zip(
+            ours.networks[name].named_parameters(), network.parameters(), strict=True
+        ):
+            if dtype == torch.float64 or key.endswith("weight"):
+                CLOSE(one, other, atol=1e-5)
+
+
+def _cycle_gan(folder: Path) -> Any:
+    """A `cycle_gan_model` with its defaults, but narrow and with small pools."""
+    torch.manual_seed(0)
+    said = {
+        "isTrain": True, "gpu_ids": [], "checkpoints_dir": str(folder), "name": "x", "preprocess": "none",
+        "direction": "AtoB", "input_nc": 3, "output_nc": 3, "ngf": 4, "ndf": 4, "netG": "resnet_9blocks",
+        "netD": "basic", "n_layers_D": 3, "norm": "instance", "no_dropout": True, "init_type": "normal",
+        "init_gain": 0.02, "pool_size": 2, "gan_mode": "lsgan", "lr": 2e-4, "beta1": 0.5, "lambda_A": 10.0,
+        "lambda_B": 10.0, "lambda_identity": 0.5,
+    }  # fmt: skip
+    model: Any = import_module("models.cycle_gan_model").CycleGANModel(SimpleNamespace(**said))
+    return model

@@ -21,7 +21,7 @@ from baselines import convolutions
 from baselines.build import build_generator
 from baselines.health import spreads
 from baselines.layers import BatchNorm
-from baselines.objectives.paired import Paired
+from baselines.objectives.scheme import scheme_of
 from baselines.pairs import scaled, windows
 from baselines.parallel import ALONE
 from baselines.settings import TrainingSettings
@@ -32,7 +32,7 @@ VARIANTS = (
     "l1", "gan", "cgan", "l1+gan", "l1+cgan", "l1+cgan/1", "l1+cgan/16", "l1+cgan/34", "imagegan",
     "encdec:l1", "encdec:l1+cgan", "no-dropout", "resnet6:l1+cgan", "l1+cgan[gan_loss=lsgan]",
     "l1+cgan[gan_loss=hinge,spectral_norm=on]", "l1+cgan[upsample=resize,norm=instance-plain]",
-    "l1+cgan[lambda_fm=10,lambda_ssim=1,lambda_tv=1,dropout_at=released]",
+    "l1+cgan[lambda_fm=10,lambda_ssim=1,lambda_tv=1,dropout_at=released]", "cyclegan",
 )  # fmt: skip
 
 
@@ -63,7 +63,7 @@ def test_a_step_stays_on_the_gpu_and_waits_for_nothing(
 ) -> None:
     variant = parse_variant(name)
     settings = TrainingSettings(steps=4, size_px=64, base_filters=4, batch_size=batch_size, ema=ema)
-    objective = Paired(variant, settings, (3, 3), torch.device("cuda"), ALONE)
+    objective = scheme_of(variant).start(variant, settings, (3, 3), torch.device("cuda"), ALONE, 0)
     objective.prepare(1)
     side = settings.load_size_px
     stored = torch.zeros(10, side, side, 3, dtype=dtype)
@@ -94,7 +94,7 @@ def test_small_operations_are_done_once_for_all() -> None:
     """Batches that norms have seen; the least and largest value of an image; windows of both sides; sums."""
     settings = TrainingSettings(steps=4, size_px=64, base_filters=4)
     variant = parse_variant("l1+cgan")
-    objective = Paired(variant, settings, (3, 3), torch.device("cuda"), ALONE)
+    objective = scheme_of(variant).start(variant, settings, (3, 3), torch.device("cuda"), ALONE, 0)
     norms = [
         one for net in objective.networks.values() for one in net.modules() if isinstance(one, BatchNorm)
     ]

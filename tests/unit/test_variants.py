@@ -53,7 +53,8 @@ def test_equal_systems_have_one_name(alias: str, canonical: str) -> None:
 
 @pytest.mark.parametrize("name", [*NAMED, *ALIASES])
 def test_every_listed_name_parses_and_cites_its_source(name: str) -> None:
-    assert "Isola et al. 2017" in parse_variant(name).source
+    paper = "Zhu et al. 2017" if name == "cyclegan" else "Isola et al. 2017"
+    assert paper in parse_variant(name).source
 
 
 @pytest.mark.parametrize(("size_px", "resolved"), [(32, 34), (64, 70), (128, 142), (256, 286), (512, 286)])
@@ -91,6 +92,8 @@ SWEEPS = {
     "gan_loss": ("hinge", "hinge"), "upsample": ("resize", "resize"),
     "init": ("xavier", "xavier"), "spectral_norm": ("on", True), "lambda_fm": ("10", 10.0),
     "lambda_ssim": ("1", 1.0), "lambda_tv": ("0.1", 0.1), "lambda_perceptual": ("10", 10.0),
+    "objective": ("cycle", "cycle"), "lambda_cycle": ("5", 5.0), "lambda_identity": ("0", 0.0),
+    "pool_size": ("0", 0),
 }  # fmt: skip
 
 
@@ -100,10 +103,11 @@ ALONE = {"discriminator", "perceptual", "perceptual_file", "perceptual_sha256"} 
 @pytest.mark.parametrize("field", sorted(set(field_names()) - ALONE))
 def test_every_field_can_be_swept_and_says_so_in_the_name(field: str) -> None:
     text, value = SWEEPS[field]
-    base = parse_variant("pix2pix")
+    of_cycle = field in ("lambda_cycle", "lambda_identity", "pool_size")
+    base = parse_variant("cyclegan" if of_cycle else "pix2pix")
     swept = base.with_fields({field: text})
     assert swept.value(field) == value
-    assert swept.name == f"l1+cgan[{field}={text}]"
+    assert swept.name == f"{base.name}[{field}={text}]"
     assert all(swept.value(name) == base.value(name) for name in set(field_names()) - {field})
     assert {f.name for f in dataclasses.fields(Variant)} - {"name", "source", "parts"} <= set(field_names())
     assert swept.with_fields({field: value}) == swept  # what changes nothing is not said

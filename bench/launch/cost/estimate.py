@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from baselines.build import build_discriminator, build_generator, check_fits
 from baselines.engine import resolve_device
 from baselines.layers import parameter_count
+from baselines.objectives.scheme import build_networks, check_fits, scheme_of
 from baselines.sizes import NATIVE, ImageSize, Size, image_size, size_for
 from baselines.trainer import Trainer
 from bench.core.errors import UsageError
@@ -31,18 +31,20 @@ _ADAM_COPIES = 3  # weights and two moments, as the saved training state holds t
 
 
 class Parameters(NamedTuple):
-    """Trainable parameters of both networks; `discriminator` is 0 without one."""
+    """Trainable parameters of both networks; `discriminator` is 0 without one.
+
+    `others`: of all further networks, such as those of the way back.
+    """
 
     generator: int
     discriminator: int
+    others: int = 0
 
 
 def parameters(spec: RunSpec, dataset: Dataset) -> Parameters:
     """Parameters of a run's networks; allocates no weights."""
-    generator, discriminator = _networks(spec, dataset)
-    return Parameters(
-        parameter_count(generator), 0 if discriminator is None else parameter_count(discriminator)
-    )
+    counts = {name: parameter_count(network) for name, network in _networks(spec, dataset).items()}
+    return Parameters(counts.pop("generator"), counts.pop("discriminator", 0), sum(counts.values()))
 
 
 def check_parts(plans: Sequence[Plan]) -> None:
@@ -65,12 +67,17 @@ def check_parts(plans: Sequence[Plan]) -> None:
                 raise UsageError(f"variant '{spec.variant.name}': {error}") from None
 
 
-def _networks(spec: RunSpec, dataset: Dataset) -> tuple[torch.nn.Module, torch.nn.Module | None]:
-    """Both networks, without allocating weights."""
+def _networks(spec: RunSpec, dataset: Dataset) -> dict[str, torch.nn.Module]:
+    """All networks by name, without allocating weights."""
     channels = dataset.source_channels, dataset.target_channels
-    with torch.device("meta"):
-        generator = build_generator(spec.variant, spec.training, *channels)
-        return generator, build_discriminator(spec.variant, spec.training, *channels)
+    return build_networks(spec.variant, spec.training, channels)
+
+
+def _held(spec: RunSpec, dataset: Dataset) -> int:
+    """Bytes of the generated images that a training state holds."""
+    images = scheme_of(spec.variant).images
+    channels = dataset.source_channels + dataset.target_channels
+    return 4 * images * channels * image_size(spec.training.size_px).pixels if images else 0
 
 
 def gpu_bytes(spec: RunSpec, dataset: Dataset, train_n: int) -> int:
@@ -87,15 +94,16 @@ def training_bytes(spec: RunSpec, dataset: Dataset, train_n: int) -> int:
     sees real and generated images), for the largest image.
     """
     settings, channels = spec.training, (dataset.source_channels, dataset.target_channels)
-    generator, discriminator = _networks(spec, dataset)
+    networks, (passes, judged) = _networks(spec, dataset), scheme_of(spec.variant).passes
     shape = largest_size(spec, dataset, train_n).shape
     source, target = (torch.empty(settings.batch_size, n, *shape, device="meta") for n in channels)
-    kept = _kept_for_backward(generator, source)
-    if discriminator is not None:
+    kept = passes * _kept_for_backward(networks["generator"], source)
+    if (discriminator := networks.get("discriminator")) is not None:
         conditional = spec.variant.adversarial == "cgan"
-        kept += 2 * _kept_for_backward(discriminator, source if conditional else None, target)
+        kept += judged * _kept_for_backward(discriminator, source if conditional else None, target)
     counts = parameters(spec, dataset)
-    return 4 * ((1 + _ADAM_COPIES) * sum(counts) + (counts.generator if settings.ema else 0)) + kept
+    weights = (1 + _ADAM_COPIES) * sum(counts) + (counts.generator if settings.ema else 0)
+    return 4 * weights + kept + _held(spec, dataset)
 
 
 def largest_size(spec: RunSpec, dataset: Dataset, train_n: int) -> ImageSize:
@@ -245,7 +253,8 @@ def room_needed(
         averaged = counts.generator if spec.training.ema else 0
         predictions += _test_pixels(spec, dataset, test_n) * dataset.target_channels
         best = 0 if spec.choice is None else 4 * counts.generator
-        states.append(4 * (_ADAM_COPIES * sum(counts) + averaged) * _STATES + best)
+        state = 4 * (_ADAM_COPIES * sum(counts) + averaged) + _held(spec, dataset)
+        states.append(state * _STATES + best)
     if keep == "none":  # each is deleted once it is scored
         checkpoints = checkpoints * at_once // max(len(runs), 1)
     return Room(checkpoints, predictions, sum(sorted(states)[-at_once:]))

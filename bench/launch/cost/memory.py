@@ -89,7 +89,8 @@ def _kind(run: RunSpec) -> tuple[object, ...]:
     """What a training's memory depends on."""
     training, variant = run.training, run.variant
     nets = variant.generator, variant.adversarial, variant.receptive_field, variant.norm
-    return (*nets, training.size_px, training.levels, training.batch_size, training.base_filters)
+    parts, sizes = (variant.objective, variant.parts), (training.size_px, training.levels)
+    return (*nets, *parts, *sizes, training.batch_size, training.base_filters)
 
 
 def _is_large(run: RunSpec, plan: Plan) -> bool:

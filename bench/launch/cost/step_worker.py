@@ -77,7 +77,7 @@ def _measure(asked: dict[str, Any], device: torch.device, answers: TextIO) -> No
             network.to(memory_format=torch.channels_last)
     counted = {
         "flops_per_step": step_flops(trainer),
-        "bytes_per_step": step_bytes(trainer.generator, trainer.objective.networks.get("discriminator")),
+        "bytes_per_step": _bytes(trainer),
     }
     if trial["compiled"]:  # after counting: a compiled network hides its operations
         for network in networks:
@@ -101,6 +101,16 @@ def _measure(asked: dict[str, Any], device: torch.device, answers: TextIO) -> No
         "engine_reason": trainer.engine_reason,
     }
     _tell(answers, found)
+
+
+def _bytes(trainer: Trainer) -> int:
+    """`step_bytes` of each generator with the discriminator of the same direction."""
+    networks = {name: trainer.objective.networks[name] for name in trainer.objective.adams}
+    return sum(
+        step_bytes(network, networks.get(name.replace("generator", "discriminator")))
+        for name, network in networks.items()
+        if name.startswith("generator")
+    )
 
 
 def _warm_up(trainer: Trainer, steps: int, seconds: float, device: torch.device) -> None:
