@@ -166,9 +166,7 @@ def _translated(
 
 
 @contextmanager
-def test_mode(
-    generator: nn.Module, test: TestSettings, streams: Sequence[torch.Generator]
-) -> Iterator[None]:
+def test_mode(generator: nn.Module, test: TestSettings, streams: Sequence[torch.Generator]) -> Iterator[None]:
     """Set dropout (off, or on with a stream for each image) and normalisation (by an image's own statistics,
     or by the running ones, which do not change)."""
     norms = [layer for layer in generator.modules() if isinstance(layer, BatchNorm)]

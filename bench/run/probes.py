@@ -25,6 +25,7 @@ from bench.scoring.metrics.source_response import change
 
 _VERSION = 1
 
+
 @dataclass(frozen=True)
 class Maker:
     """What makes the predictions of a row.

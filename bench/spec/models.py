@@ -54,7 +54,7 @@ class Model:
 
     def to_dict(self) -> dict[str, Any]:
         """What is known of it, for records: no folder of this machine."""
-        where = self.where if self.kind == "python" else Path(self.where).name
+        where = Path(self.where).name  # of a function also, if its module is given by a path
         return {"kind": self.kind, "file": where, "sha256": self.sha256, **self.option}
 
 
@@ -84,7 +84,9 @@ class ModelRow:
     def id(self) -> str:
         """File-name-safe; its hash is over data, size, test settings, options and the file's sha256."""
         content = self.to_dict()
-        content["variant"] = {k: v for k, v in content["variant"].items() if k not in ("name", "source", "file")}
+        content["variant"] = {
+            k: v for k, v in content["variant"].items() if k not in ("name", "source", "file")
+        }
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
         return f"{slug(self.data.name)}-{slug(self.model.name)}-{self.size_px}px-{digest}"

@@ -49,7 +49,9 @@ def saved(tmp_path: Path, variant: str, seed: int = 0) -> RunFiles:
 
 
 def samples_of(files: RunFiles, test: TestSettings | None = None, seed: int = 0) -> DropoutSamples:
-    return DropoutSamples(files, split(), test or TestSettings(), seed, maker_of(files, test or TestSettings(), "cpu"))
+    return DropoutSamples(
+        files, split(), test or TestSettings(), seed, maker_of(files, test or TestSettings(), "cpu")
+    )
 
 
 # --- the number ----------------------------------------------------------------------------------------

@@ -24,7 +24,9 @@ Images = NDArray[np.uint8]
 
 
 def swaps_of(files: RunFiles, test: TestSettings | None = None) -> SwappedSources:
-    return SwappedSources(files, split(), test or TestSettings(), 0, maker_of(files, test or TestSettings(), "cpu"))
+    return SwappedSources(
+        files, split(), test or TestSettings(), 0, maker_of(files, test or TestSettings(), "cpu")
+    )
 
 
 def response(context: ScoringContext, targets: Images) -> MetricResult:

@@ -125,7 +125,9 @@ def bytes_of(
     low, high = limits
     if not np.isfinite(found).all():
         count = int((~np.isfinite(found)).sum())
-        raise UsageError(f"model {model.name}: expected finite values, found {count} that are NaN or infinite")
+        raise UsageError(
+            f"model {model.name}: expected finite values, found {count} that are NaN or infinite"
+        )
     slack = (high - low) / 100
     if found.min() < low - slack or found.max() > high + slack:
         raise UsageError(

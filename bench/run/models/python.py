@@ -20,8 +20,8 @@ from bench.spec.models import Model, module_file
 def open_python(model: Model, images: Images, test: TestSettings, device: str) -> Opened:
     """The function of `MODULE:CALLABLE[,out=LO..HI]`.
 
-    It gets a batch of sources, (N, H, W, C) uint8, and returns as many outputs, (N, H, W, C'): uint8, or floats
-    in 0..1 or the stated range. If it has a parameter `seeds`, it gets N whole numbers, to draw its noise
+    It gets a batch of sources, (N, H, W, C) uint8, and returns as many outputs, (N, H, W, C'): uint8, or
+    floats in 0..1 or the stated range. If it has a parameter `seeds`, it gets N whole numbers, to draw its noise
     from: equal seeds must give equal outputs. Now N is 1.
 
     Raises:
@@ -37,7 +37,9 @@ def open_python(model: Model, images: Images, test: TestSettings, device: str) -
                 made = function(batch, seeds=[seed]) if takes_seeds else function(batch)
             except Exception as error:  # whatever the function raises
                 said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-                raise UsageError(f"model {model.name}: {model.where} fails on {source.shape}: {said}") from error
+                raise UsageError(
+                    f"model {model.name}: {model.where} fails on {source.shape}: {said}"
+                ) from error
             yield bytes_of(model, made, (1, *source.shape[:2], images.target_channels), limits)[0]
 
     return Opened(translate, {"seeded": takes_seeds})

@@ -56,7 +56,13 @@ def model_record(
     if not all(is_whole(files.predictions / f"{name}.png") for name in test.names):
         started = time.perf_counter()
         write_predictions(
-            opened().translate, test.names, test.source, SEED, files.predictions, device, lambda done: advance(done, "")
+            opened().translate,
+            test.names,
+            test.source,
+            SEED,
+            files.predictions,
+            device,
+            lambda done: advance(done, ""),
         )
         record = replace(record, timings={"generate": time.perf_counter() - started})
     maker = Maker(lambda: opened().translate, lambda: row.model.sha256)

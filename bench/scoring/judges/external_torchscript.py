@@ -25,6 +25,7 @@ from bench.scoring.judges.external_base import (
     standard,
 )
 
+
 def check(rest: str) -> None:
     """Refuse a missing file and unusable options.
 
