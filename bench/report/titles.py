@@ -72,8 +72,8 @@ def about(views: Sequence[SectionView]) -> str:
     given = "Images of other origin were given as folders and scored alike."
     if models:
         elsewhere = (
-            f"Generators that were {ELSEWHERE} were run over the same test images and scored alike; nothing is "
-            "claimed of their training."
+            f"Generators that were {ELSEWHERE} were run over the same test images and scored alike; nothing "
+            "is claimed of their training."
         )
         given = elsewhere if len(models) == len(others) else f"{elsewhere} {given}"
     if not trained and models:
