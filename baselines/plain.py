@@ -23,7 +23,7 @@ class FromBytes(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Translate `images`; see the class for shapes."""
-        made = self.generator(images.to(torch.float32) * (2.0 / 255.0) - 1.0)
+        made: Tensor = self.generator(images.to(torch.float32) * (2.0 / 255.0) - 1.0)
         return ((made + 1.0) * 127.5).round().clamp(0.0, 255.0).to(torch.uint8)
 
 

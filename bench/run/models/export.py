@@ -100,7 +100,7 @@ def _torchscript(checkpoint: Checkpoint, to: Path, about: dict[str, Any], determ
     network, example = _graph(checkpoint, deterministic)
     with warnings.catch_warnings(), torch.no_grad(), atomic_path(to) as temporary:
         warnings.simplefilter("ignore")  # torch recommends other formats; sizes are meant to be constants
-        traced = torch.jit.trace(network, example, check_trace=False)
+        traced = torch.jit.trace(network, example, check_trace=False)  # type: ignore[no-untyped-call]
         torch.jit.save(traced, str(temporary), _extra_files={IN_TORCHSCRIPT: json.dumps(about)})
 
 
