@@ -13,7 +13,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
 GATE_OUT ?= out/gate
 GATE_BASELINE := tests/e2e/baseline.json
 GATE_RUN := --variants l1,l1+cgan --dataset toycity --size 32 --steps 100 --base-filters 8 --seeds 0,1 \
-	--train-limit 120 --test-limit 40 --device cpu --threads 1
+	--train-limit 120 --test-limit 40 --judge auto,judge_px=size --device cpu --threads 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint docs test-slow fuzz test-real test-gpu reference reference-check gate gate-baseline install clean
@@ -55,7 +55,8 @@ test-gpu: .venv/.installed-test  ## what needs a CUDA device: tests, then measur
 # docs/results.md says what each takes; all go on where they were, and LIKE has options for all of them.
 LIKE ?= --device cpu --threads 1
 SEEDS ?= 0-2
-REFERENCE := $(BIN)/bench run --data-root "$(DATA)" --seeds $(SEEDS) $(LIKE)
+# The judge of the published results works at the images' size.
+REFERENCE := $(BIN)/bench run --data-root "$(DATA)" --seeds $(SEEDS) --judge auto,judge_px=size $(LIKE)
 REFERENCES := cityscapes-128-8-epochs cityscapes-128 cityscapes-64-photo2labels facades-64 cityscapes-64-generators
 reference: check-data .venv/.installed  ## the runs behind reports/reference (hours): make reference DATA=folder
 	$(REFERENCE) --suite losses --dataset cityscapes --size 128 --base-filters 16 --epochs 8 \

@@ -71,7 +71,7 @@ def by_image(seeds: Iterable[Seed]) -> ByImage | None:
             return None
         names = table.index
         means.append(_means(table, known))
-        pooled.append({k: p for family in _FAMILIES for k, p in _pooled(table, known, family).items()})
+        pooled.append({k: p for family in _FAMILIES for k, p in pooled_scores(table, known, family).items()})
     if names is None:
         return None
     return ByImage(
@@ -147,7 +147,9 @@ def _sums(table: pd.DataFrame, family: str) -> Floats | None:
     return class_sums(stack.reshape(len(stack), classes, -1))
 
 
-def _pooled(table: pd.DataFrame, known: Mapping[str, float], family: str) -> dict[tuple[str, str], Pooled]:
+def pooled_scores(
+    table: pd.DataFrame, known: Mapping[str, float], family: str
+) -> dict[tuple[str, str], Pooled]:
     """For scores of confusion matrices that are summed over images."""
     from bench.scoring.metrics.confusion import ABSENT_IS_ZERO, ABSENT_LEFT_OUT, scores_from_sums
 

@@ -9,24 +9,34 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench.records.panel import table_by
 from bench.records.record import RunRecord, read_per_image, read_records
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A record and the output folder it came from (None: only the record is known)."""
+    """A record and the output folder it came from (None: only the record is known).
+
+    Attributes:
+        judge: hash of the further judge whose FCN values by image count; None: the first's.
+    """
 
     record: RunRecord
     out: Path | None = None
+    judge: str | None = None
 
     @functools.cached_property
     def by_name(self) -> pd.DataFrame | None:
         """The record's values by test image, read once; None where there are none, or a name is doubled."""
-        return None if self.out is None else indexed(read_per_image(self.out, self.record))
+        return indexed(self._table())
 
     def sorted_table(self) -> pd.DataFrame | None:
         """`by_name` in the order of the names, read again: rows of many seeds would not fit into memory."""
-        return None if self.out is None else sorted_by_name(read_per_image(self.out, self.record))
+        return sorted_by_name(self._table())
+
+    def _table(self) -> pd.DataFrame | None:
+        table = None if self.out is None else read_per_image(self.out, self.record)
+        return table if table is None or self.judge is None else table_by(table, self.judge)
 
     @property
     def values(self) -> dict[str, float]:

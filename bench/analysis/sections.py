@@ -43,6 +43,7 @@ class Section:
     unmeasured: dict[str, list[str]] = field(default_factory=dict)  # metric title -> reasons
     notes: list[str] = field(default_factory=list)
     mark: str = ""  # tells titles apart
+    seats: list[Any] | None = field(default=None, repr=False)  # what `bench.analysis.panel.seats` has found
 
     @property
     def finished(self) -> list[RunRecord]:

@@ -16,12 +16,14 @@ from bench.core.documents import DocumentError, read_toml
 from bench.core.errors import UsageError, unknown_name
 from bench.core.resources import resource_dir
 from bench.records import renamed
+from bench.records.panel import SCORES as FCN_SCORES
 from bench.records.record import REFERENCE_ROWS
 from bench.scoring.metrics.catalogue import CATALOGUE
 from bench.spec.variants import get_variant
 
 T = TypeVar("T")
 Relation = Literal["above", "below", "at least", "at most", "equal", "closer"]
+Judges = Literal["first", "every"]
 CHANCE = "chance"
 
 
@@ -55,6 +57,7 @@ class Claim:
         sentence, place: what is claimed, and where.
         comparisons: what it comes down to.
         combine: "all" or "any" of them must be borne out.
+        judges: "first": by the judge of the table; "every": by every judge of the panel.
         dataset, direction: what it is about; None: anything.
         training: fields that the runs' training must have, such as {"batch_size": 10}.
         images: variants whose images show it.
@@ -69,6 +72,12 @@ class Claim:
     direction: str | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
     images: tuple[str, ...] = ()
+    judges: Judges = "first"
+
+    @property
+    def asks_judges(self) -> bool:
+        """Whether one of its comparisons is of an FCN score."""
+        return any(one.metric in FCN_SCORES for one in self.comparisons)
 
 
 def load_ledger(files: Sequence[Path] = (), labels: Collection[str] = ()) -> list[Claim]:
@@ -115,6 +124,7 @@ class _Claim:
     training: dict[str, Any] = field(default_factory=dict)
     images: str | list[str] = field(default_factory=list)
     pictures: str | list[str] = field(default_factory=list)
+    judges: Judges = "first"
 
 
 @dataclass(frozen=True)
@@ -136,7 +146,12 @@ def _claim(written: _Claim, where: str, labels: Collection[str]) -> Claim:
     comparisons = tuple(one for given in written.comparisons for one in _comparisons(given, where, labels))
     images = tuple(_row(name, where, labels) for name in _listed(written.images or written.pictures))
     said = {name: value for name, value in vars(written).items() if name != "pictures"}
-    return Claim(**{**said, "comparisons": comparisons, "images": images})
+    claim = Claim(**{**said, "comparisons": comparisons, "images": images})
+    if claim.judges == "every" and not claim.asks_judges:
+        raise UsageError(
+            f"{where}: expected a comparison of a metric fcn_* with judges = 'every', found none"
+        )
+    return claim
 
 
 def _comparisons(given: _Comparisons, where: str, labels: Collection[str]) -> list[Comparison]:

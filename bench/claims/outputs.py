@@ -26,7 +26,7 @@ def to_markdown(ledger: Sequence[Claim], outputs: Mapping[str, Sequence[Verdict]
 
     Args:
         ledger: the claims, in their order.
-        outputs: name -> its verdicts (`bench.claims.verdicts.verdicts_of`).
+        outputs: name -> its verdicts (`bench.claims.by_panel.verdicts_by_panel`).
     """
     lines = ["| claim | " + " | ".join(map(_escaped, outputs)) + " |", "|---" * (1 + len(outputs)) + "|"]
     for claim in ledger:
@@ -52,6 +52,8 @@ def _words(verdict: Verdict) -> str:
     parts = [f"{holding} of {len(verdict.findings)} comparisons hold"]
     parts += [f"{failing} refuted"] if failing else []
     parts += [f"lacks {lack}" for lack in verdict.lacks]
+    if verdict.by_judge:
+        parts.append("by judge " + ", ".join(f"{name} {one.state}" for name, one in verdict.by_judge))
     return f"undecided: {', '.join(parts)}"
 
 

@@ -36,6 +36,7 @@ class Verdict:
         state: all (or any) of them together.
         lacks: what is missing, in words.
         caveat: what must be read beside it, or "".
+        by_judge: (judge, verdict), where more than one judge was asked: what each alone says.
     """
 
     claim: Claim
@@ -45,6 +46,7 @@ class Verdict:
     lacks: tuple[str, ...] = ()
     state: State = "undecided"
     caveat: str = ""
+    by_judge: tuple[tuple[str, Verdict], ...] = ()
 
     @property
     def told(self) -> bool:
@@ -56,6 +58,11 @@ class Verdict:
         """What it rests on, what is missing, what must be read beside it: one sentence each."""
         said = [one.words for one in self.findings if one.evidence is not None]
         said += [f"lacks {'; '.join(self.lacks)}"] if self.lacks else []
+        said += (
+            [f"by judge: {', '.join(f'{name} {one.state}' for name, one in self.by_judge)}"]
+            if self.by_judge
+            else []
+        )
         return said + ([self.caveat] if self.caveat else [])
 
     def to_json(self) -> dict[str, Any]:
@@ -68,7 +75,18 @@ class Verdict:
             "caveat": self.caveat,
             "lacks": list(self.lacks),
             "comparisons": [one.to_json() for one in self.findings],
+            **({"by_judge": self._judges_to_json()} if self.by_judge else {}),
         }
+
+    def _judges_to_json(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "judge": name,
+                "verdict": one.state,
+                "comparisons": [found.to_json() for found in one.findings],
+            }
+            for name, one in self.by_judge
+        ]
 
 
 @dataclass
@@ -96,19 +114,28 @@ class _Ground:
             return name
 
 
-def verdicts_of(claims: Sequence[Claim], sections: Sequence[Section]) -> list[Verdict]:
-    """Every claim on every ground that has all its runs, else on the one that lacks the fewest."""
+def verdicts_of(
+    claims: Sequence[Claim], sections: Sequence[Section], beside: Sequence[float] = ()
+) -> list[Verdict]:
+    """Every claim on every ground that has all its runs, else on the one that lacks the fewest.
+
+    Each by the judge of the tables; `bench.claims.by_panel` asks the others too.
+
+    Args:
+        beside: p-values of comparisons that were made elsewhere and count in the correction.
+    """
     grounds = [ground for section in sections for ground in _grounds(section)]
     open_ = [verdict for claim in claims for verdict in _of_claim(claim, grounds)]
-    tests = [one for verdict in open_ for one in verdict.findings if _is_test(one)]
-    corrected = iter(holm([min(one.p_for, one.p_against) for one in tests]))
+    tests = [one for verdict in open_ for one in verdict.findings if is_test(one)]
+    corrected = iter(holm([*(min(one.p_for, one.p_against) for one in tests), *beside]))
     return [
-        _combined(verdict, [decided(one, next(corrected) if _is_test(one) else 1.0) for one in findings])
+        _combined(verdict, [decided(one, next(corrected) if is_test(one) else 1.0) for one in findings])
         for verdict, findings in ((verdict, _corrected_over_seeds(verdict)) for verdict in open_)
     ]
 
 
-def _is_test(one: Finding) -> bool:
+def is_test(one: Finding) -> bool:
+    """Whether its p-value counts in the correction over the ledger."""
     return one.evidence is not None and error_of(one.evidence) is not None
 
 

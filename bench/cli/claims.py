@@ -64,10 +64,10 @@ def claims(
     """
     from bench.analysis.entry import load_entries
     from bench.analysis.sections import sections
+    from bench.claims.by_panel import verdicts_by_panel
     from bench.claims.ledger import load_ledger
     from bench.claims.outputs import to_json
     from bench.claims.sanity import sanity
-    from bench.claims.verdicts import verdicts_of
     from bench.records.reproduction import read_reproduction
 
     entries, notes = load_entries(outputs)
@@ -78,7 +78,7 @@ def claims(
         if name not in {claim.id for claim in ledger}:
             raise unknown_name("claim", name, [claim.id for claim in ledger], "bench claims OUT")
     made_again = [found for out in outputs if (found := read_reproduction(out)) is not None]
-    verdicts, checks = verdicts_of(ledger, made), sanity(made, made_again) if checked else []
+    verdicts, checks = verdicts_by_panel(ledger, made), sanity(made, made_again) if checked else []
     if json_file is not None:
         _write(json_file, to_json(verdicts, checks))
     if table_file is not None:
@@ -92,12 +92,14 @@ def _side_by_side(outputs: tuple[Path, ...], ledger: list[Claim]) -> str:
     """One table for all outputs; columns are named after folders, or after paths if folders share a name."""
     from bench.analysis.entry import load_entries
     from bench.analysis.sections import sections
+    from bench.claims.by_panel import verdicts_by_panel
     from bench.claims.outputs import to_markdown
-    from bench.claims.verdicts import verdicts_of
 
     short = [out.resolve().name for out in outputs]
     alone = {
-        str(out) if short.count(name) > 1 else name: verdicts_of(ledger, sections(load_entries([out])[0]))
+        str(out) if short.count(name) > 1 else name: verdicts_by_panel(
+            ledger, sections(load_entries([out])[0])
+        )
         for out, name in zip(outputs, short, strict=True)
     }
     return to_markdown(ledger, alone)

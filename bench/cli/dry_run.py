@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from bench.launch.cost.estimate import Room, StepTime
+    from bench.launch.cost.judging import JudgeCost
     from bench.launch.cost.memory import Need
     from bench.spec.grid import Plan
 
@@ -79,12 +80,18 @@ def lanes_of(options: dict[str, Any], device: str, runs: int) -> Lanes:
 
 
 def show_plans(
-    plans: list[Plan], device: str, room: Room, lanes: Lanes, eval_every: int | None = None
+    plans: list[Plan],
+    device: str,
+    room: Room,
+    lanes: Lanes,
+    eval_every: int | None = None,
+    judges: Sequence[JudgeCost] = (),
 ) -> None:
     """Print the runs, their parameters, the time and the room; `device` trains them.
 
     Args:
         eval_every: steps between two scorings on the validation images.
+        judges: that will score them.
     """
     from rich.console import Console
 
@@ -110,6 +117,8 @@ def show_plans(
         for line in (*same_runs(plan.runs), *_validation(plan, eval_every)):
             console.print(line)
     console.print("G, D: parameters of generator and discriminator")
+    for judge in judges:
+        console.print(judge.words)
     for line in geometry_lines(plans):
         console.print(line)
     console.print(f"memory: {need_of(plans, device)}")

@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.options import SIZE, allow_void_option, apply, choose_device, data_options, device_options
+from bench.cli.options import (
+    SIZE,
+    allow_void_option,
+    apply,
+    choose_device,
+    data_options,
+    device_options,
+    table_console,
+)
 from bench.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from bench.core.progress import Reporter
+    from bench.records.judge_card import JudgeCard
     from bench.run.data_in_use import Workbench
 
 
 @click.group()
 def judge() -> None:
-    """Train the judge behind the FCN score, or check whether a judge is fit for use."""
+    """Train the judge behind the FCN score, check whether a judge is fit for use, or see what it punishes."""
 
 
-def _which(command: Any) -> Any:
-    """Options that name a data set, a judge and its use."""
+_JUDGE_HELP = (
+    "`bench list judges`, KIND:FILE such as caffe:FILE, or auto; NAME,judge_px=N|size at another size than "
+    "the card's."
+)
+
+
+def _where(command: Any) -> Any:
+    """Options that name a data set and how a judge uses it."""
     return apply(
         command,
         click.option("--dataset", required=True, metavar="NAME", help="`bench list datasets`."),
         data_options,
-        click.option(
-            "--judge",
-            "name",
-            default="auto",
-            show_default=True,
-            metavar="NAME",
-            help="`bench list judges`, KIND:FILE such as caffe:FILE, or auto. "
-            "NAME,judge_px=N gives it a size of its own.",
-        ),
         click.option(
             "--size",
             "size_px",
@@ -48,6 +57,14 @@ def _which(command: Any) -> Any:
     )
 
 
+def _which(command: Any) -> Any:
+    """The same, and which judge."""
+    named = click.option(
+        "--judge", "name", default="auto", show_default=True, metavar="NAME", help=_JUDGE_HELP
+    )
+    return apply(command, _where, named)
+
+
 @judge.command()
 @_which
 @device_options
@@ -57,7 +74,7 @@ def train(**options: Any) -> None:
 
     with Reporter() as reporter:
         bench = _workbench({**options, "test_limit": None}, reporter)
-        judge, reason = bench.judge(options["size_px"] or bench.dataset.card.size_px)
+        judge, reason = bench.judges.open(options["size_px"] or bench.dataset.card.size_px)[0]
     if judge is None:
         raise UsageError(f"there is no judge to train: {reason}")
     _show(judge.protocol, judge.hash)
@@ -93,6 +110,62 @@ def check(**options: Any) -> int:
     for line in statements(found):
         click.echo(line)
     return 0 if found.fit else 1
+
+
+@judge.command()
+@click.argument("name", default="auto", metavar="[NAME]")
+@_where
+@click.option("--test-limit", type=click.IntRange(1), help="Use this many test photos, evenly spaced.")
+@click.option(
+    "--photos", type=click.IntRange(1), help="Test photos to spoil, evenly spaced; at most 100 by default."
+)
+@click.option(
+    "--write", "file", type=click.Path(path_type=Path), metavar="FILE", help="Also write the card as JSON."
+)
+@device_options
+def card(**options: Any) -> None:
+    """Show what a judge makes of real test photos that are blurred, sub-sampled, recoloured and so on:
+
+    \b
+    bench judge card fcn-small --dataset toycity
+    bench judge card caffe:FILE --dataset cityscapes --data-root DIR --photos 10
+
+    It is measured once for a judge, data set and size, and kept beside the judges in the cache.
+    """
+    from bench.core.files import write_text
+    from bench.core.progress import Reporter
+    from bench.run.cards import judge_cards
+    from bench.scoring.judges.card import PHOTOS, as_text
+
+    with Reporter() as reporter:
+        bench = _workbench(options, reporter)
+        size = options["size_px"] or bench.dataset.card.size_px
+        context = bench.context(size, "run")
+        if context.judge is None:
+            raise UsageError(f"there is no judge to measure: {context.judge_reason}")
+        photos = min(options["photos"] or PHOTOS, len(context.test))
+        cards = judge_cards(context, bench.judges.identities(size), reporter, photos)
+    for one in cards:
+        table_console().print(_card_table(one))
+    if options["file"] is not None:
+        write_text(options["file"], "".join(map(as_text, cards)))
+
+
+def _card_table(card: JudgeCard) -> Table:
+    from rich.table import Table
+
+    title = f"{card.title}: {card.n} real test photos, hash {card.judge_hash[:8]}"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for head in ("photos", "", "pixel acc.", "lost", "class acc.", "class IoU", "HF ratio"):
+        table.add_column(head, justify="left" if head in ("photos", "") else "right")
+    for one in card.grades:
+        kind = "as they are" if one is card.real else one.kind
+        lost = "" if one is card.real else f"{card.lost(one.pixel_acc):.1%}"
+        scores = (f"{value:.3f}" for value in (one.class_acc, one.class_iou))
+        sharp = "–" if one.hf_ratio is None else f"{one.hf_ratio:.3f}"
+        grade = "" if one is card.real else one.grade
+        table.add_row(kind, grade, f"{one.pixel_acc:.3f}", lost, *scores, sharp)
+    return table
 
 
 def _workbench(options: dict[str, Any], reporter: Reporter) -> Workbench:

@@ -134,8 +134,8 @@ def scoring_options(command: Command) -> Command:
             default="auto",
             show_default=True,
             metavar="NAME",
-            help="Judge behind the FCN score: auto, none, a name of `bench list judges`, or KIND:FILE. "
-            "NAME,judge_px=N gives it a size of its own.",
+            help="Judge behind the FCN score: auto, none, a name of `bench list judges`, or KIND:FILE; "
+            "NAME,judge_px=N|size at another size than the card's; NAME,NAME: several.",
         ),
         click.option(
             "--inception-weights",

@@ -35,13 +35,13 @@ def reproduce(output: Path, run_id: str | None, **options: Any) -> int:
     from bench.core.resources import cache_dir
     from bench.records.output_folder import check_writable
     from bench.records.record import read_records
-    from bench.run.reproduce import chosen
+    from bench.run.reproduce import chosen, judge_of
     from bench.run.reproduce import reproduce as make
 
     before = chosen(read_records(output), run_id)
     check_writable(output)
     device = choose_device(options["device"], options["threads"] or before.environment.get("threads"))
-    choice = scoring_choice(options)
+    choice = scoring_choice(options | {"judge": judge_of(before, options["judge"])})
     with Reporter() as reporter:
         found = make(
             output, before, options["data_roots"], device, choice, command_line(), cache_dir(), reporter

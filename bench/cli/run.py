@@ -203,8 +203,11 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
     room = room_of(plans, options)
     need = memory_of(plans, options, device)
     if options["dry_run"]:
+        from bench.launch.cost.judging import judge_costs
+
         lanes = lanes_of(options, device, sum(len(plan.runs) for plan in plans))
-        show_plans(plans, device, room, lanes, request.eval_every)
+        judges = judge_costs(plans, choice, device) if until == "score" else ()
+        show_plans(plans, device, room, lanes, request.eval_every, judges)
         return
     from bench.core.progress import Reporter
     from bench.launch.driver import run_grid

@@ -293,15 +293,17 @@ def _judge_training(
     from bench.core.resources import cache_dir
     from bench.data.datasets import open_dataset
     from bench.run.data_in_use import Workbench
+    from bench.scoring.judges.choice import AUTO, NO_JUDGE, panel
     from bench.scoring.judges.external import is_adapter
     from bench.spec.grid import data_roots
     from bench.spec.pairs_used import data_spec
 
     name = options["judge_dataset"]
     if name is None:
-        if choice.judge not in ("auto", "none") and not is_adapter(choice.judge):
+        trained = [one for one in panel(choice.judge) if not is_adapter(one)]
+        if trained and choice.judge not in (AUTO, NO_JUDGE):
             raise UsageError(
-                f"expected --judge-dataset NAME with --judge {choice.judge}, to train it on real photos, "
+                f"expected --judge-dataset NAME with --judge {trained[0]}, to train it on real photos, "
                 "found none"
             )
         return None

@@ -79,6 +79,12 @@ def load(group: Group, name: str) -> Any:
     raise unknown_name(group.rstrip("s"), name, names(group), f"bench list {listing}")
 
 
+def load_once(path: Path) -> None:
+    """`load_file`, unless this process has loaded it."""
+    if path.absolute() not in loaded_files:
+        load_file(path)
+
+
 def load_file(path: Path) -> None:
     """Run a plugin file, which registers its plugins.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -69,6 +70,13 @@ class Dataset:
     @property
     def target_channels(self) -> int:
         return _channels(self._target_mode)
+
+    @functools.cached_property
+    def photo_px(self) -> int:
+        """The shorter side of the first training target as it is on disk."""
+        sides = self.images.read("train", 0, None)
+        height, width = sides[self.target_side if len(sides) == 2 else 0].image.shape[:2]
+        return int(min(height, width))
 
     @property
     def sample_type(self) -> str:
@@ -139,9 +147,14 @@ class Dataset:
             UsageError: if an image is damaged or not as expected (the file is named), or the cache cannot be
                 written. A split with an error is not cached.
         """
-        indices = self._indices(split, limit)
-        changes = self.images.changes(split, indices)
-        key = digest(
+        key, indices = self.key(split, size_px, limit), self._indices(split, limit)
+        read = self._sampler(split, indices, size_px)
+        return load_split(cache, key, self.names(split, limit), read, progress, mixed=is_native(size_px))
+
+    def key(self, split: str, size_px: Size, limit: int | None = None) -> str:
+        """The content key of a split at a size; nothing is decoded."""
+        changes = self.images.changes(split, self._indices(split, limit))
+        return digest(
             {
                 **({"changes": sorted(changes)} if changes else {}),  # equal files gave other pixels before
                 "reader": readers.READER_VERSION,
@@ -155,9 +168,6 @@ class Dataset:
                 "size_px": size_px,
             }
         )
-        read = self._sampler(split, indices, size_px)
-        names = self.names(split, limit)
-        return load_split(cache, key, names, read, progress, mixed=is_native(size_px))
 
     def file_notes(self) -> list[str]:
         """What lies beside the pairs and is left out, and what is converted on reading, a line each."""

@@ -22,6 +22,7 @@ VOID = 255
 _Grey = Annotated[int, Meta(ge=0, le=255, description="0 to 255")]
 _Id = Annotated[int, Meta(ge=0, le=254, description="0 to 254")]
 _Count = Annotated[int, Meta(gt=0, lt=10**9, description="a positive number")]
+_JudgePx = Annotated[int, Meta(ge=32, le=2048, description='"size", or 32 to 2048 pixels')]
 _Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-fA-F]{64}\Z", description="64 hexadecimal digits")]
 
 
@@ -110,6 +111,8 @@ class DatasetCard:
         mirrors: other places that `bench data fetch` tries, in order.
         how_to_get: one line for the error message if the data is missing.
         size_px: default side length in pixels.
+        judge_px: at which resolution judges are trained and look at images, at most: photos are not enlarged
+            for their training. "size": that of the images.
     """
 
     name: str
@@ -129,6 +132,7 @@ class DatasetCard:
     urls: tuple[Archive, ...] = ()
     mirrors: tuple[Mirror, ...] = ()
     options: CardOptions = field(default_factory=CardOptions)
+    judge_px: _JudgePx | Literal["size"] = "size"
     split_rule: str = ""
 
     @property

@@ -17,7 +17,6 @@ from bench.launch.run_job import Launcher, Runners
 from bench.launch.work_left import WorkLeft
 from bench.run.data_in_use import Workbench
 from bench.run.runner import Runner, reference_rows
-from bench.scoring.judges.external import is_adapter
 from bench.spec.grid import Plan
 from bench.spec.models import ELSEWHERE
 from bench.spec.run_spec import RunSpec
@@ -135,9 +134,9 @@ def _train_judges(jobs: Sequence[Job], runners: Runners) -> None:
     wanted = {(job.spec.data, job.spec.training.size_px) for job in jobs if job.launch.until == "score"}
     for data, size_px in sorted(wanted, key=str):
         bench = runners.of_data(data).bench
-        if bench.choice.wants_judge and not is_adapter(bench.choice.judge):
+        if bench.choice.wants_judge:
             with suppress(Exception):  # each run's record reports it
-                bench.judge(size_px)
+                bench.judges.open(size_px)
 
 
 def _references(

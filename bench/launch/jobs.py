@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from bench.core import plugins
 from bench.core.decode import decode
 from bench.spec.policy import Policy
 from bench.spec.run_spec import RunSpec
@@ -77,7 +78,9 @@ class Job:
 
     @staticmethod
     def from_dict(content: Mapping[str, Any]) -> Job:
-        """The job that `to_dict` described."""
+        """The job that `to_dict` described; loads its plug-ins first, which its variant may need."""
+        for path in content["launch"]["plugins"]:
+            plugins.load_once(Path(path))
         return decode(content, Job)
 
 

@@ -14,7 +14,7 @@ from bench.core.resources import cache_dir
 from bench.launch.jobs import Job
 from bench.launch.run_job import Runners
 from bench.launch.url_store import checked_name, files_below
-from bench.scoring.judges.external import is_adapter
+from bench.run.judges_in_use import usable
 
 PIECE_BYTES = 8 << 20
 
@@ -56,10 +56,9 @@ def _judge_hashes(jobs: Sequence[Job], runners: Runners) -> set[str]:
     wanted = {(job.spec.data, job.spec.training.size_px) for job in jobs if job.launch.until == "score"}
     for data, size_px in wanted:
         bench = runners.of_data(data).bench
-        if bench.choice.wants_judge and not is_adapter(bench.choice.judge):
+        if bench.choice.wants_judge:
             with suppress(Exception):  # each run's record reports it
-                judge, _ = bench.judge(size_px)
-                hashes.add(str(getattr(judge, "hash", "")))
+                hashes |= {judge.hash for judge in usable(bench.judges.open(size_px))}
     return hashes
 
 

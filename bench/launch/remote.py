@@ -12,6 +12,7 @@ from functools import partial
 from bench.core.interrupt import terminate
 from bench.launch.jobs import Advanced, Event, Job, Observer, Said
 from bench.launch.run_job import Runners, execute
+from bench.scoring.judges.choice import NO_JUDGE
 
 
 class Relay:
@@ -47,21 +48,22 @@ def execute_here(job: Job, device: str, threads: int, notify: Observer) -> None:
         signal.signal(signal.SIGTERM, terminate)
     torch.set_num_threads(threads)
     for path in job.launch.plugins:
-        plugins.load_file(path)
+        plugins.load_once(path)
     runners = Runners(Relay(notify))
     here = job.on(str(resolve_device(device)))
     execute(here, partial(runners.of, here), notify)
 
 
 def pinned(job: Job, runners: Runners) -> Job:
-    """`job` with the judge that this machine would choose: the choice depends on the device."""
+    """`job` with the judges that this machine would choose: the choice depends on the device."""
     choice = job.launch.choice
-    if choice.judge != "auto" or job.launch.until != "score":
+    if choice.judge == NO_JUDGE or job.launch.until != "score":
         return job
-    name = runners.of(job).bench.judge_name(job.spec.training.size_px)
-    if name is None:
+    names = runners.of(job).bench.judges.names(job.spec.training.size_px)
+    if not names:
         return job
-    return replace(job, launch=replace(job.launch, choice=replace(choice, judge=name)))
+    asked = ",".join(name if isinstance(name, str) else name.asked for name in names)
+    return replace(job, launch=replace(job.launch, choice=replace(choice, judge=asked)))
 
 
 def at_most_every(seconds: float, notify: Observer) -> Observer:

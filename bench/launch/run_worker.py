@@ -14,7 +14,6 @@ from functools import cache, partial
 from queue import SimpleQueue
 from typing import BinaryIO
 
-from bench.core import plugins
 from bench.core.interrupt import Terminated, terminate
 from bench.launch.jobs import Event, Job
 from bench.launch.remote import Relay
@@ -40,7 +39,6 @@ def main(threads: int) -> int:
 
         torch.set_num_threads(threads)
         runners = Runners(Relay(notify))
-        loaded: set[str] = set()
         while True:
             idle.set()
             line = jobs.get()
@@ -48,10 +46,6 @@ def main(threads: int) -> int:
                 return 0
             idle.clear()
             job = Job.from_dict(json.loads(line))
-            for path in job.launch.plugins:
-                if str(path) not in loaded:
-                    plugins.load_file(path)
-                    loaded.add(str(path))
             make_current(torch.device(job.launch.device))
             execute(job, partial(runners.of, job), notify)
     except Terminated:

@@ -85,7 +85,8 @@ class RunRecord:
         results: metric key -> result.
         details: curves and tables behind the numbers, JSON only: `per_class_iou` {class: float | None},
             `spectrum` {"frequency": [...], "ratio": [...]}, `lab_histograms` {...}, `judge` {...},
-            `sample_curve` {metric: curve} (`bench.scoring.metrics.sample_curve`), `validation` {...}
+            `sample_curve` {metric: curve} (`bench.scoring.metrics.sample_curve`), `panel` [...] and
+            `judge_cards` [...] (`bench.records.panel`, `bench.records.judge_card`), `validation` {...}
             (`bench.run.validation.Validation.summary`, with `gap` of `bench.run.gap`).
         history: training curve, one entry a log point: {"step": int, "images_seen": int, "loss": float, ...}.
         timings: seconds by stage: "train", "generate", "score", and "seconds_per_step".
@@ -166,6 +167,7 @@ def read_record(path: Path) -> RunRecord:
     Raises:
         UsageError: if the file is not a JSON record, or this version does not know its schema.
     """
+    from bench.records.judge_card import cards_of
     from bench.records.schema import RecordTables, check_curves
 
     try:
@@ -182,6 +184,7 @@ def read_record(path: Path) -> RunRecord:
     try:
         record = decode(raw, RunRecord, view=RecordTables)
         check_curves(record.details)
+        cards_of(record.details)
     except ValueError as error:
         said = " ".join(str(error).split())
         raise UsageError(f"record {path} is damaged ({said}): delete it and run again") from error

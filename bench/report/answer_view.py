@@ -16,12 +16,24 @@ from bench.report.gallery import Gallery
 from bench.report.headline import Standings
 from bench.report.image_budget import ShownImage
 from bench.report.plots.style import near
-from bench.report.tables import REFERENCE_WORDS
 
 ASKED = (CONTENT, REAL, CLOSE, SHARP, PEOPLE)
 MOST_ROWS, MOST_IMAGES = 12, 10
 _MARGIN = 0.06  # of a panel's width, left free at either side
 _MOST_NAMED = 3
+_TRIVIAL = {
+    "copy": "the source itself, unchanged,",
+    "nearest": "the real image of the most similar training source",
+    "random": "a real image of another scene",
+}
+_NAMES = {
+    "l1": "L1 loss alone",
+    "gan": "GAN that does not see the source",
+    "cgan": "GAN that sees the source",
+    "l1+gan": "L1 and such a GAN",
+    "l1+cgan": "L1 and a GAN that sees the source (pix2pix)",
+}
+"""The losses of the paper's table 1, for those who do not know their names."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +97,7 @@ class Answer:
         seeds: whether any panel has dots of single seeds, and `intervals` whether any has intervals.
         images_left: variants without a place in the strip.
         people: whether a panel's intervals are over raters too.
+        names: (variant, what it is) of those of the paper's table 1.
     """
 
     panels: tuple[Panel, ...]
@@ -94,6 +107,7 @@ class Answer:
     intervals: bool
     images_left: int
     people: bool
+    names: tuple[tuple[str, str], ...]
 
 
 def answer(
@@ -118,7 +132,8 @@ def answer(
         return None
     seeds, intervals = any(dot.seeds for dot in dots), any(dot.interval for dot in dots)
     people = any(panel.title == PEOPLE.title for panel in panels)
-    return Answer(tuple(panels), strip, name, seeds, intervals, left, people)
+    names = tuple((row.label, _NAMES[row.label]) for row in section.rows if row.label in _NAMES)
+    return Answer(tuple(panels), strip, name, seeds, intervals, left, people, names)
 
 
 def _panel(
@@ -131,16 +146,18 @@ def _panel(
     scale = _Scale.of(section, column, shown)
     winner = leaders[0] if len(leaders) == 1 < len(ranked) else None
     real = section.real.mean(column) if section.real else None
-    words, at = "", None
+    words, at, trivial = "", None, _trivial(section, column)
     if real is not None:
         at = scale.within(real)
         words = f"real images {column.text(real)}{scale.side(real)}"
     return Panel(
-        question.title, column, _verdict(leaders, ranked, len(section.rows)),
-        "The judge cannot tell some of these images from real photos." if column.id in blind else "",
+        question.title, column, _verdict(leaders, ranked, len(section.rows), trivial),
+        "Unreliable: the judge is too weak to tell some of these images from real photos."
+        if column.id in blind
+        else "",
         tuple(_dot(row, row.cells[column.id], column, scale, row is winner) for row in shown),
         at, words, None if column.target is None else scale.within(column.target),
-        _trivial(section, column), len(section.rows) - len(shown),
+        trivial, len(section.rows) - len(shown),
     )  # fmt: skip
 
 
@@ -148,8 +165,7 @@ def _trivial(section: Section, column: Column) -> str:
     row = trivial_winner(section, column)
     if row is None:
         return ""
-    name = f"{'the' if row.label == 'nearest' else 'a'} {REFERENCE_WORDS[row.label]}"
-    return f"Even {name} scores better: {column.text(row.value(column))}."
+    return f"Even {_TRIVIAL[row.label]} scores better: {column.text(row.value(column))}."
 
 
 def _leaders(column: Column, ranked: Sequence[Row], gaps: Sequence[Difference]) -> list[Row]:
@@ -166,11 +182,12 @@ def _leaders(column: Column, ranked: Sequence[Row], gaps: Sequence[Difference]) 
     return [row for row in ranked if row is best or (row.label in known and row.label not in beaten)]
 
 
-def _verdict(leaders: Sequence[Row], ranked: Sequence[Row], rows: int) -> str:
+def _verdict(leaders: Sequence[Row], ranked: Sequence[Row], rows: int, trivial: str) -> str:
+    """Who is best; where a trivial row beats all variants, who is least bad."""
     if len(ranked) < 2:
         return "only one variant has a value" if rows > 1 else ""
     if len(leaders) == 1:
-        return f"{leaders[0].label} is best"
+        return f"none is good; {leaders[0].label} is least bad" if trivial else f"{leaders[0].label} is best"
     if len(leaders) > _MOST_NAMED:
         return f"no clear winner among {len(leaders)}"
     return f"no clear winner: {', '.join(row.label for row in leaders)}"

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.analysis.sections import Section
+from bench.claims.by_panel import verdicts_by_panel
 from bench.claims.ledger import Claim
-from bench.claims.verdicts import Verdict, verdicts_of
+from bench.claims.verdicts import Verdict
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def claims_view(
         own: whether the ledger has claims of the user's own.
     """
     labels = {row.variant for section in sections for row in section.all_rows}
-    verdicts = verdicts_of(ledger, sections)
+    verdicts = verdicts_by_panel(ledger, sections)
     rows = tuple(
         ClaimRow(
             one,

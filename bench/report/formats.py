@@ -2,7 +2,7 @@
 
 html       index.html
 md         report.md, figures/*.png
-csv        results.csv, differences.csv
+csv        results.csv, differences.csv; of a panel of judges agreement.csv
 parquet    results.parquet
 latex      latex/report.tex, latex/*.tex (a table each), latex/*.pdf (a figure each)
 """
@@ -23,7 +23,7 @@ from bench.core.errors import unknown_name
 from bench.core.files import move_file
 from bench.report.downloads import downloads
 from bench.report.escape import html_environment, markdown_environment
-from bench.report.frames import differences_frame, results_frame, typed
+from bench.report.frames import agreement_frame, differences_frame, results_frame, typed
 from bench.report.latex import latex_environment
 
 if TYPE_CHECKING:
@@ -106,6 +106,9 @@ def write_formats(
     if "csv" in formats:
         results.to_csv(folder / "results.csv", index=False, quoting=csv.QUOTE_MINIMAL)
         differences.to_csv(folder / "differences.csv", index=False)
+        ranks = [(view.section.title, one) for view in views if view.panel for one in view.panel.ranks]
+        if ranks:
+            agreement_frame(ranks).to_csv(folder / "agreement.csv", index=False)
     if "parquet" in formats:
         typed(results).to_parquet(folder / "results.parquet", index=False)
     if "md" in formats:

@@ -11,6 +11,7 @@ import pandas as pd
 from bench.analysis.comparable import protocol_hash
 from bench.analysis.differences import Difference
 from bench.analysis.entry import Entry
+from bench.analysis.rank_agreement import RankAgreement
 from bench.records.record import MetricResult, RunRecord
 
 
@@ -82,3 +83,24 @@ def differences_frame(found: Sequence[tuple[str, Difference]]) -> pd.DataFrame:
     }
     lines = [{name: of(*one) for name, of in columns.items()} for one in found]
     return pd.DataFrame(lines, columns=list(columns))
+
+
+def agreement_frame(found: Iterable[tuple[str, RankAgreement]]) -> pd.DataFrame:
+    """One row a (section, score, two judges): how alike they rank the variants (Kendall's tau)."""
+    return pd.DataFrame(
+        [
+            {
+                "section": title,
+                "metric": one.key,
+                "judge": one.judges[0],
+                "other_judge": one.judges[1],
+                "variants": one.variants,
+                "seeds": one.seeds,
+                "n": one.n,
+                "tau": one.tau,
+                "low": None if one.interval is None else one.interval[0],
+                "high": None if one.interval is None else one.interval[1],
+            }
+            for title, one in found
+        ]
+    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.analysis.sections import Section
+from bench.records.panel import panel_of
 
 _SCORES = (("pixel_acc", "Pixel accuracy"), ("class_acc", "Class accuracy"), ("class_iou", "Class IoU"))
 NO_VALUE = "–"
@@ -34,11 +35,11 @@ def judges(section: Section) -> list[JudgeView]:
     """One view a trained judge, by its hash; none for judges that others trained."""
     found: dict[str, Mapping[str, Any]] = {}
     for record in section.finished:
-        meta = record.details.get("judge") or {}
-        if isinstance(meta.get("held_out"), Mapping):
-            key = str(meta.get("hash"))
-            if key not in found or _in_common(meta) > _in_common(found[key]):
-                found[key] = meta
+        for meta in (record.details.get("judge") or {}, *(one.judge for one in panel_of(record))):
+            if isinstance(meta.get("held_out"), Mapping):
+                key = str(meta.get("hash"))
+                if key not in found or _in_common(meta) > _in_common(found[key]):
+                    found[key] = meta
     return [_view(meta) for meta in found.values()]
 
 

@@ -18,17 +18,19 @@ import io
 import shlex
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from bench.analysis.entry import load_entries
+from bench.analysis.panel import seats
+from bench.analysis.rank_agreement import rank_agreements
 from bench.analysis.rows import Row
 from bench.analysis.sections import Section, sections
+from bench.claims.by_panel import verdicts_by_panel
 from bench.claims.ledger import load_ledger
 from bench.claims.outputs import to_json
 from bench.claims.sanity import Check, sanity
-from bench.claims.verdicts import verdicts_of
 from bench.core.environment import commit_here
 from bench.core.errors import UsageError
 from bench.core.files import whole_folder, write_bytes, write_text
@@ -114,7 +116,11 @@ def _last_part(word: str) -> str:
 
 def _write_claims(found: Sequence[Section], made_again: Sequence[Reproduction], path: Path) -> list[Check]:
     checks = sanity(found, made_again)
-    write_text(path, to_json(verdicts_of(load_ledger(), found), checks, judged_by=commit_here()))
+    ranks = [asdict(one) for section in found for one in rank_agreements(seats(section))]
+    more = {"agreement": ranks} if ranks else {}
+    write_text(
+        path, to_json(verdicts_by_panel(load_ledger(), found), checks, judged_by=commit_here(), **more)
+    )
     return checks
 
 

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from bench.analysis.column import info_of
 from bench.analysis.entry import load_entries
+from bench.analysis.judge_cards import blur_statements
 from bench.analysis.picks import check_picks
 from bench.analysis.readings import fitness_statements
 from bench.analysis.sections import Section, sections
@@ -28,6 +29,7 @@ from bench.report.headline import headline, one_seed
 from bench.report.image_budget import Album
 from bench.report.judge_view import judges
 from bench.report.marks import drawer, reference_marks, row_marks, shapes
+from bench.report.panel_view import panel_view
 from bench.report.plots import draw
 from bench.report.plots.colours import variant_colours
 from bench.report.published_view import published
@@ -87,7 +89,7 @@ def _view(
         one_seed=one_seed(section),
         answer=answer(section, table.standings, table.differences, gallery),
         facts=facts(section),
-        fitness=fitness_statements(section),
+        fitness=[*blur_statements(section), *fitness_statements(section)],
         judges=judges(section),
         unmeasured=section.unmeasured_by_reason,
         failures=tables.failures(section),
@@ -97,6 +99,7 @@ def _view(
         gallery=gallery,
         image_values=image_values(section),
         specs=[spec_view(row) for row in section.rows],
+        panel=panel_view(section),
         validation=validation_view(section),
     )
 

@@ -13,6 +13,7 @@ from bench.report import tables
 from bench.report.answer_view import Answer
 from bench.report.gallery import Gallery
 from bench.report.judge_view import JudgeView
+from bench.report.panel_view import PanelView
 from bench.report.plots.style import Plot
 from bench.report.published_view import PublishedTable
 from bench.report.spec_view import SpecView
@@ -39,6 +40,7 @@ class SectionView:
     gallery: Gallery | None
     image_values: ImageValues | None
     specs: list[SpecView]
+    panel: PanelView | None = None
     validation: ValidationView | None = None
 
     @property
@@ -48,6 +50,7 @@ class SectionView:
         there = [
             ("failures", "Runs that did not finish", self.failures),
             ("comparison", "Comparison", self.table.columns),
+            ("panel", "The panel of judges", self.panel),
             ("published", "Beside published numbers", self.published),
             ("validation", "Validation and the step that was scored", self.validation),
             ("figures", "Figures", self.plots),

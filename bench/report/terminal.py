@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.analysis.entry import Entry
+from bench.analysis.judge_cards import blur_statements
 from bench.analysis.readings import fitness_statements
 from bench.analysis.sections import Section, sections
 from bench.records.record import RunRecord
@@ -56,7 +57,7 @@ def terminal_notes(records: Sequence[RunRecord], out: Path | None = None) -> lis
     lines: list[str] = []
     for section in sections([Entry(record, out) for record in records]):
         table = comparison(section)
-        lines += [*seen_statements(section), *fitness_statements(section)]
+        lines += [*seen_statements(section), *blur_statements(section), *fitness_statements(section)]
         lines += table.statements
         lines += _section_notes(section)
     return lines

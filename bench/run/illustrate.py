@@ -64,7 +64,7 @@ class Scene:
 def scene_of(bench: Workbench, size_px: Size) -> Scene:
     """The test split of an opened data set at `size_px`, and its judge if there is one."""
     palette = {entry.name: entry.colour for entry in bench.dataset.card.train_classes}
-    return Scene(bench.spec, size_px, bench.test(size_px), palette, lambda: bench.judge(size_px)[0])
+    return Scene(bench.spec, size_px, bench.test(size_px), palette, lambda: bench.judges.open(size_px)[0][0])
 
 
 def illustrate(out: Path, scenes: Iterable[Scene]) -> None:

@@ -38,7 +38,8 @@ def open_validation(bench: Workbench, spec: RunSpec, files: RunFiles, policy: Po
             f"expected the validation images that run {spec.id} was planned with, found "
             f"{'none' if val is None else 'others'} in {bench.dataset.root}: run the command again"
         )
-    judge, reason = bench.judge(size_px) if wants_judge(metrics) else (None, "it was not asked for")
+    not_asked = (None, "it was not asked for")
+    judge, reason = bench.judges.open(size_px)[0] if wants_judge(metrics) else not_asked
     if judge is None and wants_judge(metrics):
         raise UsageError(f"expected a judge for --eval-metrics {','.join(metrics)}, found none: {reason}")
     weights, inception_reason = bench.inception

@@ -24,6 +24,7 @@ from bench.records.record import RunRecord, read_records
 from bench.records.reproduction import Reproduction, reproduction_path
 from bench.run.data_in_use import Workbench
 from bench.run.runner import Runner
+from bench.scoring.judges.choice import AUTO, as_asked
 from bench.spec.grid import Plan, plans_of
 from bench.spec.run_spec import RunSpec
 from bench.spec.scoring_choice import ScoringChoice
@@ -44,6 +45,14 @@ def chosen(records: Sequence[RunRecord], run_id: str | None) -> RunRecord:
         which = "a finished run" if run_id is None else f"a finished run '{run_id}'"
         raise UsageError(f"expected {which} in the output, found none: see its records/")
     return min(runs, key=lambda one: (one.timings.get("train", 0.0), one.id))
+
+
+def judge_of(before: RunRecord, asked: str) -> str:
+    """The judge to score with: the one that was asked for, else the one that scored the run."""
+    scoring = before.details.get("scoring")
+    if asked != AUTO or not isinstance(scoring, dict) or "judge" not in scoring:
+        return asked
+    return as_asked(scoring["judge"]) or asked
 
 
 def reproduce(

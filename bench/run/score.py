@@ -24,6 +24,7 @@ from bench.core.images import read_png
 from bench.core.progress import Advance
 from bench.data.pixels import pixel_fingerprint
 from bench.data.types import SplitArrays
+from bench.records.judge_card import CARDS
 from bench.records.output_folder import RunFiles, write_gallery
 from bench.records.record import (
     MetricResult,
@@ -33,11 +34,13 @@ from bench.records.record import (
     record_path,
     write_record,
 )
+from bench.run.cards import judge_cards
 from bench.run.data_in_use import Workbench
 from bench.run.kept_rows import kept_or_measured
 from bench.run.merge import merged
 from bench.run.probes import DropoutSamples, Maker, SwappedSources, maker_of
 from bench.run.trivial_rows import reference_predictions
+from bench.scoring.judges.choice import identity_of
 from bench.scoring.judges.fitness import fitness
 from bench.scoring.metrics.base import MetricOutput, ScoringContext
 from bench.scoring.one_pass import score
@@ -113,7 +116,11 @@ class ScoringStage:
         if row != "real":
             gallery = replace(gallery, predictions=self._reference_gallery(row, size_px, predictions))
         record = replace(reference_record(self.bench.spec, row, size_px), gallery=gallery)
-        return self._score(record, self.bench.context(size_px, row), predictions, advance)
+        context = self.bench.context(size_px, row)
+        if row == "real" and context.judge is not None:
+            cards = judge_cards(context, self.bench.judges.identities(size_px), self.bench.reporter)
+            record = replace(record, details={CARDS: [card.to_json() for card in cards]})
+        return self._score(record, context, predictions, advance)
 
     def _score(
         self, record: RunRecord, context: ScoringContext, predictions: Predictions, advance: Advance
@@ -258,10 +265,15 @@ def asked_of(bench: Workbench, size_px: Size) -> dict[str, Any]:
     weights, _ = bench.inception
     return {
         "metrics": sorted(bench.choice.metrics),
-        "judge": bench.judge_identity(size_px),
+        "judge": judges_asked(bench, size_px),
         "inception": None if weights is None else weights_digest(weights)[:16],
         "fid_protocol": bench.choice.fid_protocol,
     }
+
+
+def judges_asked(bench: Workbench, size_px: Size) -> str | None:
+    """The judges as records name them, with content hashes instead of files."""
+    return ",".join(map(identity_of, bench.judges.names(size_px))) or None
 
 
 def _digest(files: RunFiles, names: Sequence[str]) -> str:

@@ -30,6 +30,7 @@ from bench.scoring.metrics.by_name import NamedMetric, find
 from bench.scoring.metrics.catalogue import CATALOGUE, PEOPLE
 from bench.scoring.metrics.named_keys import is_named
 from bench.scoring.metrics.sample_curve import joined
+from bench.scoring.panel import Panel
 
 _PRECISION = "fp32"  # of scoring networks on a GPU, regardless of the precision of training
 _BATCH_PIXELS = 16 * 256 * 256
@@ -106,16 +107,21 @@ def score(
     test, merged = context.test, MetricOutput([])
     with arithmetic(_PRECISION), kept_by_the_process():
         metrics: dict[str, Metric] = {name: _opened(name, context) for name in families}
+        panel = Panel(context, families.get("segmentation"))
         for batch in _batches(predictions, context):
             for metric in metrics.values():
                 metric.update(batch)
+            panel.update(batch)
             advance(batch.start + len(batch.names), "")
         outputs = {family: _rounded(metric, metric.compute(), context) for family, metric in metrics.items()}
+        panel.compute(lambda metric, output: _rounded(metric, output, context))
     for family, wanted in families.items():
         output = outputs[family]
         merged.results += [result for result in output.results if not wanted or result.name in wanted]
         merged.per_image |= output.per_image
         merged.details = joined(merged.details, output.details)
+    merged.per_image |= panel.per_image
+    merged.details |= panel.details
     table = pd.DataFrame({"name": list(test.names), **{k: list(v) for k, v in merged.per_image.items()}})
     return merged, table
 

@@ -15,8 +15,8 @@ class ScoringChoice:
 
     Attributes:
         metrics: metric keys; empty = all.
-        judge: name of the segmentation network, "auto" (by size and device) or "none"; a trained one may
-            have a resolution of its own, "fcn-lite0,judge_px=256".
+        judge: name of the segmentation network, "auto" (by size and device) or "none"; of a trained one also
+            its resolution, "fcn-lite0,judge_px=256"; several as "A,B" (`bench.scoring.judges.choice`).
         inception_weights: the user's file; None: the environment's, else the cache's.
         fid_protocol: how images are prepared for Inception (`catalogue.FID_PROTOCOLS`).
         allow_void: whether label maps may be more than half void.
@@ -45,14 +45,14 @@ def check_judge_choice(choice: ScoringChoice) -> None:
     from bench.core import plugins
     from bench.core.errors import unknown_name
     from bench.data.acquire.weights import find_inception
-    from bench.scoring.judges.at_px import named
+    from bench.scoring.judges.choice import AUTO, NO_JUDGE, named, panel
     from bench.scoring.one_pass import families_for
 
     families_for(choice.metrics)
     find_inception(choice.inception_weights)
-    if is_adapter(choice.judge):
-        return check_adapter(choice.judge)
-    known: Sequence[str] = ["auto", "none", *plugins.names("judges")]
-    name, _ = named(choice.judge)
-    if name not in known:
-        raise unknown_name("judge", name, known, "bench list judges")
+    known: Sequence[str] = [AUTO, NO_JUDGE, *plugins.names("judges")]
+    for judge in panel(choice.judge):
+        if is_adapter(judge):
+            check_adapter(judge)
+        elif (name := named(judge)[0]) not in known:
+            raise unknown_name("judge", name, known, "bench list judges")

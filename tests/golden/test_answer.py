@@ -74,7 +74,7 @@ def test_leaders_that_cannot_be_told_apart_are_all_named() -> None:
     assert content.verdict == "no clear winner among 6"
     assert close.verdict == "no clear winner: l1, l1+cgan/1"
     assert not any(dot.best for dot in close.dots)
-    assert real.trivial == "Even the nearest training target scores better: 37.00."
+    assert real.trivial == "Even the real image of the most similar training source scores better: 37.00."
     assert sharp.trivial == ""
 
 

@@ -219,7 +219,8 @@ def test_length_curve_where_one_variant_has_several_budgets(tmp_path: Path) -> N
     drawing = length_curve(section, known)
     assert drawing is not None
     assert drawing.title == "Quality by length of training"
-    assert all(list(lines_by_marker(ax)["o"].get_xdata()) == [100, 200, 400] for ax in drawing.figure.axes)
+    marker = known[section.rows[0].label].marker
+    assert all(list(lines_by_marker(ax)[marker].get_xdata()) == [100, 200, 400] for ax in drawing.figure.axes)
     one = tmp_path / "one"
     run(one, "l1", details={}, history=[])
     assert length_curve(*read(one)) is None

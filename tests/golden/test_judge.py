@@ -107,6 +107,13 @@ def test_one_seen_photo_in_any_record_counts(tmp_path: Path, metas: tuple[dict[s
     assert judge.warning == WARNING
 
 
+def test_the_judges_of_a_panel_have_a_box_each(tmp_path: Path) -> None:
+    other = {"judge": {**META, "network": "fcn-lite0", "hash": "77"}, "results": {}}
+    record = synthetic.write_run(tmp_path, "l1", 0, details={"judge": META, "panel": [other]}, gallery=None)
+    (section,) = sections([Entry(record)])
+    assert [judge.title for judge in judges(section)] == ["fcn-small at 64 px", "fcn-lite0 at 64 px"]
+
+
 def test_several_judges_have_a_box_each_and_foreign_ones_none(tmp_path: Path) -> None:
     foreign = {"judge": "torchvision:fcn_resnet50", "judge_hash": "77"}
     shown = view(tmp_path, META, {**SEEN, "hash": "other"}, foreign, None)

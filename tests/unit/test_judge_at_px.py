@@ -13,8 +13,11 @@ from bench.cli.main import invoke
 from bench.core.errors import UsageError
 from bench.core.resources import cache_dir
 from bench.data.datasets import open_dataset
-from bench.records.record import RunRecord, read_records
-from bench.scoring.judges.at_px import JudgeAtPx, enlarged, named
+from bench.records.judge_card import cards_of
+from bench.records.panel import column, panel_of
+from bench.records.record import RunRecord, read_per_image, read_records
+from bench.scoring.judges.at_px import JudgeAtPx, enlarged
+from bench.scoring.judges.choice import named
 from bench.scoring.judges.train_network import to_images
 from bench.scoring.judges.trained import get_judge
 from bench.scoring.metrics.confusion import confusion_matrix, scores_from_confusion
@@ -40,7 +43,10 @@ RUN += ["--metrics", "fcn_pixel_acc,fcn_class_iou"]
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("judge_px") / "out"
-    assert invoke([*RUN, "--judge", f"fcn-small,judge_px={PX}", "--out", str(folder)]) == 0
+    assert (
+        invoke([*RUN, "--judge", f"fcn-small,judge_px={PX},fcn-small,judge_px=size", "--out", str(folder)])
+        == 0
+    )
     return folder
 
 
@@ -55,7 +61,7 @@ def test_real_photos_are_enlarged_and_compared_with_labels_at_the_judges_size(ou
         dataset.load(split, size_px=size, cache=cache_dir(), limit=limit)
         for split, size, limit in (("train", PX, 40), ("test", PX, 6), ("test", SIZE, 6))
     )
-    inner = get_judge("fcn-small", train, dataset.card, cache=cache_dir(), device="cpu", enlarge=False)
+    inner = get_judge("fcn-small", train, dataset.card, cache=cache_dir(), device="cpu", own_size=True)
     assert inner.meta["recipe"]["max_zoom"] == 1.0
     photos = to_images(np.array(small.target)).float()
     wanted = functional.interpolate(photos, (PX, PX), mode="bilinear", align_corners=False, antialias=True)
@@ -73,12 +79,33 @@ def test_the_protocol_says_so_and_another_resolution_is_another_protocol(out: Pa
     protocol = by_label(out)["l1"].results["fcn_pixel_acc"].protocol
     assert (protocol["judge_px"], protocol["judge_size_px"], protocol["size_px"]) == (PX, PX, SIZE)
     assert protocol["judge_input"] == "enlarged bilinearly"
-    before = {label: record.results for label, record in by_label(out).items()}
+    before = by_label(out)
+    tables = {label: read_per_image(out, record) for label, record in before.items()}
     assert invoke([*RUN, "--judge", "fcn-small,judge_px=size", "--out", str(out)]) == 0
     after = by_label(out)["l1"].results["fcn_pixel_acc"].protocol
     assert "judge_px" not in after
     assert after["judge_size_px"] == SIZE
-    assert before["l1"]["fcn_pixel_acc"].value != by_label(out)["l1"].results["fcn_pixel_acc"].value
+    for label, record in by_label(out).items():
+        assert before[label].results["fcn_pixel_acc"].value != record.results["fcn_pixel_acc"].value
+        # what this judge had found in one pass with the other, beside it
+        (beside,) = panel_of(before[label])
+        assert beside.results == record.results
+        assert beside.judge["hash"] == record.details["judge"]["hash"]
+        table, alone = tables[label], read_per_image(out, record)
+        assert table is not None
+        assert alone is not None
+        confusions = np.stack(table[column("fcn_conf", beside.judge["hash"])].to_list())
+        assert np.array_equal(confusions, np.stack(alone["fcn_conf"].to_list()))
+
+
+def test_the_row_of_real_photos_has_the_cards_of_both(out: Path) -> None:
+    found = cards_of(by_label(out)["real"].details)
+    assert found[-1].judge == "fcn-small"
+    for card in found:
+        assert (card.n, card.size_px, card.dataset) == (6, SIZE, "toycity")
+    real = by_label(out)["real"].results["fcn_pixel_acc"]
+    (same,) = [card for card in found if card.judge_hash == real.protocol["judge_hash"]]
+    assert same.real.pixel_acc == real.value
 
 
 def test_the_judges_map_has_the_images_size() -> None:
@@ -107,10 +134,10 @@ def test_images_of_the_judges_size_stay_as_they_are() -> None:
     [
         ("fcn-lite0", ("fcn-lite0", None)),
         ("auto,judge_px=256", ("auto", 256)),
-        ("fcn-small,judge_px=size", ("fcn-small", None)),
+        ("fcn-small,judge_px=size", ("fcn-small", "size")),
     ],
 )
-def test_names(choice: str, expected: tuple[str, int | None]) -> None:
+def test_names(choice: str, expected: tuple[str, int | str | None]) -> None:
     assert named(choice) == expected
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +22,7 @@ from baselines.components import registry
 from baselines.components.registry import Part
 from baselines.components.site import Judged, Site, Upsampling
 from baselines.layers import Norm
-from baselines.settings import TrainingSettings
+from baselines.settings import TestSettings, TrainingSettings
 from baselines.trainer import Trainer
 from baselines.translate import Checkpoint, load_checkpoint, save_checkpoint
 from baselines.variant import field_names
@@ -28,6 +30,9 @@ from baselines.variants import parse_variant
 from bench.cli.main import cli
 from bench.core import plugins
 from bench.core.errors import UsageError
+from bench.launch.jobs import Job, Launch
+from bench.spec.run_spec import DataSpec, RunSpec
+from bench.spec.scoring_choice import ScoringChoice
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "components.md"
 CPU = torch.device("cpu")
@@ -300,3 +305,21 @@ def test_the_same_part_twice_is_no_conflict() -> None:
     assert "twice" in plugins.names("generators")
     with pytest.raises(UsageError, match="unknown generator 'twicer': did you mean 'twice'"):
         plugins.load("generators", "twicer")
+
+
+def test_a_job_loads_the_plugins_that_its_variant_needs(documented: dict[str, Path]) -> None:
+    """A worker reads its job before anything else: the variant must not come before its parts."""
+    code = (
+        "import json, sys; from bench.launch.jobs import Job;"
+        "print(Job.from_dict(json.load(sys.stdin)).spec.variant.gan_loss)"
+    )
+    plugins.load_file(documented["wgan_gp.py"])
+    variant = parse_variant("l1+cgan[gan_loss=wgan-gp,norm=instance]")
+    data = DataSpec("toycity", "labels2photo", "paired", 4, 2, "a", "b")
+    spec = RunSpec(data, variant, 0, SETTINGS, TestSettings())
+    launch = Launch(Path("out"), "cpu", ScoringChoice(), "bench", plugins=(documented["wgan_gp.py"],))
+    text = json.dumps(Job(spec, "one", None, launch).to_dict())
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=text, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "wgan-gp"

@@ -85,7 +85,7 @@ def test_a_judge_is_trained_without_opening_the_test_split(
         return load(self, split, **options)
 
     monkeypatch.setattr(type(bench.dataset), "load", watched)
-    judge, reason = bench.judge(SIZE)
+    judge, reason = bench.judges.open(SIZE)[0]
     assert (opened, reason) == (["train"], None)
     assert judge.meta["train_n"] + judge.meta["held_out_n"] == TRAIN_N
     assert judge.meta["data_key"] == bench.train(SIZE).key
@@ -100,7 +100,7 @@ def test_the_record_says_that_no_test_photo_was_seen(bench: Workbench) -> None:
         "in_common": 0,
         "compared": f"sha256 of the decoded pictures at {SIZE} px",
     }
-    assert output.details["judge"]["hash"] == bench.judge(SIZE)[0].hash
+    assert output.details["judge"]["hash"] == bench.judges.open(SIZE)[0][0].hash
     assert "seen" not in str(output.results[0].protocol)
 
 
@@ -122,5 +122,5 @@ def test_each_test_set_is_compared_once(bench: Workbench, monkeypatch: pytest.Mo
     first = bench.context(SIZE, "run").judge
     assert bench.context(SIZE, "copy").judge is first
     foreign = plant(bench.test(SIZE), 0, bench.train(SIZE).target[0])
-    assert bench.judge_of(foreign, SIZE)[0].meta["seen"]["in_common"] == 1
+    assert bench.judges.compared(foreign, SIZE)[0][0].meta["seen"]["in_common"] == 1
     assert (calls, first.meta["seen"]["in_common"]) == ([TEST_N, TEST_N], 0)

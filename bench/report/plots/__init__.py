@@ -9,6 +9,7 @@ from bench.analysis.sweep_lines import Sweep
 from bench.report.plots.bars import metric_bars
 from bench.report.plots.classes import class_heat_map
 from bench.report.plots.colours import Looks, looks
+from bench.report.plots.judge_card import judge_card_figure
 from bench.report.plots.samples import sample_curves
 from bench.report.plots.spectra import colour_histograms, spectra
 from bench.report.plots.style import ALL_IMAGES, Drawing, Plot, finish, style
@@ -25,6 +26,7 @@ _MAKERS: Sequence[Callable[[Section, Looks], Drawing | None]] = (
     sample_curves,
     length_curve,
     training_curves,
+    judge_card_figure,
     validation_curves,
 )
 

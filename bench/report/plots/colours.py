@@ -52,8 +52,10 @@ def variant_colours(labels: Iterable[str]) -> dict[str, str]:
 
 
 def looks(colours: Mapping[str, str]) -> dict[str, Look]:
-    """Label -> look, in the order of `colours`: dashes and markers in turn."""
+    """Label -> look: the paper's five have their own dash and marker on every page, others follow in turn."""
+    others = (label for label in colours if label not in FIXED)
+    places = {label: place for place, label in enumerate([*FIXED, *others])}
     return {
-        label: Look(colour, DASHES[i % len(DASHES)], MARKERS[i % len(MARKERS)])
-        for i, (label, colour) in enumerate(colours.items())
+        label: Look(colour, DASHES[places[label] % len(DASHES)], MARKERS[places[label] % len(MARKERS)])
+        for label, colour in colours.items()
     }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from baselines.engine import describe_device, resolve_device
@@ -18,14 +19,19 @@ from bench.core.progress import Reporter
 from bench.data.pixels import pixel_fingerprint
 from bench.data.types import SplitArrays
 from bench.data.void import check_void
+from bench.records.judge_card import CARDS
 from bench.records.output_folder import write_gallery
 from bench.records.record import GalleryFiles, RunRecord, write_record
-from bench.run.data_in_use import GALLERY_SIZE, UNUSED_JUDGE, Workbench, announce
+from bench.run.cards import judge_cards
+from bench.run.data_in_use import GALLERY_SIZE, UNUSED_JUDGE, Workbench
 from bench.run.illustrate import Scene, illustrate
 from bench.run.imported.images import ForeignImages
+from bench.run.judges_in_use import Opened, announce, usable
 from bench.run.kept_rows import Measured, kept_or_measured
 from bench.run.score import content_of, digest_of, now, reference_record
-from bench.scoring.metrics.base import ScoringContext
+from bench.scoring.judges.choice import NO_JUDGE, identity_of, panel
+from bench.scoring.judges.external import check_card, is_adapter, open_adapter
+from bench.scoring.metrics.base import PanelJudge, ScoringContext
 from bench.scoring.one_pass import score
 from bench.spec.pairs_used import even_indices
 from bench.spec.run_spec import slug
@@ -64,26 +70,31 @@ class ForeignScoring:
         """Score every folder of predictions and the reference rows, and write their records."""
         test = images.test(self.cache, self.reporter.counter("decoding targets"))
         self._check_labels(images, test)
-        judge, reason = self._judge(images, test)
+        judges = self._judges(images, test)
         records: list[RunRecord] = []
         outputs: dict[str, _Predictions] = {}
         for row in ("real", "copy") if images.has_sources else ("real",):
             record = reference_record(images.data, row, images.size_px)
-            context = self._context(images, test, row, (judge, reason))
+            context = self._context(images, test, row, judges)
             exact = images.data_range is not None and row == "copy"
             shown = test.target if row == "real" else test.source
             predictions = images.source() if exact else _of_array(shown)
             record = replace(record, gallery=self._gallery(images, test, row, predictions))
+            if row == "real" and context.judge is not None:
+                cards = judge_cards(context, self._names(images), self.reporter)
+                record = replace(record, details={CARDS: [card.to_json() for card in cards]})
             records.append(self._score(record, context, predictions, images))
         for index, (name, folder) in enumerate(images.rows):
             predictions = images.prediction(index)
             gallery = self._gallery(images, test, f"{slug(name)}-{images.fingerprint(index)}", predictions)
             record = replace(self._run(name, folder, index, images), gallery=gallery)
-            context = self._context(images, test, "run", (judge, reason))
+            context = self._context(images, test, "run", judges)
             records.append(self._score(record, context, predictions, images))
             outputs[record.id] = images.shown(predictions)
         palette = {entry.name: entry.colour for entry in images.card.train_classes}
-        scene = Scene(images.data, images.size_px, test, palette, lambda: judge, images.has_sources, outputs)
+        scene = Scene(
+            images.data, images.size_px, test, palette, lambda: judges[0][0], images.has_sources, outputs
+        )
         illustrate(self.out, [scene])
         return records
 
@@ -95,13 +106,18 @@ class ForeignScoring:
             check_void(images.predicted_void(index), f"the predictions of {name}", allowed)
 
     def _context(
-        self, images: ForeignImages, test: SplitArrays, row: str, judge: tuple[Any, str | None]
+        self, images: ForeignImages, test: SplitArrays, row: str, judges: Sequence[Opened]
     ) -> ScoringContext:
         from bench.data.acquire.weights import find_inception
 
         weights, inception_reason = find_inception(self.choice.inception_weights)
         counter = self.reporter.counter("decoding training targets")
         train = images.train(self.cache, counter) if row == "real" else None
+        (judge, reason), *others = judges
+
+        def labels_of(one: Any) -> Callable[[int], NDArray[np.uint8]] | None:
+            return images.labels_at(getattr(one, "judge_px", None))
+
         return ScoringContext(
             card=images.card,
             size_px=images.size_px,
@@ -111,32 +127,26 @@ class ForeignScoring:
             cache=self.cache,
             test=test,
             train_targets=None if train is None else to_rgb8(train),
-            judge=judge[0],
-            judge_reason=judge[1],
+            judge=judge,
+            judge_reason=reason,
             inception_weights=weights,
             inception_reason=inception_reason,
-            file_labels=images.labels_at(getattr(judge[0], "judge_px", None)),
+            file_labels=labels_of(judge),
             fid_protocol=self.choice.fid_protocol,
+            panel=tuple(PanelJudge(one, labels_of(one)) for one in usable(others)),
             data_range=images.data_range,
         )
 
-    def _judge(self, images: ForeignImages, test: SplitArrays) -> tuple[Any, str | None]:
-        """The judge, or None and why there is none."""
-        from bench.scoring.judges.external import check_card, is_adapter, open_adapter
-
-        if self.choice.judge == "none":
-            return None, "no segmentation network was wanted (--judge none)"
+    def _judges(self, images: ForeignImages, test: SplitArrays) -> list[Opened]:
+        """The judges that were asked for; where there is none, why."""
+        if self.choice.judge == NO_JUDGE:
+            return [(None, "no segmentation network was wanted (--judge none)")]
         if not self.choice.wants_judge:
-            return None, UNUSED_JUDGE
+            return [(None, UNUSED_JUDGE)]
         if images.target_role != "photo" or not images.card.classes:
-            return None, None  # the metric itself says what it lacks
-        if is_adapter(self.choice.judge):
-            check_card(self.choice.judge, images.card)
-            judge = open_adapter(self.choice.judge, images.card, self.device)
-            announce(judge, len(images.matched.names), self.device, self.reporter)
-            return judge, None
+            return [(None, None)]  # the metric itself says what it lacks
         if self.training is None:
-            return None, _NO_JUDGE
+            return self._external(images)
         known, wanted = (
             [c.name for c in card.train_classes] for card in (self.training.dataset.card, images.card)
         )
@@ -145,7 +155,23 @@ class ForeignScoring:
                 f"expected --judge-dataset with the classes of {images.card.name}, found "
                 f"{self.training.dataset.name} with others: name another, or --judge none"
             )
-        return self.training.judge_of(test, images.size_px)
+        judges = replace(self.training.judges, test_n=len(test))
+        return judges.compared(test, images.size_px)
+
+    def _names(self, images: ForeignImages) -> list[str]:
+        """What records call the judges."""
+        if self.training is not None:
+            return self.training.judges.identities(images.size_px)
+        return [identity_of(choice) for choice in panel(self.choice.judge) if is_adapter(choice)]
+
+    def _external(self, images: ForeignImages) -> list[Opened]:
+        opened: list[Opened] = []
+        for choice in filter(is_adapter, panel(self.choice.judge)):
+            check_card(choice, images.card)
+            judge = open_adapter(choice, images.card, self.device)
+            announce(judge, len(images.matched.names), self.device, self.reporter)
+            opened.append((judge, None))
+        return opened or [(None, _NO_JUDGE)]
 
     def _run(self, name: str, folder: Path, index: int, images: ForeignImages) -> RunRecord:
         content = content_of(images.data, images.size_px, variant={"name": name})
@@ -188,6 +214,7 @@ class ForeignScoring:
             record,
             results=results,
             details={
+                **record.details,
                 **output.details,
                 "scoring": {"metrics": sorted(self.choice.metrics), "judge": self.choice.judge},
                 "data": {

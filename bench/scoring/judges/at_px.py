@@ -1,4 +1,4 @@
-"""A judge with a resolution of its own: `--judge fcn-lite0,judge_px=256`, for images of any size.
+"""A judge with a resolution of its own, for images of any size.
 
 The paper's judge never saw an enlarged photo, and the released evaluation script enlarges images to its
 size. So this judge is trained at `judge_px` without enlargement. Images are enlarged to it bilinearly, and
@@ -17,12 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from bench.core.errors import UsageError
 from bench.scoring.judges.trained import TrainedJudge
 from bench.scoring.metrics.confusion import confusion_matrix
-
-OPTION = "judge_px"
-_LEAST, _MOST = 32, 2048
 
 
 @dataclass(frozen=True)
@@ -85,22 +81,3 @@ def enlarged(images: Tensor, size_px: int) -> Tensor:
         images.float(), (size_px, size_px), mode="bilinear", align_corners=False, antialias=True
     )
     return large.round().clamp(0, 255).to(torch.uint8)
-
-
-def named(choice: str) -> tuple[str, int | None]:
-    """Name and `judge_px` of a judge that is trained here; None: it works at the images' own size.
-
-    Raises:
-        UsageError: for another option, or a size that is none.
-    """
-    name, *options = choice.split(",")
-    if not options:
-        return name, None
-    key, _, value = options[0].partition("=")
-    if key != OPTION or len(options) > 1:
-        raise UsageError(f"expected --judge {name},{OPTION}=256 (or =size), found '{choice}'")
-    if value == "size":
-        return name, None
-    if not value.isdecimal() or not _LEAST <= int(value) <= _MOST:
-        raise UsageError(f"expected {OPTION} to be size or {_LEAST} to {_MOST}, found '{value}'")
-    return name, int(value)

@@ -15,6 +15,7 @@ def augment(
     max_zoom: float,
     brightness: float,
     generator: torch.Generator,
+    crop_px: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """One training batch.
 
@@ -22,16 +23,18 @@ def augment(
         photos: (B, H, W, 3) uint8.
         labels: (B, H, W) uint8.
         max_zoom: the batch is enlarged by 1 to `max_zoom` (photos bilinear, labels nearest neighbour),
-            then each image is cropped back to (H, W) at its own random place.
+            then each image is cropped at its own random place.
         brightness: each photo is multiplied by 1 - b to 1 + b, and its contrast likewise.
         generator: the source of all randomness; on the CPU.
+        crop_px: side of the crops; None: H and W.
 
     Returns:
-        (B, 3, H, W) float32 in [0, 1] and (B, H, W) int64.
+        (B, 3, h, w) float32 in [0, 1] and (B, h, w) int64, h and w those of the crops.
     """
     count, height, width = labels.shape
     zoom = 1 + (max_zoom - 1) * float(torch.rand((), generator=generator))
     big = (round(height * zoom), round(width * zoom))
+    height, width = (crop_px or height), (crop_px or width)
     images = torch.from_numpy(np.array(photos)).permute(0, 3, 1, 2).float() / 255.0
     truth = torch.from_numpy(np.array(labels))[:, None].float()
     images = functional.interpolate(images, big, mode="bilinear", align_corners=False)

@@ -46,11 +46,13 @@ class Fault:
         kind: "blur", "sub-sampling", ...
         grade: how much, in words.
         apply: scene -> (H, W, 3) uint8.
+        least_px: a photo whose shorter side is no larger than this stays as it is.
     """
 
     kind: str
     grade: str
     apply: Callable[[Scene], Photo]
+    least_px: int = 0
 
 
 def blurred(photo: Photo, sigma: float) -> Photo:
@@ -134,7 +136,8 @@ def _graded(
 UNSPOILT = Fault("none", "real photos", lambda scene: scene.photo)
 FAULTS: tuple[Fault, ...] = (
     *_graded("blur", "sigma {:g} px", (0.5, 1, 2, 4), lambda s, g: blurred(s.photo, g)),
-    *_graded("sub-sampling", "{:g} px and back", (128, 64), lambda s, g: subsampled(s.photo, int(g))),
+    Fault("sub-sampling", "128 px and back", lambda s: subsampled(s.photo, 128), 128),
+    Fault("sub-sampling", "64 px and back", lambda s: subsampled(s.photo, 64), 64),
     *_graded("checkerboard", "period {:g} px", (2, 4), lambda s, g: with_checkerboard(s.photo, int(g))),
     *_graded("noise", "sd {:g} levels", (5, 15, 40), lambda s, g: with_noise(s.photo, g, s.place)),
     *_graded("colour cast", "{:g} levels", (15, 40), lambda s, g: with_cast(s.photo, g)),

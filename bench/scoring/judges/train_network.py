@@ -32,6 +32,8 @@ from bench.scoring.metrics.confusion import (
 )
 
 HELD_OUT_SHARE = 0.1
+_FIELD_OF_VIEW = 404 / 2048  # of FCN-8s (VGG-16, fc6), of the photos it was trained on
+_LEAST_CROP_PX = 32
 SEED = 0  # for initial weights, order and augmentation
 
 
@@ -46,6 +48,7 @@ class Recipe:
         max_zoom: images are enlarged by 1 to `max_zoom` and cropped back to their size.
         brightness: images are multiplied by 1 - b to 1 + b, and their contrast likewise.
         balance: class weights are frequency ** -balance, mean 1 over pixels: 0 is no balance, 1 is full.
+        crop_px: side of the crops that it is trained on; None: whole images.
     """
 
     steps: int
@@ -54,6 +57,11 @@ class Recipe:
     max_zoom: float = 1.2
     brightness: float = 0.2
     balance: float = 0.25
+    crop_px: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For hashes and records; a judge of whole images has no `crop_px`."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("crop_px", None)}
 
 
 def default_recipe(network_name: str, n: int) -> Recipe:
@@ -67,6 +75,24 @@ def default_recipe(network_name: str, n: int) -> Recipe:
     if network_name == "fcn-lite0":
         return Recipe(steps=min(max(passes, 200), 900), lr=1e-3)
     return Recipe(steps=min(max(passes, 200), 1200), lr=6e-3)
+
+
+def recipe_at_own_size(network_name: str, n: int, judge_px: int) -> Recipe:
+    """The recipe of a judge with a resolution of its own: small crops of photos as they are.
+
+    No enlargement and no change of light: the paper's judge saw neither. Its receptive field was a fifth as
+    wide as the photo, so that it could not go by the place in the scene: the crops are as wide. Such a judge
+    lives by texture, and minds its loss.
+    """
+    whole = default_recipe(network_name, n)
+    return replace(
+        whole,
+        steps=2 * whole.steps,
+        batch_size=3 * whole.batch_size,
+        max_zoom=1.0,
+        brightness=0.0,
+        crop_px=min(judge_px, max(_LEAST_CROP_PX, 16 * round(judge_px * _FIELD_OF_VIEW / 16))),
+    )
 
 
 @dataclass(frozen=True)
@@ -144,7 +170,7 @@ def train_judge(
         "classes": list(class_names),
         "size_px": size_of(photos.shape[1:]),
         "seed": SEED,
-        "recipe": asdict(recipe),
+        "recipe": recipe.to_dict(),
         "train_n": len(kept),
         "held_out_n": len(held),
         "held_out": held_out_report(network, photos, labels, held, class_names, device),
@@ -249,7 +275,9 @@ def _fit(
     network.train()
     for step in range(recipe.steps):
         chosen = next(batches)
-        images, truth = augment(photos[chosen], labels[chosen], recipe.max_zoom, recipe.brightness, generator)
+        images, truth = augment(
+            photos[chosen], labels[chosen], recipe.max_zoom, recipe.brightness, generator, recipe.crop_px
+        )
         if bool((truth != VOID).any()):  # a batch that is all void has no loss
             logits = network(images.to(device, memory_format=torch.channels_last))
             loss = functional.cross_entropy(logits, truth.to(device), weights, ignore_index=VOID)

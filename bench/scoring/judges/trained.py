@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from baselines.sizes import size_of
+from baselines.sizes import Size, size_of
 from bench.core.documents import read_json
 from bench.core.files import atomic_path, write_text
 from bench.core.lock import locked
@@ -26,6 +26,7 @@ from bench.scoring.judges.train_network import (
     TrainedNetwork,
     build_network,
     default_recipe,
+    recipe_at_own_size,
     segment,
     train_judge,
 )
@@ -66,18 +67,39 @@ def default_judge_name(size_px: int, device: str) -> str:
     return "fcn-lite0" if size_px >= 128 or device != "cpu" else "fcn-small"
 
 
-def _identity(network_name: str, split: SplitArrays, classes: Sequence[str], recipe: Recipe) -> str:
+def _identity(network_name: str, data_key: str, size_px: Size, classes: Sequence[str], recipe: Recipe) -> str:
     """Hash (16 hexadecimal digits) of everything that a trained judge depends on."""
     identity = {
         "network": network_name,
         "classes": list(classes),
-        "data_key": split.key,
-        "size_px": size_of(split.target.shape[1:]),
+        "data_key": data_key,
+        "size_px": size_px,
         "seed": SEED,
-        "recipe": asdict(recipe),
+        "recipe": recipe.to_dict(),
         "version": TRAINING_VERSION,
     }
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def recipe_of(network_name: str, n: int, judge_px: int | None) -> Recipe:
+    """How a judge is trained on n photos; `judge_px`: its own resolution, or None."""
+    if judge_px is None:
+        return default_recipe(network_name, n)
+    return recipe_at_own_size(network_name, n, judge_px)
+
+
+def _folder(
+    cache: Path, network_name: str, data_key: str, size_px: Size, classes: Sequence[str], recipe: Recipe
+) -> Path:
+    return cache / "judges" / f"{network_name}-{_identity(network_name, data_key, size_px, classes, recipe)}"
+
+
+def is_trained(
+    network_name: str, data_key: str, size_px: Size, card: DatasetCard, recipe: Recipe, cache: Path
+) -> bool:
+    """Whether the cache has the judge; `data_key` and `size_px` are those of its training split."""
+    classes = [info.name for info in card.train_classes]
+    return (_folder(cache, network_name, data_key, size_px, classes, recipe) / "meta.json").is_file()
 
 
 def get_judge(
@@ -88,7 +110,7 @@ def get_judge(
     cache: Path,
     device: str,
     budget: int | None = None,
-    enlarge: bool = True,
+    own_size: bool = False,
     progress: Progress | None = None,
 ) -> TrainedJudge:
     """The judge for a training split: from the cache, else trained and stored there.
@@ -100,17 +122,17 @@ def get_judge(
         cache: `cache/judges/<name>-<hash>/` holds `weights.safetensors` and `meta.json`.
         device: torch device string.
         budget: optimiser steps, by default the recipe's.
-        enlarge: whether its augmentation may enlarge photos.
+        own_size: whether it is a judge with a resolution of its own, that of the split.
         progress: called with (steps done, steps in all) while training; never if it is cached.
 
     Raises:
         UsageError: for an unknown network, or photos that cannot be trained on.
     """
     classes = [info.name for info in card.train_classes]
-    recipe = default_recipe(network_name, len(split))
+    size_px = size_of(split.target.shape[1:])
+    recipe = recipe_of(network_name, len(split), int(split.target.shape[1]) if own_size else None)
     recipe = replace(recipe, steps=budget) if budget is not None else recipe
-    recipe = recipe if enlarge else replace(recipe, max_zoom=1.0)
-    folder = cache / "judges" / f"{network_name}-{_identity(network_name, split, classes, recipe)}"
+    folder = _folder(cache, network_name, split.key, size_px, classes, recipe)
     if (cached := _load(folder, network_name, len(classes), device)) is not None:
         return cached
     with locked(cache / "locks" / f"{folder.name}.lock"):  # one process trains it, others wait

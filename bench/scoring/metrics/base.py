@@ -57,6 +57,19 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class PanelJudge:
+    """A further judge of a scoring pass.
+
+    Attributes:
+        judge: a `bench.scoring.judges.base.Judge`.
+        file_labels: as in `ScoringContext`, for this judge.
+    """
+
+    judge: Any
+    file_labels: Callable[[int], NDArray[np.uint8]] | None = None
+
+
+@dataclass(frozen=True)
 class ScoringContext:
     """The inputs of all metrics in one scoring pass.
 
@@ -81,6 +94,7 @@ class ScoringContext:
         file_labels: index in the test split -> (h, w) uint8 train ids at their file's size, for judges that
             compare at a size of their own; None if only those of `test` exist.
         fid_protocol: how images are prepared for Inception, a name in `inception_input`.
+        panel: judges beside `judge`, which score the same images (`bench.scoring.panel`).
         data_range: range of 16-bit and float targets; None where they have 8 bits.
     """
 
@@ -100,6 +114,7 @@ class ScoringContext:
     swaps: Callable[[Sequence[tuple[int, int]]], NDArray[np.float64] | None] | None = None
     file_labels: Callable[[int], NDArray[np.uint8]] | None = None
     fid_protocol: str = "torch-fidelity"
+    panel: tuple[PanelJudge, ...] = ()
     data_range: DataRange | None = None
 
     @property

@@ -1,0 +1,132 @@
+"""The pieces of `--judge A,B`, and which resolution a judge gets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from bench.core.errors import UsageError
+from bench.data.cards import load_card, make_card
+from bench.data.datasets import Dataset, open_dataset
+from bench.data.types import DatasetCard
+from bench.records.record import RunRecord
+from bench.run.judges_in_use import JudgesInUse
+from bench.run.reproduce import judge_of
+from bench.scoring.judges.augment import augment
+from bench.scoring.judges.choice import as_asked, identity_of, named, panel
+from bench.scoring.judges.train_network import Recipe, recipe_at_own_size
+
+
+@pytest.mark.parametrize(
+    ("text", "judges"),
+    [
+        ("auto", ("auto",)),
+        ("fcn-small,judge_px=64", ("fcn-small,judge_px=64",)),
+        ("fcn-lite0,fcn-small", ("fcn-lite0", "fcn-small")),
+        ("auto,judge_px=size,auto,judge_px=256", ("auto,judge_px=size", "auto,judge_px=256")),
+        ("caffe:f.caffemodel,policy=guarded,fcn-small", ("caffe:f.caffemodel,policy=guarded", "fcn-small")),
+        ("fcn-small,onnx:a,b.onnx,size=64", ("fcn-small", "onnx:a,b.onnx,size=64")),
+        ("auto,torchvision:fcn_resnet50=w.pth", ("auto", "torchvision:fcn_resnet50=w.pth")),
+        ("auto,fcn-smal", ("auto", "fcn-smal")),
+    ],
+)  # fmt: skip
+def test_pieces_with_an_equals_sign_belong_to_the_judge_before(text: str, judges: tuple[str, ...]) -> None:
+    assert panel(text) == judges
+
+
+@pytest.mark.parametrize("text", ["fcn-small,fcn-small", "none,fcn-small", "fcn-small,", "auto,,none"])
+def test_panels_that_cannot_be(text: str) -> None:
+    with pytest.raises(UsageError, match="--judge NAME"):
+        panel(text)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "asked"),
+    [
+        ("fcn-lite0", "fcn-lite0,judge_px=size"),
+        ("fcn-lite0,judge_px=256", "fcn-lite0,judge_px=256"),
+        ("fcn-small,fcn-lite0,judge_px=256", "fcn-small,judge_px=size,fcn-lite0,judge_px=256"),
+        ("caffe:0123456789abcdef", None),
+        (None, "none"),
+    ],
+)
+def test_what_a_record_names_is_asked_for_again(recorded: str | None, asked: str | None) -> None:
+    assert as_asked(recorded) == asked
+    spec = {"data": {"name": "toycity", "direction": "labels2photo"}}
+    details = {"scoring": {"metrics": [], "judge": recorded}}
+    before = RunRecord("l1", "run", "l1", spec, "finished", details=details)
+    assert judge_of(before, "auto") == (asked or "auto")
+    assert judge_of(before, "fcn-small") == "fcn-small"
+
+
+def pairs_of(folder: Path, side: int, card: DatasetCard) -> Dataset:
+    """A folder of pix2pix pairs of that side, as a data set with `card`."""
+    pixels = np.random.default_rng(0).integers(0, 255, (side, 2 * side, 3), dtype=np.uint8)
+    for split in ("train", "val"):
+        (folder / split).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(folder / split / "1.png")
+    return replace(open_dataset("cityscapes", root=folder), card=card)
+
+
+def in_use(dataset: Dataset, asked: str, device: str = "cpu") -> JudgesInUse:
+    def nothing(size_px: int) -> Any:
+        raise AssertionError
+
+    return JudgesInUse(dataset, asked, Path(), device, nothing, 1, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("card_px", "photo_px", "asked", "identity"),
+    [
+        (512, 256, "auto", "fcn-lite0,judge_px=256"),  # never larger than the photos
+        (128, 256, "auto", "fcn-lite0,judge_px=128"),
+        (64, 256, "auto", "fcn-small,judge_px=64"),
+        (512, 256, "fcn-small", "fcn-small,judge_px=256"),
+        (512, 256, "fcn-small,judge_px=size", "fcn-small"),
+        (512, 256, "fcn-small,judge_px=64", "fcn-small,judge_px=64"),
+        ("size", 256, "auto", "fcn-small"),
+    ],
+)
+def test_the_card_names_the_resolution_and_the_photos_bound_it(
+    tmp_path: Path, card_px: Any, photo_px: int, asked: str, identity: str
+) -> None:
+    card = replace(load_card("cityscapes"), judge_px=card_px)
+    judges = in_use(pairs_of(tmp_path, photo_px, card), asked)
+    assert list(map(identity_of, judges.names(64))) == [identity]
+
+
+def test_cards() -> None:
+    named_px = {name: load_card(name).judge_px for name in ("cityscapes", "facades", "toycity", "maps")}
+    assert named_px == {"cityscapes": 512, "facades": 256, "toycity": "size", "maps": "size"}
+    plain = {
+        "name": "x", "title": "x", "version": "1", "licence": "-", "homepage": "", "domains": ["a", "b"],
+        "roles": ["photo", "photo"], "direction": "a2b", "layouts": ["folders"], "size_px": 64,
+        "splits": {"train": "train", "test": "test"}, "how_to_get": "-",
+    }  # fmt: skip
+    assert make_card(plain).judge_px == "size"
+    for wrong in (16, 4096, "large", 0.5):
+        with pytest.raises(ValueError, match="judge_px"):
+            make_card({**plain, "judge_px": wrong})
+
+
+def test_a_judge_of_whole_images_keeps_its_recipe() -> None:
+    assert "crop_px" not in Recipe(steps=5).to_dict()
+    own = recipe_at_own_size("fcn-lite0", 2975, 256)
+    assert (own.crop_px, own.max_zoom, own.brightness) == (48, 1.0, 0.0)
+    assert own.to_dict()["crop_px"] == 48
+    assert recipe_at_own_size("fcn-small", 40, 64).crop_px == 32
+
+
+def test_crops_are_pieces_of_the_photos_with_their_labels() -> None:
+    photos = np.random.default_rng(0).integers(0, 255, (3, 64, 96, 3), dtype=np.uint8)
+    labels = photos[..., 0]  # so that each label tells its pixel
+    images, truth = augment(photos, labels, 1.0, 0.0, torch.Generator().manual_seed(1), 32)
+    assert (images.shape, truth.shape) == ((3, 3, 32, 32), (3, 32, 32))
+    assert torch.equal((images[:, 0] * 255).round().long(), truth)
+    assert named("fcn-lite0") == ("fcn-lite0", None)
