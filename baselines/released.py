@@ -205,6 +205,9 @@ def load(weights: Mapping[str, Tensor], architecture: Architecture) -> nn.Module
                 f"expected the weights of {architecture.words}: layer {name}: expected {said[0]}, found "
                 f"{said[1]}: name the network by netG=, norm=, dropout=, ngf="
             )
+    for name, value in weights.items():
+        if not torch.isfinite(value).all():
+            raise ValueError(f"expected finite weights, found NaN or infinity in layer {name}")
     network = architecture.build()
     layers = {theirs: ours for ours, theirs in _layers(architecture).items()}
     network.load_state_dict(_renamed(weights, layers))
@@ -239,7 +242,7 @@ def released_form(
             "expected a U-Net of 128 or 256 px (7 or 8 levels) with norm=batch or instance-plain and "
             f"upsample=transposed for the released format, found {', '.join(found)}: export torchscript"
         )
-    has_dropout = variant.dropout > 0 and variant.value("dropout_at") == "released"
+    has_dropout = variant.dropout == 0.5 and variant.value("dropout_at") == "released"
     return Architecture(
         nets[settings.generator_levels], str(norm), has_dropout, settings.base_filters,
         source_channels, target_channels,

@@ -116,6 +116,13 @@ def show_plans(
             console.print(line, soft_wrap=True, markup=False)
         for line in (*same_runs(plan.runs), *_validation(plan, eval_every)):
             console.print(line)
+    for row in (row for plan in plans for row in plan.models):
+        console.print(
+            f"{row.model.name}: {row.model.kind}, trained elsewhere: opened and tried", markup=False
+        )
+    if not costs:
+        console.print("nothing is trained; nothing was written")
+        return
     console.print("G, D: parameters of generator and discriminator")
     for judge in judges:
         console.print(judge.words)

@@ -17,6 +17,7 @@ from bench.cli.claims import claims
 from bench.cli.clean import clean
 from bench.cli.compare import compare
 from bench.cli.data import data
+from bench.cli.export import export
 from bench.cli.gate import baseline, check
 from bench.cli.judge import judge
 from bench.cli.list import listing
@@ -76,6 +77,7 @@ for command in (
     run,
     train,
     generate,
+    export,
     score,
     report,
     listing,

@@ -183,6 +183,10 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
     wanted = "eager" if options["size_px"] == "native" and options["engine"] == "auto" else options["engine"]
     engine = choose_engine(wanted, device_of_runs(options, device))
     roots = local_data(options["data_roots"])
+    if until == "train" and options["models"]:
+        raise UsageError(
+            "expected --model with bench run, found it with bench train: such a model is trained"
+        )
     request = _request({**options, "data_roots": roots, "engine": engine})
     from bench.launch.url_output import output_folder
     from bench.launch.url_store import is_url

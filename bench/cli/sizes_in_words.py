@@ -24,9 +24,11 @@ def geometry_lines(plans: list[Plan]) -> list[str]:
 
 def aspect_lines(plans: list[Plan]) -> list[str]:
     """What happens to the aspect of images, by data set and size; nothing where it stays."""
+    from baselines.sizes import size_order
+
     lines = []
     for plan in plans:
-        for size_px in dict.fromkeys(spec.training.size_px for spec in plan.runs):
+        for size_px in sorted(plan.sizes, key=size_order):
             if squeezed := plan.dataset.squeezed(size_px, "train", plan.data.train_n):
                 lines.append(f"{plan.data.name}: the aspect is changed: {squeezed}")
     return lines

@@ -31,6 +31,8 @@ def spec_view(row: Row) -> SpecView:
         told = [(name, _value(value)) for name, value in held if name != "source" or key == "data"]
         given = key == "training" and "steps" not in record.spec.get(key, {})  # images from a folder
         groups.append(("Images" if given else key.capitalize(), told))
+    if known := flatten(record.details.get("model") or {}):
+        groups.append(("Known of it", [(name, _value(value)) for name, value in known.items()]))
     runs = [
         (r.id, "–" if r.seed is None else str(r.seed), _duration(r.timings.get("train")))
         for r in (entry.record for entry in row.entries)

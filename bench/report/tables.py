@@ -14,8 +14,10 @@ from bench.analysis.readings import cautions, name_statements, trivial_statement
 from bench.analysis.rows import Row
 from bench.analysis.sections import Section
 from bench.analysis.trained_on import MARK, trained_on
+from bench.records.record import RunRecord
 from bench.report.headline import Standings
 from bench.scoring.judges.fitness import listed
+from bench.spec.models import ELSEWHERE
 
 MISSING = "–"
 REFERENCE_WORDS = {
@@ -150,7 +152,13 @@ def comparison(section: Section) -> ComparisonTable:
     having = [row for row in section.references if _has_any(row, section)]
     references = [_row(row, section, standings, notes) for row in having]
     said, pairs = undecided(section, gaps)
-    statements = [*trivial_statements(section), *cautions(section), *name_statements(section), *said]
+    statements = [
+        *model_statements(section),
+        *trivial_statements(section),
+        *cautions(section),
+        *name_statements(section),
+        *said,
+    ]
     statements += [_empty_words(row) for row in section.references if row not in having]
     with_values = [column for column in section.columns if section.rows_with(column)]
     brief = shown_first(section.columns, with_values)
@@ -186,9 +194,29 @@ def _row(row: Row, section: Section, standings: Standings, notes: dict[str, int]
         if row.kind == "run" and cell.mean is not None and trained_on(row, column):
             cell = replace(cell, reasons=(*cell.reasons, MARK))
         cells.append(cell_view(cell, column, best, notes, f"{row.label}, {column.title}"))
-    words = REFERENCE_WORDS.get(row.label, "") if row.kind != "run" else ""
+    words = words_of_model(row.first) if row.kind == "run" else REFERENCE_WORDS.get(row.label, "")
     seeds = str(len(row.seeds)) if row.kind == "run" and row.seeds else ""
     return RowView(row.label, words, row.kind, seeds, tuple(cells))
+
+
+def model_statements(section: Section) -> list[str]:
+    """What is known of each row of `--model`."""
+    said = []
+    for row in section.rows:
+        if words_of_model(row.first):
+            variant, known = row.first.spec["variant"], row.first.details.get("model") or {}
+            parts = [f"{variant['kind']} {variant['file']}", f"sha256 {variant['sha256'][:12]}"]
+            parts += [str(known["architecture"])] if "architecture" in known else []
+            parts += [f"{known['parameters'] / 1e6:.2f} M parameters"] if known.get("parameters") else []
+            parts += [f"assumed: {known['assumed']}"] if known.get("assumed") else []
+            told = ", ".join(parts)
+            said.append(f"{row.label} was {ELSEWHERE} ({told}); nothing is claimed of its training.")
+    return said
+
+
+def words_of_model(record: RunRecord) -> str:
+    """ "trained elsewhere" for a row of `--model`, else ""."""
+    return ELSEWHERE if record.spec.get("variant", {}).get("source") == ELSEWHERE else ""
 
 
 def cell_view(cell: Cell, column: Column, best: bool, notes: dict[str, int], what: str) -> CellView:

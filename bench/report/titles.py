@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.report.section_view import is_trained
+from bench.report.tables import words_of_model
 from bench.scoring.judges.fitness import listed
+from bench.spec.models import ELSEWHERE
 
 if TYPE_CHECKING:
     from bench.analysis.rows import Row
@@ -45,9 +47,13 @@ def title(views: Sequence[SectionView]) -> str:
     given = [row for row in rows if not is_trained(row)]
     if not given:
         return f"pix2pix variants on {names}"
+    models = [row for row in given if words_of_model(row.first)]
     if len(given) < len(rows):
-        return f"pix2pix variants and other images on {names}"
+        return f"pix2pix variants and other {'generators' if models else 'images'} on {names}"
     labels = list(dict.fromkeys(row.label for row in given))
+    if len(models) == len(given):
+        said = listed(labels) if len(labels) <= _NAMED else f"{len(labels)} generators"
+        return f"Scores of {said} on {names}"
     if len(labels) > _NAMED:
         return f"Scores of {len(labels)} folders of images"
     return f"Scores of the images in {listed(labels)}"
@@ -61,7 +67,17 @@ def about(views: Sequence[SectionView]) -> str:
         "This is an ablation of pix2pix (Isola et al., CVPR 2017, arXiv:1611.07004): the same networks are "
         "trained with parts of the method left out, and scored alike."
     )
+    others = [row for row in rows if not is_trained(row)]
+    models = [row for row in others if words_of_model(row.first)]
     given = "Images of other origin were given as folders and scored alike."
+    if models:
+        elsewhere = (
+            f"Generators that were {ELSEWHERE} were run over the same test images and scored alike; nothing "
+            "is claimed of their training."
+        )
+        given = elsewhere if len(models) == len(others) else f"{elsewhere} {given}"
+    if not trained and models:
+        return given
     if not trained:
         return "The images were given as folders. How they were made is not known here."
     return said if not rows or all(map(is_trained, rows)) else f"{said} {given}"

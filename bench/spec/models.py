@@ -54,7 +54,7 @@ class Model:
 
     def to_dict(self) -> dict[str, Any]:
         """What is known of it, for records: no folder of this machine."""
-        where = self.where if self.kind == "python" else Path(self.where).name
+        where = Path(self.where).name  # of a function also, if its module is given by a path
         return {"kind": self.kind, "file": where, "sha256": self.sha256, **self.option}
 
 

@@ -20,9 +20,9 @@ from bench.spec.models import Model, module_file
 def open_python(model: Model, images: Images, test: TestSettings, device: str) -> Opened:
     """The function of `MODULE:CALLABLE[,out=LO..HI]`.
 
-    It gets a batch of sources, (N, H, W, C) uint8, and returns as many outputs, (N, H, W, C'): uint8, floats
-    in 0..1 or the stated range. If it has a parameter `seeds`, it gets N whole numbers, to draw its noise
-    from: equal seeds must give equal outputs. Now N is 1.
+    It gets a batch of sources, (N, H, W, C) uint8, and returns as many outputs, (N, H, W, C'): uint8, or
+    floats in 0..1 or the stated range. If it has a parameter `seeds`, it gets N whole numbers, to draw its
+    noise from: equal seeds must give equal outputs. Now N is 1.
 
     Raises:
         UsageError: if there is no such function.

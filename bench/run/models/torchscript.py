@@ -1,4 +1,4 @@
-"""`--model NAME=torchscript:FILE`: a generator of `torch.jit.save`. The file is a program and is run."""
+"""`--model NAME=torchscript:FILE`: a generator saved with `torch.jit.save`, a program that is run."""
 
 from __future__ import annotations
 
