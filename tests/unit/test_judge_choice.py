@@ -116,11 +116,24 @@ def test_cards() -> None:
 
 
 def test_a_judge_of_whole_images_keeps_its_recipe() -> None:
-    assert "crop_px" not in Recipe(steps=5).to_dict()
+    assert not {"crop_px", "colour"} & set(Recipe(steps=5).to_dict())
     own = recipe_at_own_size("fcn-lite0", 2975, 256)
-    assert (own.crop_px, own.max_zoom, own.brightness) == (48, 1.0, 0.0)
+    assert (own.crop_px, own.max_zoom, own.brightness, own.colour) == (48, 1.0, 0.3, 0.15)
     assert own.to_dict()["crop_px"] == 48
     assert recipe_at_own_size("fcn-small", 40, 64).crop_px == 32
+
+
+def test_colours_change_channel_by_channel_and_stay_in_range() -> None:
+    photos = np.full((64, 16, 16, 3), 128, np.uint8)
+    labels = np.zeros((64, 16, 16), np.uint8)
+    images, _ = augment(photos, labels, 1.0, 0.0, torch.Generator().manual_seed(1), 8, colour=0.15)
+    flat = images.mean((2, 3))
+    assert (images.std((2, 3)) < 1e-6).all()  # a photo changes as a whole
+    middle, reach = 128 / 255, 128 / 255 * 0.15 + 0.06
+    assert ((flat - middle).abs() <= reach + 1e-6).all()
+    assert (flat[:, 0] - flat[:, 1]).abs().max() > 0.05  # a tint, not light alone
+    plain, _ = augment(photos, labels, 1.0, 0.0, torch.Generator().manual_seed(1), 8)
+    assert torch.equal(plain, torch.full_like(plain, 128 / 255))
 
 
 def test_crops_are_pieces_of_the_photos_with_their_labels() -> None:

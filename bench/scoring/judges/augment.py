@@ -16,6 +16,7 @@ def augment(
     brightness: float,
     generator: torch.Generator,
     crop_px: int | None = None,
+    colour: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
     """One training batch.
 
@@ -27,6 +28,8 @@ def augment(
         brightness: each photo is multiplied by 1 - b to 1 + b, and its contrast likewise.
         generator: the source of all randomness; on the CPU.
         crop_px: side of the crops; None: H and W.
+        colour: each channel of a photo is multiplied by 1 - c to 1 + c, and 0.4 times as much is added to it
+            or taken away.
 
     Returns:
         (B, 3, h, w) float32 in [0, 1] and (B, h, w) int64, h and w those of the crops.
@@ -51,5 +54,9 @@ def augment(
         image = image * (1 + brightness * (2 * light - 1))
         mean = image.mean()
         image = mean + (image - mean) * (1 + brightness * (2 * contrast - 1))
-        crops.append((image.clamp(0, 1), target))
-    return torch.stack([image for image, _ in crops]), torch.stack([target for _, target in crops])
+        crops.append((image, target))
+    stacked = torch.stack([image for image, _ in crops])
+    if colour:
+        gain, offset = (colour * (2 * torch.rand(2, count, 3, 1, 1, generator=generator) - 1)).unbind()
+        stacked = stacked * (1 + gain) + 0.4 * offset
+    return stacked.clamp(0, 1), torch.stack([target for _, target in crops])

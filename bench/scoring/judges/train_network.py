@@ -49,6 +49,7 @@ class Recipe:
         brightness: images are multiplied by 1 - b to 1 + b, and their contrast likewise.
         balance: class weights are frequency ** -balance, mean 1 over pixels: 0 is no balance, 1 is full.
         crop_px: side of the crops that it is trained on; None: whole images.
+        colour: how much the colour channels change, each by itself (`augment`).
     """
 
     steps: int
@@ -58,10 +59,12 @@ class Recipe:
     brightness: float = 0.2
     balance: float = 0.25
     crop_px: int | None = None
+    colour: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """For hashes and records; a judge of whole images has no `crop_px`."""
-        return {name: value for name, value in asdict(self).items() if (name, value) != ("crop_px", None)}
+        """For hashes and records; a judge of whole images has no `crop_px` and no `colour`."""
+        unused = (("crop_px", None), ("colour", 0.0))
+        return {name: value for name, value in asdict(self).items() if (name, value) not in unused}
 
 
 def default_recipe(network_name: str, n: int) -> Recipe:
@@ -80,9 +83,9 @@ def default_recipe(network_name: str, n: int) -> Recipe:
 def recipe_at_own_size(network_name: str, n: int, judge_px: int) -> Recipe:
     """The recipe of a judge with a resolution of its own: small crops of photos as they are.
 
-    No enlargement and no change of light: the paper's judge saw neither. Its receptive field was a fifth as
-    wide as the photo, so that it could not go by the place in the scene: the crops are as wide. Such a judge
-    lives by texture, and minds its loss.
+    No enlargement: the paper's judge saw none. Its receptive field was a fifth as wide as the photo, so that
+    it could not go by the place in the scene: the crops are as wide. Such a judge lives by texture, and minds
+    its loss. Light and colour change at random, or it would mind a slight tint as much (docs/judges.md).
     """
     whole = default_recipe(network_name, n)
     return replace(
@@ -90,7 +93,8 @@ def recipe_at_own_size(network_name: str, n: int, judge_px: int) -> Recipe:
         steps=2 * whole.steps,
         batch_size=3 * whole.batch_size,
         max_zoom=1.0,
-        brightness=0.0,
+        brightness=0.3,
+        colour=0.15,
         crop_px=min(judge_px, max(_LEAST_CROP_PX, 16 * round(judge_px * _FIELD_OF_VIEW / 16))),
     )
 
@@ -276,7 +280,13 @@ def _fit(
     for step in range(recipe.steps):
         chosen = next(batches)
         images, truth = augment(
-            photos[chosen], labels[chosen], recipe.max_zoom, recipe.brightness, generator, recipe.crop_px
+            photos[chosen],
+            labels[chosen],
+            recipe.max_zoom,
+            recipe.brightness,
+            generator,
+            recipe.crop_px,
+            recipe.colour,
         )
         if bool((truth != VOID).any()):  # a batch that is all void has no loss
             logits = network(images.to(device, memory_format=torch.channels_last))
