@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.settings import TestSettings
-from baselines.sizes import Size, image_size
+from baselines.sizes import Size
 from bench.core.errors import UsageError
 from bench.spec.models import Model
 
@@ -43,29 +42,6 @@ class Opened:
 
     translate: Callable[[Asked], Iterator[NDArray[Any]]]
     about: dict[str, Any]
-
-
-def open_model(model: Model, images: Images, test: TestSettings, device: str) -> Opened:
-    """Open a model and try it on one image.
-
-    Raises:
-        UsageError: if it cannot be opened, or does not make images of this size and kind.
-    """
-    if model.kind == "released":
-        from bench.run.models.released import open_released as opening
-    elif model.kind == "torchscript":
-        from bench.run.models.torchscript import open_torchscript as opening
-    elif model.kind == "onnx":
-        from bench.run.models.onnx import open_onnx as opening
-    else:
-        from bench.run.models.python import open_python as opening
-    opened = opening(model, images, test, device)
-    side = image_size(images.size_px)
-    shape = (side.height, side.width, images.source_channels)
-    trial = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    for _ in opened.translate([(trial, 0)]):
-        pass
-    return opened
 
 
 def value_range(model: Model, key: str, default: str | None = None) -> tuple[float, float]:

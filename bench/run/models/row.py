@@ -17,7 +17,8 @@ from bench.records.output_folder import RunFiles
 from bench.records.record import RunRecord
 from bench.run.data_in_use import Workbench
 from bench.run.generate import write_predictions
-from bench.run.models.opened import Images, Opened, open_model
+from bench.run.models.open_model import open_model
+from bench.run.models.opened import Images, Opened
 from bench.run.probes import Maker
 from bench.run.score import ScoringStage
 from bench.spec.models import ModelRow

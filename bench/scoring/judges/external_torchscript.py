@@ -20,7 +20,6 @@ from bench.scoring.judges.external_base import (
 from bench.scoring.outside_networks import load_script, standard
 
 
-
 def check(rest: str) -> None:
     """Refuse a missing file and unusable options.
 
