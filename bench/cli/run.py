@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -227,18 +228,13 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
         judges = judge_costs(plans, choice, device) if until == "score" else ()
         show_plans(plans, device, room, lanes, request.eval_every, judges)
         return
-    import torch
-
     from bench.core.progress import Reporter
     from bench.launch.driver import run_grid
     from bench.launch.jobs import Launch
-    from bench.launch.threads import keep_threads
 
     launcher = launcher_of(options, device, sum(len(plan.runs) for plan in plans), team)
     with output_folder(options["out"]) as (out, observers):
         _check_output(out, plans)
-        if here:
-            keep_threads(out, torch.get_num_threads())
         if options["space_check"]:
             check_room(out, room.total)
         told = {"policy": policy, "plugins": obj["plugins"]}
@@ -248,11 +244,21 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
                 reporter.say(f"disk: {room}")
             for line in [*([f"memory: {need}"] if need else []), *aspect_lines(plans)]:
                 reporter.say(line)
+            kept = [partial(_keep_threads, out)] if here else []
             live = live_report(out, plans, reporter) if until == "score" else []
-            outcomes = run_grid(plans, launch, reporter, launcher, [*observers, *live])
+            outcomes = run_grid(plans, launch, reporter, launcher, [*observers, *live, *kept])
         if until == "score":
             _finish_or_say(out, outcomes)
     check_outcomes(outcomes)
+
+
+def _keep_threads(out: Path, event: Event) -> None:
+    """An observer: once a run has begun, the output keeps its number of threads."""
+    import torch
+
+    from bench.launch.threads import keep_threads
+
+    keep_threads(out, torch.get_num_threads())
 
 
 def _finish_or_say(out: Path, outcomes: list[Ended]) -> None:

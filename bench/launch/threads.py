@@ -36,7 +36,7 @@ class Threads:
 
 def default_threads(out: Path | None, jobs: int = 1) -> Threads:
     """The number for work in `out`, or for work that is new (None), with `jobs` runs at once."""
-    share = max(1, cores() // jobs)
+    share = max(1, cores() // max(1, jobs))  # no jobs: models alone
     of = f"of {share} threads" + (" a run" if jobs > 1 else "")
     if out is not None and (begun := _begun_with(out)) is not None:
         count = min(begun, share)

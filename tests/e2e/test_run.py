@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable
@@ -322,7 +323,7 @@ def test_lists(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_a_list_without_a_kind_shows_the_names_of_all(capfd: pytest.CaptureFixture[str]) -> None:
     assert invoke(["list"]) == 0
-    *paragraphs, more = capfd.readouterr().out.replace(" \n", " ").splitlines()
+    *paragraphs, more = re.sub(r", ?\n", ", ", capfd.readouterr().out).splitlines()
     shown = {kind: names.split(", ") for kind, _, names in (text.partition(": ") for text in paragraphs)}
     assert list(shown) == list(KINDS)
     assert {"l1", "l1+cgan/16", "no-dropout"} <= set(shown["variants"])
