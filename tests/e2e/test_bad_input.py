@@ -42,7 +42,7 @@ def refused(arguments: list[str], capfd: pytest.CaptureFixture[str], *words: str
         (["--variants", "l1", "--dataset", "toycity", "--metrics", "sim"], ["did you mean 'ssim'"]),
         (["--variants", "l1", "--dataset", "toycity", "--judge", "fcn-smal"], ["did you mean 'fcn-small'"]),
         (["--suite", "los", "--dataset", "toycity"], ["suite 'los'", "losses"]),
-        (["--variants", "l1", "--dataset", "toycity", "--size", "96"], ["96", "64, 128"]),
+        (["--variants", "l1", "--dataset", "toycity", "--size", "16"], ["16", "32"]),
         (["--variants", "imagegan,l1+cgan/286", "--dataset", "toycity"], ["286", "64 px", "larger --size"]),
         (
             ["--variants", "l1", "--dataset", "toycity", "--data-root", "nowhere"],

@@ -24,6 +24,7 @@ from bench.core.resources import cache_dir
 from bench.launch.train_together import check_shares
 from bench.records.record import RunRecord, read_records
 from bench.run.ranks import Place, place
+from bench.spec.variants import get_variant
 
 LABEL = "l1+cgan"
 GRID = [
@@ -115,7 +116,9 @@ def test_torchrun_trains_the_same_run(alone: Path, together: Path) -> None:
 
 
 def test_what_cannot_be_shared_is_refused() -> None:
-    plans = [SimpleNamespace(runs=[SimpleNamespace(label="l1", training=SimpleNamespace(batch_size=3))])]
+    training = SimpleNamespace(batch_size=3)
+    run = SimpleNamespace(label="l1", training=training, variant=get_variant("l1"))
+    plans = [SimpleNamespace(runs=[run])]
     ranks = Ranks(0, 2)
     with pytest.raises(
         UsageError, match="divisible by 2 processes, found 3 for l1: use --batch-size 4, or --jobs 2"
