@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from baselines.components.described import FeatureMatching
 from baselines.components.registry import Part
 from baselines.components.site import Seen, Site, Term
-
-
-@dataclass(frozen=True)
-class FeatureMatching:
-    """L1 between D's features of the target and of the prediction (pix2pixHD, arXiv:1711.11585).
-
-    Attributes:
-        lambda_fm: its weight (pix2pixHD: 10); 0 = none. Four times the mean over D's layers, without the
-            logits, as in pix2pixHD's code: 4 / (n_layers_D + 1) for each layer.
-    """
-
-    lambda_fm: float = 0.0
 
 
 def feature_matching(seen: Seen) -> Tensor:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from baselines.components.described import Hinge, LeastSquares, Vanilla
 from baselines.components.registry import Part
 from baselines.components.site import GanLoss, Judged, Site
 
@@ -47,21 +47,6 @@ def l1_loss(prediction: Tensor, target: Tensor) -> Tensor:
 
 def _halved(loss: Callable[..., Tensor], real_logits: Tensor, generated_logits: Tensor) -> Tensor:
     return 0.5 * (loss(real_logits, real=True) + loss(generated_logits, real=False))
-
-
-@dataclass(frozen=True)
-class Vanilla:
-    """Cross-entropy of logits; D's loss is halved (Isola et al. 2017, sections 3.1 and 3.3)."""
-
-
-@dataclass(frozen=True)
-class LeastSquares:
-    """Least squares (LSGAN, Mao et al. 2017, arXiv:1611.04076); D's loss is halved, as released."""
-
-
-@dataclass(frozen=True)
-class Hinge:
-    """Hinge (Lim and Ye 2017, arXiv:1705.02894) as in SPADE's code: D's loss is not halved."""
 
 
 def _vanilla(fields: Vanilla, site: Site) -> GanLoss:

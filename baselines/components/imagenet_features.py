@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision import models
 
+from baselines.components.described import AlexNet, Vgg16
 from baselines.components.registry import Part
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of torchvision's ImageNet weights
@@ -75,16 +75,6 @@ def classifier_weights(name: str, network: nn.Module, file: str) -> dict[str, Te
             f"(at {unlike[0][:60]}): weights of a judge are refused, they would be training on the test"
         )
     return dict(found)
-
-
-@dataclass(frozen=True)
-class Vgg16:
-    """VGG-16 of torchvision: relu1_2, relu2_2, relu3_3 and relu4_3 (Johnson et al. 2016)."""
-
-
-@dataclass(frozen=True)
-class AlexNet:
-    """AlexNet of torchvision: relu1 to relu5 (as in LPIPS, Zhang et al. 2018, arXiv:1801.03924)."""
 
 
 def _vgg16(fields: Vgg16, file: str) -> Taps:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,26 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.components import registry
+from baselines.components.described import Perceptual
 from baselines.components.registry import Part
 from baselines.components.site import Seen, Site, Term
-
-
-@dataclass(frozen=True)
-class Perceptual:
-    """L1 between an ImageNet classifier's features of prediction and target, averaged over its layers.
-
-    Attributes:
-        lambda_perceptual: its weight; 0 = none.
-        perceptual: whose features: "lite0" (EfficientNet-Lite0, its weights come with this package),
-            "vgg16" or "alexnet" (torchvision's, from `perceptual_file`).
-        perceptual_file: the weights' file; a run's hash has its content, not its path.
-        perceptual_sha256: what the file has to hold; found out by itself.
-    """
-
-    lambda_perceptual: float = 0.0
-    perceptual: str = "lite0"
-    perceptual_file: str = ""
-    perceptual_sha256: str = ""
 
 
 class PerceptualLoss(nn.Module):

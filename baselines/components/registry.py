@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from baselines.components import described
 from baselines.settings import TrainingSettings
 
 Kind = Literal[
@@ -83,15 +84,9 @@ class Part:
         object.__setattr__(self, "hints", get_type_hints(self.fields))  # now: a plug-in's module may go
 
     @property
-    def about(self) -> str:
-        """What it is, in a line."""
-        return (self.fields.__doc__ or "").strip().partition("\n")[0]
-
-    @property
     def defaults(self) -> dict[str, Value]:
         """Its fields with their defaults."""
-        found: dict[str, Any] = {one.name: one.default for one in fields(self.fields)}
-        return found
+        return _defaults(self.fields)
 
     def made_with(self, values: Mapping[str, Value]) -> Any:
         """An instance of `fields` from those of `values` that it has."""
@@ -128,6 +123,36 @@ _BUILT_IN: dict[Kind, dict[str, str]] = {
     "features": {"vgg16": "imagenet_features:VGG16", "alexnet": "imagenet_features:ALEXNET"},
     "objectives": {"paired": "paired:PAIRED", "cycle": "cycle:CYCLE"},
 }
+_DESCRIBED: dict[Kind, dict[str, type]] = {
+    "generators": {
+        "unet": described.UNet,
+        "encdec": described.UNet,
+        "resnet6": described.ResNet,
+        "resnet9": described.ResNet,
+    },
+    "discriminators": {"patch": described.Patch},
+    "gan_losses": {
+        "vanilla": described.Vanilla,
+        "lsgan": described.LeastSquares,
+        "hinge": described.Hinge,
+    },
+    "loss_terms": {
+        "fm": described.FeatureMatching,
+        "perceptual": described.Perceptual,
+        "ssim": described.Ssim,
+        "tv": described.TotalVariation,
+    },
+    "upsamplings": {"transposed": described.Transposed, "resize": described.Resize},
+    "norms": {
+        "batch": described.Batch,
+        "instance": described.Instance,
+        "instance-plain": described.InstancePlain,
+        "none": described.NoNorm,
+    },
+    "features": {"vgg16": described.Vgg16, "alexnet": described.AlexNet},
+    "objectives": {"paired": described.Pairs, "cycle": described.Cycle},
+}
+"""The fields of the built-in parts, known without their modules."""
 _added: dict[Kind, dict[str, Part]] = {kind: {} for kind in KINDS}
 _elsewhere: list[Callable[[Kind], Mapping[str, Callable[[], Any]]]] = []
 
@@ -146,7 +171,7 @@ def add(kind: Kind, name: str, part: Part) -> None:
     for other_kind, other in _all():
         if other_kind == kind and other == name:
             continue
-        _check_apart(part, name, get(other_kind, other), other)
+        _check_apart(part, name, fields_of(other_kind, other), other)
     _added[kind][name] = part
 
 
@@ -192,11 +217,31 @@ def get(kind: Kind, name: str) -> Part:
     return _added[kind][name]
 
 
+def fields_of(kind: Kind, name: str) -> type:
+    """The dataclass of a part's fields; imports no built-in part.
+
+    Raises:
+        ValueError: as `get`.
+    """
+    known = _DESCRIBED[kind].get(name)
+    return known or get(kind, name).fields
+
+
+def about(kind: Kind, name: str) -> str:
+    """What a part is, in a line."""
+    return (fields_of(kind, name).__doc__ or "").strip().partition("\n")[0]
+
+
+def _defaults(held: type) -> dict[str, Value]:
+    found: dict[str, Any] = {one.name: one.default for one in fields(held)}
+    return found
+
+
 def owners() -> dict[str, list[tuple[Kind, str]]]:
-    """The fields that parts have: name -> the parts. Imports all parts."""
+    """The fields that parts have: name -> the parts. Imports no built-in part."""
     found: dict[str, list[tuple[Kind, str]]] = {}
     for kind, name in _all(elsewhere=True):
-        for one in get(kind, name).defaults:
+        for one in _defaults(fields_of(kind, name)):
             found.setdefault(one, []).append((kind, name))
     return found
 
@@ -267,10 +312,10 @@ def _check(kind: Kind, name: str, part: Part) -> None:
         raise ValueError(f"expected the loss term '{name}' to have the field {weight} with the default 0.0")
 
 
-def _check_apart(part: Part, name: str, other: Part, other_name: str) -> None:
-    if part.fields is other.fields:
+def _check_apart(part: Part, name: str, other: type, other_name: str) -> None:
+    if part.fields is other:
         return
-    if both := part.defaults.keys() & other.defaults.keys():
+    if both := part.defaults.keys() & _defaults(other).keys():
         raise ValueError(
             f"the field '{min(both)}' of '{name}' belongs to '{other_name}': give it another name"
         )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from torch import Tensor, nn
 
+from baselines.components.described import ResNet
 from baselines.components.registry import Part
 from baselines.components.site import Site
 from baselines.convolutions import Conv
@@ -70,11 +69,6 @@ class _Block(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         out: Tensor = features + self.conv_block(features)
         return out
-
-
-@dataclass(frozen=True)
-class ResNet:
-    """Residual blocks at a quarter of the size, without skips over them; 6 or 9 (Johnson et al. 2016)."""
 
 
 def _resnet6(fields: ResNet, site: Site) -> ResNetGenerator:

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from baselines.components.described import Ssim
 from baselines.components.registry import Part
 from baselines.components.site import Seen, Site, Term
-
-
-@dataclass(frozen=True)
-class Ssim:
-    """1 - SSIM of prediction and target, by torchmetrics.
-
-    Attributes:
-        lambda_ssim: its weight; 0 = none. Gaussian of 11 taps, sigma 1.5, images in [-1, 1] (range 2).
-    """
-
-    lambda_ssim: float = 0.0
 
 
 def dissimilarity(seen: Seen) -> Tensor:

@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from torch import Tensor
 
+from baselines.components.described import TotalVariation
 from baselines.components.registry import Part
 from baselines.components.site import Seen, Site, Term
-
-
-@dataclass(frozen=True)
-class TotalVariation:
-    """Differences of neighbouring pixels of the prediction: smooths it.
-
-    Attributes:
-        lambda_tv: its weight; 0 = none. The sum of absolute differences to the right and lower neighbour,
-            divided by the number of values.
-    """
-
-    lambda_tv: float = 0.0
 
 
 def total_variation(seen: Seen) -> Tensor:

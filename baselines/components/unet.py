@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
+from baselines.components.described import UNet
 from baselines.components.registry import Part
 from baselines.components.site import Site
 from baselines.generators import Generator
-
-
-@dataclass(frozen=True)
-class UNet:
-    """4x4 convolutions down to 1x1 and up again, with skips (`unet`) or without (`encdec`).
-
-    Attributes:
-        dropout_at: which decoder layers have dropout: "paper" (the three innermost, as in the Lua code) or
-            "released" (the released PyTorch code: one layer later, log2(size_px) - 5 of them).
-    """
-
-    dropout_at: Literal["paper", "released"] = "paper"
 
 
 def _generator(fields: UNet, site: Site, *, skips: bool) -> Generator:

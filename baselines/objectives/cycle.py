@@ -6,7 +6,6 @@ the images from before the generators' update, by way of the pools.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.build import build_discriminator, build_gan_loss, build_generator, site_of
+from baselines.components.described import Cycle
 from baselines.components.gan_losses import l1_loss
 from baselines.components.registry import Part
 from baselines.components.site import Judged
@@ -31,31 +31,6 @@ from baselines.variants import Variant
 
 BACK = "_back"
 """The end of the names of what belongs to the direction that was not asked for: from target to source."""
-MOST_POOLED = 1000
-
-
-@dataclass(frozen=True)
-class Cycle:
-    """Two generators and two discriminators without pairs (CycleGAN, Zhu et al. 2017, section 3).
-
-    Attributes:
-        lambda_cycle: weight of both cycle losses, L1 between an image and its translation there and back
-            (Zhu et al. 2017, eq. 3: 10).
-        lambda_identity: weight of both identity losses, as a share of `lambda_cycle` (section 5.2: 0.5);
-            0 = none. The paper has them for paintings to photos, the released code always.
-        pool_size: generated images that each discriminator's pool holds (section 4: 50); 0 = no pool.
-    """
-
-    lambda_cycle: float = 10.0
-    lambda_identity: float = 0.5
-    pool_size: int = 50
-
-    def __post_init__(self) -> None:
-        for name in ("lambda_cycle", "lambda_identity"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"expected a finite {name} of at least 0, found {getattr(self, name)}")
-        if not 0 <= self.pool_size <= MOST_POOLED:
-            raise ValueError(f"expected pool_size from 0 to {MOST_POOLED}, found {self.pool_size}")
 
 
 def networks(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from baselines.build import build_discriminator, build_gan_loss, build_generator, build_terms, site_of
+from baselines.components.described import Pairs
 from baselines.components.gan_losses import l1_loss
 from baselines.components.registry import Part
 from baselines.components.site import Judged, Seen
@@ -177,11 +177,6 @@ class Paired:
         """In this context, the step may be captured."""
         with self._optimisers.capturable():
             yield
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """A generator on pairs, with or without a discriminator (Isola et al. 2017, section 3)."""
 
 
 PAIRED = Part(Pairs, lambda fields: Scheme(networks, start))

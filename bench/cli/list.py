@@ -58,7 +58,7 @@ def _parts() -> list[tuple[str, str]]:
     from baselines.components import registry
 
     return [
-        (f"{registry.ONE[kind].replace(' ', '-')}={name}", registry.get(kind, name).about)
+        (f"{registry.ONE[kind].replace(' ', '-')}={name}", registry.about(kind, name))
         for kind in registry.KINDS
         for name in registry.names(kind)
     ]
@@ -126,7 +126,7 @@ def _fields() -> list[tuple[str, str]]:
     from bench.spec.expand import TRAINING_FIELDS
 
     rows = []
-    parts = {registry.get(*places[0]).fields: None for places in registry.owners().values()}
+    parts = {registry.fields_of(*places[0]): None for places in registry.owners().values()}
     holders: list[tuple[type, list[str]]] = [
         (Variant, sorted(registry.OWN_FIELDS)),
         *((fields, [one.name for one in dataclasses.fields(fields)]) for fields in parts),

@@ -60,6 +60,13 @@ def bench(*words: str) -> Any:
     return CliRunner().invoke(cli, list(words), catch_exceptions=False)
 
 
+def test_what_is_said_of_a_built_in_part_is_what_it_has() -> None:
+    for kind in registry.KINDS:
+        for name in registry.names(kind):
+            assert registry.get(kind, name).fields is registry.fields_of(kind, name), (kind, name)
+            assert registry.about(kind, name)
+
+
 def test_a_loss_of_ones_own_gets_its_row_in_a_report(documented: dict[str, Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
     small = ["--size", "32", "--base-filters", "4", "--steps", "6", "--train-limit", "8", "--test-limit", "4"]

@@ -194,3 +194,14 @@ def pretrained_lite0() -> EfficientNetLite0:
     network = EfficientNetLite0()
     network.load_state_dict(weights)
     return network.eval()
+
+
+class Lite0Stages(nn.Module):
+    """The maps at strides 4, 8, 16 and 32: (N, 3, H, W) float32 in [0, 1] -> four maps."""
+
+    def __init__(self, network: EfficientNetLite0) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        return self.network.stages(images)

@@ -1,27 +1,18 @@
 """EfficientNet-Lite0's features for the perceptual loss of a variant (`baselines.components.perceptual`).
 
 They are those behind `fd_lite0`, `precision` and `recall`: what is trained on them is not ranked by these.
+Imports no torch before they are used: `bench list parts` describes them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
 from baselines.components.registry import Part
-from bench.scoring.metrics.lite0 import EfficientNetLite0, pretrained_lite0
 
-
-class Lite0Stages(nn.Module):
-    """The maps at strides 4, 8, 16 and 32: (N, 3, H, W) float32 in [0, 1] -> four maps."""
-
-    def __init__(self, network: EfficientNetLite0) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        return self.network.stages(images)
+if TYPE_CHECKING:
+    from bench.scoring.metrics.lite0 import Lite0Stages
 
 
 @dataclass(frozen=True)
@@ -30,6 +21,8 @@ class Lite0:
 
 
 def _lite0(fields: Lite0, file: str) -> Lite0Stages:
+    from bench.scoring.metrics.lite0 import Lite0Stages, pretrained_lite0
+
     if file:
         raise ValueError("perceptual=lite0 takes no perceptual_file: its weights come with this package")
     return Lite0Stages(pretrained_lite0())
