@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -244,7 +243,7 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
                 reporter.say(f"disk: {room}")
             for line in [*([f"memory: {need}"] if need else []), *aspect_lines(plans)]:
                 reporter.say(line)
-            kept = [partial(_keep_threads, out)] if here else []
+            kept = [_keeping_threads(out)] if here else []
             live = live_report(out, plans, reporter) if until == "score" else []
             outcomes = run_grid(plans, launch, reporter, launcher, [*observers, *live, *kept])
         if until == "score":
@@ -252,13 +251,19 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
     check_outcomes(outcomes)
 
 
-def _keep_threads(out: Path, event: Event) -> None:
-    """An observer: once a run has begun, the output keeps its number of threads."""
+def _keeping_threads(out: Path) -> Observer:
+    """An observer that has the output keep its number of threads, once a run has begun."""
     import torch
 
     from bench.launch.threads import keep_threads
 
-    keep_threads(out, torch.get_num_threads())
+    todo = [torch.get_num_threads()]
+
+    def observe(_: Event) -> None:
+        while todo:
+            keep_threads(out, todo.pop())
+
+    return observe
 
 
 def _finish_or_say(out: Path, outcomes: list[Ended]) -> None:
