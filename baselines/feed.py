@@ -221,4 +221,5 @@ class _Slot:
         self.host = [torch.empty(one.shape, dtype=one.dtype, pin_memory=on_gpu) for one in like]
         self.device = [torch.empty_like(one) for one in like] if on_gpu else []
         self.sent = torch.cuda.Event() if on_gpu else None  # type: ignore[no-untyped-call]
-        self.read = torch.cuda.Event() if on_gpu else None  # type: ignore[no-untyped-call]
+        # the host sleeps while it waits: several trainings on a GPU would take each other's cores otherwise
+        self.read = torch.cuda.Event(blocking=True) if on_gpu else None  # type: ignore[no-untyped-call]

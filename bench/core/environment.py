@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import re
 import subprocess
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from bench.core.errors import UsageError
 from bench.core.installed import own_version
 
+NAMED_BY = "PIX2PIX_BENCH_COMMIT"
 _PACKAGES = ("torch", "torchvision", "torchmetrics", "numpy", "scipy", "scikit-image", "pillow")
 
 
 def environment(device_name: str) -> dict[str, Any]:
-    """Commit, versions, device, processor and threads, JSON only. `commit` is None outside a checkout."""
+    """Commit, versions, device, processor and threads, JSON only; `commit` as in `commit_here`."""
     import torch
 
     return {
@@ -42,13 +46,26 @@ def cpu_name() -> str:
 
 @cache
 def commit_here() -> dict[str, Any]:
-    """The checkout's commit and whether tracked files differ from it."""
+    """The checkout's commit, and whether tracked files differ from it.
+
+    A copy without history (a container, files sent to another machine) has the commit that
+    `$PIX2PIX_BENCH_COMMIT` names, whose files nobody has compared: `dirty` is None. Without it both are None.
+
+    Raises:
+        UsageError: if the variable is no hash of a commit.
+    """
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
-        return {"commit": None, "dirty": None}
+        return {"commit": _commit_named(os.environ.get(NAMED_BY)), "dirty": None}
     commit = _git(root, "rev-parse", "HEAD")
     changed = _git(root, "status", "--porcelain", "--untracked-files=no")
     return {"commit": commit, "dirty": None if changed is None else bool(changed)}
+
+
+def _commit_named(said: str | None) -> str | None:
+    if said and re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", said) is None:
+        raise UsageError(f"expected the full hash of a commit in ${NAMED_BY}, found {said!r}")
+    return said or None
 
 
 def _git(root: Path, *arguments: str) -> str | None:
