@@ -45,7 +45,7 @@ def device(bed: Bed) -> Iterator[Part]:
 
 
 def agreement(bed: Bed) -> Iterator[Part]:
-    """Captured = eager from ten shared states: losses to 1e-5, updates to the order of summation."""
+    """Captured = eager from ten shared states: losses to 1e-5 or, like updates, as close as eager is to itself."""
 
     def compare(precision: str, batch_size: int, _: Rows) -> Iterator[Row]:
         settings = replace(bed.settings, precision=precision, batch_size=batch_size)
@@ -53,8 +53,9 @@ def agreement(bed: Bed) -> Iterator[Part]:
         yield Row(
             f"captured = eager, {precision}, batch {batch_size}",
             f"{_words(found.captured)} ({found.engine}); eager again: {_words(found.eager)}",
-            "losses 1e-5; updates as eager again",
-            found.captured.loss <= 1e-5 and found.captured.update <= max(1e-4, 3 * found.eager.update),
+            "losses 1e-5, or as eager again; updates as eager again",
+            found.captured.loss <= max(1e-5, 3 * found.eager.loss)
+            and found.captured.update <= max(1e-4, 3 * found.eager.update),
             asdict(found),
         )
 
