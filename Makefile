@@ -16,7 +16,7 @@ GATE_RUN := --variants l1,l1+cgan --dataset toycity --size 32 --steps 100 --base
 	--train-limit 120 --test-limit 40 --judge auto,judge_px=size --device cpu --threads 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs test-slow fuzz test-real test-gpu reference reference-check gate gate-baseline install clean
+.PHONY: help demo test lint docs test-slow fuzz test-real test-gpu reference reference-gpu reference-check parity gate gate-baseline install clean
 
 help:  ## show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,18 @@ reference-check: .venv/.installed  ## what `make reference` left, held against t
 		$(BIN)/bench check out/reference/$$name --baseline reports/reference/$$name/baseline.json \
 			|| failed="$$failed $$name"; \
 	done; test -z "$$failed" || { echo "not as published:$$failed"; exit 1; }
+
+# On a GPU, the longest study: facades, the losses, 50 epochs. With MPS, runs share a GPU (docs/scaling.md).
+reference-gpu: check-data .venv/.installed  ## reports/reference/facades-128-50-epochs: ten minutes of an H100
+	$(BIN)/bench run --data-root "$(DATA)" --seeds 0-2 --suite losses --dataset facades --size 128 --base-filters 16 \
+		--epochs 50 --judge auto,fcn-small,judge_px=256 --device cuda --jobs 15 --threads 1 \
+		--out out/reference/facades-128-50-epochs
+
+RELEASED ?=
+parity: check-data .venv/.installed-test  ## our trainer against the released code (hours): make parity DATA=folder RELEASED=folder
+	@test -f "$(RELEASED)/train.py" || { echo "expected RELEASED=folder of the released PyTorch code, with its" \
+		"train.py, found '$(RELEASED)'"; exit 2; }
+	$(BIN)/python tests/parity/run.py "$(RELEASED)" --data-root "$(DATA)" --out out/parity
 
 gate: .venv/.installed  ## a tiny run, checked against the committed baseline
 	$(BIN)/bench run $(GATE_RUN) --out $(GATE_OUT)

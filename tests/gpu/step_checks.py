@@ -45,7 +45,7 @@ def device(bed: Bed) -> Iterator[Part]:
 
 
 def agreement(bed: Bed) -> Iterator[Part]:
-    """Captured = eager from ten shared states: losses to 1e-5 or, like updates, as close as eager is to itself."""
+    """Captured = eager from ten shared states: losses to 1e-5, or as close as eager to itself; so updates."""
 
     def compare(precision: str, batch_size: int, _: Rows) -> Iterator[Row]:
         settings = replace(bed.settings, precision=precision, batch_size=batch_size)

@@ -1,13 +1,14 @@
 """Whether our trainer and the released code can be told apart: seeds against seeds, metric by metric.
 
-    python tests/parity/compare.py OUT [--ours FOLDER] --to FOLDER
+    python tests/parity/compare.py OUT [--ours NAME=FOLDER ...] --to FOLDER
 
-OUT was written by one `bench score` of results folders, with `--name "ours l1+cgan s0,released l1+cgan
-s0,..."`: who trained it, the arm, the seed. `--ours` names a published folder of our runs, such as
-reports/reference/cityscapes-128-8-epochs, whose values go in as they were published. For every group of
-ours against the released group of the same arm this writes, for each metric, both means with the standard
-deviation of their seeds, the difference in units of the pooled standard deviation, and p of Welch's t test
-(SciPy), with Holm's correction over the metrics of the pair.
+OUT was written by one `bench score` of results folders, with `--name "released l1+cgan s0,..."`: who trained
+it, the arm, the seed. `--ours` names an output of `bench run`, or a published folder of our runs such as
+reports/reference/cityscapes-128-8-epochs, and what is said of it. For every group of ours against the
+released group of the same arm this writes, for each metric, both means with the standard deviation of their
+seeds, the difference in units of the pooled standard deviation, and p of Welch's t test (SciPy), with Holm's
+correction over the metrics of the pair. A metric is left out where the sides scored it by other versions or
+judges.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import ttest_ind
 
 from bench.core.files import write_text
-from bench.records.record import finished, read_records
+from bench.records.record import MetricResult, finished, read_records
 
 LABEL = re.compile(r"(?P<who>.+) (?P<arm>\S+) s(?P<seed>\d+)")
 LEVEL = 0.05
@@ -41,10 +43,13 @@ def seeds_by_group(out: Path) -> dict[tuple[str, str], Values]:
     return {group: dict(values) for group, values in groups.items()}
 
 
-def published(folder: Path, released: Path) -> dict[tuple[str, str], Values]:
-    """Our runs of a published study as a group, in the metrics that both sides scored by one version."""
-    versions = {
-        key: result.protocol.get("version")
+def our_runs(who: str, folder: Path, released: Path) -> dict[tuple[str, str], Values]:
+    """Runs of ours as groups, in the metrics that both sides scored by one version and judge.
+
+    Fields that differ from the variant's own ("l1+cgan[dropout_at=released]") are what `who` says.
+    """
+    measures = {
+        key: _measure(result)
         for record in finished(read_records(released))
         for key, result in record.results.items()
         if LABEL.fullmatch(record.label)
@@ -52,9 +57,13 @@ def published(folder: Path, released: Path) -> dict[tuple[str, str], Values]:
     groups: dict[tuple[str, str], Values] = defaultdict(lambda: defaultdict(list))
     for record in sorted(finished(read_records(folder)), key=lambda one: one.seed or 0):
         for key, result in record.results.items() if record.kind == "run" else ():
-            if result.value is not None and versions.get(key, -1) == result.protocol.get("version"):
-                groups["ours", record.label][key].append(result.value)
+            if result.value is not None and measures.get(key) == _measure(result):
+                groups[who, record.label.partition("[")[0]][key].append(result.value)
     return {group: dict(values) for group, values in groups.items()}
+
+
+def _measure(result: MetricResult) -> tuple[Any, Any]:
+    return result.protocol.get("version"), result.protocol.get("judge_hash")
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -123,11 +132,13 @@ def compared(groups: Mapping[tuple[str, str], Values]) -> dict[tuple[str, str], 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--ours", type=Path, help="published folder of our runs, beside those in OUT")
+    parser.add_argument("--ours", action="append", default=[], metavar="NAME=FOLDER")
     parser.add_argument("--to", type=Path, required=True)
     asked = parser.parse_args()
-    ours = published(asked.ours, asked.out) if asked.ours else {}
-    tables = compared({**seeds_by_group(asked.out), **ours})
+    groups = seeds_by_group(asked.out)
+    for who, _, folder in (one.partition("=") for one in asked.ours):
+        groups |= our_runs(who, Path(folder), asked.out)
+    tables = compared(groups)
     if not tables:
         raise SystemExit(f"expected rows named 'WHO ARM sN' with two seeds a side in {asked.out}, found none")
     asked.to.mkdir(parents=True, exist_ok=True)

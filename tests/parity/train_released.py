@@ -1,12 +1,14 @@
 """Train and test the released PyTorch pix2pix with a seed, so that its images can be scored beside ours.
 
     git archive of its models, data, options, util, scripts, train.py and test.py in RELEASED, then
-    python tests/performance/train_released.py RELEASED --data DIR/cityscapes --to OUT --seed 0 [--arm l1]
+    python tests/parity/train_released.py RELEASED --data DIR/cityscapes --to OUT --seed 0 [--arm l1]
     bench score OUT/results/l1+cgan-s0/val_latest/images
 
 Its train.py and test.py run as they are, on a CPU with one thread: bicubic resizing, its jitter, its dropout
-places, a constant learning rate (no decay epochs). `--arm l1` takes the adversarial term out of G's loss at
-run time and leaves D untrained: its options have no such switch. It needs the package `dominate`.
+places, a constant learning rate. (Its default rule is stepped before an epoch, so that without epochs of
+decay the last epoch trains at a rate of 0: the rule "step" is taken, with no step in reach.) `--arm l1` takes
+the adversarial term out of G's loss at run time and leaves D untrained: its options have no such switch. It
+needs the package `dominate`.
 """
 
 from __future__ import annotations
@@ -77,6 +79,8 @@ def main() -> None:
         "load_size": round(asked.size * 286 / 256),
         "n_epochs": asked.epochs,
         "n_epochs_decay": 0,
+        "lr_policy": "step",
+        "lr_decay_iters": 10**9,
         "display_id": -1,
         "display_freq": 10**9,
         "save_epoch_freq": asked.epochs,
