@@ -78,6 +78,7 @@ class Trainer:
         self.train_seconds = 0.0
         self.history: list[dict[str, float]] = []
         self.health = Health()
+        self._caution = scheme.caution(settings)
         self._sums: Tensor | None = None  # of the losses `_summed_names`, in that order
         self._summed_names: list[str] = []
         self._summed = 0
@@ -86,6 +87,12 @@ class Trainer:
     def generator(self) -> nn.Module:
         """The generator that is sampled, saved and tested: with `settings.ema` the averaged one."""
         return self.objective.generator
+
+    @property
+    def warnings(self) -> list[dict[str, Any]]:
+        """What is to be said of this training: {"sign", "from_step", "to_step"}, in order."""
+        whole = {"sign": self._caution, "from_step": 0, "to_step": self.settings.steps}
+        return [*([whole] if self._caution is not None else []), *self.health.warnings]
 
     @property
     def wait_seconds(self) -> float:
@@ -173,14 +180,14 @@ class Trainer:
     def step(self) -> None:
         """One update by the objective on the batch of this step."""
         self._feed.fetch(self.steps_done)
-        self.objective.prepare(self.steps_done)
+        kind = self.objective.prepare(self.steps_done)
         self._seed_dropout()
-        self._execution.run(self._work)
+        self._execution.run(self._work, kind)
         self._summed += 1
         self.steps_done += 1
 
     def _work(self) -> None:
-        """The device's work in a step: the same operations on the same tensors in every step."""
+        """The device's work in a step: the same operations on the same tensors in every step of a kind."""
         source, target = self._feed.images()
         prediction, losses = self.objective.step(source, target, self._streams or None)
         self._accumulate(losses | spreads(prediction, target))

@@ -14,13 +14,15 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from baselines.build import build_discriminator, build_gan_loss, build_generator, site_of
+from baselines.build import build_gan_loss, build_generator, site_of
 from baselines.components.described import Cycle
 from baselines.components.gan_losses import l1_loss
 from baselines.components.registry import Part
 from baselines.components.site import Judged
 from baselines.engine import autocast
 from baselines.layers import one_batch
+from baselines.objectives import both_ways
+from baselines.objectives.both_ways import BACK
 from baselines.objectives.optimisers import Average, Optimisers
 from baselines.objectives.pool import Pool
 from baselines.objectives.scheme import Scheme
@@ -29,41 +31,15 @@ from baselines.settings import TrainingSettings
 from baselines.sizes import image_size, is_native
 from baselines.variants import Variant
 
-BACK = "_back"
-"""The end of the names of what belongs to the direction that was not asked for: from target to source."""
-
 
 def networks(
     fields: Cycle, variant: Variant, settings: TrainingSettings, channels: tuple[int, int]
 ) -> dict[str, nn.Module]:
-    """A generator and a discriminator for each direction, with fresh weights.
-
-    "generator" translates sources and "discriminator" judges targets; those of the way back end in `BACK`.
+    """Those of both directions (`both_ways.networks`).
 
     Raises:
         ValueError: if the variant, the size or the channels do not fit.
     """
-    _check(fields, variant, settings, channels)
-    ways = ("", channels), (BACK, (channels[1], channels[0]))
-    made: dict[str, nn.Module] = {
-        f"generator{end}": build_generator(variant, settings, *way) for end, way in ways
-    }
-    for end, way in ways:
-        discriminator = build_discriminator(variant, settings, *way)
-        assert discriminator is not None
-        made[f"discriminator{end}"] = discriminator
-    return made
-
-
-def _check(fields: Cycle, variant: Variant, settings: TrainingSettings, channels: tuple[int, int]) -> None:
-    if variant.adversarial != "gan":
-        raise ValueError(
-            f"objective=cycle expects adversarial=gan, found {variant.adversarial}: "
-            "D cannot see the source without pairs"
-        )
-    if variant.lambda_l1 or variant.terms:
-        found = "lambda_l1" if variant.lambda_l1 else ", ".join(variant.terms)
-        raise ValueError(f"objective=cycle has no pairs for {found}: leave it out (lambda_l1=0)")
     if fields.lambda_identity and channels[0] != channels[1]:
         raise ValueError(
             "lambda_identity needs as many channels in source and target, found "
@@ -71,6 +47,7 @@ def _check(fields: Cycle, variant: Variant, settings: TrainingSettings, channels
         )
     if fields.pool_size and is_native(settings.size_px):
         raise ValueError("a pool needs images of one size, found native: --set pool_size=0, or one size")
+    return both_ways.networks(variant, settings, channels)
 
 
 @dataclass(frozen=True)

@@ -198,7 +198,7 @@ class TrainingStage:
         content = {
             "history": trainer.history,
             "train_seconds": trainer.train_seconds,
-            "warnings": trainer.health.warnings,
+            "warnings": trainer.warnings,
             "engine": {"used": trainer.engine_used, "reason": trainer.engine_reason},
             "environment": self.environment,
             "samples": self.samples.words,
