@@ -89,6 +89,11 @@ class Trainer:
         return self.objective.generator
 
     @property
+    def back(self) -> nn.Module | None:
+        """The same for targets to sources; None where one direction is trained."""
+        return getattr(self.objective, "back", None)
+
+    @property
     def warnings(self) -> list[dict[str, Any]]:
         """What is to be said of this training: {"sign", "from_step", "to_step"}, in order."""
         whole = {"sign": self._caution, "from_step": 0, "to_step": self.settings.steps}

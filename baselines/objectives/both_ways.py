@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import torch
 from torch import nn
 
 from baselines.build import build_discriminator, build_generator
+from baselines.objectives.optimisers import Average
 from baselines.settings import TrainingSettings
 from baselines.variants import Variant
 
@@ -42,3 +46,20 @@ def _check(variant: Variant) -> None:
     if variant.lambda_l1 or variant.terms:
         found = "lambda_l1" if variant.lambda_l1 else ", ".join(variant.terms)
         raise ValueError(f"objective={objective} has no pairs for {found}: leave it out (lambda_l1=0)")
+
+
+def averages(
+    updated: Mapping[str, nn.Module],
+    variant: Variant,
+    settings: TrainingSettings,
+    channels: tuple[int, int],
+    device: torch.device,
+) -> dict[str, Average]:
+    """The moving averages of both generators by the end of their way; {} without `settings.ema`."""
+    if not settings.ema:
+        return {}
+    found = {}
+    for end, way in (("", channels), (BACK, (channels[1], channels[0]))):
+        alike = build_generator(variant, settings, *way).to(device).train()
+        found[end] = Average(settings, updated[f"generator{end}"], alike, device)
+    return found

@@ -14,7 +14,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from baselines.build import build_gan_loss, build_generator, site_of
+from baselines.build import build_gan_loss, site_of
 from baselines.components.described import Cycle
 from baselines.components.gan_losses import l1_loss
 from baselines.components.registry import Part
@@ -22,8 +22,8 @@ from baselines.components.site import Judged
 from baselines.engine import autocast
 from baselines.layers import one_batch
 from baselines.objectives import both_ways
-from baselines.objectives.both_ways import BACK
-from baselines.objectives.optimisers import Average, Optimisers
+from baselines.objectives.both_ways import BACK, averages
+from baselines.objectives.optimisers import Optimisers
 from baselines.objectives.pool import Pool
 from baselines.objectives.scheme import Scheme
 from baselines.parallel import Ranks
@@ -74,7 +74,7 @@ class Cyclic:
         ranks: must be one process: a pool holds what one process has generated.
         seed: of the pools.
 
-    Attributes: those of `Objective`; `generator` translates sources to targets.
+    Attributes: those of `Objective`; `generator` translates sources to targets, `back` targets to sources.
 
     Raises:
         ValueError: if a part of the variant does not fit.
@@ -108,15 +108,13 @@ class Cyclic:
         )
         self._optimisers = Optimisers(settings, self._updated, device)
         self.adams: Mapping[str, torch.optim.Adam] = self._optimisers.adams
-        self._average: Average | None = None
-        self.generator: nn.Module = self._there.generator
         kept = {f"pool{way.end}": way.pool for way in (self._there, self._back) if fields.pool_size}
-        self.networks: Mapping[str, nn.Module] = {**self._updated, **kept}
-        if settings.ema:
-            alike = build_generator(variant, settings, *channels).to(device).train()
-            self._average = Average(settings, self.generator, alike, device)
-            self.generator = self._average.network
-            self.networks = {**self.networks, "average": self.generator}
+        self._averages = averages(self._updated, variant, settings, channels, device)
+        tested = {end: average.network for end, average in self._averages.items()}
+        self.generator: nn.Module = tested.get("", self._there.generator)
+        self.back: nn.Module = tested.get(BACK, self._back.generator)
+        averaged = {f"average{end}": network for end, network in tested.items()}
+        self.networks: Mapping[str, nn.Module] = {**self._updated, **kept, **averaged}
 
     def _pools(self, channels: tuple[int, int], seed: int) -> list[Pool]:
         """Of generated targets, and of generated sources."""
@@ -132,8 +130,8 @@ class Cyclic:
         self._optimisers.prepare(step)
         for way in (self._there, self._back):
             way.pool.prepare(step)
-        if self._average is not None:
-            self._average.prepare(step)
+        for average in self._averages.values():
+            average.prepare(step)
 
     def step(
         self, source: Tensor, target: Tensor, streams: Sequence[torch.Generator] | None
@@ -143,8 +141,8 @@ class Cyclic:
             made, losses = self._update_generators(source, target)
             for way, real in ((self._there, target), (self._back, source)):
                 losses[f"loss_d{way.end}"] = self._update_discriminator(way, real, made[way.end])
-        if self._average is not None:
-            self._average.update()
+        for average in self._averages.values():
+            average.update()
         return made[""], {name: loss.detach() for name, loss in losses.items()}
 
     def _update_generators(
@@ -211,6 +209,7 @@ def _scheme(fields: Cycle) -> Scheme:
         passes=(6, 2),  # there and back, and the identities, of both generators
         images=fields.pool_size,
         shared=False,
+        both_ways=True,
     )
 
 

@@ -16,15 +16,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from baselines.build import build_gan_loss, build_generator, site_of
+from baselines.build import build_gan_loss, site_of
 from baselines.components.described import Disco
 from baselines.components.disco import to_unit
 from baselines.components.registry import Part
 from baselines.components.site import Judged
 from baselines.engine import autocast
 from baselines.layers import one_batch
-from baselines.objectives.both_ways import BACK, networks
-from baselines.objectives.optimisers import Average, Optimisers, Setting
+from baselines.objectives.both_ways import BACK, averages, networks
+from baselines.objectives.optimisers import Optimisers, Setting
 from baselines.objectives.scheme import Scheme
 from baselines.parallel import Ranks
 from baselines.settings import TrainingSettings
@@ -66,7 +66,7 @@ class Discovering:
         ranks: must be one process: features are averaged over the batch.
         seed: nothing is drawn from it.
 
-    Attributes: those of `Objective`; `generator` translates sources to targets.
+    Attributes: those of `Objective`; `generator` translates sources to targets, `back` targets to sources.
 
     Raises:
         ValueError: if a part of the variant does not fit.
@@ -96,21 +96,19 @@ class Discovering:
         self._optimisers = Optimisers(settings, self._updated, device)
         self.adams: Mapping[str, torch.optim.Adam] = self._optimisers.adams
         self._kind, self._rate = OF_D, Setting(fields.rate_at(0), device)
-        self._average: Average | None = None
-        self.generator: nn.Module = self._updated["generator"]
-        self.networks: Mapping[str, nn.Module] = dict(self._updated)
-        if settings.ema:
-            alike = build_generator(variant, settings, *channels).to(device).train()
-            self._average = Average(settings, self.generator, alike, device)
-            self.generator = self._average.network
-            self.networks = {**self._updated, "average": self.generator}
+        self._averages = averages(self._updated, variant, settings, channels, device)
+        tested = {end: average.network for end, average in self._averages.items()}
+        self.generator: nn.Module = tested.get("", self._updated["generator"])
+        self.back: nn.Module = tested.get(BACK, self._updated[f"generator{BACK}"])
+        averaged = {f"average{end}": network for end, network in tested.items()}
+        self.networks: Mapping[str, nn.Module] = {**self._updated, **averaged}
 
     def prepare(self, step: int) -> str:
         """Set the learning rate and the reconstruction's weight of a step; returns what it updates."""
         self._optimisers.prepare(step)
         self._rate.set(self.fields.rate_at(step))
-        if self._average is not None:
-            self._average.prepare(step)
+        for average in self._averages.values():
+            average.prepare(step)
         self._kind = OF_D if step % self.fields.update_interval == 0 else OF_G
         return self._kind
 
@@ -131,8 +129,8 @@ class Discovering:
             total.backward()  # type: ignore[no-untyped-call]
         for name in ends:
             self.adams[name].step()
-        if self._average is not None and not updates_d:
-            self._average.update()
+        for average in () if updates_d else self._averages.values():
+            average.update()
         return ways[""].made.detach(), {name: loss.detach() for name, loss in losses.items()}
 
     def _look(self, source: Tensor, target: Tensor, updates_d: bool) -> dict[str, _Seen]:
@@ -219,6 +217,7 @@ def _scheme(fields: Disco) -> Scheme:
         paired=False,
         passes=(4, 2),  # there and back, of both generators; in the other steps, four of D alone
         shared=False,
+        both_ways=True,
         period=fields.update_interval,
         caution=partial(_caution, fields),
     )

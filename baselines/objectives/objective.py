@@ -19,6 +19,8 @@ class Objective(Protocol):
         networks: by name, all that have a state; saved with a training state.
         adams: the optimisers, by the name of the network that each one updates.
         generator: the network that is saved as the run's checkpoint, sampled and tested.
+
+    One of both ways (`Scheme.both_ways`) also has `back`, the same for targets to sources.
     """
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,19 @@ class Dataset:
     source: str
     target_side: int
     images: Images
+
+    def turned(self) -> Dataset:
+        """The same pairs in the opposite direction.
+
+        Raises:
+            UsageError: if the source is derived.
+        """
+        if self.source != "paired":
+            raise UsageError(
+                f"expected pairs of two domains for the opposite direction, found --source {self.source}"
+            )
+        left, _, right = self.direction.partition("2")
+        return replace(self, direction=f"{right}2{left}", target_side=1 - self.target_side)
 
     @property
     def name(self) -> str:

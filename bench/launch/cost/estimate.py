@@ -249,14 +249,19 @@ class Room(NamedTuple):
 def room_needed(
     runs: Sequence[tuple[RunSpec, Dataset, int]], keep: Keep, sample_points: int, at_once: int
 ) -> Room:
-    """Room for runs that do not exist yet, each with its data set and number of test images."""
+    """Room for runs that do not exist yet, each with its data set and number of test images.
+
+    Of a way back it is that of its predictions: its generator is kept by the run that trains it.
+    """
     checkpoints = predictions = 0
     states = [0]
     for spec, dataset, test_n in runs:
-        counts = parameters(spec, dataset)
-        checkpoints += 4 * counts.generator * (1 + sample_points if keep == "all" else 1)
-        averaged = counts.generator if spec.training.ema else 0
         predictions += _test_pixels(spec, dataset, test_n) * dataset.target_channels
+        if spec.back:
+            continue
+        counts, ways = parameters(spec, dataset), 2 if scheme_of(spec.variant).both_ways else 1
+        checkpoints += 4 * counts.generator * ((sample_points if keep == "all" else 0) + ways)
+        averaged = ways * counts.generator if spec.training.ema else 0
         best = 0 if spec.choice is None else 4 * counts.generator
         state = 4 * (_ADAM_COPIES * sum(counts) + averaged) + _held(spec, dataset)
         states.append(state * _STATES + best)
