@@ -264,7 +264,7 @@ def test_a_resumed_training_is_the_uninterrupted_one(changes: dict[str, Any], tm
     resumed = trainer(settings)
     resumed.restore(tmp_path / "state.safetensors", "me")
     list(resumed.train(log_every=4))
-    assert set(whole.objective.networks) - {"average"} == set(NAMES)
+    assert set(whole.objective.networks) - {"average", "average_back"} == set(NAMES)
     for name, network in whole.objective.networks.items():
         for key, value in network.state_dict().items():
             assert torch.equal(value, resumed.objective.networks[name].state_dict()[key]), (name, key)
