@@ -58,6 +58,12 @@ class Dataset:
         return replace(self, direction=f"{right}2{left}", target_side=1 - self.target_side)
 
     @property
+    def unpaired(self) -> bool:
+        """Whether a source and the target beside it have nothing to do with each other."""
+        found = self.images.found
+        return self.source == "paired" and found is not None and found.unpaired
+
+    @property
     def name(self) -> str:
         return self.card.name
 
@@ -208,6 +214,8 @@ class Dataset:
             sides = self.images.read(split, indices[place], size_px)
             target = sides[self.target_side if len(sides) == 2 else 0]
             labels = next((side.labels for side in sides if side.labels is not None), None)
+            if self.unpaired:
+                return Sample(sides[1 - self.target_side].image, target.image, None)
             if self.source == "paired":
                 return Sample(sides[1 - self.target_side].image, target.image, labels)
             return Sample(derive(self.source, target.image), target.image, labels)

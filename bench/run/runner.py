@@ -267,6 +267,7 @@ def _is_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(one in str(error) for one in words)
 
 
-def reference_rows(sizes: Iterable[Size]) -> list[tuple[str, Size]]:
-    """The reference rows of a grid: every one at every size."""
-    return [(row, size_px) for size_px in sorted(sizes, key=size_order) for row in REFERENCE_ROWS]
+def reference_rows(sizes: Iterable[Size], *, unpaired: bool = False) -> list[tuple[str, Size]]:
+    """The reference rows of a grid: every one at every size; `nearest` needs pairs."""
+    rows = [row for row in REFERENCE_ROWS if not (unpaired and row == "nearest")]
+    return [(row, size_px) for size_px in sorted(sizes, key=size_order) for row in rows]

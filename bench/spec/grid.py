@@ -27,7 +27,7 @@ from bench.spec.recipes import get_recipe
 from bench.spec.run_spec import DataSpec, RunSpec
 from bench.spec.step_choice import check_candidates, step_choice
 from bench.spec.suites import get_suite
-from bench.spec.unpaired import check_both_directions
+from bench.spec.unpaired import check_both_directions, check_unpaired
 from bench.spec.variants import by_recipes, read_variants
 
 
@@ -156,6 +156,7 @@ def resolve(request: GridRequest) -> list[Plan]:
                 data, variants, request.seeds, shorter, request.test, sweeps, whole, choice, recipes
             )
         ]
+        check_unpaired(dataset, runs, request.eval_every)
         check_candidates(runs)
         if request.keep_at:
             _check_lengths(runs, request)

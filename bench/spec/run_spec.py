@@ -33,6 +33,8 @@ class DataSpec:
         val_n, val_fingerprint: the same of validation pairs that `--val-share` holds out of the training
             pairs. Without it 0 and "", and left out of documents: a `val` split of the data set's own
             changes no training.
+        unpaired: a source and the target beside it have nothing to do with each other. Left out of documents
+            where they are pairs.
     """
 
     name: str
@@ -44,6 +46,7 @@ class DataSpec:
     test_fingerprint: str
     val_n: int = 0
     val_fingerprint: str = ""
+    unpaired: bool = False
 
     def turned(self) -> DataSpec:
         """The same pairs in the opposite direction; their hashes know no direction."""
@@ -55,6 +58,8 @@ class DataSpec:
         content = asdict(self)
         if not self.val_n:
             del content["val_n"], content["val_fingerprint"]
+        if not self.unpaired:
+            del content["unpaired"]
         return content
 
 
