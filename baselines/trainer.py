@@ -14,27 +14,17 @@ from torch import Tensor, nn
 from baselines.checksummed import DamagedFileError, load_checked, save_checked
 from baselines.engine import default_generator, set_precision
 from baselines.execution import execution
-from baselines.feed import feed_for
+from baselines.feed import check_loaded, feed_for
 from baselines.health import DivergedError, Health, all_finite, spreads
 from baselines.objectives.objective import Objective
 from baselines.objectives.scheme import scheme_of
 from baselines.pairs import PairArrays, dropout_seed, weight_seed
 from baselines.parallel import ALONE, Ranks
 from baselines.settings import TrainingSettings
-from baselines.sizes import is_native, size_of
 from baselines.state import adam_tensors, load_adam, part
 from baselines.variants import Variant
 
 Steps = Iteration[dict[str, float], None, None]
-
-
-def _check_loaded(data: PairArrays, settings: TrainingSettings) -> None:
-    """Refuse pairs of another size than the load size."""
-    found = None if data.source.dtype == object else size_of(data.source.shape[1:])
-    wanted = None if is_native(settings.size_px) else settings.load_size_px
-    if found != wanted:
-        said = ["each image's own size" if size is None else f"{size} px" for size in (wanted, found)]
-        raise ValueError(f"expected pairs of {said[0]}, found {said[1]}")
 
 
 class Trainer:
@@ -59,7 +49,7 @@ class Trainer:
         device: torch.device,
         ranks: Ranks = ALONE,
     ) -> None:
-        _check_loaded(data, settings)
+        check_loaded(data, settings)
         self.variant, self.settings, self.data, self.seed, self.device = variant, settings, data, seed, device
         self.ranks, self._places = ranks, ranks.share(settings.batch_size)
         channels = data.source[0].shape[2], data.target[0].shape[2]

@@ -16,6 +16,7 @@ from bench.cli.main import invoke
 from bench.core.resources import cache_dir
 from bench.data.datasets import open_dataset
 from bench.records.record import RunRecord, read_records
+from bench.run.reproduce import chosen
 from bench.spec.run_spec import RunSpec
 
 CYCLE = "cyclegan[generator=resnet6,pool_size=3,receptive_field=16]"
@@ -137,6 +138,25 @@ def test_gate_and_comparison_take_both(
     capsys.readouterr()
     assert invoke(["compare", str(finished), str(finished)]) == 0
     assert f"{DISCO} (back: photo2labels)" in capsys.readouterr().out
+
+
+def test_a_way_back_is_not_trained_again_by_itself(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there, back = (runs(finished)[name] for name in (CYCLE, f"{CYCLE} (back: photo2labels)"))
+    assert invoke(["reproduce", str(finished), "--run", back.id, "--device", "cpu"]) == 2
+    assert f"{there.id}: reproduce that one" in capsys.readouterr().err
+    assert chosen(list(runs(finished).values()), None).spec.get("back") is None
+
+
+def test_worker_processes_score_both(finished: Path, tmp_path: Path) -> None:
+    """Bit for bit what one process gives."""
+    assert invoke([*BOTH, "--jobs", "2", "--out", str(tmp_path / "out")]) == 0
+    one, other = (runs(out) for out in (finished, tmp_path / "out"))
+    assert one.keys() == other.keys()
+    assert all(
+        record.results["fd_lite0"] == other[label].results["fd_lite0"] for label, record in one.items()
+    )
 
 
 def test_a_second_generator_that_is_gone_fails_its_row_in_one_line(
