@@ -6,6 +6,7 @@ idle. A graph launches them all at once.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import Any
@@ -33,7 +34,7 @@ class Eager:
     def __init__(self, reason: str | None = None) -> None:
         self.reason = reason
 
-    def run(self, work: Work) -> None:
+    def run(self, work: Work, kind: str | None = None) -> None:
         """Execute one step."""
         work()
 
@@ -44,7 +45,8 @@ class Eager:
 class Captured:
     """Executes the first steps eagerly, then as a CUDA graph. If the capture fails, it stays eager.
 
-    The work must do the same to the same tensors in every step, and must not wait for the device. Dropout
+    The work must do the same to the same tensors in every step, and must not wait for the device. Where there
+    are several kinds of steps, this holds for each, and each has a graph of its own. Dropout
     draws from torch's default generator of the device or from `streams`. Seeded again before a step, these
     give the same numbers in a captured step as in an eager one.
 
@@ -64,29 +66,33 @@ class Captured:
     ) -> None:
         self._device, self._streams, self._capturable = device, streams, capturable
         self._side: torch.cuda.Stream | None = None
-        self._graph: torch.cuda.CUDAGraph | None = None
-        self._eager_steps = 0
+        self._graphs: dict[str | None, torch.cuda.CUDAGraph] = {}
+        self._eager_steps: Counter[str | None] = Counter()
         self.reason: str | None = None
 
     @property
     def used(self) -> EngineName:
         return "captured" if self.reason is None else "eager"
 
-    def run(self, work: Work) -> None:
-        """Execute one step."""
-        if self._graph is None and self.reason is None and self._eager_steps == _EAGER_STEPS:
-            self._graph = self._capture(work)
-        if self._graph is not None:
-            self._graph.replay()
+    def run(self, work: Work, kind: str | None = None) -> None:
+        """Execute one step of a kind."""
+        if kind not in self._graphs and self.reason is None and self._eager_steps[kind] == _EAGER_STEPS:
+            if (graph := self._capture(work)) is None:
+                self._graphs.clear()
+            else:
+                self._graphs[kind] = graph
+        if kind in self._graphs:
+            self._graphs[kind].replay()
         elif self.reason is not None:
             work()
         else:
             self._beside(work)
-            self._eager_steps += 1
+            self._eager_steps[kind] += 1
 
     def forget(self) -> None:
-        """State tensors were replaced by others: drop the graph, which uses the old ones."""
-        self._graph, self._eager_steps = None, 0
+        """State tensors were replaced by others: drop the graphs, which use the old ones."""
+        self._graphs.clear()
+        self._eager_steps.clear()
 
     def _beside(self, work: Work) -> None:
         """Execute a step eagerly, on the stream of the capture."""

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from baselines.pairs import PairArrays, batch_at, choices_at, raw_tensor, scaled, to_tensor, windows
 from baselines.settings import TrainingSettings
-from baselines.sizes import image_size, is_native
+from baselines.sizes import image_size, is_native, size_of
 
 RESIDENT_SHARE = 0.25  # largest share of a GPU's free memory, as several trainings may share a GPU
 _STEPS_AHEAD = 4
@@ -41,6 +41,19 @@ class Feed(Protocol):
     def images(self) -> tuple[Tensor, Tensor]:
         """Source and target (N, C, H, W) float32 in [-1, 1]."""
         ...
+
+
+def check_loaded(data: PairArrays, settings: TrainingSettings) -> None:
+    """Refuse pairs of another size than the load size.
+
+    Raises:
+        ValueError: with both.
+    """
+    found = None if data.source.dtype == object else size_of(data.source.shape[1:])
+    wanted = None if is_native(settings.size_px) else settings.load_size_px
+    if found != wanted:
+        said = ["each image's own size" if size is None else f"{size} px" for size in (wanted, found)]
+        raise ValueError(f"expected pairs of {said[0]}, found {said[1]}")
 
 
 def feed_for(

@@ -164,8 +164,11 @@ def init_weights(module: nn.Module, kind: str = "normal") -> None:
     ~ N(1, 0.02), shifts 0, as the released PyTorch code starts them.
 
     `kind`: "xavier" (Glorot and Bengio 2010) and "orthogonal" (Saxe et al. 2014) start the convolutions'
-    weights otherwise, both with gain 0.02, as `--init_type` of the released code does.
+    weights otherwise, both with gain 0.02, as `--init_type` of the released code does. "torch" leaves all
+    layers as torch has started them.
     """
+    if kind == "torch":
+        return
     starts = {"normal": _normal, "xavier": _xavier, "orthogonal": _orthogonal}
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):

@@ -23,7 +23,7 @@ class TrainingSettings:
     """One training without its variant, data and seed.
 
     Attributes:
-        steps: optimisation steps, one of D and one of G each.
+        steps: optimisation steps, of D and G each (of one of them each for `objective=disco`).
         size_px: size of the images, 32 to 2048 px on each side: a number for a square, "WIDTHxHEIGHT", or
             "native" where each image keeps its own size.
         batch_size: pairs a step.
@@ -38,6 +38,7 @@ class TrainingSettings:
         ema: decay of the generator's moving average, such as 0.999; 0 = none. The averaged generator is the
             one that is saved and tested. Early on the decay is smaller, (1 + step) / (10 + step), so that the
             average forgets the initial weights.
+        weight_decay: times each weight, added to its gradient before Adam (as DiscoGAN's authors do: 1e-5).
         levels: halvings of the generator; None: what the shorter side bears (`geometry.depth`). "native"
             needs a number, which the smallest image bears.
 
@@ -59,6 +60,7 @@ class TrainingSettings:
     engine: EngineName = "eager"
     ema: Number = field(default=0, metadata=LATER)
     levels: int | None = field(default=None, metadata=LATER)
+    weight_decay: Number = field(default=0, metadata=LATER)
 
     def __post_init__(self) -> None:
         self._check_size()
@@ -71,6 +73,8 @@ class TrainingSettings:
             )
         if not 0 < self.lr < math.inf:
             raise ValueError(f"expected a finite lr above 0, found {self.lr}")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"expected a finite weight_decay of at least 0, found {self.weight_decay}")
         for name in ("beta1", "beta2", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"expected {name} in [0, 1), found {getattr(self, name)}")

@@ -14,27 +14,17 @@ from torch import Tensor, nn
 from baselines.checksummed import DamagedFileError, load_checked, save_checked
 from baselines.engine import default_generator, set_precision
 from baselines.execution import execution
-from baselines.feed import feed_for
+from baselines.feed import check_loaded, feed_for
 from baselines.health import DivergedError, Health, all_finite, spreads
 from baselines.objectives.objective import Objective
 from baselines.objectives.scheme import scheme_of
 from baselines.pairs import PairArrays, dropout_seed, weight_seed
 from baselines.parallel import ALONE, Ranks
 from baselines.settings import TrainingSettings
-from baselines.sizes import is_native, size_of
 from baselines.state import adam_tensors, load_adam, part
 from baselines.variants import Variant
 
 Steps = Iteration[dict[str, float], None, None]
-
-
-def _check_loaded(data: PairArrays, settings: TrainingSettings) -> None:
-    """Refuse pairs of another size than the load size."""
-    found = None if data.source.dtype == object else size_of(data.source.shape[1:])
-    wanted = None if is_native(settings.size_px) else settings.load_size_px
-    if found != wanted:
-        said = ["each image's own size" if size is None else f"{size} px" for size in (wanted, found)]
-        raise ValueError(f"expected pairs of {said[0]}, found {said[1]}")
 
 
 class Trainer:
@@ -59,7 +49,7 @@ class Trainer:
         device: torch.device,
         ranks: Ranks = ALONE,
     ) -> None:
-        _check_loaded(data, settings)
+        check_loaded(data, settings)
         self.variant, self.settings, self.data, self.seed, self.device = variant, settings, data, seed, device
         self.ranks, self._places = ranks, ranks.share(settings.batch_size)
         channels = data.source[0].shape[2], data.target[0].shape[2]
@@ -78,6 +68,7 @@ class Trainer:
         self.train_seconds = 0.0
         self.history: list[dict[str, float]] = []
         self.health = Health()
+        self._caution = scheme.caution(settings)
         self._sums: Tensor | None = None  # of the losses `_summed_names`, in that order
         self._summed_names: list[str] = []
         self._summed = 0
@@ -86,6 +77,17 @@ class Trainer:
     def generator(self) -> nn.Module:
         """The generator that is sampled, saved and tested: with `settings.ema` the averaged one."""
         return self.objective.generator
+
+    @property
+    def back(self) -> nn.Module | None:
+        """The same for targets to sources; None where one direction is trained."""
+        return getattr(self.objective, "back", None)
+
+    @property
+    def warnings(self) -> list[dict[str, Any]]:
+        """What is to be said of this training: {"sign", "from_step", "to_step"}, in order."""
+        whole = {"sign": self._caution, "from_step": 0, "to_step": self.settings.steps}
+        return [*([whole] if self._caution is not None else []), *self.health.warnings]
 
     @property
     def wait_seconds(self) -> float:
@@ -173,14 +175,14 @@ class Trainer:
     def step(self) -> None:
         """One update by the objective on the batch of this step."""
         self._feed.fetch(self.steps_done)
-        self.objective.prepare(self.steps_done)
+        kind = self.objective.prepare(self.steps_done)
         self._seed_dropout()
-        self._execution.run(self._work)
+        self._execution.run(self._work, kind)
         self._summed += 1
         self.steps_done += 1
 
     def _work(self) -> None:
-        """The device's work in a step: the same operations on the same tensors in every step."""
+        """The device's work in a step: the same operations on the same tensors in every step of a kind."""
         source, target = self._feed.images()
         prediction, losses = self.objective.step(source, target, self._streams or None)
         self._accumulate(losses | spreads(prediction, target))

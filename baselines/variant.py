@@ -15,7 +15,7 @@ from baselines.settings import Number
 from baselines.sizes import Size
 
 Adversarial = Literal["none", "gan", "cgan"]
-Init = Literal["normal", "xavier", "orthogonal"]
+Init = Literal["normal", "xavier", "orthogonal", "torch"]
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -32,23 +32,25 @@ class Variant:
 
     Attributes:
         name: canonical name in the grammar above, or the user's.
-        generator: "unet", "encdec" (section 3.2, table 2), "resnet6", "resnet9" (CycleGAN's), or a plug-in's.
+        generator: "unet", "encdec" (section 3.2, table 2), "resnet6", "resnet9" (CycleGAN's),
+            "disco" (DiscoGAN's), or a plug-in's.
         adversarial: "none", "gan" (D sees the output alone) or "cgan" (D sees the source too; eq. 1, 2).
         receptive_field: side in pixels of the area that one output of D sees (table 3); 0 = "full", resolved
-            by `at_size`; None without a discriminator.
+            by `at_size`; None without a discriminator, and where it does not size the discriminator.
         lambda_l1: weight of the L1 term (eq. 4); 0 = none.
         lambda_gan: weight of the adversarial term; 0 without a discriminator.
         dropout: probability in the generator, at training and test time.
         norm: normalisation in both networks: "batch", "instance", "instance-plain" (without scale and shift,
             as in the released code), "none", or a plug-in's.
         source: the source of the declaration, such as a table of the paper.
-        discriminator: "patch" (section 3.3), or a plug-in's.
+        discriminator: "patch" (section 3.3), "disco" (DiscoGAN's, of its own size), or a plug-in's.
         gan_loss: "vanilla" (section 3.1), "lsgan", "hinge", or a plug-in's.
         upsample: how the generator doubles the sides: "transposed", "resize" (nearest neighbour, then 3x3),
             or a plug-in's.
         objective: what is trained together: "paired" (all of Isola et al. 2017), "cycle" (CycleGAN: both
-            directions, without pairs), or a plug-in's.
-        init: how convolutions start: "normal" (appendix 6.2), "xavier" or "orthogonal", all with gain 0.02.
+            directions, without pairs), "disco" (DiscoGAN: the same), or a plug-in's.
+        init: how layers start: "normal" (appendix 6.2), "xavier" or "orthogonal", all with gain 0.02;
+            "torch": as torch starts each.
         parts: fields of the parts, sorted by name, without those at their default.
 
     Raises:
@@ -76,8 +78,10 @@ class Variant:
         _check_choice("init", self.init, get_args(Init))
         for kind, name in self._chosen():
             registry.check_name(kind, name)
-        if (self.adversarial == "none") != (self.receptive_field is None):
-            raise ValueError("expected a receptive_field exactly where there is a discriminator")
+        if self._is_sized() == (self.receptive_field is None):
+            raise ValueError(
+                "expected a receptive_field exactly where there is a discriminator that it sizes"
+            )
         if self.receptive_field not in (None, 0, *RECEPTIVE_FIELDS):
             known = ", ".join(map(str, RECEPTIVE_FIELDS))
             raise ValueError(f"expected receptive_field to be one of {known}, found {self.receptive_field}")
@@ -93,6 +97,10 @@ class Variant:
             raise ValueError("expected loss weights that are finite and not negative, and one above 0")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"expected dropout in [0, 1), found {self.dropout}")
+
+    def _is_sized(self) -> bool:
+        """Whether there is a discriminator that `receptive_field` sizes."""
+        return self.adversarial != "none" and registry.is_sized(self.discriminator)
 
     def _chosen(self) -> Iterator[tuple[Kind, str]]:
         """The parts that fields of its own choose, whether they are used or not."""

@@ -5,7 +5,7 @@
 GENERATOR is "unet" (default), "encdec", "resnet6", "resnet9" or one of a plug-in; LOSSES is "l1", "gan",
 "cgan", "l1+gan" or "l1+cgan"; RECEPTIVE_FIELD is 1, 16, 34, 70 (default), 142, 286 or "full" (the smallest
 that covers the image); "l1+cgan[gan_loss=lsgan]" has another value in a field. Beside the grammar stand
-"no-dropout" and "cyclegan", which takes fields in brackets too.
+"no-dropout", and "cyclegan" and "discogan", which take fields in brackets too.
 Source of all defaults: Isola et al. 2017, sections 3 and 4 and appendix 6.
 """
 
@@ -67,10 +67,25 @@ CYCLEGAN = Variant(
     objective="cycle",
     source="Zhu et al. 2017, arXiv:1703.10593, sections 3 to 5 and 7; else the released PyTorch code",
 )
+DISCOGAN = Variant(
+    name="discogan",
+    generator="disco",
+    adversarial="gan",
+    receptive_field=None,
+    lambda_l1=0.0,
+    lambda_gan=0.1,
+    dropout=0.0,
+    discriminator="disco",
+    init="torch",
+    objective="disco",
+    source="Kim et al. 2017, arXiv:1703.05192; all numbers from the authors' code, SKTBrain/DiscoGAN",
+)
+SIBLINGS = {variant.name: variant for variant in (CYCLEGAN, DISCOGAN)}
+"""Not in the grammar; with fields in brackets."""
 NAMED = [
     "l1", "gan", "cgan", "l1+gan", "l1+cgan", "l1+cgan/1", "l1+cgan/16", "l1+cgan/34", "l1+cgan/142",
     "l1+cgan/286", "imagegan", "encdec:l1", "encdec:l1+cgan", "resnet6:l1+cgan", "resnet9:l1+cgan",
-    "no-dropout", "cyclegan",
+    "no-dropout", *SIBLINGS,
 ]  # fmt: skip
 
 
@@ -85,8 +100,8 @@ def parse_variant(name: str) -> Variant:
     if name == NO_DROPOUT.name:
         return NO_DROPOUT
     base, bracket, rest = name.partition("[")
-    if base == CYCLEGAN.name and (not bracket or rest.endswith("]")):
-        return CYCLEGAN.with_fields(_parse_fields(rest[:-1])) if bracket else CYCLEGAN
+    if base in SIBLINGS and (not bracket or rest.endswith("]")):
+        return SIBLINGS[base].with_fields(_parse_fields(rest[:-1])) if bracket else SIBLINGS[base]
     match = _GRAMMAR.fullmatch(name)
     generator = "unet" if match is None else match["generator"] or "unet"
     if match is None or generator not in registry.names("generators"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 MOST_POOLED = 1000
 
@@ -31,6 +31,11 @@ class ResNet:
 
 
 @dataclass(frozen=True)
+class DiscoGenerator:
+    """DiscoGAN's: four 4x4 convolutions of stride 2 and four transposed ones, no skips (Kim et al. 2017)."""
+
+
+@dataclass(frozen=True)
 class Patch:
     """A map of logits, each of which sees `receptive_field` px (Isola et al. 2017, section 3.3).
 
@@ -40,6 +45,13 @@ class Patch:
     """
 
     spectral_norm: bool = False
+
+
+@dataclass(frozen=True)
+class DiscoDiscriminator:
+    """DiscoGAN's: one logit for 64 x 64 px, a map of them for larger images (Kim et al. 2017)."""
+
+    SIZED: ClassVar[bool] = False  # receptive_field does not size it
 
 
 @dataclass(frozen=True)
@@ -177,3 +189,45 @@ class Cycle:
                 raise ValueError(f"expected a finite {name} of at least 0, found {getattr(self, name)}")
         if not 0 <= self.pool_size <= MOST_POOLED:
             raise ValueError(f"expected pool_size from 0 to {MOST_POOLED}, found {self.pool_size}")
+
+
+@dataclass(frozen=True)
+class Disco:
+    """Two generators and two discriminators without pairs (DiscoGAN, Kim et al. 2017, arXiv:1703.05192).
+
+    A step updates both discriminators or both generators. These minimise, for each direction,
+    (1 - rate) * (lambda_gan * adversarial + lambda_features * features) + rate * reconstruction, where
+    features is the squared difference of D's features averaged over the batch, reconstruction the mean
+    squared error of an image in [0, 1] and its translation there and back. All defaults are those of the
+    authors' `image_translation.py`.
+
+    Attributes:
+        lambda_features: weight of the differences of D's features, summed over its layers but the first and
+            the logits (authors: 0.9, beside lambda_gan=0.1).
+        starting_rate: weight of the reconstruction in the first `gan_curriculum` steps.
+        default_rate: the same from then on.
+        gan_curriculum: steps with `starting_rate`; a shorter training never leaves it.
+        update_interval: every so many steps, from the first, the discriminators are updated; in all others
+            the generators.
+    """
+
+    lambda_features: float = 0.9
+    starting_rate: float = 0.01
+    default_rate: float = 0.5
+    gan_curriculum: int = 10000
+    update_interval: int = 3
+
+    def __post_init__(self) -> None:
+        for name in ("starting_rate", "default_rate"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"expected {name} from 0 to 1, found {getattr(self, name)}")
+        if not 0 <= self.lambda_features < math.inf:
+            raise ValueError(f"expected a finite lambda_features of at least 0, found {self.lambda_features}")
+        if self.gan_curriculum < 0:
+            raise ValueError(f"expected gan_curriculum of at least 0, found {self.gan_curriculum}")
+        if self.update_interval < 2:
+            raise ValueError(f"expected update_interval of at least 2, found {self.update_interval}")
+
+    def rate_at(self, step: int) -> float:
+        """Weight of the reconstruction in step `step`, counted from 0."""
+        return self.starting_rate if step < self.gan_curriculum else self.default_rate

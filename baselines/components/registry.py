@@ -100,8 +100,9 @@ _BUILT_IN: dict[Kind, dict[str, str]] = {
         "encdec": "unet:ENCDEC",
         "resnet6": "resnet:RESNET6",
         "resnet9": "resnet:RESNET9",
+        "disco": "disco:GENERATOR",
     },
-    "discriminators": {"patch": "patch:PATCH"},
+    "discriminators": {"patch": "patch:PATCH", "disco": "disco:DISCRIMINATOR"},
     "gan_losses": {
         "vanilla": "gan_losses:VANILLA",
         "lsgan": "gan_losses:LSGAN",
@@ -121,7 +122,7 @@ _BUILT_IN: dict[Kind, dict[str, str]] = {
         "none": "norms:NONE",
     },
     "features": {"vgg16": "imagenet_features:VGG16", "alexnet": "imagenet_features:ALEXNET"},
-    "objectives": {"paired": "paired:PAIRED", "cycle": "cycle:CYCLE"},
+    "objectives": {"paired": "paired:PAIRED", "cycle": "cycle:CYCLE", "disco": "disco:DISCO"},
 }
 _DESCRIBED: dict[Kind, dict[str, type]] = {
     "generators": {
@@ -129,8 +130,9 @@ _DESCRIBED: dict[Kind, dict[str, type]] = {
         "encdec": described.UNet,
         "resnet6": described.ResNet,
         "resnet9": described.ResNet,
+        "disco": described.DiscoGenerator,
     },
-    "discriminators": {"patch": described.Patch},
+    "discriminators": {"patch": described.Patch, "disco": described.DiscoDiscriminator},
     "gan_losses": {
         "vanilla": described.Vanilla,
         "lsgan": described.LeastSquares,
@@ -150,7 +152,7 @@ _DESCRIBED: dict[Kind, dict[str, type]] = {
         "none": described.NoNorm,
     },
     "features": {"vgg16": described.Vgg16, "alexnet": described.AlexNet},
-    "objectives": {"paired": described.Pairs, "cycle": described.Cycle},
+    "objectives": {"paired": described.Pairs, "cycle": described.Cycle, "disco": described.Disco},
 }
 """The fields of the built-in parts, known without their modules."""
 _added: dict[Kind, dict[str, Part]] = {kind: {} for kind in KINDS}
@@ -230,6 +232,15 @@ def fields_of(kind: Kind, name: str) -> type:
 def about(kind: Kind, name: str) -> str:
     """What a part is, in a line."""
     return (fields_of(kind, name).__doc__ or "").strip().partition("\n")[0]
+
+
+def is_sized(discriminator: str) -> bool:
+    """Whether `receptive_field` sizes the discriminator: not where its fields say `SIZED = False`.
+
+    Raises:
+        ValueError: as `get`.
+    """
+    return bool(getattr(fields_of("discriminators", discriminator), "SIZED", True))
 
 
 def _defaults(held: type) -> dict[str, Value]:

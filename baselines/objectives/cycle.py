@@ -14,14 +14,16 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from baselines.build import build_discriminator, build_gan_loss, build_generator, site_of
+from baselines.build import build_gan_loss, site_of
 from baselines.components.described import Cycle
 from baselines.components.gan_losses import l1_loss
 from baselines.components.registry import Part
 from baselines.components.site import Judged
 from baselines.engine import autocast
 from baselines.layers import one_batch
-from baselines.objectives.optimisers import Average, Optimisers
+from baselines.objectives import both_ways
+from baselines.objectives.both_ways import BACK, averages
+from baselines.objectives.optimisers import Optimisers
 from baselines.objectives.pool import Pool
 from baselines.objectives.scheme import Scheme
 from baselines.parallel import Ranks
@@ -29,41 +31,15 @@ from baselines.settings import TrainingSettings
 from baselines.sizes import image_size, is_native
 from baselines.variants import Variant
 
-BACK = "_back"
-"""The end of the names of what belongs to the direction that was not asked for: from target to source."""
-
 
 def networks(
     fields: Cycle, variant: Variant, settings: TrainingSettings, channels: tuple[int, int]
 ) -> dict[str, nn.Module]:
-    """A generator and a discriminator for each direction, with fresh weights.
-
-    "generator" translates sources and "discriminator" judges targets; those of the way back end in `BACK`.
+    """Those of both directions (`both_ways.networks`).
 
     Raises:
         ValueError: if the variant, the size or the channels do not fit.
     """
-    _check(fields, variant, settings, channels)
-    ways = ("", channels), (BACK, (channels[1], channels[0]))
-    made: dict[str, nn.Module] = {
-        f"generator{end}": build_generator(variant, settings, *way) for end, way in ways
-    }
-    for end, way in ways:
-        discriminator = build_discriminator(variant, settings, *way)
-        assert discriminator is not None
-        made[f"discriminator{end}"] = discriminator
-    return made
-
-
-def _check(fields: Cycle, variant: Variant, settings: TrainingSettings, channels: tuple[int, int]) -> None:
-    if variant.adversarial != "gan":
-        raise ValueError(
-            f"objective=cycle expects adversarial=gan, found {variant.adversarial}: "
-            "D cannot see the source without pairs"
-        )
-    if variant.lambda_l1 or variant.terms:
-        found = "lambda_l1" if variant.lambda_l1 else ", ".join(variant.terms)
-        raise ValueError(f"objective=cycle has no pairs for {found}: leave it out (lambda_l1=0)")
     if fields.lambda_identity and channels[0] != channels[1]:
         raise ValueError(
             "lambda_identity needs as many channels in source and target, found "
@@ -71,6 +47,7 @@ def _check(fields: Cycle, variant: Variant, settings: TrainingSettings, channels
         )
     if fields.pool_size and is_native(settings.size_px):
         raise ValueError("a pool needs images of one size, found native: --set pool_size=0, or one size")
+    return both_ways.networks(variant, settings, channels)
 
 
 @dataclass(frozen=True)
@@ -97,7 +74,7 @@ class Cyclic:
         ranks: must be one process: a pool holds what one process has generated.
         seed: of the pools.
 
-    Attributes: those of `Objective`; `generator` translates sources to targets.
+    Attributes: those of `Objective`; `generator` translates sources to targets, `back` targets to sources.
 
     Raises:
         ValueError: if a part of the variant does not fit.
@@ -131,15 +108,13 @@ class Cyclic:
         )
         self._optimisers = Optimisers(settings, self._updated, device)
         self.adams: Mapping[str, torch.optim.Adam] = self._optimisers.adams
-        self._average: Average | None = None
-        self.generator: nn.Module = self._there.generator
         kept = {f"pool{way.end}": way.pool for way in (self._there, self._back) if fields.pool_size}
-        self.networks: Mapping[str, nn.Module] = {**self._updated, **kept}
-        if settings.ema:
-            alike = build_generator(variant, settings, *channels).to(device).train()
-            self._average = Average(settings, self.generator, alike, device)
-            self.generator = self._average.network
-            self.networks = {**self.networks, "average": self.generator}
+        self._averages = averages(self._updated, variant, settings, channels, device)
+        tested = {end: average.network for end, average in self._averages.items()}
+        self.generator: nn.Module = tested.get("", self._there.generator)
+        self.back: nn.Module = tested.get(BACK, self._back.generator)
+        averaged = {f"average{end}": network for end, network in tested.items()}
+        self.networks: Mapping[str, nn.Module] = {**self._updated, **kept, **averaged}
 
     def _pools(self, channels: tuple[int, int], seed: int) -> list[Pool]:
         """Of generated targets, and of generated sources."""
@@ -155,8 +130,8 @@ class Cyclic:
         self._optimisers.prepare(step)
         for way in (self._there, self._back):
             way.pool.prepare(step)
-        if self._average is not None:
-            self._average.prepare(step)
+        for average in self._averages.values():
+            average.prepare(step)
 
     def step(
         self, source: Tensor, target: Tensor, streams: Sequence[torch.Generator] | None
@@ -166,8 +141,8 @@ class Cyclic:
             made, losses = self._update_generators(source, target)
             for way, real in ((self._there, target), (self._back, source)):
                 losses[f"loss_d{way.end}"] = self._update_discriminator(way, real, made[way.end])
-        if self._average is not None:
-            self._average.update()
+        for average in self._averages.values():
+            average.update()
         return made[""], {name: loss.detach() for name, loss in losses.items()}
 
     def _update_generators(
@@ -234,6 +209,7 @@ def _scheme(fields: Cycle) -> Scheme:
         passes=(6, 2),  # there and back, and the identities, of both generators
         images=fields.pool_size,
         shared=False,
+        both_ways=True,
     )
 
 

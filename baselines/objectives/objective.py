@@ -19,6 +19,8 @@ class Objective(Protocol):
         networks: by name, all that have a state; saved with a training state.
         adams: the optimisers, by the name of the network that each one updates.
         generator: the network that is saved as the run's checkpoint, sampled and tested.
+
+    One of both ways (`Scheme.both_ways`) also has `back`, the same for targets to sources.
     """
 
     @property
@@ -30,8 +32,11 @@ class Objective(Protocol):
     @property
     def generator(self) -> nn.Module: ...
 
-    def prepare(self, step: int) -> None:
-        """Set what changes from step to step; not part of a captured step."""
+    def prepare(self, step: int) -> str | None:
+        """Set what changes from step to step; not part of a captured step.
+
+        Returns: the kind of the step, where there are several; None where all steps are of one.
+        """
         ...
 
     def step(
@@ -39,7 +44,8 @@ class Objective(Protocol):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """One update; returns the prediction and the losses, without gradients.
 
-        It must do the same to the same tensors in every step and must not wait for the device.
+        It must do the same to the same tensors in every step of a kind and must not wait for the device; all
+        kinds have the same losses.
         `streams`: of dropout, as `baselines.layers.one_batch` takes them.
         """
         ...

@@ -44,7 +44,9 @@ class Optimisers:
         self._lr = Setting(settings.lr, device)
         betas = settings.beta1, settings.beta2
         self.adams = {
-            name: torch.optim.Adam(network.parameters(), settings.lr, betas, fused=True)
+            name: torch.optim.Adam(
+                network.parameters(), settings.lr, betas, weight_decay=settings.weight_decay, fused=True
+            )
             for name, network in networks.items()
         }
 

@@ -33,6 +33,9 @@ class Scheme:
         passes: how often a generator's and a discriminator's forward pass is kept at once for backward.
         images: generated images of each side that a training state holds.
         shared: whether several processes may train it together.
+        both_ways: whether the objective has `back`, a second generator from targets to sources.
+        caution: what to say of a training with such settings: a fact, in words; None: nothing.
+        period: after how many steps its kinds of steps come again (`Objective.prepare`).
     """
 
     networks: Networks
@@ -41,6 +44,9 @@ class Scheme:
     passes: tuple[int, int] = (1, 2)
     images: int = 0
     shared: bool = True
+    period: int = 1
+    both_ways: bool = False
+    caution: Callable[[TrainingSettings], str | None] = lambda settings: None
 
 
 def build_networks(

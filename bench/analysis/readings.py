@@ -193,7 +193,20 @@ def cautions(section: Section) -> list[str]:
                 caution = detail.get("caution") if isinstance(detail, dict) else None
                 if caution and row.mean(column) is not None:
                     said[f"{column.title}: {caution}."] = None
-    return [*said, *leaning_statements(section)]
+    return [*said, *training_statements(section), *leaning_statements(section)]
+
+
+def training_statements(section: Section) -> list[str]:
+    """What records warn of in their trainings: a sentence for each variant and sign."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for row in section.rows:
+        for entry in row.entries:
+            for warning in entry.record.details.get("training_warnings", ()):
+                steps = f"{warning['from_step']:,} to {warning['to_step']:,}"
+                found.setdefault((row.label, str(warning["sign"])), {})[steps] = None
+    return [
+        f"Training of {label}: {sign} (steps {', '.join(steps)})." for (label, sign), steps in found.items()
+    ]
 
 
 def leaning_statements(section: Section) -> list[str]:

@@ -24,6 +24,10 @@ from bench.records.record import Goal, MetricResult, RunRecord
 from bench.scoring.metrics.catalogue import CATALOGUE, MetricInfo
 
 _Key = tuple[Goal, str]  # of `column_key`
+_UNPAIRED = (
+    "The data is unpaired: the target that is shown beside a source has nothing to do with it. Only metrics "
+    "that need no pairs have values."
+)
 
 
 @dataclass
@@ -136,6 +140,8 @@ def _fill(section: Section) -> None:
     section.rows = run_rows(e for e in done if e.record.kind == "run")
     section.references = reference_rows(e for e in done if e.record.kind != "run")
     keys = _fill_columns(section, [e.record for e in done])
+    if any(e.record.spec["data"].get("unpaired") for e in done):
+        section.notes.append(_UNPAIRED)
     for row in section.all_rows:
         row.cells = {column.id: _cell(row, column, keys[column.id]) for column in section.columns}
     section.columns = [replace(column, fine=_fine(section, column)) for column in section.columns]

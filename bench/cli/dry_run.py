@@ -30,7 +30,7 @@ def room_of(plans: list[Plan], options: dict[str, Any]) -> Room:
     fresh = [
         (spec, plan.dataset, plan.data.test_n)
         for plan in plans
-        for spec in plan.runs
+        for spec in (*plan.runs, *plan.ways_back)
         if not record_path(out, spec.id).is_file() and not RunFiles(out, spec.id).checkpoint.is_file()
     ]
     at_once = options.get("jobs") if isinstance(options.get("jobs"), int) else 1
@@ -104,6 +104,9 @@ def show_plans(
     together: list[float | None] = []
     sources: list[StepTime] = []
     for plan in plans:
+        if plan.ways_back:
+            console.print(f"{plan.data.name} {plan.data.direction}: {', '.join(_names(plan))}")
+            continue
         with _threads(lanes.threads):
             times = grid_step_times(plan.runs, plan.dataset, device, lanes.sharing)
         sources += times.values()
@@ -132,6 +135,10 @@ def show_plans(
     console.print(f"disk: {room}")
     took = _in_words(costs, together, device, lanes)
     console.print(f"training on {device}: {took} ({where_from(sources)}); nothing was written")
+
+
+def _names(plan: Plan) -> list[str]:
+    return list(dict.fromkeys(spec.label for spec in plan.ways_back))
 
 
 def _validation(plan: Plan, every: int | None) -> list[str]:

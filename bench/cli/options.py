@@ -241,6 +241,7 @@ def policy_of(options: dict[str, Any], lengths: tuple[int, ...] = ()) -> Policy:
         lengths=lengths,
         eval_every=options["eval_every"] or 0,
         eval_metrics=metric_keys(options["eval_metrics"]) or CHEAP_METRICS,
+        both_directions=options.get("both_directions", False),
     )
 
 

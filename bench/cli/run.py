@@ -133,6 +133,11 @@ def grid_options(command: Command) -> Command:
 @launcher_options
 @policy_options
 @grid_out_option
+@click.option(
+    "--both-directions",
+    is_flag=True,
+    help="Also score the other direction of unpaired trainings (cyclegan, discogan), as rows of their own.",
+)
 @click.option("--dry-run", is_flag=True, help="Show the runs, their parameters and the time; write nothing.")
 @click.pass_obj
 def run(obj: dict[str, Any], /, **options: Any) -> int:
@@ -340,6 +345,7 @@ def _request(options: dict[str, Any]) -> GridRequest:
         keep_at=parse_lengths(options["keep_at"]),
         test=TestSettings(options["test_dropout"], options["test_norm"]),
         models=parse_models(options.get("models", ())),
+        both_directions=options.get("both_directions", False),
         **{key: options[key] for key in _REQUESTED},
     )
 
@@ -377,5 +383,6 @@ def _check_output(out: Path, plans: list[Plan]) -> None:
     from bench.records.record import read_record, record_path
 
     check_writable(out)
-    for spec in (spec for plan in plans for spec in plan.runs if record_path(out, spec.id).is_file()):
-        read_record(record_path(out, spec.id))  # refused now, not after hours of training
+    for spec in (spec for plan in plans for spec in (*plan.runs, *plan.ways_back)):
+        if record_path(out, spec.id).is_file():
+            read_record(record_path(out, spec.id))  # refused now, not after hours of training

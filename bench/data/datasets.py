@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,25 @@ class Dataset:
     source: str
     target_side: int
     images: Images
+
+    def turned(self) -> Dataset:
+        """The same pairs in the opposite direction.
+
+        Raises:
+            UsageError: if the source is derived.
+        """
+        if self.source != "paired":
+            raise UsageError(
+                f"expected pairs of two domains for the opposite direction, found --source {self.source}"
+            )
+        left, _, right = self.direction.partition("2")
+        return replace(self, direction=f"{right}2{left}", target_side=1 - self.target_side)
+
+    @property
+    def unpaired(self) -> bool:
+        """Whether a source and the target beside it have nothing to do with each other."""
+        found = self.images.found
+        return self.source == "paired" and found is not None and found.unpaired
 
     @property
     def name(self) -> str:
@@ -195,6 +214,8 @@ class Dataset:
             sides = self.images.read(split, indices[place], size_px)
             target = sides[self.target_side if len(sides) == 2 else 0]
             labels = next((side.labels for side in sides if side.labels is not None), None)
+            if self.unpaired:
+                return Sample(sides[1 - self.target_side].image, target.image, None)
             if self.source == "paired":
                 return Sample(sides[1 - self.target_side].image, target.image, labels)
             return Sample(derive(self.source, target.image), target.image, labels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 
 from baselines.sizes import size_order, words_of_size
 from bench.core.progress import Reporter
@@ -17,6 +18,7 @@ from bench.launch.run_job import Launcher, Runners
 from bench.launch.work_left import WorkLeft
 from bench.run.data_in_use import Workbench
 from bench.run.runner import Runner, reference_rows
+from bench.run.score import finished_record
 from bench.spec.grid import Plan
 from bench.spec.models import ELSEWHERE
 from bench.spec.run_spec import RunSpec
@@ -48,7 +50,18 @@ def run_grid(
         for line in plan.dataset.lines:
             reporter.say(line)
         bench = Workbench(plan.dataset, plan.data, cache_dir(), launch.device, launch.choice, reporter)
-        runners.add(plan.data, Runner(launch.out, bench, launch.command, launch.again, launch.policy))
+        turned = partial(runners.of_data, plan.data.turned()) if launch.policy.both_directions else None
+        runners.add(
+            plan.data,
+            Runner(
+                launch.out,
+                bench,
+                launch.command,
+                launch.again,
+                launch.policy,
+                turned=turned if plan.runs else None,
+            ),
+        )
         for line in plan.dataset.file_notes():
             reporter.say(line)
         _decode(plan, bench, launch.policy.eval_every)
@@ -61,6 +74,7 @@ def run_grid(
     for line in dict.fromkeys(line for plan in plans for line in same_runs(plan.runs)):
         reporter.say(line)
     outcomes += _execute_all(jobs, runners, reporter, left, launcher or InProcess(), observers)
+    outcomes += [end for plan in plans for spec in plan.ways_back for end in _end_of_way_back(spec, launch)]
     if launch.until == "score":
         _illustrate(plans, runners, launch, reporter)
     return outcomes
@@ -92,6 +106,13 @@ def _execute_all(
             launcher.run(waiting, runners, others.notify)
             waiting = others.wait()
     return ends
+
+
+def _end_of_way_back(spec: RunSpec, launch: Launch) -> Iterator[Ended]:
+    """The outcome of a second generator's row; a failed one is part of its run's."""
+    record = finished_record(launch.out, spec.id)
+    if launch.until == "score" and record is not None:
+        yield Ended(record.id, "finished", "done")
 
 
 def same_runs(specs: list[RunSpec]) -> list[str]:
@@ -131,7 +152,12 @@ def _skipped(job: Job, runners: Runners) -> str:
 
 def _train_judges(jobs: Sequence[Job], runners: Runners) -> None:
     """Put every judge trained here into the cache before several processes need it."""
-    wanted = {(job.spec.data, job.spec.training.size_px) for job in jobs if job.launch.until == "score"}
+    wanted = {
+        (data, job.spec.training.size_px)
+        for job in jobs
+        if job.launch.until == "score"
+        for data in (job.spec.data, *([job.spec.data.turned()] if job.launch.policy.both_directions else []))
+    }
     for data, size_px in sorted(wanted, key=str):
         bench = runners.of_data(data).bench
         if bench.choice.wants_judge:
@@ -142,7 +168,7 @@ def _train_judges(jobs: Sequence[Job], runners: Runners) -> None:
 def _references(
     runner: Runner, plan: Plan, reporter: Reporter, left: WorkLeft, debug: bool
 ) -> Iterator[Ended]:
-    for row, size_px in reference_rows(plan.sizes):
+    for row, size_px in reference_rows(plan.sizes, unpaired=plan.data.unpaired):
         title = f"reference row '{row}' at {words_of_size(size_px)}"
         try:
             with reporter.task(f"{title}  score", plan.data.test_n) as advance:

@@ -99,15 +99,17 @@ class _Parcel:
 
     def __init__(self, job: Job, home: Any, folder: Path, state_every: float) -> None:
         self._id, self._every = job.id, state_every
+        self._ids = [job.id, *([job.spec.turned().id] if job.launch.policy.both_directions else [])]
         self._mirror = Mirror(HomeStore(home), folder)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._send_states, name="states", daemon=True)
 
     def open(self) -> None:
         """Fetch the files of an earlier try, and the record of the row `real`, which runs need."""
-        self._mirror.pull(f"runs/{self._id}")
-        self._mirror.pull(f"predictions/{self._id}")
-        self._mirror.pull("records", lambda name: "-real-" in name or self._id in name)
+        for name in self._ids:
+            self._mirror.pull(f"runs/{name}")
+            self._mirror.pull(f"predictions/{name}")
+        self._mirror.pull("records", lambda name: "-real-" in name or any(one in name for one in self._ids))
         self._thread.start()
 
     def close(self) -> None:
@@ -115,7 +117,8 @@ class _Parcel:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
-        self._mirror.push([f"runs/{self._id}", f"predictions/{self._id}", f"records/{self._id}"])
+        kinds = "runs", "predictions", "records"
+        self._mirror.push([f"{kind}/{name}" for name in self._ids for kind in kinds])
 
     def _send_states(self) -> None:
         pause = self._every

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
-from bench.core.errors import UsageError
+from bench.core.errors import BenchError, UsageError
 from bench.core.lock import Lock, owner_of, try_lock
 from bench.core.progress import Advance, Teller
 from bench.core.resources import cache_dir
@@ -15,6 +15,7 @@ from bench.launch.jobs import Advanced, Ended, Job, Observer, Said
 from bench.records.output_folder import RunFiles
 from bench.run.data_in_use import Workbench
 from bench.run.runner import Runner, reason_of
+from bench.run.way_back import settle
 from bench.spec.pairs_used import data_spec, open_again
 from bench.spec.run_spec import DataSpec
 
@@ -38,16 +39,27 @@ class Runners:
         Raises:
             UsageError: if the data is missing, or is not the run's.
         """
-        if job.spec.data not in self._known:
-            self._known[job.spec.data] = self._open(job)
-        return self._known[job.spec.data]
+        return self._opened(job.spec.data, job)
+
+    def turned(self, job: Job) -> Runner:
+        """The runner of a job's data in the opposite direction.
+
+        Raises:
+            UsageError: as `of`.
+        """
+        return self._opened(job.spec.data.turned(), job)
+
+    def _opened(self, data: DataSpec, job: Job) -> Runner:
+        if data not in self._known:
+            self._known[data] = self._open(data, job)
+        return self._known[data]
 
     def of_data(self, data: DataSpec) -> Runner:
         """The runner that was added for `data`."""
         return self._known[data]
 
-    def _open(self, job: Job) -> Runner:
-        wanted, launch = job.spec.data, job.launch
+    def _open(self, wanted: DataSpec, job: Job) -> Runner:
+        launch = job.launch
         dataset = open_again(wanted, job.root)
         found = data_spec(dataset, wanted.train_n, wanted.test_n)
         if found != wanted:
@@ -56,7 +68,9 @@ class Runners:
                 f"{dataset.root}: run the command again"
             )
         bench = Workbench(dataset, wanted, cache_dir(), launch.device, launch.choice, self._reporter)
-        return Runner(launch.out, bench, launch.command, launch.again, launch.policy)
+        both = launch.policy.both_directions and wanted == job.spec.data
+        turned = partial(self.turned, job) if both else None
+        return Runner(launch.out, bench, launch.command, launch.again, launch.policy, turned=turned)
 
 
 class Launcher(Protocol):
@@ -74,6 +88,10 @@ class Launcher(Protocol):
             notify: called with every event.
         """
         ...
+
+
+class WayBackError(BenchError):
+    """The row of a run's second generator failed; the run itself is done."""
 
 
 class _LockLostError(Exception):
@@ -109,6 +127,8 @@ def execute(job: Job, runner: Callable[[], Runner], notify: Observer) -> None:
 
 def failed(job: Job, runner: Callable[[], Runner], error: Exception) -> Ended:
     """The end of a failed job; writes its record if possible."""
+    if isinstance(error, WayBackError):
+        return Ended(job.id, "failed", str(error))
     try:
         record = runner().run_failed(job.spec, error)
         return Ended(job.id, "diverged" if record.status == "diverged" else "failed", str(record.error))
@@ -130,9 +150,34 @@ def _stages(job: Job, runner: Runner, notify: Observer, lock: Lock) -> Ended:
     runner.generate(spec, telling("generate", images))
     if until == "generate":
         return Ended(job.id, "generated", f"predictions in {job.launch.out / 'predictions' / spec.id}")
-    runner.score(spec, telling("score", images))
+    if runner.turned is None or not runner.is_scored(spec):
+        runner.score(spec, telling("score", images))
+    if runner.turned is not None:
+        _way_back(job, runner.turned(), telling)
     runner.tidy(spec)
     return Ended(job.id, "finished", "done")
+
+
+def _way_back(job: Job, runner: Runner, telling: Callable[[str, int], Advance]) -> None:
+    """Make the record of the other generator.
+
+    Raises:
+        WayBackError: if it fails; its record says why.
+    """
+    back, images = job.spec.turned(), runner.bench.spec.test_n
+    if runner.is_scored(back):
+        return
+    try:
+        settle(job.launch.out, job.spec)
+        runner.train(back, telling("train", back.training.steps), for_good=False)
+        runner.generate(back, telling("generate", images))
+        runner.score(back, telling("score", images))
+    except _LockLostError:
+        raise
+    except Exception as error:
+        runner.run_failed(back, error)
+        raise WayBackError(f"{back.label}: {reason_of(error)}") from error
+    runner.tidy(back)
 
 
 def _telling(job: Job, notify: Observer, lock: Lock, stage: str, total: int) -> Advance:

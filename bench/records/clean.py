@@ -68,7 +68,7 @@ def _of_run(out: Path, run: str, wish: Wish) -> Iterator[tuple[str, Path]]:
     yield from (("leftovers", path) for path in (*own, *partial))
     yield from (("damaged files", path) for path in files.folder.glob("*.damaged"))
     if is_finished:
-        yield from (("checkpoints", path) for path in (files.checkpoint, files.checkpoints) if path.exists())
+        yield from (("checkpoints", path) for path in _generators(files) if path.exists())
     if is_finished or wish.unfinished:
         yield from (
             ("training states", p)
@@ -78,6 +78,10 @@ def _of_run(out: Path, run: str, wish: Wish) -> Iterator[tuple[str, Path]]:
     if is_finished and wish.predictions and record is not None and record.gallery is not None:
         shown = {f"{name}.png" for name in record.gallery.names}
         yield from (("predictions", p) for p in files.predictions.glob("*.png") if p.name not in shown)
+
+
+def _generators(files: RunFiles) -> tuple[Path, ...]:
+    return files.checkpoint, files.checkpoint_back, files.checkpoints
 
 
 def _record(out: Path, run: str) -> RunRecord | None:

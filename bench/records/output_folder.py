@@ -66,6 +66,11 @@ class RunFiles:
         """The trained generator; it exists once training has finished."""
         return self.folder / "checkpoint.safetensors"
 
+    @property
+    def checkpoint_back(self) -> Path:
+        """The second generator of an unpaired training, from targets to sources."""
+        return self.folder / "checkpoint-back.safetensors"
+
     def checkpoint_at(self, step: int) -> Path:
         """The generator at a sample point (`--keep all`)."""
         return self.checkpoints / f"step-{step:07d}.safetensors"

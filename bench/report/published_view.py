@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from bench.analysis.column import Column
 from bench.analysis.rows import Row
 from bench.analysis.sections import Section
+from bench.records.record import RunRecord
 from bench.report.published_scores import PublishedScores, published_scores
 from bench.report.tables import cell_view
 
@@ -45,12 +46,21 @@ def published(section: Section) -> list[PublishedTable]:
     found: list[tuple[Row, PublishedScores]] = []
     for row in section.all_rows:
         batch = row.first.spec.get("training", {}).get("batch_size")
-        scores = published_scores(row.variant, section.dataset, section.direction, batch, section.source)
+        name = variant_of(row.first) or row.variant
+        scores = published_scores(name, section.dataset, section.direction, batch, section.source)
         found += [(row, score) for score in scores]
     tables = [
         _published_table(section, keys, found) for keys in dict.fromkeys(tuple(s.values) for _, s in found)
     ]
     return [table for table in tables if table.columns]
+
+
+def variant_of(record: RunRecord) -> str | None:
+    """The variant of a way back, whose label says more; None for all others.
+
+    Papers report both directions of one training.
+    """
+    return str(record.spec["variant"]["name"]) if record.spec.get("back") else None
 
 
 def _published_table(

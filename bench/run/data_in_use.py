@@ -109,6 +109,7 @@ class Workbench:
             features=self.choice.features,
             panel=tuple(PanelJudge(one, self._labels_of(one)) for one in usable(others)),
             data_range=SIXTEEN_BITS if self.dataset.sample_type == "uint16" else None,
+            unpaired=self.dataset.unpaired,
         )
 
     def _labels_of(self, judge: Any) -> Callable[[int], NDArray[np.uint8]]:

@@ -15,6 +15,7 @@ from bench.data.types import SplitArrays
 from bench.scoring.judges.at_px import JudgeAtPx
 from bench.scoring.judges.choice import AUTO, NO_JUDGE, Trained, identity_of, named, panel
 from bench.scoring.judges.external import check_card, is_adapter, open_adapter
+from bench.scoring.metrics.common import UNPAIRED
 
 Opened = tuple[Any, str | None]
 """A judge, or None and why there is none."""
@@ -50,7 +51,7 @@ class JudgesInUse:
     def wanted(self) -> bool:
         """Whether there can be any."""
         is_photo, has_classes = self.dataset.target_role == "photo", bool(self.dataset.card.classes)
-        return self.asked != NO_JUDGE and is_photo and has_classes
+        return self.asked != NO_JUDGE and is_photo and has_classes and not self.dataset.unpaired
 
     def check_cards(self) -> None:
         """Refuse external judges that know other classes.
@@ -149,6 +150,8 @@ class JudgesInUse:
             return "no segmentation network was wanted (--judge none)"
         if not self.dataset.card.classes:
             return f"data set {self.dataset.name} has no label maps"
+        if self.dataset.unpaired:
+            return UNPAIRED
         return f"the predictions are {self.dataset.target_role}, not photos"
 
 

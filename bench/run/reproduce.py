@@ -36,11 +36,17 @@ def chosen(records: Sequence[RunRecord], run_id: str | None) -> RunRecord:
     """The finished run with that id, or the one that took the least time.
 
     Raises:
-        UsageError: if it does not exist.
+        UsageError: if it does not exist, or is the way back of another.
     """
     runs = [one for one in records if one.kind == "run" and one.status == "finished"]
     if run_id is not None:
         runs = [one for one in runs if one.id == run_id]
+        if runs and runs[0].spec.get("back"):
+            raise UsageError(
+                f"expected a run that was trained by itself, found {run_id}, the second generator of "
+                f"{runs[0].details.get('back_of')}: reproduce that one"
+            )
+    runs = [one for one in runs if not one.spec.get("back")]
     if not runs:
         which = "a finished run" if run_id is None else f"a finished run '{run_id}'"
         raise UsageError(f"expected {which} in the output, found none: see its records/")

@@ -47,6 +47,7 @@ from bench.run.score import (
 )
 from bench.run.trackers import tracking
 from bench.run.train import TrainingStage, nobody
+from bench.run.way_back import lost, write_spec
 from bench.spec.models import ModelRow
 from bench.spec.policy import Policy
 from bench.spec.run_spec import RunSpec
@@ -64,6 +65,8 @@ class Runner:
         policy: what is kept and what is tried again.
         ranks: the processes that train a run together; only this one does all the rest.
         call: calls the others to a training.
+        turned: opens the runner of the same data in the opposite direction; None unless `policy` asks for
+            both.
     """
 
     out: Path
@@ -73,8 +76,13 @@ class Runner:
     policy: Policy = field(default_factory=Policy)
     ranks: Ranks = ALONE
     call: Callable[[], None] = nobody
+    turned: Callable[[], Runner] | None = None
 
     def is_finished(self, spec: RunSpec) -> bool:
+        """Whether the run has a finished record, scored as wanted now; and its way back, where asked for."""
+        return self.is_scored(spec) and (self.turned is None or self.turned().is_scored(spec.turned()))
+
+    def is_scored(self, spec: RunSpec) -> bool:
         """Whether the run has a finished record, scored as wanted now."""
         return self._has_record(spec.id, spec.training.size_px)
 
@@ -88,19 +96,20 @@ class Runner:
         if self._is_trained(spec, files) or (not for_good and self._is_generated(spec, files)):
             advance(spec.training.steps, "")
             return
-        write_text(
-            files.spec, json.dumps(spec.to_dict() | {"swept": spec.swept, "also": spec.also}, indent=1) + "\n"
-        )
+        if spec.back:
+            raise lost(self.out, spec)
+        write_spec(files, spec)
         bench = self.bench
         train = bench.train(spec.training.load_size_px)
-        resize = "nearest" if bench.dataset.source_role == "labels" else "bicubic"
+        roles = bench.dataset.source_role, bench.dataset.target_role
+        resizes = ["nearest" if role == "labels" else "bicubic" for role in roles]
         say, about = bench.reporter.say, self._environment()
         stage = TrainingStage(
             spec=spec,
             files=files,
             train=train,
             samples=samples_of(bench, spec.training.size_px),
-            source_resize=resize,
+            resizes=(resizes[0], resizes[1]),
             device=bench.device,
             say=say,
             environment=about,
@@ -120,7 +129,7 @@ class Runner:
         except ValueError as error:
             said = f"{error}; set aside as {set_aside(files.checkpoint).name}"
             remove(files.predictions)
-            if self.again:
+            if self.again or spec.back:
                 raise UsageError(f"{said}: the command that trained this run trains it again") from None
             self.bench.reporter.say(f"{spec.label} seed {spec.seed}: {said}, training again")
             return False
@@ -133,7 +142,9 @@ class Runner:
     def tidy(self, spec: RunSpec) -> None:
         """Remove the files of a scored run that the policy does not keep."""
         if self.policy.keep == "none":
-            remove(RunFiles(self.out, spec.id).checkpoint)
+            files = RunFiles(self.out, spec.id)
+            remove(files.checkpoint)
+            remove(files.checkpoint_back)
 
     def generate(self, spec: RunSpec, advance: Advance) -> None:
         """Predict the test split unless all predictions exist."""
@@ -256,6 +267,7 @@ def _is_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(one in str(error) for one in words)
 
 
-def reference_rows(sizes: Iterable[Size]) -> list[tuple[str, Size]]:
-    """The reference rows of a grid: every one at every size."""
-    return [(row, size_px) for size_px in sorted(sizes, key=size_order) for row in REFERENCE_ROWS]
+def reference_rows(sizes: Iterable[Size], *, unpaired: bool = False) -> list[tuple[str, Size]]:
+    """The reference rows of a grid: every one at every size; `nearest` needs pairs."""
+    rows = [row for row in REFERENCE_ROWS if not (unpaired and row == "nearest")]
+    return [(row, size_px) for size_px in sorted(sizes, key=size_order) for row in rows]

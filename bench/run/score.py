@@ -218,6 +218,7 @@ def _unscored(spec: RunSpec, files: RunFiles, names: Sequence[str]) -> RunRecord
         details={
             "predictions": _digest(files, names),
             **({"also": list(spec.also)} if spec.also else {}),
+            **({"back_of": spec.turned().id} if spec.back else {}),
             **({"training_warnings": history["warnings"]} if history["warnings"] else {}),
             **({"engine": history["engine"]} if history["engine"] else {}),
             **({"padding": padding} if padding else {}),

@@ -10,6 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+from torch import nn
+
 from baselines.engine import resolve_device
 from baselines.health import DivergedError
 from baselines.parallel import ALONE, Ranks
@@ -47,7 +50,7 @@ class TrainingStage:
         spec, files: the run, and where its files are.
         train: training pairs at the load size.
         samples: what the sample sheets show.
-        source_resize: how sources are resized, for users of the checkpoint: "bicubic" or "nearest".
+        resizes: how sources and targets are resized, for users of the checkpoints: "bicubic" or "nearest".
         device: as `resolve_device` takes it.
         say: gets messages for people, a line each.
         environment: commit, versions, device and command of this training, for its record.
@@ -61,7 +64,7 @@ class TrainingStage:
     files: RunFiles
     train: SplitArrays
     samples: Samples
-    source_resize: str
+    resizes: tuple[str, str]
     device: str
     say: Callable[[str], None]
     environment: dict[str, Any]
@@ -198,7 +201,7 @@ class TrainingStage:
         content = {
             "history": trainer.history,
             "train_seconds": trainer.train_seconds,
-            "warnings": trainer.health.warnings,
+            "warnings": trainer.warnings,
             "engine": {"used": trainer.engine_used, "reason": trainer.engine_reason},
             "environment": self.environment,
             "samples": self.samples.words,
@@ -217,9 +220,15 @@ class TrainingStage:
             self.validation.done()
 
     def _keep_generator(self, trainer: Trainer) -> None:
-        """The run's checkpoint: of the last step, or of the one that the validation chooses."""
+        """The run's checkpoint: of the last step, or of the one that the validation chooses.
+
+        The validation looks at one direction: where it chooses, the other generator is not kept.
+        """
         best = None if self.validation is None else self.validation.best_step
         if self.validation is None or best is None:
+            if trainer.back is not None:
+                with atomic_path(self.files.checkpoint_back) as temporary:
+                    save_checkpoint(temporary, self._checkpoint_back(trainer.back))
             with atomic_path(self.files.checkpoint) as temporary:
                 save_checkpoint(temporary, self._checkpoint(trainer))
             return
@@ -241,15 +250,22 @@ class TrainingStage:
         self._saved_step = trainer.steps_done
 
     def _checkpoint(self, trainer: Trainer) -> Checkpoint:
+        sides = self.train.source[0], self.train.target[0]
+        return self._described(trainer.generator, sides, self.resizes[0], self.spec)
+
+    def _checkpoint_back(self, generator: nn.Module) -> Checkpoint:
+        """The generator from targets to sources, as one of the opposite direction."""
+        sides = self.train.target[0], self.train.source[0]
+        return self._described(generator, sides, self.resizes[1], self.spec.turned())
+
+    @staticmethod
+    def _described(
+        generator: nn.Module, sides: tuple[NDArray[Any], NDArray[Any]], resize: str, spec: RunSpec
+    ) -> Checkpoint:
+        source, target = sides
+        channels, types = source.shape[2], (str(source.dtype), str(target.dtype))
         return Checkpoint(
-            trainer.generator,
-            self.spec.variant,
-            self.spec.training,
-            self.train.source[0].shape[2],
-            str(self.train.source[0].dtype),
-            self.source_resize,
-            str(self.train.target[0].dtype),
-            self.spec.id,
+            generator, spec.variant, spec.training, channels, types[0], resize, types[1], spec.id
         )
 
     def _sample_is_due(self, step: int) -> bool:

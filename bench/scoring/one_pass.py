@@ -25,9 +25,10 @@ from bench.core.images import in_eight_bits, stacked, to_rgb8
 from bench.core.progress import Advance
 from bench.data.cache import release_pages
 from bench.data.types import DataRange
-from bench.scoring.metrics.base import Batch, Exact, Metric, MetricOutput, ScoringContext
+from bench.scoring.metrics.base import Batch, Exact, Metric, MetricOutput, ScoringContext, missing
 from bench.scoring.metrics.by_name import NamedMetric, find
 from bench.scoring.metrics.catalogue import ALL, CATALOGUE, NEIGHBOURS, PEOPLE
+from bench.scoring.metrics.common import UNPAIRED
 from bench.scoring.metrics.feature_choice import IN_FILE
 from bench.scoring.metrics.named_keys import is_named
 from bench.scoring.metrics.sample_curve import joined
@@ -84,6 +85,20 @@ def wants_judge(keys: Sequence[str]) -> bool:
     return False
 
 
+def needs_pairs(family: str) -> bool:
+    """Whether a metric family compares each output with its own target or labels."""
+    if is_named(family):
+        return find(family).paired
+    if family == NEIGHBOURS:
+        return False
+    return bool(getattr(plugins.load("metrics", family), "pairs", True))
+
+
+def _keys(family: str) -> tuple[str, ...]:
+    keys: tuple[str, ...] = () if is_named(family) else plugins.load("metrics", family).keys
+    return keys or (family,)
+
+
 def _opened(family: str, context: ScoringContext) -> Metric:
     """A metric family for one row."""
     if is_named(family):
@@ -117,8 +132,9 @@ def score(
     test, merged = context.test, MetricOutput([])
     context = replace(context, shared={})
     with arithmetic(_PRECISION), kept_by_the_process():
-        metrics: dict[str, Metric] = {name: _opened(name, context) for name in families}
-        panel = Panel(context, families.get("segmentation"))
+        lacking = {name for name in families if context.unpaired and needs_pairs(name)}
+        metrics = {name: _opened(name, context) for name in families if name not in lacking}
+        panel = Panel(context, None if "segmentation" in lacking else families.get("segmentation"))
         for batch in _batches(predictions, context):
             for metric in metrics.values():
                 metric.update(batch)
@@ -126,6 +142,7 @@ def score(
             advance(batch.start + len(batch.names), "")
         outputs = {family: _rounded(metric, metric.compute(), context) for family, metric in metrics.items()}
         panel.compute(lambda metric, output: _rounded(metric, output, context))
+    outputs |= {family: MetricOutput(missing(_keys(family), UNPAIRED, {}, len(test))) for family in lacking}
     for family, wanted in families.items():
         output = outputs[family]
         merged.results += [result for result in output.results if not wanted or result.name in wanted]

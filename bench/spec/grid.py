@@ -27,6 +27,7 @@ from bench.spec.recipes import get_recipe
 from bench.spec.run_spec import DataSpec, RunSpec
 from bench.spec.step_choice import check_candidates, step_choice
 from bench.spec.suites import get_suite
+from bench.spec.unpaired import check_both_directions, check_unpaired
 from bench.spec.variants import by_recipes, read_variants
 
 
@@ -53,6 +54,7 @@ class GridRequest:
         recipes: named sets of fields and training settings; each variant by each of them.
         test: how the generators are applied.
         models: generators that were trained elsewhere; with them, there may be no variant.
+        both_directions: the second generator of each unpaired training is a row too.
     """
 
     variants: tuple[str, ...] = ()
@@ -81,21 +83,36 @@ class GridRequest:
     recipes: tuple[str, ...] = ()
     test: TestSettings = field(default_factory=TestSettings)
     models: tuple[Model, ...] = ()
+    both_directions: bool = False
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The runs of a grid on one data set, and the generators that were trained elsewhere."""
+    """The runs of a grid on one data set in one direction, and the generators that were trained elsewhere.
+
+    `ways_back` are the second generators of runs of another plan, which come with these.
+    """
 
     dataset: Dataset
     data: DataSpec
     runs: list[RunSpec]
     models: list[ModelRow] = field(default_factory=list)
+    ways_back: list[RunSpec] = field(default_factory=list)
 
     @property
     def sizes(self) -> set[Size]:
         """The sizes of all of them."""
-        return {spec.training.size_px for spec in self.runs} | {row.size_px for row in self.models}
+        specs = [*self.runs, *self.ways_back]
+        return {spec.training.size_px for spec in specs} | {row.size_px for row in self.models}
+
+    def turned(self) -> Plan:
+        """The plan of the ways back of its runs.
+
+        Raises:
+            UsageError: if the data has one direction only.
+        """
+        back = [spec.turned() for spec in self.runs]
+        return Plan(self.dataset.turned(), self.data.turned(), [], ways_back=back)
 
 
 def resolve(request: GridRequest) -> list[Plan]:
@@ -139,12 +156,16 @@ def resolve(request: GridRequest) -> list[Plan]:
                 data, variants, request.seeds, shorter, request.test, sweeps, whole, choice, recipes
             )
         ]
+        check_unpaired(dataset, runs, request.eval_every)
         check_candidates(runs)
         if request.keep_at:
             _check_lengths(runs, request)
         sizes = list(dict.fromkeys(run.training.size_px for run in runs)) or [training["size_px"]]
         plans.append(Plan(dataset, data, runs, model_rows(request.models, data, sizes, request.test)))
         _check_names(plans[-1])
+        if request.both_directions:
+            check_both_directions(runs)
+            plans.append(plans[-1].turned())
     return plans
 
 

@@ -78,4 +78,5 @@ def data_spec(dataset: Dataset, train_limit: int | None, test_limit: int | None)
         test_fingerprint=dataset.fingerprint("test", counts["test"]),
         val_n=dataset.splits["val"] if held_out else 0,
         val_fingerprint=dataset.fingerprint("val") if held_out else "",
+        unpaired=dataset.unpaired,
     )

@@ -25,6 +25,8 @@ class Policy:
         eval_every: steps between two scorings on the validation images (`--eval-every`); 0: never. A run that
             chooses its step has its own (`StepChoice.every`).
         eval_metrics: what is scored then.
+        both_directions: the second generator of each unpaired training is generated and scored too
+            (`--both-directions`).
     """
 
     keep: Keep = "last"
@@ -34,3 +36,4 @@ class Policy:
     lengths: tuple[int, ...] = ()
     eval_every: int = 0
     eval_metrics: tuple[str, ...] = CHEAP_METRICS
+    both_directions: bool = False

@@ -14,7 +14,7 @@ from bench.core.documents import read_toml
 from bench.core.errors import UsageError, unknown_name
 
 _FOLDER = Path(baselines.__file__).parent / "recipes"
-TRAINING_OF_RECIPES = ("lr", "beta1", "beta2", "lr_schedule", "jitter", "mirror", "ema")
+TRAINING_OF_RECIPES = ("lr", "beta1", "beta2", "lr_schedule", "jitter", "mirror", "ema", "weight_decay")
 """Training settings that a recipe may have: those without an option of their own on the command line."""
 
 

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -33,6 +33,8 @@ class DataSpec:
         val_n, val_fingerprint: the same of validation pairs that `--val-share` holds out of the training
             pairs. Without it 0 and "", and left out of documents: a `val` split of the data set's own
             changes no training.
+        unpaired: a source and the target beside it have nothing to do with each other. Left out of documents
+            where they are pairs.
     """
 
     name: str
@@ -44,12 +46,20 @@ class DataSpec:
     test_fingerprint: str
     val_n: int = 0
     val_fingerprint: str = ""
+    unpaired: bool = False
+
+    def turned(self) -> DataSpec:
+        """The same pairs in the opposite direction; their hashes know no direction."""
+        left, _, right = self.direction.partition("2")
+        return replace(self, direction=f"{right}2{left}")
 
     def to_dict(self) -> dict[str, Any]:
         """As records store it (JSON only)."""
         content = asdict(self)
         if not self.val_n:
             del content["val_n"], content["val_fingerprint"]
+        if not self.unpaired:
+            del content["unpaired"]
         return content
 
 
@@ -77,7 +87,10 @@ class RunSpec:
 
     `swept` and `also` only describe it: the training fields that vary in its grid, and other variant
     names of the grid that mean the same run at this size ("imagegan" at 64 px is "l1+cgan"). `choice` is
-    None where the last step is taken, and then left out of documents and hash.
+    None where the last step is taken, and then left out of documents and hash, as `back` is if False.
+
+    With `back`, it is the other generator of an unpaired training, which translates from target to source:
+    `data` has the direction of its images, and `turned` is the spec of the training.
     """
 
     data: DataSpec
@@ -88,6 +101,11 @@ class RunSpec:
     swept: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     choice: StepChoice | None = None
+    back: bool = False
+
+    def turned(self) -> RunSpec:
+        """The other generator of the same unpaired training, in the opposite direction."""
+        return replace(self, data=self.data.turned(), back=not self.back)
 
     def to_dict(self) -> dict[str, Any]:
         """As records store it (JSON only)."""
@@ -96,6 +114,8 @@ class RunSpec:
         content["data"] = self.data.to_dict()
         if self.choice is None:
             del content["choice"]
+        if not self.back:
+            del content["back"]
         return content
 
     @staticmethod
@@ -122,10 +142,11 @@ class RunSpec:
 
     @property
     def label(self) -> str:
-        """Its name in tables: the variant, and the swept training fields."""
+        """Its name in tables: the variant, the swept training fields, and the direction of a way back."""
         fields = {**asdict(self.training), "levels": self.training.generator_levels}
         said = [f"{name}={fields[name]}" for name in self.swept]
-        return f"{self.variant.name}[{','.join(said)}]" if said else self.variant.name
+        name = f"{self.variant.name}[{','.join(said)}]" if said else self.variant.name
+        return f"{name} (back: {self.data.direction})" if self.back else name
 
     @property
     def id(self) -> str:

@@ -75,9 +75,9 @@ SUITES: dict[str, Suite] = {
         ),
         Suite(
             "paired-or-not",
-            "what the pairs are worth: pix2pix against CycleGAN on the same images",
-            "Zhu et al. 2017, arXiv:1703.10593, tables 2 and 3",
-            ("l1+cgan", "cyclegan"),
+            "what the pairs are worth: pix2pix against CycleGAN and DiscoGAN on the same images",
+            "Zhu et al. 2017, arXiv:1703.10593, tables 2 and 3; Kim et al. 2017, arXiv:1703.05192",
+            ("l1+cgan", "cyclegan", "discogan"),
         ),
         Suite(
             "recipes",

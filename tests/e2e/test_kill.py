@@ -84,7 +84,7 @@ def few_steps() -> None:
 def content_of(out: Path) -> dict[str, Any]:
     """What a grid leaves, except times and leftovers: weights, images, records, values by image."""
     content: dict[str, Any] = {}
-    for pattern in ("runs/*/checkpoint.safetensors", "runs/*/samples/*", "predictions/*/*", "gallery/**/*"):
+    for pattern in ("runs/*/checkpoint*.safetensors", "runs/*/samples/*", "predictions/*/*", "gallery/**/*"):
         files = (path for path in out.glob(pattern) if path.is_file() and not is_leftover(path))
         content |= {str(path.relative_to(out)): path.read_bytes() for path in files}
     assert not [path for path in out.glob("runs/**/.*") if is_leftover(path)]
@@ -153,6 +153,18 @@ def test_the_stages_name_files_that_are_there() -> None:
 def test_killed_at_six_moments_it_ends_as_if_it_had_not_been(whole: Whole, tmp_path: Path) -> None:
     met = kill_and_compare(whole, tmp_path, moments(6, 0.85 * whole.seconds, seed=6))
     assert met.total() >= 4
+
+
+def test_unpaired_trainings_end_so_too_with_their_way_back(tmp_path: Path) -> None:
+    """With a pool that is full, and updates of D and G that take turns."""
+    unpaired = ["cyclegan[generator=resnet6,pool_size=3,receptive_field=16]", "discogan[gan_curriculum=5]"]
+    grid = [*WITHOUT_JUDGE, "--size", "64", "--both-directions", "--test-limit", "2"]
+    grid = [",".join(unpaired) if word == "l1,l1+cgan" else word for word in grid]
+    whole = uninterrupted(grid, tmp_path)
+    assert len([name for name in whole.content if "checkpoint" in name]) == 4
+    shutil.rmtree(tmp_path / "out")
+    met = kill_and_compare(whole, tmp_path, [share * whole.seconds for share in (0.4, 0.45, 0.5)])
+    assert met.total() >= 2
 
 
 @pytest.mark.slow

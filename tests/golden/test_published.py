@@ -36,6 +36,28 @@ def test_what_people_said_of_maps_and_colourisation() -> None:
     assert published_scores("l1+cgan", "birds", "source2target") == ()
 
 
+def test_cyclegan_stands_beside_pix2pix_as_its_paper_measured_both(tmp_path: Path) -> None:
+    """Zhu et al. 2017, table 2."""
+    scores = {
+        label: [
+            list(score.values.values())
+            for score in published_scores(label, "cityscapes", "labels2photo", batch_size=1)
+            if score.paper == "Zhu et al. 2017"
+        ]
+        for label in ("cyclegan", "l1+cgan")
+    }
+    assert scores == {"cyclegan": [[0.52, 0.17, 0.11]], "l1+cgan": [[0.71, 0.25, 0.18]]}
+    for label in scores:
+        results, _ = synthetic.results("l1+cgan", 0)
+        synthetic.write_run(
+            tmp_path, label, 0, dataset="cityscapes", direction="labels2photo", results=results, details={}
+        )
+    write_report([tmp_path], tmp_path / "report")
+    page = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    for line in ("0.52 | 0.17 | 0.11", "0.71 | 0.25 | 0.18"):
+        assert line in page
+
+
 def test_other_data_have_none() -> None:
     assert published_scores("l1", "toycity", "labels2photo") == ()
     assert published_scores("l1+cgan[lambda_l1=10]", "cityscapes", "labels2photo") == ()

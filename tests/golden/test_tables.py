@@ -436,6 +436,13 @@ def test_cautions_of_records_stand_below_the_table() -> None:
     assert comparison(one_section([silent])).statements == []
 
 
+def test_warnings_of_trainings_stand_below_the_table() -> None:
+    warned = {"training_warnings": [{"sign": "too short", "from_step": 0, "to_step": 1500}]}
+    told = [replace(make("l1", 4.0, seed=seed), details=warned) for seed in (0, 1)]
+    said = comparison(one_section([*told, make("gan", 4.0)])).statements
+    assert [one for one in said if "too short" in one] == ["Training of l1: too short (steps 0 to 1,500)."]
+
+
 def test_what_only_describes_is_never_best(tmp_path: Path) -> None:
     """A generator of noise is the most diverse: diversity and source response rank nobody."""
     synthetic.write_every_metric(tmp_path)

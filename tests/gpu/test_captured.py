@@ -43,9 +43,12 @@ def curves(run: Trainer, log_every: int = 1) -> dict[str, list[float]]:
     return {key: [entry[key] for entry in entries] for key in entries[0] if key.startswith("loss")}
 
 
-@pytest.mark.parametrize("batch_size", [1, 3])
-def test_a_step_is_the_eager_one_from_ten_shared_states(batch_size: int) -> None:
-    found = compare_engines("l1+cgan", replace(SETTINGS, batch_size=batch_size), GPU)
+@pytest.mark.parametrize(
+    ("name", "batch_size"), [("l1+cgan", 1), ("l1+cgan", 3), ("discogan[update_interval=5]", 3)]
+)
+def test_a_step_is_the_eager_one_from_ten_shared_states(name: str, batch_size: int) -> None:
+    """Of DiscoGAN steps of D and of G, each from its own graph."""
+    found = compare_engines(name, replace(SETTINGS, batch_size=batch_size), GPU)
     assert found.engine == "captured"
     assert found.captured.loss <= 1e-5
     assert found.captured.update <= max(1e-4, 3 * found.eager.update)
@@ -54,7 +57,8 @@ def test_a_step_is_the_eager_one_from_ten_shared_states(batch_size: int) -> None
 PARTS = (
     "resnet9:l1+cgan", "l1+cgan[gan_loss=lsgan,init=xavier]", "l1+cgan[gan_loss=hinge,spectral_norm=on]",
     "l1+cgan[upsample=resize,norm=instance-plain]", "l1+cgan[lambda_fm=10,lambda_ssim=1,lambda_tv=1]",
-    "l1[lambda_perceptual=10]", "l1+cgan[dropout_at=released]",
+    "l1[lambda_perceptual=10]", "l1+cgan[dropout_at=released]", "cyclegan",
+    "discogan",
 )  # fmt: skip
 
 

@@ -150,7 +150,7 @@ def test_a_resumed_training_is_the_uninterrupted_one(changes: dict[str, Any], tm
     resumed.restore(tmp_path / "state.safetensors", "me")
     finish(resumed)
     names = {"generator", "generator_back", "discriminator", "discriminator_back", "pool", "pool_back"}
-    assert set(whole.objective.networks) - {"average"} == names
+    assert set(whole.objective.networks) - {"average", "average_back"} == names
     for name, network in whole.objective.networks.items():
         for key, value in network.state_dict().items():
             assert torch.equal(value, resumed.objective.networks[name].state_dict()[key]), (name, key)

@@ -161,6 +161,36 @@ def test_a_step_is_captured_on_its_own_gpu_and_replayed(gpus: Gpus, index: int) 
     assert (gpus.current, gpus.streams) == (0, gpus.main)
 
 
+def test_every_kind_of_step_has_a_graph_of_its_own(gpus: Gpus) -> None:
+    """Every third step is of another kind, as in DiscoGAN."""
+    run = captured(gpus, 0)
+    done: list[str] = []
+    for step in range(15):
+        kind = "other" if step % 3 == 0 else "one"
+        run.run(lambda: done.append(kind), kind)  # noqa: B023 - called at once
+    assert done == ["other", "one", "one", "other", "one", "one", "other", "other"]
+    assert len(gpus.captures) == 2
+    assert gpus.events["replayed"] == 15 - 6
+    run.forget()
+    run.run(lambda: done.append("again"), "one")
+    assert done[-1] == "again"
+
+
+def test_one_kind_that_cannot_be_captured_makes_all_eager(gpus: Gpus) -> None:
+    def work() -> None:
+        done.append(kind)
+        if gpus.to_pool and kind == "other":
+            gpus.broken = True
+            raise RuntimeError("not permitted")
+
+    run, done = captured(gpus, 0), []
+    for kind in ["one"] * 5 + ["other"] * 5 + ["one"] * 2:
+        run.run(work, kind)
+    assert run.reason == "the step could not be captured: not permitted"
+    assert done == ["one"] * 4 + ["other"] * 6 + ["one"] * 2  # five of the other kind, and the capture
+    assert (gpus.current, gpus.streams) == (0, gpus.main)
+
+
 @pytest.mark.parametrize("index", [0, 1])
 def test_a_broken_capture_leaves_nothing_behind(gpus: Gpus, index: int) -> None:
     def work() -> None:

@@ -235,12 +235,45 @@ def test_nfc_and_nfd_names_are_one_and_endings_are_tried_for_what_is_left(tmp_pa
     assert [unicodedata.normalize("NFC", name) for name in names] == ["café", "face", "wine_label"]
 
 
-def test_trainA_and_trainB_without_a_common_name_are_unpaired(tmp_path: Path) -> None:
+@pytest.mark.parametrize("row", ["trainA trainB", "train/A train/B"])
+def test_halves_without_a_common_name_are_unpaired(row: str, tmp_path: Path, cache: Path) -> None:
+    """All training images are used, of the test only as many as both sides have; none counts twice there."""
+    root = write(row, PNG, tmp_path)
+    for half in ("A", "B"):
+        for folder in root.rglob(f"*{half}"):
+            for file in sorted(folder.iterdir()):
+                file.rename(folder / f"{half}{file.name}")
+    (train,), (test,) = (
+        [folder for folder in root.rglob("*B") if split in str(folder.relative_to(root))]
+        for split in ("train", "test")
+    )
+    for number in range(4):
+        save(train / f"more{number}.png", colour(number))
+        save(test / f"more{number}.png", colour(number))
+    data = open_dataset("mine", root=root)
+    assert data.unpaired
+    lefts, rights = len(SPLITS["train"]), len(SPLITS["train"]) + 4
+    assert data.splits == {"train": rights, "test": len(SPLITS["test"])}
+    assert f"unpaired: {lefts} images in " in " ".join(data.notes)
+    assert f"{len(SPLITS['test'])} of each are used, evenly spaced" in " ".join(data.notes)
+    names = [name.split("+") for name in data.names("train")]
+    assert [len({name[side] for name in names}) for side in (0, 1)] == [lefts, rights]
+    assert len({name[1] for name in (one.split("+") for one in data.names("test"))}) == data.splits["test"]
+    arrays = data.load("test", size_px=SIZE, cache=cache)
+    assert arrays.labels is None
+    turned = data.turned()
+    assert turned.direction == "target2source"
+    assert turned.fingerprint("test") == data.fingerprint("test")
+    assert np.array_equal(turned.load("test", size_px=SIZE, cache=cache).source, arrays.target)
+
+
+def test_pairs_in_one_split_only_are_refused(tmp_path: Path) -> None:
     root = write("trainA trainB", PNG, tmp_path)
-    for split, names in SPLITS.items():
-        for name in names:
-            (root / f"{split}B" / f"{name}.png").rename(root / f"{split}B" / f"zebra{name}.png")
-    with pytest.raises(UnpairedError, match="unpaired data set, and every variant of today needs pairs"):
+    for name in SPLITS["test"]:
+        (root / "testB" / f"{name}.png").rename(root / "testB" / f"zebra{name}.png")
+    with pytest.raises(
+        UnpairedError, match="pairs in all splits or in none, found equal names in split 'train'"
+    ):
         open_dataset("mine", root=root)
 
 

@@ -121,6 +121,7 @@ def test_a_grid_is_sweeps_by_variants_by_seeds_each_once() -> None:
     [
         ("steps=10,20", [10, 20]), ("size_px=32,64", [32, 64]), ("batch_size=1,4", [1, 4]),
         ("base_filters=8,16", [8, 16]), ("lr=1e-4,2e-4", [1e-4, 2e-4]), ("beta1=0,0.5", [0.0, 0.5]),
+        ("weight_decay=0.0,1e-05", [0.0, 1e-5]),
         ("beta2=0.9,0.99", [0.9, 0.99]), ("lr_schedule=constant,linear", ["constant", "linear"]),
         ("jitter=true,false", [True, False]), ("mirror=True,False", [True, False]),
         ("precision=fp32,bf16", ["fp32", "bf16"]), ("engine=eager", ["eager"]), ("levels=5", [5]),

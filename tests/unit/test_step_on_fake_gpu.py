@@ -32,7 +32,7 @@ VARIANTS = (
     "l1", "gan", "cgan", "l1+gan", "l1+cgan", "l1+cgan/1", "l1+cgan/16", "l1+cgan/34", "imagegan",
     "encdec:l1", "encdec:l1+cgan", "no-dropout", "resnet6:l1+cgan", "l1+cgan[gan_loss=lsgan]",
     "l1+cgan[gan_loss=hinge,spectral_norm=on]", "l1+cgan[upsample=resize,norm=instance-plain]",
-    "l1+cgan[lambda_fm=10,lambda_ssim=1,lambda_tv=1,dropout_at=released]", "cyclegan",
+    "l1+cgan[lambda_fm=10,lambda_ssim=1,lambda_tv=1,dropout_at=released]", "cyclegan", "discogan",
 )  # fmt: skip
 
 

@@ -53,7 +53,7 @@ def test_equal_systems_have_one_name(alias: str, canonical: str) -> None:
 
 @pytest.mark.parametrize("name", [*NAMED, *ALIASES])
 def test_every_listed_name_parses_and_cites_its_source(name: str) -> None:
-    paper = "Zhu et al. 2017" if name == "cyclegan" else "Isola et al. 2017"
+    paper = {"cyclegan": "Zhu et al. 2017", "discogan": "Kim et al. 2017"}.get(name, "Isola et al. 2017")
     assert paper in parse_variant(name).source
 
 
@@ -93,7 +93,8 @@ SWEEPS = {
     "init": ("xavier", "xavier"), "spectral_norm": ("on", True), "lambda_fm": ("10", 10.0),
     "lambda_ssim": ("1", 1.0), "lambda_tv": ("0.1", 0.1), "lambda_perceptual": ("10", 10.0),
     "objective": ("cycle", "cycle"), "lambda_cycle": ("5", 5.0), "lambda_identity": ("0", 0.0),
-    "pool_size": ("0", 0),
+    "pool_size": ("0", 0), "lambda_features": ("1", 1.0), "starting_rate": ("0.5", 0.5),
+    "default_rate": ("0.9", 0.9), "gan_curriculum": ("500", 500), "update_interval": ("2", 2),
 }  # fmt: skip
 
 
@@ -104,7 +105,14 @@ ALONE = {"discriminator", "perceptual", "perceptual_file", "perceptual_sha256"} 
 def test_every_field_can_be_swept_and_says_so_in_the_name(field: str) -> None:
     text, value = SWEEPS[field]
     of_cycle = field in ("lambda_cycle", "lambda_identity", "pool_size")
-    base = parse_variant("cyclegan" if of_cycle else "pix2pix")
+    of_disco = field in (
+        "lambda_features",
+        "starting_rate",
+        "default_rate",
+        "gan_curriculum",
+        "update_interval",
+    )
+    base = parse_variant("cyclegan" if of_cycle else "discogan" if of_disco else "pix2pix")
     swept = base.with_fields({field: text})
     assert swept.value(field) == value
     assert swept.name == f"{base.name}[{field}={text}]"

@@ -15,8 +15,9 @@ from bench.core.images import opened
 from bench.data.layouts.found import Found, Pair
 from bench.data.layouts.halves import every_name, is_whole, names_in
 from bench.data.layouts.listing import below, has_images, holds_images, images, natural, subfolders
-from bench.data.layouts.pairing import UnpairedError, flat, join, need, share_nothing
+from bench.data.layouts.pairing import flat, join, need
 from bench.data.layouts.splits import all_names, assign, every_fifth, fold_note, told
+from bench.data.layouts.unpaired import Sides, joined
 from bench.data.types import DatasetCard
 
 
@@ -110,7 +111,7 @@ def fits_folders(card: DatasetCard, root: Path) -> str | None:
 
 def collect_folders(card: DatasetCard, root: Path) -> Found:
     folders, notes = _split_folders(card, root)
-    splits = {}
+    places: dict[str, Sides] = {}
     said: tuple[str, str] | None = None
     for split, folder in folders.items():
         present = subfolders(folder)
@@ -122,10 +123,12 @@ def collect_folders(card: DatasetCard, root: Path) -> Found:
                 )
         left, right = present[names[0]], present[names[1]]
         said = said or (f"{left.name}/", f"{right.name}/")
-        splits[split] = need(join(below(left), below(right), _wanted(left, right)), split, folder)
+        places[split] = Sides(left, right, _wanted(left, right))
         notes += _others(folder, names)
     assert said is not None
-    return Found("folders", root, splits, said, notes=tuple(dict.fromkeys(notes)))
+    made = joined(places, root)
+    notes = list(dict.fromkeys([*notes, *made.notes]))
+    return Found("folders", root, made.splits, said, notes=tuple(notes), unpaired=made.unpaired)
 
 
 def _wanted(left: Path, right: Path) -> tuple[str, str]:
@@ -198,12 +201,13 @@ def fits_suffixed(card: DatasetCard, root: Path) -> str | None:
 
 
 def collect_suffixed(card: DatasetCard, root: Path) -> Found:
-    """Raises UnpairedError where no name of one half is in the other."""
+    """Pairs, or unpaired images where no name of one half is in the other."""
     found = _suffixed(card, root)
     assigned = assign(card, lambda name: found.get(name), f"{root}/")
     notes = told(assigned)
-    splits, said, strangers = {}, None, {}
-    for split, (name, halves) in assigned.items():
+    places: dict[str, Sides] = {}
+    said: tuple[str, str] | None = None
+    for split, (_, halves) in assigned.items():
         names = names_in(card, halves)
         if names is None or not is_whole(names, halves):
             there = ", ".join(f"{folder.name}/" for folder in halves.values())
@@ -212,31 +216,17 @@ def collect_suffixed(card: DatasetCard, root: Path) -> Found:
             )
         left, right = halves[names[0]], halves[names[1]]
         said = said or (f"{left.name}/", f"{right.name}/")
-        sides = below(left), below(right)
-        if share_nothing(*sides):
-            strangers[name] = (left, right, len(sides[0]), len(sides[1]))
-            continue
-        splits[split] = need(join(*sides, _wanted(left, right)), split, root)
-    if strangers:
-        raise _unpaired(strangers)
+        places[split] = Sides(left, right, _wanted(left, right))
+    made = joined(places, root)
     read = {folder for _, halves in assigned.values() for folder in halves.values()}
     others = [f"{p.name}/" for p in subfolders(root).values() if p not in read and has_images(p)]
     assert said is not None
-    return Found("suffixed", root, splits, said, notes=(*notes, *_passed(others)))
+    notes += [*made.notes, *_passed(others)]
+    return Found("suffixed", root, made.splits, said, notes=tuple(notes), unpaired=made.unpaired)
 
 
 def _passed(others: list[str]) -> list[str]:
     return [f"not read: {_listed(others)} beside them"] if others else []
-
-
-def _unpaired(strangers: dict[str, tuple[Path, Path, int, int]]) -> UnpairedError:
-    # The seam for variants that train unpaired (cyclegan): they take both folders of a split as they are.
-    left, right, n, m = next(iter(strangers.values()))
-    return UnpairedError(
-        f"expected images of equal names in {left} and {right}, found none in common ({n:,} and {m:,} "
-        "images): this is an unpaired data set, and every variant of today needs pairs; if they are pairs, "
-        "name them alike"
-    )
 
 
 # --- one flat folder: STEM.jpg and STEM.png -------------------------------------------------------------

@@ -37,6 +37,7 @@ class Found:
         why: how the layout was recognised, one line.
         notes: rules that were applied and what was passed over, a line each.
         read_as: what `--layout` calls it, if not `layout` (parquet, written out as files).
+        unpaired: the two files of a "pair" have nothing to do with each other (`layouts.unpaired`).
         label_values: what single-channel label maps hold: the card's ids, or train ids.
     """
 
@@ -48,3 +49,4 @@ class Found:
     notes: tuple[str, ...] = ()
     label_values: LabelValues = "ids"
     read_as: Layout | None = None
+    unpaired: bool = False

@@ -20,7 +20,7 @@ _LISTED = 5
 
 
 class UnpairedError(UsageError):
-    """Two collections without a name in common. A variant that trains unpaired could use them as they are."""
+    """Two collections without a name in common, beside others that have some."""
 
 
 def need(pairs: Iterable[Pair], split: str, folder: Path) -> tuple[Pair, ...]:

@@ -152,6 +152,8 @@ class StepTime(NamedTuple):
 def step_time(spec: RunSpec, dataset: Dataset, device: str, sharing: int = 1) -> StepTime:
     """The time that `bench speed` measured on this device, else the median of a few steps taken now.
 
+    Where steps of several kinds alternate, it is the median of the means over their turns.
+
     Args:
         spec, dataset, device: of the run, which has as many threads as this process.
         sharing: runs on the device at once.
@@ -174,7 +176,8 @@ def with_lanes(seconds: Iterable[float], lanes: int) -> float:
 
 
 def _probed(spec: RunSpec, size: Size, channels: tuple[int, int], device: str) -> float:
-    settings = replace(spec.training, steps=_WARM_UP_STEPS + _TIMED_STEPS, size_px=size)
+    period = scheme_of(spec.variant).period
+    settings = replace(spec.training, steps=_WARM_UP_STEPS + max(_TIMED_STEPS, 2 * period), size_px=size)
     where = resolve_device(device)
     data = random_pairs(settings.load_size_px, channels)
     trainer = Trainer(spec.variant, settings, data, 0, where)
@@ -185,7 +188,9 @@ def _probed(spec: RunSpec, size: Size, channels: tuple[int, int], device: str) -
         if where.type == "cuda":
             torch.cuda.synchronize(where)
         seconds.append(time.perf_counter() - started)
-    return float(np.median(seconds[_WARM_UP_STEPS:]))
+    timed = seconds[_WARM_UP_STEPS:]
+    whole = [timed[start : start + period] for start in range(0, len(timed) - period + 1, period)]
+    return float(np.median([np.mean(steps) for steps in whole]))
 
 
 def grid_step_times(
@@ -244,14 +249,19 @@ class Room(NamedTuple):
 def room_needed(
     runs: Sequence[tuple[RunSpec, Dataset, int]], keep: Keep, sample_points: int, at_once: int
 ) -> Room:
-    """Room for runs that do not exist yet, each with its data set and number of test images."""
+    """Room for runs that do not exist yet, each with its data set and number of test images.
+
+    Of a way back it is that of its predictions: its generator is kept by the run that trains it.
+    """
     checkpoints = predictions = 0
     states = [0]
     for spec, dataset, test_n in runs:
-        counts = parameters(spec, dataset)
-        checkpoints += 4 * counts.generator * (1 + sample_points if keep == "all" else 1)
-        averaged = counts.generator if spec.training.ema else 0
         predictions += _test_pixels(spec, dataset, test_n) * dataset.target_channels
+        if spec.back:
+            continue
+        counts, ways = parameters(spec, dataset), 2 if scheme_of(spec.variant).both_ways else 1
+        checkpoints += 4 * counts.generator * ((sample_points if keep == "all" else 0) + ways)
+        averaged = ways * counts.generator if spec.training.ema else 0
         best = 0 if spec.choice is None else 4 * counts.generator
         state = 4 * (_ADAM_COPIES * sum(counts) + averaged) + _held(spec, dataset)
         states.append(state * _STATES + best)

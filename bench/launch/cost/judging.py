@@ -78,10 +78,10 @@ def _of_plan(plan: Plan, choice: ScoringChoice, device: str) -> list[JudgeCost]:
     judges = JudgesInUse(
         plan.dataset, choice.judge, cache_dir(), device, no_data, plan.data.test_n, _Nobody()
     )
-    costs = []
-    for size_px in sorted({spec.training.size_px for spec in plan.runs}, key=size_order):
-        rows = sum(spec.training.size_px == size_px for spec in plan.runs)
-        rows += sum(size == size_px for _, size in reference_rows(plan.sizes))
+    costs, specs = [], [*plan.runs, *plan.ways_back]
+    for size_px in sorted({spec.training.size_px for spec in specs}, key=size_order):
+        rows = sum(spec.training.size_px == size_px for spec in specs)
+        rows += sum(size == size_px for _, size in reference_rows(plan.sizes, unpaired=plan.data.unpaired))
         test_n = plan.data.test_n
         for name in judges.names(size_px):
             trained, image = _seconds(name, plan, size_px, device)

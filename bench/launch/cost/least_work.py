@@ -6,6 +6,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from baselines.layers import parameter_count
+from baselines.objectives.scheme import scheme_of
 from baselines.trainer import Trainer
 
 _FLOAT = 4  # bytes: weights, gradients and moments are float32 in every precision
@@ -24,15 +25,19 @@ class _Whole:
 
 
 def step_flops(trainer: Trainer) -> int:
-    """Take one step and count its operations: a multiplication and an addition are two.
+    """Take a step of each kind and count the operations of one: a multiplication and an addition are two.
 
     Counts convolutions and matrix products, forward and backward; all else is small.
+
+    Returns: the mean over the steps after which the kinds come again.
     """
+    period = scheme_of(trainer.variant).period
     counter = FlopCounterMode(display=False)
     counter.mod_tracker = _Whole()  # type: ignore[assignment]
     with counter:
-        trainer.step()
-    return int(counter.get_total_flops())
+        for _ in range(period):
+            trainer.step()
+    return int(counter.get_total_flops()) // period
 
 
 def step_bytes(generator: nn.Module, discriminator: nn.Module | None) -> int:

@@ -97,6 +97,8 @@ class ScoringContext:
         features: the network of `precision` and its like (`feature_choice`); None: `lite0`.
         shared: what metrics of one scoring pass share, such as features; None: nothing.
         panel: judges beside `judge`, which score the same images (`bench.scoring.panel`).
+        unpaired: the targets are images of their side, but not those of the predictions' sources: metrics
+            that compare image with image are left out.
         data_range: range of 16-bit and float targets; None where they have 8 bits.
     """
 
@@ -119,6 +121,7 @@ class ScoringContext:
     features: str | None = None
     panel: tuple[PanelJudge, ...] = ()
     data_range: DataRange | None = None
+    unpaired: bool = False
     shared: dict[Any, Any] | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -150,7 +153,8 @@ class MetricOutput:
 class Metric(Protocol):
     """A metric family, built once for each scoring pass with its context.
 
-    `keys` names the metrics it computes. If a metric does not apply (no labels, no weights, a `real` row that
+    `keys` names the metrics it computes. A class whose values need no pairs says so by `pairs = False`;
+    others are left out of unpaired data. If a metric does not apply (no labels, no weights, a `real` row that
     would compare images with themselves), `compute` gives None with that reason.
     """
 

@@ -68,6 +68,7 @@ class ColourMetric:
     """`lab_l`, `lab_a`, `lab_b`: intersection of histograms pooled over the test set."""
 
     keys: ClassVar[tuple[str, ...]] = ("lab_l", "lab_a", "lab_b")
+    pairs: ClassVar[bool] = False
 
     def __init__(self, context: ScoringContext) -> None:
         self._rows = Rows()

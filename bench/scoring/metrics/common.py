@@ -20,6 +20,7 @@ from bench.scoring.metrics.catalogue import goal_of
 T = TypeVar("T")
 NO_GENERATOR = "needs the generator that made the images, but no run made them"
 NOTHING_KEPT = "the run's checkpoint is gone, and this value was not computed while it existed"
+UNPAIRED = "needs pairs, and this data set is unpaired"
 NO_IMAGES = "no images were scored"
 WITH_THEMSELVES = "compares the images with themselves"
 

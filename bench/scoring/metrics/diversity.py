@@ -42,6 +42,7 @@ class DiversityMetric:
     """
 
     keys: ClassVar[tuple[str, ...]] = ("diversity", "source_response")
+    pairs: ClassVar[bool] = False
 
     def __init__(self, context: ScoringContext) -> None:
         self._seen = 0

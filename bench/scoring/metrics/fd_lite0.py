@@ -18,6 +18,7 @@ class FdLite0Metric:
     """`fd_lite0`: against the real test split, in features of the ImageNet-trained EfficientNet-Lite0."""
 
     keys: ClassVar[tuple[str, ...]] = ("fd_lite0",)
+    pairs: ClassVar[bool] = False
 
     def __init__(self, context: ScoringContext) -> None:
         found = space(context, LITE0)

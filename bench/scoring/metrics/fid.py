@@ -23,6 +23,7 @@ class FidMetric:
     """`fid` and `kid` against the real test split."""
 
     keys: ClassVar[tuple[str, ...]] = ("fid", "kid")
+    pairs: ClassVar[bool] = False
 
     def __init__(self, context: ScoringContext) -> None:
         found = space(context, INCEPTION)

@@ -99,6 +99,7 @@ class SpectrumMetric:
     """`hf_ratio` with the curve behind it (detail `spectrum`), `grid_artefact` by period (detail `grid`)."""
 
     keys: ClassVar[tuple[str, ...]] = ("hf_ratio", "grid_artefact")
+    pairs: ClassVar[bool] = False
 
     def __init__(self, context: ScoringContext) -> None:
         self._rows = Rows()
