@@ -1,7 +1,7 @@
 """Images chosen by their result: best, median and worst of each variant, and where variants disagree.
 
 By which metrics, the reader may say (`bench report --picks`). A pure function of records and their values by
-image, so that `bench.run.illustrate` (which writes what is missing) and the page (which shows it) choose
+image, so that `bench.stages.illustrate` (which writes what is missing) and the page (which shows it) choose
 the same.
 """
 

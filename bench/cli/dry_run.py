@@ -24,7 +24,7 @@ def room_of(plans: list[Plan], options: dict[str, Any]) -> Room:
     from bench.launch.url_output import local_folder
     from bench.records.output_folder import RunFiles
     from bench.records.record import record_path
-    from bench.run.train import SAMPLE_POINTS
+    from bench.stages.train import SAMPLE_POINTS
 
     out = local_folder(options["out"])
     fresh = [

@@ -31,7 +31,7 @@ def export(checkpoint: Path, form: Any, to: Path, deterministic: bool) -> None:
     \b
     bench export CHECKPOINT --format onnx --to generator.onnx
     """
-    from bench.run.models.export import export as write
+    from bench.stages.models.export import export as write
 
     for line in write(checkpoint, to, form, deterministic=deterministic):
         click.echo(line)

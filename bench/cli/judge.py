@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from bench.core.progress import Reporter
     from bench.records.judge_card import JudgeCard
-    from bench.run.data_in_use import Workbench
+    from bench.stages.data_in_use import Workbench
 
 
 @click.group()
@@ -135,7 +135,7 @@ def card(**options: Any) -> None:
     """
     from bench.core.files import write_text
     from bench.core.progress import Reporter
-    from bench.run.cards import judge_cards
+    from bench.stages.cards import judge_cards
     from bench.scoring.judges.card import PHOTOS, as_text
 
     with Reporter() as reporter:
@@ -175,7 +175,7 @@ def _workbench(options: dict[str, Any], reporter: Reporter) -> Workbench:
         threads_of(options, None)
     from bench.core.resources import cache_dir
     from bench.data.datasets import open_dataset
-    from bench.run.data_in_use import Workbench
+    from bench.stages.data_in_use import Workbench
     from bench.spec.grid import data_roots
     from bench.spec.pairs_used import data_spec
     from bench.spec.scoring_choice import ScoringChoice, check_judge_choice

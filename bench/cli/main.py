@@ -32,7 +32,7 @@ from bench.cli.speed import speed
 from bench.cli.trend import trend
 from bench.core.errors import BenchError, UsageError
 from bench.core.interrupt import Terminated, none_lost, terminate
-from bench.run.ranks import place
+from bench.stages.ranks import place
 
 _BY_SEVERAL = ("run", "train")  # commands that several processes can execute together
 EXIT_USAGE, EXIT_FAILED, EXIT_BUG, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 4, 70, 130, 143

@@ -228,7 +228,7 @@ def policy_options(command: Command) -> Command:
 
 def policy_of(options: dict[str, Any], lengths: tuple[int, ...] = ()) -> Policy:
     """The `Policy` given by `policy_options`; `lengths` are those of `--keep-at`."""
-    from bench.run.trackers import check_trackers
+    from bench.stages.trackers import check_trackers
     from bench.spec.policy import Policy
 
     log = tuple(dict.fromkeys(options["log"]))

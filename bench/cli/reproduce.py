@@ -35,8 +35,8 @@ def reproduce(output: Path, run_id: str | None, **options: Any) -> int:
     from bench.core.resources import cache_dir
     from bench.records.output_folder import check_writable
     from bench.records.record import read_records
-    from bench.run.reproduce import chosen, judge_of
-    from bench.run.reproduce import reproduce as make
+    from bench.stages.reproduce import chosen, judge_of
+    from bench.stages.reproduce import reproduce as make
 
     before = chosen(read_records(output), run_id)
     check_writable(output)

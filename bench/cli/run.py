@@ -38,7 +38,7 @@ from bench.cli.options import (
 )
 from bench.cli.sizes_in_words import aspect_lines
 from bench.core.errors import RunFailedError, UsageError
-from bench.run.ranks import place
+from bench.stages.ranks import place
 from bench.scoring.metrics.feature_choice import in_words
 from bench.scoring.metrics.named_keys import metric_keys
 
@@ -359,7 +359,7 @@ _REQUESTED = (
 
 def _try_models(plans: list[Plan], device: str) -> None:
     """Open every model that was trained elsewhere and try it on one image, before anything is written."""
-    from bench.run.models.row import tried
+    from bench.stages.models.row import tried
 
     for plan in plans:
         for row in plan.models:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bench.data.types import DatasetCard, LabelValues
     from bench.launch.jobs import Until
     from bench.records.record import RunRecord
-    from bench.run.data_in_use import Workbench
+    from bench.stages.data_in_use import Workbench
     from bench.spec.scoring_choice import ScoringChoice
 
 
@@ -132,7 +132,7 @@ def _translate(
     from bench.core.progress import Reporter
     from bench.data.image_folder import list_images, notes_on
     from bench.records.output_folder import check_writable
-    from bench.run.generate import translate_folder
+    from bench.stages.generate import translate_folder
 
     try:
         checkpoint = load_checkpoint(path, torch.device(device))
@@ -236,8 +236,8 @@ def _score_foreign(
     from bench.core.resources import cache_dir
     from bench.data.cache import FileHashes
     from bench.records.output_folder import check_writable
-    from bench.run.imported.gather import ForeignRequest, gather
-    from bench.run.imported.score import ForeignScoring
+    from bench.stages.imported.gather import ForeignRequest, gather
+    from bench.stages.imported.score import ForeignScoring
 
     if output := next((folder for folder in folders if (folder / "records").is_dir()), None):
         raise UsageError(
@@ -298,7 +298,7 @@ def _judge_training(
     """The data set with the real photos that train the judge; None if none was named."""
     from bench.core.resources import cache_dir
     from bench.data.datasets import open_dataset
-    from bench.run.data_in_use import Workbench
+    from bench.stages.data_in_use import Workbench
     from bench.scoring.judges.choice import AUTO, NO_JUDGE, panel
     from bench.scoring.judges.external import is_adapter
     from bench.spec.grid import data_roots

@@ -16,9 +16,9 @@ from bench.launch.jobs import Ended, Event, Job, Launch, Observer
 from bench.launch.local import InProcess
 from bench.launch.run_job import Launcher, Runners
 from bench.launch.work_left import WorkLeft
-from bench.run.data_in_use import Workbench
-from bench.run.runner import Runner, reference_rows
-from bench.run.score import finished_record
+from bench.stages.data_in_use import Workbench
+from bench.stages.runner import Runner, reference_rows
+from bench.stages.score import finished_record
 from bench.spec.grid import Plan
 from bench.spec.models import ELSEWHERE
 from bench.spec.run_spec import RunSpec
@@ -199,7 +199,7 @@ def _models(runner: Runner, plan: Plan, reporter: Reporter, debug: bool) -> Iter
 
 def _illustrate(plans: list[Plan], runners: Runners, launch: Launch, reporter: Reporter) -> None:
     """Write the images that the report shows beside the numbers."""
-    from bench.run.illustrate import illustrate, scene_of
+    from bench.stages.illustrate import illustrate, scene_of
 
     try:
         scenes = [

@@ -14,7 +14,7 @@ from bench.core.resources import cache_dir
 from bench.launch.jobs import Job
 from bench.launch.run_job import Runners
 from bench.launch.url_store import checked_name, files_below
-from bench.run.judges_in_use import usable
+from bench.stages.judges_in_use import usable
 
 PIECE_BYTES = 8 << 20
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.records.record import GalleryFiles, RunRecord
 
-CLASSES, JUDGE = "classes.json", "judge.json"  # beside the images that `bench.run.illustrate` writes
+CLASSES, JUDGE = "classes.json", "judge.json"  # beside the images that `bench.stages.illustrate` writes
 
 
 def gallery_of(record: RunRecord) -> GalleryFiles:

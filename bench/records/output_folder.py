@@ -87,7 +87,7 @@ class RunFiles:
 
     @property
     def validation(self) -> Path:
-        """Values on the validation images during training (`bench.run.validation`)."""
+        """Values on the validation images during training (`bench.stages.validation`)."""
         return self.folder / "validation.json"
 
     def best_at(self, step: int) -> Path:
@@ -101,12 +101,12 @@ class RunFiles:
 
     @property
     def diversity(self) -> Path:
-        """Spread over repeated dropout samples (`bench.run.probes`)."""
+        """Spread over repeated dropout samples (`bench.stages.probes`)."""
         return self.folder / "diversity.json"
 
     @property
     def source_response(self) -> Path:
-        """Change of outputs when sources are swapped (`bench.run.probes`)."""
+        """Change of outputs when sources are swapped (`bench.stages.probes`)."""
         return self.folder / "source_response.json"
 
     @property

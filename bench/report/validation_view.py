@@ -57,7 +57,7 @@ class ValidationView:
 
 
 def validation_of(record: RunRecord) -> Mapping[str, Any] | None:
-    """What a run's record holds of its validation (`bench.run.validation`)."""
+    """What a run's record holds of its validation (`bench.stages.validation`)."""
     held = record.details.get("validation")
     return held if isinstance(held, Mapping) and held.get("points") else None
 

@@ -19,7 +19,7 @@ class Policy:
         keep: generators of scored runs: "none", the "last", or "all" (also those of the ten sample points).
         checkpoint_every: seconds between two saved training states: the most that a crash costs.
         retry: train diverged runs again.
-        log: trackers that show a run (`TRACKERS`, in `bench.run.trackers`).
+        log: trackers that show a run (`TRACKERS`, in `bench.stages.trackers`).
         lengths: steps of runs that differ only in these (`--keep-at`), rising; a longer run continues from
             the end of a shorter one.
         eval_every: steps between two scorings on the validation images (`--eval-every`); 0: never. A run that

@@ -16,7 +16,7 @@ from bench.cli.main import invoke
 from bench.core.resources import cache_dir
 from bench.data.datasets import open_dataset
 from bench.records.record import RunRecord, read_records
-from bench.run.reproduce import chosen
+from bench.stages.reproduce import chosen
 from bench.spec.run_spec import RunSpec
 
 CYCLE = "cyclegan[generator=resnet6,pool_size=3,receptive_field=16]"

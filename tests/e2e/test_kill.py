@@ -31,10 +31,10 @@ STAGES = {
     "training the judge": ("judges/train_network.py", "judges/trained.py"),
     "decoding": ("in _decode",),
     "reference rows": ("in _references",),
-    "training": ("bench/run/train.py",),
-    "generating": ("bench/run/generate.py",),
+    "training": ("bench/stages/train.py",),
+    "generating": ("bench/stages/generate.py",),
     "scoring": ("bench/scoring/one_pass.py", "in score\n"),
-    "illustrating": ("bench/run/illustrate.py",),
+    "illustrating": ("bench/stages/illustrate.py",),
     "report": ("bench/report/",),
 }
 
@@ -241,7 +241,7 @@ def plugin(folder: Path) -> Path:
     path = folder / "count.py"
     path.write_text(
         f"""
-from bench.run.train import TrainingStage
+from bench.stages.train import TrainingStage
 
 finish = TrainingStage._finish
 

@@ -81,7 +81,7 @@ def test_a_value_that_differs_fails_and_is_named(finished: Path, capsys: pytest.
 
 @pytest.mark.parametrize(("off", "passed"), [(0.02, True), (0.2, False)])
 def test_on_a_gpu_the_spread_over_seeds_decides(finished: Path, off: float, passed: bool) -> None:
-    from bench.run.reproduce import compared
+    from bench.stages.reproduce import compared
 
     def like(record: Any, seed: int, ssim: float, device: str = "An H100") -> Any:
         spec = {**record.spec, "seed": seed}
@@ -101,7 +101,7 @@ def test_on_a_gpu_the_spread_over_seeds_decides(finished: Path, off: float, pass
 
 def test_another_generator_fails_though_its_images_are_the_same(finished: Path, tmp_path: Path) -> None:
     from bench.records.output_folder import RunFiles
-    from bench.run.reproduce import compared
+    from bench.stages.reproduce import compared
 
     before = next(record for record in read_records(finished) if record.kind == "run")
     other = RunFiles(tmp_path, before.id).checkpoint
@@ -115,7 +115,7 @@ def test_another_generator_fails_though_its_images_are_the_same(finished: Path, 
 
 
 def test_a_metric_that_was_not_scored_again_is_named(finished: Path) -> None:
-    from bench.run.reproduce import compared
+    from bench.stages.reproduce import compared
 
     before = next(record for record in read_records(finished) if record.kind == "run")
     fewer = {key: result for key, result in before.results.items() if key != "ssim"}

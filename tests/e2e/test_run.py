@@ -23,7 +23,7 @@ from bench.core.environment import cpu_name
 from bench.core.images import read_png
 from bench.records.gallery import judge_fits, labels_folder, segmentation_folder
 from bench.records.record import RunRecord, read_per_image, read_records
-from bench.run import train as training
+from bench.stages import train as training
 
 SMALL = ["--dataset", "toycity", "--size", "32", "--base-filters", "8", "--device", "cpu", "--threads", "1"]
 FEW = ["--train-limit", "60", "--test-limit", "12"]
@@ -124,9 +124,9 @@ def test_a_second_time_everything_is_skipped(
     def no_work(*_: object) -> None:
         raise AssertionError("finished work was done again")
 
-    monkeypatch.setattr("bench.run.runner.TrainingStage", no_work)
-    monkeypatch.setattr("bench.run.runner.generate_split", no_work)
-    monkeypatch.setattr("bench.run.score.score", no_work)
+    monkeypatch.setattr("bench.stages.runner.TrainingStage", no_work)
+    monkeypatch.setattr("bench.stages.runner.generate_split", no_work)
+    monkeypatch.setattr("bench.stages.score.score", no_work)
     before = {path: path.read_bytes() for path in (finished / "records").iterdir()}
     assert invoke([*GRID, "--out", str(finished)]) == 0
     assert {path: path.read_bytes() for path in (finished / "records").iterdir()} == before
@@ -141,7 +141,7 @@ def test_other_metrics_score_again_without_training(
 ) -> None:
     out = tmp_path / "copy"
     shutil.copytree(finished, out)
-    monkeypatch.setattr("bench.run.runner.TrainingStage", None)
+    monkeypatch.setattr("bench.stages.runner.TrainingStage", None)
     assert invoke([*GRID, "--out", str(out), *QUICK]) == 0
     assert by_label(out) == by_label(finished)  # all that was asked for had been measured
     assert invoke(["score", str(out), "--device", "cpu", *QUICK, "--judge", "none"]) == 0
@@ -178,7 +178,7 @@ def test_a_damaged_prediction_is_made_again_and_a_failed_rescore_loses_nothing(
     damaged.write_bytes(whole[:-20])
     again = ["score", str(out), "--device", "cpu", *QUICK, "--judge", "none"]
     with monkeypatch.context() as patch:
-        patch.setattr("bench.run.score.score", lambda *_: 1 / 0)
+        patch.setattr("bench.stages.score.score", lambda *_: 1 / 0)
         assert invoke(again) == 4
     assert by_label(out) == before
     assert damaged.read_bytes() == whole

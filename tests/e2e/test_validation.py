@@ -19,7 +19,7 @@ from bench.data.datasets import open_dataset
 from bench.data.palette import paint
 from bench.records.output_folder import RunFiles
 from bench.records.record import RunRecord, read_records
-from bench.run import validation as validation_module
+from bench.stages import validation as validation_module
 
 SIZE = 32
 SMALL = ["--size", str(SIZE), "--base-filters", "8", "--device", "cpu", "--threads", "1", "--steps", "12"]
@@ -153,7 +153,7 @@ def test_killed_after_a_better_step_than_the_saved_state_has_it_chooses_the_same
     saved = validation_module.Validation.visit
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "step", broken)
-        patch.setattr("bench.run.train.TrainingStage._save_state", _only_at_2)
+        patch.setattr("bench.stages.train.TrainingStage._save_state", _only_at_2)
         assert invoke([*arguments, "--checkpoint-every", "0"]) == 4
     assert RunFiles(out, run_of(best).id).state.is_file()
     with monkeypatch.context() as patch:

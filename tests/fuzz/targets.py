@@ -55,7 +55,7 @@ from bench.data.layouts import lists, parquet
 from bench.data.types import ClassInfo
 from bench.gate.baseline import read_baseline
 from bench.records import record as records
-from bench.run.imported import match as matching
+from bench.stages.imported import match as matching
 from bench.scoring.judges import caffe_fcn8s, class_map
 from bench.scoring.judges import external as adapters
 from bench.scoring.judges import external_hf as judge_hf

@@ -19,7 +19,7 @@ from bench.core.images import read_png, write_png
 from bench.data.types import SplitArrays
 from bench.records.gallery import judge_fits, labels_folder, segmentation_folder
 from bench.records.record import RunRecord, write_record
-from bench.run.illustrate import Scene, illustrate
+from bench.stages.illustrate import Scene, illustrate
 from bench.spec.run_spec import DataSpec
 
 N = synthetic.TEST_N

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from bench.run.trivial_rows import nearest_sources
+from bench.stages.trivial_rows import nearest_sources
 from bench.scoring.metrics import grid_artefact as grid
 from bench.scoring.metrics.fid import FidMetric
 from bench.scoring.metrics.spectrum import MIXED, SpectrumMetric, coefficients, energy, hf_ratio, power

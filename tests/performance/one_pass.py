@@ -51,7 +51,7 @@ def make_images(folder: Path, n: int, size: int) -> None:
 def one_pass(folder: Path, weights: Path, metrics: str) -> dict[str, float]:
     """The metrics by `bench score`'s own path, from files to values."""
     from bench.data.cache import FileHashes
-    from bench.run.imported.gather import ForeignRequest, gather
+    from bench.stages.imported.gather import ForeignRequest, gather
     from bench.scoring.metrics.base import ScoringContext
     from bench.scoring.one_pass import score
 
@@ -138,7 +138,7 @@ def _run_tool(tool: str, folder: Path, weights: Path, threads: int, metrics: str
     import skimage.metrics  # noqa: F401
     import torch_fidelity  # noqa: F401
 
-    import bench.run.imported.gather
+    import bench.stages.imported.gather
     import bench.scoring.one_pass  # noqa: F401
 
     torch.set_num_threads(threads)

@@ -15,7 +15,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from bench.core.errors import UsageError
 from bench.data.cache import FileHashes
 from bench.records.record import MetricResult
-from bench.run.imported.gather import ForeignRequest, gather
+from bench.stages.imported.gather import ForeignRequest, gather
 from bench.scoring.metrics.base import ScoringContext
 from bench.scoring.one_pass import score
 

@@ -19,10 +19,10 @@ from baselines.translate import Checkpoint
 from baselines.variants import parse_variant
 from bench.core.errors import UsageError
 from bench.core.images import read_png
-from bench.run import generate
-from bench.run import write_ahead as writing
-from bench.run.generate import generate_split, translate_folder
-from bench.run.write_ahead import Writer, writing_threads
+from bench.stages import generate
+from bench.stages import write_ahead as writing
+from bench.stages.generate import generate_split, translate_folder
+from bench.stages.write_ahead import Writer, writing_threads
 
 COUNT = 40
 RNG = np.random.default_rng(0)

@@ -24,7 +24,7 @@ from bench.data.datasets import open_dataset
 from bench.data.image_file import decode, header
 from bench.data.image_folder import list_images, read_images
 from bench.data.side_by_side import is_side_by_side
-from bench.run.imported.match import images_of
+from bench.stages.imported.match import images_of
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:

@@ -14,8 +14,8 @@ from bench.core.errors import UsageError
 from bench.data.cache import FileHashes
 from bench.data.cards import load_card
 from bench.data.palette import paint
-from bench.run.imported.gather import ForeignRequest, gather
-from bench.run.imported.images import ForeignImages
+from bench.stages.imported.gather import ForeignRequest, gather
+from bench.stages.imported.images import ForeignImages
 
 TOYCITY = load_card("toycity")
 

@@ -21,7 +21,7 @@ from bench.core.progress import Reporter
 from bench.data.datasets import open_dataset
 from bench.data.types import ClassInfo, SplitArrays
 from bench.records.record import read_records
-from bench.run.data_in_use import Workbench
+from bench.stages.data_in_use import Workbench
 from bench.scoring.judges import external_base as judge_base
 from bench.scoring.judges import external_torchvision as judge_torchvision
 from bench.scoring.judges.base import NO_CLASS

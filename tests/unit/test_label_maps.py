@@ -17,7 +17,7 @@ from bench.data.datasets import open_dataset
 from bench.data.image_folder import list_images, read_images
 from bench.data.palette import paint
 from bench.data.types import VOID, DatasetCard
-from bench.run.imported.gather import ForeignRequest, gather
+from bench.stages.imported.gather import ForeignRequest, gather
 from bench.scoring.metrics.confusion import confusion_matrix, scores_from_confusion
 
 CITYSCAPES = load_card("cityscapes")

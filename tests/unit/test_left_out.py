@@ -10,7 +10,7 @@ from PIL import Image
 from bench.data.cache import FileHashes
 from bench.data.layouts import images
 from bench.data.left_out import left_out
-from bench.run.imported.gather import ForeignRequest, gather
+from bench.stages.imported.gather import ForeignRequest, gather
 
 
 def touch(folder: Path, *names: str) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.core.errors import UsageError
-from bench.run.imported.match import by_stem, images_of, label_of, marked, match, part_of, stems_of
+from bench.stages.imported.match import by_stem, images_of, label_of, marked, match, part_of, stems_of
 
 
 def touch(folder: Path, *names: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.records.record import MetricResult, RunRecord
-from bench.run.reproduce import compared
+from bench.stages.reproduce import compared
 
 
 def record(lab_version: int) -> RunRecord:

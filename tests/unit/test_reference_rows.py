@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.data.types import SplitArrays
-from bench.run.trivial_rows import nearest_sources, random_targets, reference_predictions
+from bench.stages.trivial_rows import nearest_sources, random_targets, reference_predictions
 
 
 def split(count: int, seed: int, channels: int = 3, dtype: Any = np.uint8) -> SplitArrays:

@@ -12,7 +12,7 @@ import pytest
 from bench.core.progress import Reporter
 from bench.data.datasets import open_dataset
 from bench.data.types import SplitArrays
-from bench.run.data_in_use import Workbench
+from bench.stages.data_in_use import Workbench
 from bench.scoring.judges import trained as store
 from bench.scoring.judges.train_test_overlap import seen_photos
 from bench.scoring.one_pass import score

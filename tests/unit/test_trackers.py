@@ -13,8 +13,8 @@ from baselines.settings import TestSettings, TrainingSettings
 from baselines.variants import parse_variant
 from bench.core.errors import UsageError
 from bench.records.record import MetricResult, RunRecord
-from bench.run import trackers
-from bench.run.trackers import check_trackers, tracking
+from bench.stages import trackers
+from bench.stages.trackers import check_trackers, tracking
 from bench.spec.run_spec import DataSpec, RunSpec
 
 SPEC = RunSpec(

@@ -15,7 +15,7 @@ from bench.data.acquire.prepare import info
 from bench.data.acquire.verify import verify
 from bench.data.cards import load_card
 from bench.data.datasets import Dataset, open_dataset
-from bench.run.data_in_use import Workbench
+from bench.stages.data_in_use import Workbench
 from bench.spec.pairs_used import data_spec
 from bench.spec.scoring_choice import ScoringChoice
 

@@ -10,7 +10,7 @@ import pytest
 from bench.core.progress import duration
 from bench.launch.jobs import Advanced, Ended, Job, Launch, Until
 from bench.launch.work_left import WorkLeft
-from bench.run.train import remark
+from bench.stages.train import remark
 from bench.spec.grid import GridRequest, resolve
 from bench.spec.scoring_choice import ScoringChoice
 

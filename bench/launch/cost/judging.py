@@ -13,8 +13,8 @@ from baselines.sizes import Size, image_size, is_native, size_order
 from bench.core.progress import duration
 from bench.core.resources import cache_dir
 from bench.data.types import SplitArrays
-from bench.run.judges_in_use import NATIVE_JUDGE_PX, JudgesInUse
-from bench.run.runner import reference_rows
+from bench.stages.judges_in_use import NATIVE_JUDGE_PX, JudgesInUse
+from bench.stages.runner import reference_rows
 from bench.scoring.judges.card import PHOTOS
 from bench.scoring.judges.choice import Trained, identity_of
 from bench.scoring.judges.external import open_adapter

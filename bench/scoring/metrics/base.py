@@ -88,7 +88,7 @@ class ScoringContext:
         judge: the segmentation network (`bench.scoring.judges.base.Judge`), or None with `judge_reason`.
         inception_weights: path of the released Inception state dict, or None with `inception_reason`.
         repeats: (test images, K) -> their spread over K dropout samples of the run's generator, or None if
-            the generator is gone (`bench.run.probes`). None if no run made the images.
+            the generator is gone (`bench.stages.probes`). None if no run made the images.
         swaps: pairs of test images -> how far the generator's output moves when the first image gets the
             source of the second; None as for `repeats`.
         file_labels: index in the test split -> (h, w) uint8 train ids at their file's size, for judges that

@@ -25,7 +25,7 @@ from bench.data.image_folder import list_images, read_images
 from bench.data.names import normal
 from bench.data.types import DatasetCard, LabelValues, SplitArrays
 from bench.records.output_folder import RunFiles
-from bench.run.write_ahead import Writer, writing_threads
+from bench.stages.write_ahead import Writer, writing_threads
 
 
 def image_seed(seed: int, name: str) -> int:

@@ -30,14 +30,14 @@ from bench.records.record import (
     record_path,
     write_record,
 )
-from bench.run.data_in_use import Workbench
-from bench.run.gap import train_test_gap
-from bench.run.generate import generate_split, run_checkpoint
-from bench.run.merge import covers
-from bench.run.models.row import model_record, unscored
-from bench.run.open_validation import open_validation
-from bench.run.sample_sheet import samples_of
-from bench.run.score import (
+from bench.stages.data_in_use import Workbench
+from bench.stages.gap import train_test_gap
+from bench.stages.generate import generate_split, run_checkpoint
+from bench.stages.merge import covers
+from bench.stages.models.row import model_record, unscored
+from bench.stages.open_validation import open_validation
+from bench.stages.sample_sheet import samples_of
+from bench.stages.score import (
     ScoringStage,
     asked_of,
     finished_record,
@@ -45,9 +45,9 @@ from bench.run.score import (
     read_history,
     reference_record,
 )
-from bench.run.trackers import tracking
-from bench.run.train import TrainingStage, nobody
-from bench.run.way_back import lost, write_spec
+from bench.stages.trackers import tracking
+from bench.stages.train import TrainingStage, nobody
+from bench.stages.way_back import lost, write_spec
 from bench.spec.models import ModelRow
 from bench.spec.policy import Policy
 from bench.spec.run_spec import RunSpec

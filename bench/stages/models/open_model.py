@@ -6,7 +6,7 @@ import numpy as np
 
 from baselines.settings import TestSettings
 from baselines.sizes import image_size
-from bench.run.models.opened import Images, Opened
+from bench.stages.models.opened import Images, Opened
 from bench.spec.models import Model
 
 
@@ -17,13 +17,13 @@ def open_model(model: Model, images: Images, test: TestSettings, device: str) ->
         UsageError: if it cannot be opened, or does not make images of this size and kind.
     """
     if model.kind == "released":
-        from bench.run.models.released import open_released as opening
+        from bench.stages.models.released import open_released as opening
     elif model.kind == "torchscript":
-        from bench.run.models.torchscript import open_torchscript as opening
+        from bench.stages.models.torchscript import open_torchscript as opening
     elif model.kind == "onnx":
-        from bench.run.models.onnx import open_onnx as opening
+        from bench.stages.models.onnx import open_onnx as opening
     else:
-        from bench.run.models.python import open_python as opening
+        from bench.stages.models.python import open_python as opening
     opened = opening(model, images, test, device)
     side = image_size(images.size_px)
     shape = (side.height, side.width, images.source_channels)

@@ -11,8 +11,8 @@ from baselines.translate import Checkpoint
 from bench.data.chosen import some_of
 from bench.data.types import SplitArrays
 from bench.records.output_folder import RunFiles
-from bench.run.data_in_use import Workbench
-from bench.run.quick_values import scored_values, values_on
+from bench.stages.data_in_use import Workbench
+from bench.stages.quick_values import scored_values, values_on
 from bench.scoring.metrics.base import ScoringContext
 from bench.spec.pairs_used import even_indices
 from bench.spec.policy import CHEAP_METRICS

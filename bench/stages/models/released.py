@@ -14,7 +14,7 @@ from baselines.sizes import image_size
 from baselines.translate import Checkpoint, translations
 from bench.core.errors import UsageError
 from bench.core.state_dict import WeightsError, read_state_dict
-from bench.run.models.opened import Images, Opened
+from bench.stages.models.opened import Images, Opened
 from bench.spec.models import Model
 
 _BYTES = ("truncated", "rounded")

@@ -8,7 +8,7 @@ from pathlib import Path
 from baselines.translate import Checkpoint
 from bench.core.images import read_png
 from bench.records.record import Goal
-from bench.run.generate import generate_split
+from bench.stages.generate import generate_split
 from bench.scoring.metrics.base import ScoringContext
 from bench.scoring.one_pass import score
 from bench.spec.run_spec import RunSpec

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from baselines.settings import TestSettings
 from bench.core.errors import UsageError
-from bench.run.models.opened import Asked, Images, Opened, bytes_of, value_range
+from bench.stages.models.opened import Asked, Images, Opened, bytes_of, value_range
 from bench.spec.models import Model, module_file
 
 

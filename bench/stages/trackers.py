@@ -119,7 +119,7 @@ class Trackers:
         self._all(lambda tracker: tracker.scalars(values, int(entry["step"])))
 
     def validation(self, point: Mapping[str, Any]) -> None:
-        """Show the values on the validation images at a step (`bench.run.validation`)."""
+        """Show the values on the validation images at a step (`bench.stages.validation`)."""
         beside = (*_NOT_CURVES, "seconds")
         values = {f"val/{name}": value for name, value in point.items() if name not in beside}
         known = {name: float(value) for name, value in values.items() if value is not None}

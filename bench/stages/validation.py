@@ -24,7 +24,7 @@ from bench.core.errors import UsageError
 from bench.core.files import atomic_path, write_text
 from bench.records.output_folder import RunFiles
 from bench.records.record import Goal
-from bench.run.quick_values import values_on
+from bench.stages.quick_values import values_on
 from bench.scoring.metrics.base import ScoringContext
 from bench.spec.run_spec import RunSpec
 

@@ -18,7 +18,7 @@ from bench.data import readers
 from bench.data.cache import FileHashes, Sample, digest, load_split
 from bench.data.image_file import decode
 from bench.data.types import VOID, DataRange, DatasetCard, Role, SplitArrays
-from bench.run.imported.match import Matched, Part
+from bench.stages.imported.match import Matched, Part
 from bench.spec.pairs_used import even_indices
 from bench.spec.run_spec import DataSpec
 

@@ -17,8 +17,8 @@ from baselines.sizes import NATIVE, image_size
 from baselines.translate import Checkpoint, load_checkpoint
 from bench.core.errors import UsageError
 from bench.core.files import atomic_path, sha256_file
-from bench.run.models.onnx import METADATA as IN_ONNX
-from bench.run.models.torchscript import METADATA as IN_TORCHSCRIPT
+from bench.stages.models.onnx import METADATA as IN_ONNX
+from bench.stages.models.torchscript import METADATA as IN_TORCHSCRIPT
 
 Format = Literal["released", "torchscript", "onnx"]
 FORMATS: tuple[str, ...] = get_args(Format)

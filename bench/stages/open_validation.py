@@ -12,8 +12,8 @@ from bench.core.errors import UsageError
 from bench.data.chosen import HeldOut
 from bench.data.datasets import Dataset
 from bench.records.output_folder import RunFiles
-from bench.run.data_in_use import Workbench
-from bench.run.validation import Validation
+from bench.stages.data_in_use import Workbench
+from bench.stages.validation import Validation
 from bench.scoring.metrics.base import ScoringContext
 from bench.scoring.one_pass import wants_judge
 from bench.spec.policy import Policy

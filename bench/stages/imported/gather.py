@@ -22,8 +22,8 @@ from bench.data.left_out import left_out
 from bench.data.names import some
 from bench.data.sides import direction_side
 from bench.data.types import DatasetCard, LabelValues, Role
-from bench.run.imported.images import AsMode, ForeignImages, roles_of
-from bench.run.imported.match import (
+from bench.stages.imported.images import AsMode, ForeignImages, roles_of
+from bench.stages.imported.match import (
     Image,
     Matched,
     Part,
@@ -34,7 +34,7 @@ from bench.run.imported.match import (
     marked,
     match,
 )
-from bench.run.imported.value_range import check_units, range_of
+from bench.stages.imported.value_range import check_units, range_of
 from bench.spec.pairs_used import even_indices
 from bench.spec.run_spec import DataSpec
 

@@ -31,7 +31,7 @@ from bench.records.gallery import (
 )
 from bench.records.output_folder import write_gallery
 from bench.records.record import RunRecord
-from bench.run.data_in_use import Workbench
+from bench.stages.data_in_use import Workbench
 from bench.scoring.one_pass import images_at_once
 from bench.spec.run_spec import DataSpec
 
