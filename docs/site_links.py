@@ -39,6 +39,8 @@ def on_files(files: Files, config: Any) -> Files:
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     """Point each link at the place that its target has on the site."""
+    if page.file.abs_src_path is None:
+        return markdown  # of a notebook, which links to pages alone
     docs = Path(config.docs_dir)
     root = docs.parent
     source = Path(page.file.abs_src_path)

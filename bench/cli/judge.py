@@ -135,8 +135,8 @@ def card(**options: Any) -> None:
     """
     from bench.core.files import write_text
     from bench.core.progress import Reporter
-    from bench.stages.cards import judge_cards
     from bench.scoring.judges.card import PHOTOS, as_text
+    from bench.stages.cards import judge_cards
 
     with Reporter() as reporter:
         bench = _workbench(options, reporter)
@@ -175,10 +175,10 @@ def _workbench(options: dict[str, Any], reporter: Reporter) -> Workbench:
         threads_of(options, None)
     from bench.core.resources import cache_dir
     from bench.data.datasets import open_dataset
-    from bench.stages.data_in_use import Workbench
     from bench.spec.grid import data_roots
     from bench.spec.pairs_used import data_spec
     from bench.spec.scoring_choice import ScoringChoice, check_judge_choice
+    from bench.stages.data_in_use import Workbench
 
     choice, name = ScoringChoice(judge=options["name"], allow_void=options["allow_void"]), options["dataset"]
     check_judge_choice(choice)

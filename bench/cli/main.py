@@ -35,7 +35,7 @@ from bench.core.interrupt import Terminated, none_lost, terminate
 from bench.stages.ranks import place
 
 _BY_SEVERAL = ("run", "train")  # commands that several processes can execute together
-EXIT_USAGE, EXIT_FAILED, EXIT_BUG, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 4, 70, 130, 143
+EXIT_FAILED, EXIT_BUG, EXIT_INTERRUPTED, EXIT_TERMINATED = 4, 70, 130, 143
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -107,14 +107,9 @@ def invoke(arguments: list[str]) -> int:
     """Run one command line and return its exit code; errors are printed as one line on stderr."""
     previous = signal.signal(signal.SIGTERM, terminate)
     try:
-        typed = {"command": shlex.join(["bench", *arguments])}
-        with none_lost():
-            outcome = cli.main(arguments, prog_name="bench", standalone_mode=False, obj=typed)
-        return outcome if isinstance(outcome, int) else 0
+        return call(arguments)
     except BenchError as error:
         return _fail(str(error), error.exit_code, arguments)
-    except click.ClickException as error:
-        return _fail(error.format_message(), EXIT_USAGE, arguments)
     except (KeyboardInterrupt, click.Abort):
         return _fail("interrupted: the same command goes on from here", EXIT_INTERRUPTED, [])
     except Terminated:
@@ -127,6 +122,21 @@ def invoke(arguments: list[str]) -> int:
         return _fail(f"{said} (a bug: `bench --debug ...` shows where)", EXIT_BUG, arguments)
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+def call(arguments: list[str]) -> int:
+    """Run one command line and return its exit code.
+
+    Raises:
+        BenchError: what it refuses, or what failed.
+    """
+    typed = {"command": shlex.join(["bench", *arguments])}
+    try:
+        with none_lost():
+            outcome = cli.main(arguments, prog_name="bench", standalone_mode=False, obj=typed)
+    except click.ClickException as error:
+        raise UsageError(error.format_message()) from None
+    return outcome if isinstance(outcome, int) else 0
 
 
 def _is_follower() -> bool:

@@ -228,8 +228,8 @@ def policy_options(command: Command) -> Command:
 
 def policy_of(options: dict[str, Any], lengths: tuple[int, ...] = ()) -> Policy:
     """The `Policy` given by `policy_options`; `lengths` are those of `--keep-at`."""
-    from bench.stages.trackers import check_trackers
     from bench.spec.policy import Policy
+    from bench.stages.trackers import check_trackers
 
     log = tuple(dict.fromkeys(options["log"]))
     check_trackers(log)

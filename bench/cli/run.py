@@ -38,9 +38,9 @@ from bench.cli.options import (
 )
 from bench.cli.sizes_in_words import aspect_lines
 from bench.core.errors import RunFailedError, UsageError
-from bench.stages.ranks import place
 from bench.scoring.metrics.feature_choice import in_words
 from bench.scoring.metrics.named_keys import metric_keys
+from bench.stages.ranks import place
 
 if TYPE_CHECKING:
     from bench.core.progress import Reporter

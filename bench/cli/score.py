@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from bench.data.types import DatasetCard, LabelValues
     from bench.launch.jobs import Until
     from bench.records.record import RunRecord
-    from bench.stages.data_in_use import Workbench
     from bench.spec.scoring_choice import ScoringChoice
+    from bench.stages.data_in_use import Workbench
 
 
 @click.command()
@@ -298,11 +298,11 @@ def _judge_training(
     """The data set with the real photos that train the judge; None if none was named."""
     from bench.core.resources import cache_dir
     from bench.data.datasets import open_dataset
-    from bench.stages.data_in_use import Workbench
     from bench.scoring.judges.choice import AUTO, NO_JUDGE, panel
     from bench.scoring.judges.external import is_adapter
     from bench.spec.grid import data_roots
     from bench.spec.pairs_used import data_spec
+    from bench.stages.data_in_use import Workbench
 
     name = options["judge_dataset"]
     if name is None:

@@ -16,12 +16,12 @@ from bench.launch.jobs import Ended, Event, Job, Launch, Observer
 from bench.launch.local import InProcess
 from bench.launch.run_job import Launcher, Runners
 from bench.launch.work_left import WorkLeft
-from bench.stages.data_in_use import Workbench
-from bench.stages.runner import Runner, reference_rows
-from bench.stages.score import finished_record
 from bench.spec.grid import Plan
 from bench.spec.models import ELSEWHERE
 from bench.spec.run_spec import RunSpec
+from bench.stages.data_in_use import Workbench
+from bench.stages.runner import Runner, reference_rows
+from bench.stages.score import finished_record
 
 
 def run_grid(

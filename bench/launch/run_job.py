@@ -13,11 +13,11 @@ from bench.core.progress import Advance, Teller
 from bench.core.resources import cache_dir
 from bench.launch.jobs import Advanced, Ended, Job, Observer, Said
 from bench.records.output_folder import RunFiles
+from bench.spec.pairs_used import data_spec, open_again
+from bench.spec.run_spec import DataSpec
 from bench.stages.data_in_use import Workbench
 from bench.stages.runner import Runner, reason_of
 from bench.stages.way_back import settle
-from bench.spec.pairs_used import data_spec, open_again
-from bench.spec.run_spec import DataSpec
 
 UNWRITTEN = "; and no record could be written: "
 

@@ -32,10 +32,10 @@ from bench.core.interrupt import Terminated
 from bench.core.progress import Reporter
 from bench.launch.jobs import Job, Observer
 from bench.launch.run_job import Runners, execute
+from bench.spec.grid import Plan
 from bench.stages.ranks import Place
 from bench.stages.runner import Runner
 from bench.stages.train import train_along
-from bench.spec.grid import Plan
 
 _TIMEOUT = timedelta(minutes=30)  # of a step that all take together: a rank this late has died
 _LOOK_SECONDS = 0.05

@@ -20,11 +20,11 @@ from bench.data.types import SIXTEEN_BITS, SplitArrays
 from bench.data.void import check_void
 from bench.records.output_folder import write_gallery
 from bench.records.record import GalleryFiles
-from bench.stages.judges_in_use import JudgesInUse, usable
 from bench.scoring.metrics.base import PanelJudge, ScoringContext
 from bench.spec.pairs_used import even_indices
 from bench.spec.run_spec import DataSpec
 from bench.spec.scoring_choice import ScoringChoice
+from bench.stages.judges_in_use import JudgesInUse, usable
 
 GALLERY_SIZE = 12
 UNUSED_JUDGE = "no segmentation network was opened: none of the metrics asked for needs one"

@@ -11,12 +11,12 @@ from baselines.translate import Checkpoint
 from bench.data.chosen import some_of
 from bench.data.types import SplitArrays
 from bench.records.output_folder import RunFiles
-from bench.stages.data_in_use import Workbench
-from bench.stages.quick_values import scored_values, values_on
 from bench.scoring.metrics.base import ScoringContext
 from bench.spec.pairs_used import even_indices
 from bench.spec.policy import CHEAP_METRICS
 from bench.spec.run_spec import RunSpec
+from bench.stages.data_in_use import Workbench
+from bench.stages.quick_values import scored_values, values_on
 
 MOST_IMAGES = 100  # of each side: a mean needs no more, and a large test set would double the time
 

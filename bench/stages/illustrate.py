@@ -31,9 +31,9 @@ from bench.records.gallery import (
 )
 from bench.records.output_folder import write_gallery
 from bench.records.record import RunRecord
-from bench.stages.data_in_use import Workbench
 from bench.scoring.one_pass import images_at_once
 from bench.spec.run_spec import DataSpec
+from bench.stages.data_in_use import Workbench
 
 Prediction = Callable[[int], NDArray[Any]]
 

@@ -12,12 +12,12 @@ from bench.core.errors import UsageError
 from bench.data.chosen import HeldOut
 from bench.data.datasets import Dataset
 from bench.records.output_folder import RunFiles
-from bench.stages.data_in_use import Workbench
-from bench.stages.validation import Validation
 from bench.scoring.metrics.base import ScoringContext
 from bench.scoring.one_pass import wants_judge
 from bench.spec.policy import Policy
 from bench.spec.run_spec import RunSpec
+from bench.stages.data_in_use import Workbench
+from bench.stages.validation import Validation
 
 
 def open_validation(bench: Workbench, spec: RunSpec, files: RunFiles, policy: Policy) -> Validation | None:

@@ -19,9 +19,9 @@ from bench.core.files import sha256_file, write_text
 from bench.core.images import at_shape, to_rgb8
 from bench.data.types import SplitArrays
 from bench.records.output_folder import RunFiles
-from bench.stages.generate import Translate, image_seed, run_checkpoint
 from bench.scoring.metrics.diversity import spread
 from bench.scoring.metrics.source_response import change
+from bench.stages.generate import Translate, image_seed, run_checkpoint
 
 _VERSION = 1
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from baselines.translate import Checkpoint
 from bench.core.images import read_png
 from bench.records.record import Goal
-from bench.stages.generate import generate_split
 from bench.scoring.metrics.base import ScoringContext
 from bench.scoring.one_pass import score
 from bench.spec.run_spec import RunSpec
+from bench.stages.generate import generate_split
 
 Values = tuple[dict[str, float | None], dict[str, Goal], dict[str, str]]
 """Metric key -> value or None; -> goal; -> the reason, where there is no value."""

@@ -22,12 +22,12 @@ from bench.core.progress import Reporter
 from bench.records.output_folder import RunFiles
 from bench.records.record import RunRecord, read_records
 from bench.records.reproduction import Reproduction, reproduction_path
-from bench.stages.data_in_use import Workbench
-from bench.stages.runner import Runner
 from bench.scoring.judges.choice import AUTO, as_asked
 from bench.spec.grid import Plan, plans_of
 from bench.spec.run_spec import RunSpec
 from bench.spec.scoring_choice import ScoringChoice
+from bench.stages.data_in_use import Workbench
+from bench.stages.runner import Runner
 
 SPREADS = 3.0  # standard deviations over seeds that a value may differ by if sums are made in another order
 

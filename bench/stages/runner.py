@@ -30,6 +30,9 @@ from bench.records.record import (
     record_path,
     write_record,
 )
+from bench.spec.models import ModelRow
+from bench.spec.policy import Policy
+from bench.spec.run_spec import RunSpec
 from bench.stages.data_in_use import Workbench
 from bench.stages.gap import train_test_gap
 from bench.stages.generate import generate_split, run_checkpoint
@@ -48,9 +51,6 @@ from bench.stages.score import (
 from bench.stages.trackers import tracking
 from bench.stages.train import TrainingStage, nobody
 from bench.stages.way_back import lost, write_spec
-from bench.spec.models import ModelRow
-from bench.spec.policy import Policy
-from bench.spec.run_spec import RunSpec
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from baselines.translate import Checkpoint, translations
 from bench.core.images import captioned, contact_sheet
 from bench.data.chosen import some_of
 from bench.data.types import SplitArrays
+from bench.spec.pairs_used import even_indices
 from bench.stages.data_in_use import Workbench
 from bench.stages.generate import image_seed
-from bench.spec.pairs_used import even_indices
 
 _COUNT = 4
 

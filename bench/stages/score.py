@@ -34,18 +34,18 @@ from bench.records.record import (
     record_path,
     write_record,
 )
-from bench.stages.cards import judge_cards
-from bench.stages.data_in_use import Workbench
-from bench.stages.kept_rows import kept_or_measured
-from bench.stages.merge import merged
-from bench.stages.probes import DropoutSamples, Maker, SwappedSources, maker_of
-from bench.stages.trivial_rows import reference_predictions
 from bench.scoring.judges.choice import identity_of
 from bench.scoring.judges.fitness import fitness
 from bench.scoring.metrics.base import MetricOutput, ScoringContext
 from bench.scoring.metrics.feature_choice import features_identity
 from bench.scoring.one_pass import score
 from bench.spec.run_spec import DataSpec, RunSpec, slug
+from bench.stages.cards import judge_cards
+from bench.stages.data_in_use import Workbench
+from bench.stages.kept_rows import kept_or_measured
+from bench.stages.merge import merged
+from bench.stages.probes import DropoutSamples, Maker, SwappedSources, maker_of
+from bench.stages.trivial_rows import reference_predictions
 
 Predictions = Callable[[int], NDArray[Any]]
 

@@ -25,11 +25,11 @@ from bench.core.progress import Advance
 from bench.data.cache import release_pages
 from bench.data.types import SplitArrays
 from bench.records.output_folder import RunFiles
+from bench.spec.policy import Policy
+from bench.spec.run_spec import RunSpec
 from bench.stages.sample_sheet import Samples
 from bench.stages.trackers import Trackers, tracking
 from bench.stages.validation import LostError, Validation, said_of
-from bench.spec.policy import Policy
-from bench.spec.run_spec import RunSpec
 
 LOG_POINTS = 100
 _MAX_LOG_STEPS = 500

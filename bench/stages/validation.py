@@ -24,9 +24,9 @@ from bench.core.errors import UsageError
 from bench.core.files import atomic_path, write_text
 from bench.records.output_folder import RunFiles
 from bench.records.record import Goal
-from bench.stages.quick_values import values_on
 from bench.scoring.metrics.base import ScoringContext
 from bench.spec.run_spec import RunSpec
+from bench.stages.quick_values import values_on
 
 Point = dict[str, Any]  # "step", "images_seen", "seconds" of the scoring, and metric key -> value or None
 

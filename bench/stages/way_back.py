@@ -8,8 +8,8 @@ from pathlib import Path
 from bench.core.errors import UsageError
 from bench.core.files import move_file, write_text
 from bench.records.output_folder import RunFiles
-from bench.stages.score import read_history
 from bench.spec.run_spec import RunSpec
+from bench.stages.score import read_history
 
 _OF_THE_WAY_THERE = ("validation", "generate_seconds")
 

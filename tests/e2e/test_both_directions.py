@@ -16,8 +16,8 @@ from bench.cli.main import invoke
 from bench.core.resources import cache_dir
 from bench.data.datasets import open_dataset
 from bench.records.record import RunRecord, read_records
-from bench.stages.reproduce import chosen
 from bench.spec.run_spec import RunSpec
+from bench.stages.reproduce import chosen
 
 CYCLE = "cyclegan[generator=resnet6,pool_size=3,receptive_field=16]"
 DISCO = "discogan[gan_curriculum=2]"

@@ -23,8 +23,8 @@ from bench.core.errors import UsageError
 from bench.core.resources import cache_dir
 from bench.launch.train_together import check_shares
 from bench.records.record import RunRecord, read_records
-from bench.stages.ranks import Place, place
 from bench.spec.variants import get_variant
+from bench.stages.ranks import Place, place
 
 LABEL = "l1+cgan"
 GRID = [

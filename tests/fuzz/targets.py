@@ -55,7 +55,6 @@ from bench.data.layouts import lists, parquet
 from bench.data.types import ClassInfo
 from bench.gate.baseline import read_baseline
 from bench.records import record as records
-from bench.stages.imported import match as matching
 from bench.scoring.judges import caffe_fcn8s, class_map
 from bench.scoring.judges import external as adapters
 from bench.scoring.judges import external_hf as judge_hf
@@ -65,6 +64,7 @@ from bench.spec import grid
 from bench.spec.expand import parse_sets, resolve_grid
 from bench.spec.run_spec import DataSpec, RunSpec
 from bench.spec.variants import get_variant, read_variants
+from bench.stages.imported import match as matching
 
 TESTS = Path(__file__).parents[1]
 SMALL_NET = TrainingSettings(steps=3, size_px=32, base_filters=1)

@@ -19,8 +19,8 @@ from bench.core.images import read_png, write_png
 from bench.data.types import SplitArrays
 from bench.records.gallery import judge_fits, labels_folder, segmentation_folder
 from bench.records.record import RunRecord, write_record
-from bench.stages.illustrate import Scene, illustrate
 from bench.spec.run_spec import DataSpec
+from bench.stages.illustrate import Scene, illustrate
 
 N = synthetic.TEST_N
 PALETTE = {"dark": (10, 20, 30), "light": (200, 210, 220)}

@@ -21,9 +21,9 @@ from bench.core.errors import UsageError
 from bench.data.types import SplitArrays
 from bench.records.output_folder import RunFiles
 from bench.records.record import read_records
+from bench.scoring.metrics.diversity import DiversityMetric, places, spread
 from bench.stages import probes as repeats
 from bench.stages.probes import DropoutSamples, maker_of
-from bench.scoring.metrics.diversity import DiversityMetric, places, spread
 
 C4_OF_5 = 0.9399856  # mean of the standard deviation (n - 1) of 5 samples of a standard normal
 

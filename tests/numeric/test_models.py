@@ -21,10 +21,10 @@ from baselines.translate import Checkpoint, load_checkpoint, save_checkpoint, tr
 from baselines.variant import Variant
 from bench.core.errors import UsageError
 from bench.core.state_dict import read_state_dict
+from bench.spec.models import parse_models
 from bench.stages.models.export import export
 from bench.stages.models.open_model import open_model
 from bench.stages.models.opened import Images, Opened
-from bench.spec.models import parse_models
 
 RELEASED = "PIX2PIX_RELEASED"  # a folder with the released code: its models/networks.py is then compared too
 SETTLED = TestSettings(dropout=False)

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from bench.stages.trivial_rows import nearest_sources
 from bench.scoring.metrics import grid_artefact as grid
 from bench.scoring.metrics.fid import FidMetric
 from bench.scoring.metrics.spectrum import MIXED, SpectrumMetric, coefficients, energy, hf_ratio, power
 from bench.scoring.metrics.structural import ssim
+from bench.stages.trivial_rows import nearest_sources
 
 
 def wide(count: int, seed: int = 0) -> Images:

@@ -14,11 +14,11 @@ from test_diversity import saved, split
 from baselines.settings import TestSettings
 from bench.records.output_folder import RunFiles
 from bench.records.record import MetricResult
-from bench.stages import probes as repeats
-from bench.stages.probes import SwappedSources, maker_of
 from bench.scoring.metrics.base import ScoringContext
 from bench.scoring.metrics.diversity import DiversityMetric
 from bench.scoring.metrics.source_response import change, pairs
+from bench.stages import probes as repeats
+from bench.stages.probes import SwappedSources, maker_of
 
 Images = NDArray[np.uint8]
 

@@ -51,9 +51,9 @@ def make_images(folder: Path, n: int, size: int) -> None:
 def one_pass(folder: Path, weights: Path, metrics: str) -> dict[str, float]:
     """The metrics by `bench score`'s own path, from files to values."""
     from bench.data.cache import FileHashes
-    from bench.stages.imported.gather import ForeignRequest, gather
     from bench.scoring.metrics.base import ScoringContext
     from bench.scoring.one_pass import score
+    from bench.stages.imported.gather import ForeignRequest, gather
 
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         cache = Path(name)
@@ -137,9 +137,6 @@ def _run_tool(tool: str, folder: Path, weights: Path, threads: int, metrics: str
     import pytorch_fid.fid_score  # noqa: F401
     import skimage.metrics  # noqa: F401
     import torch_fidelity  # noqa: F401
-
-    import bench.stages.imported.gather
-    import bench.scoring.one_pass  # noqa: F401
 
     torch.set_num_threads(threads)
     started = time.perf_counter()

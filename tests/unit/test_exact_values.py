@@ -15,9 +15,9 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from bench.core.errors import UsageError
 from bench.data.cache import FileHashes
 from bench.records.record import MetricResult
-from bench.stages.imported.gather import ForeignRequest, gather
 from bench.scoring.metrics.base import ScoringContext
 from bench.scoring.one_pass import score
+from bench.stages.imported.gather import ForeignRequest, gather
 
 KEYS = ("ssim", "psnr", "mae", "pixel_acc@5", "lab_l")
 RNG = np.random.default_rng(0)

@@ -16,11 +16,11 @@ from bench.data.cards import load_card, make_card
 from bench.data.datasets import Dataset, open_dataset
 from bench.data.types import DatasetCard
 from bench.records.record import RunRecord
-from bench.stages.judges_in_use import JudgesInUse
-from bench.stages.reproduce import judge_of
 from bench.scoring.judges.augment import augment
 from bench.scoring.judges.choice import as_asked, identity_of, named, panel
 from bench.scoring.judges.train_network import Recipe, recipe_at_own_size
+from bench.stages.judges_in_use import JudgesInUse
+from bench.stages.reproduce import judge_of
 
 
 @pytest.mark.parametrize(

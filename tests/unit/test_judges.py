@@ -21,7 +21,6 @@ from bench.core.progress import Reporter
 from bench.data.datasets import open_dataset
 from bench.data.types import ClassInfo, SplitArrays
 from bench.records.record import read_records
-from bench.stages.data_in_use import Workbench
 from bench.scoring.judges import external_base as judge_base
 from bench.scoring.judges import external_torchvision as judge_torchvision
 from bench.scoring.judges.base import NO_CLASS
@@ -31,6 +30,7 @@ from bench.scoring.metrics.base import Batch, ScoringContext
 from bench.scoring.metrics.segmentation import SegmentationMetric
 from bench.spec.pairs_used import data_spec
 from bench.spec.scoring_choice import ScoringChoice, check_judge_choice
+from bench.stages.data_in_use import Workbench
 
 CARD = example_card(
     classes=tuple(ClassInfo(name, (i, 0, 0), i) for i, name in enumerate(("road", "sky", "car"))),

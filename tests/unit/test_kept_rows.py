@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from bench.core import plugins
 from bench.data.types import SplitArrays
 from bench.records.record import MetricResult
-from bench.stages import kept_rows
-from bench.stages.kept_rows import Measured, kept_or_measured, key_of
 from bench.scoring.metrics.base import Batch, MetricOutput, ScoringContext
 from bench.scoring.one_pass import score
+from bench.stages import kept_rows
+from bench.stages.kept_rows import Measured, kept_or_measured, key_of
 
 METRICS = ("ssim", "mae", "lab_l", "hf_ratio")
 ABOUT = {"packages": {"torch": "2"}, "threads": 1, "commit": "one", "device": "cpu"}

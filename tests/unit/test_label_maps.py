@@ -17,8 +17,8 @@ from bench.data.datasets import open_dataset
 from bench.data.image_folder import list_images, read_images
 from bench.data.palette import paint
 from bench.data.types import VOID, DatasetCard
-from bench.stages.imported.gather import ForeignRequest, gather
 from bench.scoring.metrics.confusion import confusion_matrix, scores_from_confusion
+from bench.stages.imported.gather import ForeignRequest, gather
 
 CITYSCAPES = load_card("cityscapes")
 IDS = np.array([entry.id for entry in CITYSCAPES.train_classes], np.uint8)

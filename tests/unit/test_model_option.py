@@ -14,10 +14,10 @@ from baselines.settings import TestSettings, TrainingSettings
 from baselines.variant import Variant
 from bench.cli.main import invoke
 from bench.core.errors import UsageError
-from bench.stages.models.open_model import open_model
-from bench.stages.models.opened import Images
 from bench.spec.models import ModelRow, parse_models
 from bench.spec.run_spec import DataSpec
+from bench.stages.models.open_model import open_model
+from bench.stages.models.opened import Images
 
 FUNCTIONS = """
 import numpy as np

@@ -12,12 +12,12 @@ import pytest
 from bench.core.progress import Reporter
 from bench.data.datasets import open_dataset
 from bench.data.types import SplitArrays
-from bench.stages.data_in_use import Workbench
 from bench.scoring.judges import trained as store
 from bench.scoring.judges.train_test_overlap import seen_photos
 from bench.scoring.one_pass import score
 from bench.spec.pairs_used import data_spec
 from bench.spec.scoring_choice import ScoringChoice
+from bench.stages.data_in_use import Workbench
 
 SIZE, TRAIN_N, TEST_N = 32, 12, 5
 

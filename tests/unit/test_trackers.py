@@ -13,9 +13,9 @@ from baselines.settings import TestSettings, TrainingSettings
 from baselines.variants import parse_variant
 from bench.core.errors import UsageError
 from bench.records.record import MetricResult, RunRecord
+from bench.spec.run_spec import DataSpec, RunSpec
 from bench.stages import trackers
 from bench.stages.trackers import check_trackers, tracking
-from bench.spec.run_spec import DataSpec, RunSpec
 
 SPEC = RunSpec(
     DataSpec("toycity", "labels2photo", "paired", 400, 100, "aaaa", "bbbb"),

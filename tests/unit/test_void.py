@@ -15,9 +15,9 @@ from bench.data.acquire.prepare import info
 from bench.data.acquire.verify import verify
 from bench.data.cards import load_card
 from bench.data.datasets import Dataset, open_dataset
-from bench.stages.data_in_use import Workbench
 from bench.spec.pairs_used import data_spec
 from bench.spec.scoring_choice import ScoringChoice
+from bench.stages.data_in_use import Workbench
 
 COLOURS = np.array([entry.colour for entry in load_card("cityscapes").train_classes[:12]], np.uint8)
 _CLASSES = ",\n".join(

@@ -10,9 +10,9 @@ import pytest
 from bench.core.progress import duration
 from bench.launch.jobs import Advanced, Ended, Job, Launch, Until
 from bench.launch.work_left import WorkLeft
-from bench.stages.train import remark
 from bench.spec.grid import GridRequest, resolve
 from bench.spec.scoring_choice import ScoringChoice
+from bench.stages.train import remark
 
 STEPS, IMAGES = 200, 20
 SECONDS = {"train": 0.5, "generate": 0.2, "score": 4.0}  # a part

@@ -13,8 +13,6 @@ from baselines.sizes import Size, image_size, is_native, size_order
 from bench.core.progress import duration
 from bench.core.resources import cache_dir
 from bench.data.types import SplitArrays
-from bench.stages.judges_in_use import NATIVE_JUDGE_PX, JudgesInUse
-from bench.stages.runner import reference_rows
 from bench.scoring.judges.card import PHOTOS
 from bench.scoring.judges.choice import Trained, identity_of
 from bench.scoring.judges.external import open_adapter
@@ -23,6 +21,8 @@ from bench.scoring.judges.train_network import build_network, segment, train_jud
 from bench.scoring.judges.trained import is_trained, recipe_of
 from bench.spec.grid import Plan
 from bench.spec.scoring_choice import ScoringChoice
+from bench.stages.judges_in_use import NATIVE_JUDGE_PX, JudgesInUse
+from bench.stages.runner import reference_rows
 
 _TIMED_STEPS, _TIMED_IMAGES = 2, 4
 

@@ -22,6 +22,8 @@ from bench.data.left_out import left_out
 from bench.data.names import some
 from bench.data.sides import direction_side
 from bench.data.types import DatasetCard, LabelValues, Role
+from bench.spec.pairs_used import even_indices
+from bench.spec.run_spec import DataSpec
 from bench.stages.imported.images import AsMode, ForeignImages, roles_of
 from bench.stages.imported.match import (
     Image,
@@ -35,8 +37,6 @@ from bench.stages.imported.match import (
     match,
 )
 from bench.stages.imported.value_range import check_units, range_of
-from bench.spec.pairs_used import even_indices
-from bench.spec.run_spec import DataSpec
 
 _SHOWN = 3
 

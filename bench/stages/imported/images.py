@@ -18,9 +18,9 @@ from bench.data import readers
 from bench.data.cache import FileHashes, Sample, digest, load_split
 from bench.data.image_file import decode
 from bench.data.types import VOID, DataRange, DatasetCard, Role, SplitArrays
-from bench.stages.imported.match import Matched, Part
 from bench.spec.pairs_used import even_indices
 from bench.spec.run_spec import DataSpec
+from bench.stages.imported.match import Matched, Part
 
 AsMode = Literal["colour", "gray"]
 _NO_SOURCE = np.zeros((1, 1, 1), np.uint8)

@@ -22,13 +22,6 @@ from bench.data.void import check_void
 from bench.records.judge_card import CARDS
 from bench.records.output_folder import write_gallery
 from bench.records.record import GalleryFiles, RunRecord, write_record
-from bench.stages.cards import judge_cards
-from bench.stages.data_in_use import GALLERY_SIZE, UNUSED_JUDGE, Workbench
-from bench.stages.illustrate import Scene, illustrate
-from bench.stages.imported.images import ForeignImages
-from bench.stages.judges_in_use import Opened, announce, usable
-from bench.stages.kept_rows import Measured, kept_or_measured
-from bench.stages.score import content_of, digest_of, now, reference_record
 from bench.scoring.judges.choice import NO_JUDGE, identity_of, panel
 from bench.scoring.judges.external import check_card, is_adapter, open_adapter
 from bench.scoring.metrics.base import PanelJudge, ScoringContext
@@ -36,6 +29,13 @@ from bench.scoring.one_pass import score
 from bench.spec.pairs_used import even_indices
 from bench.spec.run_spec import slug
 from bench.spec.scoring_choice import ScoringChoice
+from bench.stages.cards import judge_cards
+from bench.stages.data_in_use import GALLERY_SIZE, UNUSED_JUDGE, Workbench
+from bench.stages.illustrate import Scene, illustrate
+from bench.stages.imported.images import ForeignImages
+from bench.stages.judges_in_use import Opened, announce, usable
+from bench.stages.kept_rows import Measured, kept_or_measured
+from bench.stages.score import content_of, digest_of, now, reference_record
 
 _NO_JUDGE = (
     "no judge was named: --judge-dataset NAME trains one on real photos of that data set, "

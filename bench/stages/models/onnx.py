@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from baselines.settings import TestSettings
 from bench.core.errors import UsageError
-from bench.stages.models.opened import Asked, Images, Opened, bytes_of, scaled_in, value_range
 from bench.spec.models import Model
+from bench.stages.models.opened import Asked, Images, Opened, bytes_of, scaled_in, value_range
 
 _FLOAT, _BYTES = "tensor(float)", "tensor(uint8)"
 METADATA = "bench"

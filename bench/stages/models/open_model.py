@@ -6,8 +6,8 @@ import numpy as np
 
 from baselines.settings import TestSettings
 from baselines.sizes import image_size
-from bench.stages.models.opened import Images, Opened
 from bench.spec.models import Model
+from bench.stages.models.opened import Images, Opened
 
 
 def open_model(model: Model, images: Images, test: TestSettings, device: str) -> Opened:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from baselines.settings import TestSettings
 from bench.core.errors import UsageError
-from bench.stages.models.opened import Asked, Images, Opened, bytes_of, value_range
 from bench.spec.models import Model, module_file
+from bench.stages.models.opened import Asked, Images, Opened, bytes_of, value_range
 
 
 def open_python(model: Model, images: Images, test: TestSettings, device: str) -> Opened:

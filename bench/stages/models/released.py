@@ -14,8 +14,8 @@ from baselines.sizes import image_size
 from baselines.translate import Checkpoint, translations
 from bench.core.errors import UsageError
 from bench.core.state_dict import WeightsError, read_state_dict
-from bench.stages.models.opened import Images, Opened
 from bench.spec.models import Model
+from bench.stages.models.opened import Images, Opened
 
 _BYTES = ("truncated", "rounded")
 

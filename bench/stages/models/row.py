@@ -15,13 +15,13 @@ from bench.core.progress import Advance
 from bench.data.datasets import Dataset
 from bench.records.output_folder import RunFiles
 from bench.records.record import RunRecord
+from bench.spec.models import ModelRow
 from bench.stages.data_in_use import Workbench
 from bench.stages.generate import write_predictions
 from bench.stages.models.open_model import open_model
 from bench.stages.models.opened import Images, Opened
 from bench.stages.probes import Maker
 from bench.stages.score import ScoringStage
-from bench.spec.models import ModelRow
 
 SEED = 0  # of what is random at test time: one draw, as a row has no seed of a training
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from baselines.settings import TestSettings
 from bench.core.errors import UsageError
 from bench.core.torchscript import check_code
-from bench.stages.models.opened import Asked, Images, Opened, bytes_of, scaled_in, value_range
 from bench.spec.models import Model
+from bench.stages.models.opened import Asked, Images, Opened, bytes_of, scaled_in, value_range
 
 METADATA = "bench.json"
 """The extra file in an archive of `bench export`, with what is known of the generator."""
