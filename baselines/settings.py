@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -39,6 +40,8 @@ class TrainingSettings:
             one that is saved and tested. Early on the decay is smaller, (1 + step) / (10 + step), so that the
             average forgets the initial weights.
         weight_decay: times each weight, added to its gradient before Adam (as DiscoGAN's authors do: 1e-5).
+        init_from: "sha256:" and 16 hexadecimal digits of the file whose weights the generator starts from
+            (fine-tuning); "": fresh ones. Discriminators, and a second generator, start afresh.
         levels: halvings of the generator; None: what the shorter side bears (`geometry.depth`). "native"
             needs a number, which the smallest image bears.
 
@@ -61,6 +64,7 @@ class TrainingSettings:
     ema: Number = field(default=0, metadata=LATER)
     levels: int | None = field(default=None, metadata=LATER)
     weight_decay: Number = field(default=0, metadata=LATER)
+    init_from: str = field(default="", metadata=LATER)
 
     def __post_init__(self) -> None:
         self._check_size()
@@ -75,6 +79,8 @@ class TrainingSettings:
             raise ValueError(f"expected a finite lr above 0, found {self.lr}")
         if not 0 <= self.weight_decay < math.inf:
             raise ValueError(f"expected a finite weight_decay of at least 0, found {self.weight_decay}")
+        if self.init_from and re.fullmatch(r"sha256:[0-9a-f]{16}", self.init_from) is None:
+            raise ValueError(f"expected init_from as sha256:HEX of a file, found '{self.init_from}'")
         for name in ("beta1", "beta2", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"expected {name} in [0, 1), found {getattr(self, name)}")

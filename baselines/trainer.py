@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Generator as Iteration
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,16 @@ class Trainer:
         self._sums: Tensor | None = None  # of the losses `_summed_names`, in that order
         self._summed_names: list[str] = []
         self._summed = 0
+
+    def start_from(self, weights: Mapping[str, Tensor]) -> None:
+        """Take the generator's weights, before the first step: its average starts there too.
+
+        Raises:
+            RuntimeError: if they are another network's.
+        """
+        for name in ("generator", "average"):
+            if name in self.objective.networks:
+                self.objective.networks[name].load_state_dict(weights)
 
     @property
     def generator(self) -> nn.Module:

@@ -201,7 +201,7 @@ def score(obj: dict[str, Any], /, folders: tuple[Path, ...], **options: Any) -> 
     bench score DIR [DIR2 ...] --target DIR [--labels DIR --dataset cityscapes] [--out OUT]
     bench score results/NAME/test_latest/images       (of the released PyTorch code)
     """
-    from bench.cli.run import finish
+    from bench.cli.outcome import finish
 
     device = choose_device(options["device"], options["threads"])
     choice = scoring_choice(options)
@@ -327,7 +327,7 @@ def _again(
     debug: bool,
 ) -> list[RunRecord]:
     """Take the runs in `output` through their stages up to `until`, without training any."""
-    from bench.cli.run import check_outcomes, records_of
+    from bench.cli.outcome import check_outcomes, records_of
     from bench.core.progress import Reporter
     from bench.launch.driver import run_grid
     from bench.launch.jobs import Launch

@@ -30,6 +30,7 @@ def facts(section: Section) -> list[tuple[str, str]]:
         ("Epochs", _listed(_epochs(record) for record in runs)),
         ("Batch size", _of_training(runs, "batch_size")),
         ("Base filters", _of_training(runs, "base_filters")),
+        ("Starts from", _of_training(runs, "init_from")),
         ("Seeds", _listed(sorted({r.seed for r in runs if r.seed is not None}))),
         ("Validation", _listed(_validation(record) for record in runs)),
         ("Step scored", _listed(_choice(record) for record in runs)),

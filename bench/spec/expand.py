@@ -19,7 +19,7 @@ from bench.spec.run_spec import DataSpec, RunSpec, StepChoice
 TRAINING_FIELDS: dict[str, Callable[[str], Any]] = {
     "steps": int, "size_px": parse_size, "batch_size": int, "base_filters": int, "lr": float,
     "beta1": float, "beta2": float, "lr_schedule": str, "jitter": bool, "mirror": bool, "precision": str,
-    "engine": str, "ema": float, "levels": int, "weight_decay": float,
+    "engine": str, "ema": float, "levels": int, "weight_decay": float, "init_from": str,
 }  # fmt: skip
 assert set(TRAINING_FIELDS) == {f.name for f in fields(TrainingSettings)}
 

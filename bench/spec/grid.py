@@ -55,6 +55,7 @@ class GridRequest:
         test: how the generators are applied.
         models: generators that were trained elsewhere; with them, there may be no variant.
         both_directions: the second generator of each unpaired training is a row too.
+        init_from: "sha256:HEX" of the weights that generators start from; None: fresh ones.
     """
 
     variants: tuple[str, ...] = ()
@@ -84,6 +85,7 @@ class GridRequest:
     test: TestSettings = field(default_factory=TestSettings)
     models: tuple[Model, ...] = ()
     both_directions: bool = False
+    init_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -262,6 +264,7 @@ def _training(
         "base_filters": request.base_filters or card.base_filters or 64,
         "precision": request.precision,
         "engine": request.engine,
+        "init_from": request.init_from,
     }
     epochs = request.epochs if request.epochs is not None else card.epochs or 200.0
     return {k: v for k, v in asked.items() if v is not None}, None if request.steps else epochs

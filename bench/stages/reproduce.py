@@ -28,6 +28,7 @@ from bench.spec.run_spec import RunSpec
 from bench.spec.scoring_choice import ScoringChoice
 from bench.stages.data_in_use import Workbench
 from bench.stages.runner import Runner
+from bench.stages.start_from import keep_start, read_start
 
 SPREADS = 3.0  # standard deviations over seeds that a value may differ by if sums are made in another order
 
@@ -80,6 +81,8 @@ def reproduce(
     again = out / "reproduced"
     with locked(RunFiles(again, spec.id).lock):
         bench = Workbench(plan.dataset, plan.data, cache, device, choice, reporter)
+        if spec.training.init_from:
+            keep_start(again, read_start(out, spec.training.init_from))
         runner = Runner(again, bench, command)
         for stage, total in (("train", spec.training.steps), ("generate", plan.data.test_n)):
             with reporter.task(f"{spec.label} seed {spec.seed} again  {stage}", total) as advance:

@@ -28,6 +28,7 @@ from bench.records.output_folder import RunFiles
 from bench.spec.policy import Policy
 from bench.spec.run_spec import RunSpec
 from bench.stages.sample_sheet import Samples
+from bench.stages.start_from import read_start
 from bench.stages.trackers import Trackers, tracking
 from bench.stages.validation import LostError, Validation, said_of
 
@@ -110,7 +111,7 @@ class TrainingStage:
             self.validation.go_on(trainer.steps_done, self._went_on_from)
         except LostError as error:
             self.say(f"{self._title}: {error}: trains from the start")
-            trainer = self._trainer()
+            trainer = self._fresh()
             self.validation.go_on(0)
         return trainer
 
@@ -136,7 +137,7 @@ class TrainingStage:
                 return trainer
         if damaged:
             self.say(f"{title}: no whole training state is left: trains from the start")
-        return self._continued() or self._trainer()
+        return self._continued() or self._fresh()
 
     def _continued(self) -> Trainer | None:
         """A trainer at the end of the longest shorter run (`--keep-at`); None if no whole one is kept."""
@@ -154,6 +155,15 @@ class TrainingStage:
                 self._went_on_from = RunFiles(self.files.out, shorter.id)
                 return trainer
         return None
+
+    def _fresh(self) -> Trainer:
+        """A trainer before its first step, with the weights that the run starts from."""
+        trainer, init_from = self._trainer(), self.spec.training.init_from
+        if init_from:
+            start = read_start(self.files.out, init_from)
+            self.say(f"{self._title}: starts from {start.words}")
+            trainer.start_from(start.weights)
+        return trainer
 
     def _shorter(self) -> list[RunSpec]:
         """The runs of `--keep-at` that this one may continue from, the longest first."""

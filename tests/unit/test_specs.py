@@ -127,6 +127,7 @@ def test_a_grid_is_sweeps_by_variants_by_seeds_each_once() -> None:
         ("precision=fp32,bf16", ["fp32", "bf16"]), ("engine=eager", ["eager"]), ("levels=5", [5]),
         ("size_px=64,64x32", [64, "64x32"]),
         ("ema=0.0,0.999", [0.0, 0.999]),
+        (f"init_from=sha256:{'a' * 16}", [f"sha256:{'a' * 16}"]),
     ],
 )  # fmt: skip
 def test_every_training_field_can_be_swept_and_is_said(assignment: str, values: list[Any]) -> None:
