@@ -87,7 +87,8 @@ class RunRecord:
             `spectrum` {"frequency": [...], "ratio": [...]}, `lab_histograms` {...}, `judge` {...},
             `sample_curve` {metric: curve} (`bench.scoring.metrics.sample_curve`), `panel` [...] and
             `judge_cards` [...] (`bench.records.panel`, `bench.records.judge_card`), `validation` {...}
-            (`bench.stages.validation.Validation.summary`, with `gap` of `bench.stages.gap`).
+            (`bench.stages.validation.Validation.summary`, with `gap` of `bench.stages.gap`), `cost` {...}
+            (`bench.stages.costs`; not in older records).
         history: training curve, one entry a log point: {"step": int, "images_seen": int, "loss": float, ...}.
         timings: seconds by stage: "train", "generate", "score", and "seconds_per_step".
         environment: commit, dirty, versions, device, processor (not in older records), threads.

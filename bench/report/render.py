@@ -22,6 +22,7 @@ from bench.claims.ledger import load_ledger
 from bench.report import tables
 from bench.report.answer_view import answer
 from bench.report.claims_view import claims_view
+from bench.report.costs_view import HEADS, costs_view
 from bench.report.facts import facts, measured_protocol
 from bench.report.formats import WANTED, ReportFiles, Wanted, move_files, write_formats
 from bench.report.gallery import build
@@ -101,6 +102,7 @@ def _view(
         specs=[spec_view(row) for row in section.rows],
         panel=panel_view(section),
         validation=validation_view(section),
+        costs=costs_view(section),
     )
 
 
@@ -117,6 +119,7 @@ def _context(views: list[SectionView], colours: Mapping[str, str], notes: list[s
         "mark": drawer(marks),
         "shapes": shapes([*marks.values(), *reference_marks().values()]),
         "notes": notes,
+        "cost_heads": HEADS,
         "title": title(views),
         "about": about(views),
         "glossary": [(info, columns.get(info.key)) for info in infos],

@@ -11,6 +11,7 @@ from bench.analysis.sections import Section
 from bench.analysis.viewer_values import ImageValues
 from bench.report import tables
 from bench.report.answer_view import Answer
+from bench.report.costs_view import CostsView
 from bench.report.gallery import Gallery
 from bench.report.judge_view import JudgeView
 from bench.report.panel_view import PanelView
@@ -42,6 +43,7 @@ class SectionView:
     specs: list[SpecView]
     panel: PanelView | None = None
     validation: ValidationView | None = None
+    costs: CostsView | None = None
 
     @property
     def parts(self) -> list[tuple[str, str]]:
@@ -58,6 +60,7 @@ class SectionView:
             ("seen", "What the judge sees", gallery and gallery.seen),
             ("picks", "Best, median and worst", gallery and gallery.picks),
             ("values", "Image by image", self.image_values),
+            ("costs", "What it costs", self.costs),
             ("variants", self.variants_title, self.specs),
         ]
         return [(key, title) for key, title, content in there if content]
@@ -65,7 +68,7 @@ class SectionView:
     @property
     def closer(self) -> bool:
         """Whether there is anything for the part that looks closer."""
-        return bool((self.gallery and self.gallery.picks) or self.image_values or self.specs)
+        return bool((self.gallery and self.gallery.picks) or self.image_values or self.costs or self.specs)
 
     @property
     def trained(self) -> bool:

@@ -33,6 +33,7 @@ from bench.records.record import (
 from bench.spec.models import ModelRow
 from bench.spec.policy import Policy
 from bench.spec.run_spec import RunSpec
+from bench.stages.costs import checkpoint_cost
 from bench.stages.data_in_use import Workbench
 from bench.stages.gap import train_test_gap
 from bench.stages.generate import generate_split, run_checkpoint
@@ -155,6 +156,7 @@ class Runner:
             generate_split(checkpoint, test, spec.test, spec.seed, files.predictions, advance)
             history = read_history(files)
             history["generate_seconds"] = time.perf_counter() - started
+            history["cost"] = checkpoint_cost(checkpoint, test.source[0], spec.test)
             write_text(files.history, json.dumps(history, allow_nan=False))
         self._measure_gap(spec, files)
 

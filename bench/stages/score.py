@@ -221,6 +221,7 @@ def _unscored(spec: RunSpec, files: RunFiles, names: Sequence[str]) -> RunRecord
             **({"back_of": spec.turned().id} if spec.back else {}),
             **({"training_warnings": history["warnings"]} if history["warnings"] else {}),
             **({"engine": history["engine"]} if history["engine"] else {}),
+            **({"cost": history["cost"]} if "cost" in history else {}),
             **({"padding": padding} if padding else {}),
             **({"validation": history["validation"]} if "validation" in history else {}),
         },

@@ -11,7 +11,7 @@ from bench.records.output_folder import RunFiles
 from bench.spec.run_spec import RunSpec
 from bench.stages.score import read_history
 
-_OF_THE_WAY_THERE = ("validation", "generate_seconds")
+_OF_THE_WAY_THERE = ("validation", "generate_seconds", "cost")
 
 
 def settle(out: Path, spec: RunSpec) -> None:

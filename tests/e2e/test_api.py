@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import bench
-from bench.api import _folder
+from bench.cli.api import _folder
 from bench.cli.main import invoke
 from bench.core.errors import BenchError, RunFailedError, UsageError
 from bench.core.images import read_png
@@ -63,6 +63,10 @@ def test_the_table_holds_what_the_records_hold(out: Path) -> None:
         assert row["size_px"] == 32
         for key, result in record.results.items():
             assert row[key] == result.value or (result.value is None and np.isnan(row[key]))
+    costs = bench.load(out, costs=True).set_index("id")
+    assert list(costs.columns[:-5]) == list(table.columns)
+    assert (costs.loc[table["kind"] == "run", ["parameters", "gflop", "ms_per_image"]] > 0).all(axis=None)
+    assert costs.loc[table["kind"] == "reference", "parameters"].isna().all()
     runs = table[table["kind"] == "run"]
     assert sorted(runs["seed"]) == [0, 0, 1, 1]
     assert set(runs["steps"]) == {4}

@@ -16,6 +16,7 @@ from bench.data.datasets import Dataset
 from bench.records.output_folder import RunFiles
 from bench.records.record import RunRecord
 from bench.spec.models import ModelRow
+from bench.stages.costs import measured_cost
 from bench.stages.data_in_use import Workbench
 from bench.stages.generate import write_predictions
 from bench.stages.models.open_model import open_model
@@ -66,6 +67,8 @@ def model_record(
             lambda done: advance(done, ""),
         )
         record = replace(record, timings={"generate": time.perf_counter() - started})
+        cost = measured_cost(opened().translate, test.source[0], device)
+        record = replace(record, details={**record.details, "cost": cost})
     maker = Maker(lambda: opened().translate, lambda: row.model.sha256)
     return scoring.model(record, files, row.size_px, row.test, SEED, maker, advance)
 

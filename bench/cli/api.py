@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bench.analysis.costs import cost_of
 from bench.cli.main import call, cli
 from bench.core.errors import UsageError, unknown_name
 from bench.core.images import read_png, save_png
@@ -116,8 +117,12 @@ def translate(
         return [read_png(path) for path in sorted(to.iterdir())]
 
 
-def load(out: str | Path) -> pd.DataFrame:
+def load(out: str | Path, *, costs: bool = False) -> pd.DataFrame:
     """The records of an output or a published folder, a row each.
+
+    Args:
+        costs: also give, after the others, parameters, gflop, ms_per_image, peak_memory_mb and train_hours
+            (`bench.analysis.costs.Cost`).
 
     Returns: columns id, kind ("run" or "reference"), label, dataset, direction, seed, status, error,
         size_px, steps, batch_size, base_filters, created, then a column for each metric key, NaN where it was
@@ -126,7 +131,15 @@ def load(out: str | Path) -> pd.DataFrame:
     Raises:
         UsageError: if there are no records, or one cannot be read.
     """
-    return _table(read_records(Path(out)))
+    records = read_records(Path(out))
+    table = _table(records)
+    return table.join(pd.DataFrame([_cost(record) for record in records])) if costs else table
+
+
+def _cost(record: RunRecord) -> dict[str, float]:
+    found = cost_of([record])
+    names = ("parameters", "gflop", "ms_per_image", "peak_memory_mb", "train_hours")
+    return {name: float("nan" if (value := getattr(found, name, None)) is None else value) for name in names}
 
 
 def _table(records: Sequence[RunRecord]) -> pd.DataFrame:
