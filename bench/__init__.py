@@ -16,7 +16,7 @@ __all__ = ["load", "run", "score", "translate"]
 
 
 def __getattr__(name: str) -> Any:
-    """The functions of `bench.cli.api`, which is loaded with the first of them: `import bench` stays quick."""
+    """The functions of `bench.cli.api`, loaded with the first of them: `import bench` stays quick."""
     if name not in __all__:
         raise AttributeError(f"module 'bench' has no attribute '{name}'")
     return getattr(import_module("bench.cli.api"), name)
