@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from queue import Empty, Queue
 
@@ -12,6 +13,7 @@ from bench.launch.jobs import Ended, Event, Job, Observer, Said
 from bench.launch.run_job import UNWRITTEN, Runners, execute, failed
 from bench.launch.worker_process import Died, WorkerProcess
 from bench.records.record import record_path
+from bench.spec.run_spec import RunSpec
 
 _TRIES = 2  # a run whose worker died is tried once more, from its saved state
 _POLL_SECONDS = 0.5  # short, so that a signal is noticed soon
@@ -39,6 +41,28 @@ class Workers:
 
     def run(self, jobs: Sequence[Job], runners: Runners, notify: Observer) -> None:
         _Pool(self, jobs, runners, notify).run()
+
+
+def next_job(waiting: Iterable[Job], busy: Iterable[Job]) -> Job | None:
+    """The first job that need not wait for a shorter run of its own training (`--keep-at`); None: all must.
+
+    A longer run goes on from the end of the shorter one, if that is there: begun beside it, it would take the
+    same steps again.
+    """
+    first = next(iter(waiting), None)
+    if first is None or not first.launch.policy.lengths:
+        return first
+    shortest: dict[RunSpec, int] = {}
+    for job in (*waiting, *busy):
+        training, steps = _training_of(job), job.spec.training.steps
+        shortest[training] = min(steps, shortest.get(training, steps))
+    return next((job for job in waiting if job.spec.training.steps == shortest[_training_of(job)]), None)
+
+
+def _training_of(job: Job) -> RunSpec:
+    """What the runs share that one training makes: all but the number of steps, and what only describes."""
+    training = replace(job.spec.training, steps=1)
+    return replace(job.spec, training=training, swept=(), also=())
 
 
 class _Pool:
@@ -73,9 +97,12 @@ class _Pool:
 
     def _deal(self) -> None:
         """Give every worker a job; start workers as needed."""
-        while self._waiting and (self._idle or self._places):
+        while self._idle or self._places:
+            job = next_job(self._waiting, self._busy.values())
+            if job is None:
+                return
             worker = self._idle.pop() if self._idle else self._start(self._places.popleft())
-            job = self._waiting.popleft()
+            self._waiting.remove(job)
             self._tries[job.id] += 1
             self._busy[worker] = job
             worker.send(job.on(self._plan.devices[worker.number % len(self._plan.devices)]))
