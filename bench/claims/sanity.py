@@ -11,6 +11,7 @@ from bench.analysis.rows import as_text, budget_of
 from bench.analysis.sections import Section
 from bench.records.reproduction import Reproduction
 from bench.scoring.judges.fitness import KEYS, listed
+from bench.spec.models import trained_elsewhere
 
 MIN_SEEDS = 2
 
@@ -107,18 +108,28 @@ def _intervals(section: Section) -> Check:
 
 def _seeds(section: Section) -> Check:
     name = f"{MIN_SEEDS} seeds or more a variant"
-    if not section.rows:
+    rows = [row for row in section.rows if not trained_elsewhere(row.first.spec)]
+    if not rows:
         return Check(section.title, name, None, "no variant here")
-    few = [f"{row.label} ({len(row.seeds)})" for row in section.rows if len(row.seeds) < MIN_SEEDS]
-    least = min(len(row.seeds) for row in section.rows)
-    return Check(section.title, name, not few, f"fewer for {listed(few)}" if few else f"{least} or more")
+    few = [f"{row.label} ({len(row.seeds)})" for row in rows if len(row.seeds) < MIN_SEEDS]
+    least = min(len(row.seeds) for row in rows)
+    words = f"fewer for {listed(few)}" if few else f"{least} or more"
+    return Check(section.title, name, not few, words + _left_out(section))
+
+
+def _left_out(section: Section) -> str:
+    """The models that were trained elsewhere, of whose training nothing is known, in words."""
+    models = [row.label for row in section.rows if trained_elsewhere(row.first.spec)]
+    return f"; {listed(models)} trained elsewhere, and left out" if models else ""
 
 
 def _budget(section: Section) -> Check:
-    runs = [entry.record for row in section.rows for entry in row.entries]
+    every = [entry.record for row in section.rows for entry in row.entries]
+    runs = [record for record in every if not trained_elsewhere(record.spec)]
     # the training alone: fewer training images, or another way of testing, may be what a study is about
     trained = {as_text([budget_of(run).get(part) for part in ("training", "choice")]) for run in runs}
     words = f"{len(trained)} different trainings" if len(trained) > 1 else "one training for all"
+    words += _left_out(section)
     return Check(section.title, "all variants share one budget", len(trained) <= 1, words)
 
 

@@ -15,6 +15,7 @@ What was published can be published again, from FOLDER itself: by later code, wi
 from __future__ import annotations
 
 import io
+import re
 import shlex
 import shutil
 from collections.abc import Sequence
@@ -108,10 +109,13 @@ def _without_paths(held: Any) -> Any:
     return [_without_paths(value) for value in held] if isinstance(held, list) else held
 
 
+_ABSOLUTE = re.compile(r"(?:(?<=[=:,])|^)(?!//)[/~][^=:,]*")
+
+
 def _last_part(word: str) -> str:
-    """`/data/cityscapes` -> `cityscapes`, also in `NAME=DIR` and `--flag=DIR`; other words as they are."""
-    before, mark, path = word.rpartition("=")
-    return f"{before}{mark}{Path(path).name}" if path.startswith(("/", "~")) else word
+    """`/data/cityscapes` -> `cityscapes`, also in `NAME=DIR`, `--flag=DIR` and `NAME=KIND:FILE,OPTION=VALUE`;
+    other words, URLs among them, as they are."""
+    return _ABSOLUTE.sub(lambda found: Path(found[0]).name, word)
 
 
 def _write_claims(found: Sequence[Section], made_again: Sequence[Reproduction], path: Path) -> list[Check]:

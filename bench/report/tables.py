@@ -17,7 +17,7 @@ from bench.analysis.trained_on import MARK, trained_on
 from bench.records.record import RunRecord
 from bench.report.headline import Standings
 from bench.scoring.judges.fitness import listed
-from bench.spec.models import ELSEWHERE
+from bench.spec.models import ELSEWHERE, trained_elsewhere
 
 MISSING = "–"
 REFERENCE_WORDS = {
@@ -216,7 +216,7 @@ def model_statements(section: Section) -> list[str]:
 
 def words_of_model(record: RunRecord) -> str:
     """ "trained elsewhere" for a row of `--model`, else ""."""
-    return ELSEWHERE if record.spec.get("variant", {}).get("source") == ELSEWHERE else ""
+    return ELSEWHERE if trained_elsewhere(record.spec) else ""
 
 
 def cell_view(cell: Cell, column: Column, best: bool, notes: dict[str, int], what: str) -> CellView:

@@ -6,7 +6,7 @@ import hashlib
 import importlib.util
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -27,6 +27,11 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "python": ("out",),
 }
 _LONGEST = 80
+
+
+def trained_elsewhere(spec: Mapping[str, Any]) -> bool:
+    """Whether the spec of a record is that of a model of `--model`."""
+    return bool((spec.get("variant") or {}).get("source") == ELSEWHERE)
 
 
 @dataclass(frozen=True)

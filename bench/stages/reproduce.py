@@ -24,6 +24,7 @@ from bench.records.record import RunRecord, read_records
 from bench.records.reproduction import Reproduction, reproduction_path
 from bench.scoring.judges.choice import AUTO, as_asked
 from bench.spec.grid import Plan, plans_of
+from bench.spec.models import ELSEWHERE, trained_elsewhere
 from bench.spec.run_spec import RunSpec
 from bench.spec.scoring_choice import ScoringChoice
 from bench.stages.data_in_use import Workbench
@@ -42,12 +43,16 @@ def chosen(records: Sequence[RunRecord], run_id: str | None) -> RunRecord:
     runs = [one for one in records if one.kind == "run" and one.status == "finished"]
     if run_id is not None:
         runs = [one for one in runs if one.id == run_id]
+        if runs and trained_elsewhere(runs[0].spec):
+            raise UsageError(
+                f"expected a run that was trained here, found {run_id}, {ELSEWHERE}: --model scores it again"
+            )
         if runs and runs[0].spec.get("back"):
             raise UsageError(
                 f"expected a run that was trained by itself, found {run_id}, the second generator of "
                 f"{runs[0].details.get('back_of')}: reproduce that one"
             )
-    runs = [one for one in runs if not one.spec.get("back")]
+    runs = [one for one in runs if not (one.spec.get("back") or trained_elsewhere(one.spec))]
     if not runs:
         which = "a finished run" if run_id is None else f"a finished run '{run_id}'"
         raise UsageError(f"expected {which} in the output, found none: see its records/")
