@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,9 +22,7 @@ def data() -> None:
 @data.command()
 @click.argument("name")
 @data_options
-def info(
-    name: str, data_roots: tuple[str, ...], direction: str | None, source: str, layout: str | None
-) -> None:
+def info(name: str, data_roots: tuple[str, ...], **asked: Any) -> None:
     """Describe the data set NAME, and what was found of it on disk."""
     from rich.console import Console
     from rich.table import Table
@@ -36,7 +34,7 @@ def info(
 
     root = roots_of(data_roots, [name]).get(name)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    dataset = open_dataset(name, root=root, direction=direction, source=source, layout=layout)
+    dataset = open_dataset(name, root=root, **asked)
     for label, value in describe(dataset):
         table.add_row(Text(label, style="bold"), Text(value, overflow="fold"))
     Console(highlight=False).print(table)
@@ -45,9 +43,7 @@ def info(
 @data.command()
 @click.argument("name")
 @data_options
-def verify(
-    name: str, data_roots: tuple[str, ...], direction: str | None, source: str, layout: str | None
-) -> None:
+def verify(name: str, data_roots: tuple[str, ...], **asked: Any) -> None:
     """Check that every image of NAME is there and can be read (against its manifest, if it has one)."""
     from bench.core.progress import Reporter
     from bench.data.acquire.verify import verify as check
@@ -56,7 +52,7 @@ def verify(
     root = roots_of(data_roots, [name]).get(name)
     with Reporter() as reporter:
         counter = reporter.counter(f"checking {name}")
-        report = check(name, root, direction=direction, source=source, layout=layout, progress=counter)
+        report = check(name, root, progress=counter, **asked)
     for line in report.lines:
         click.echo(line)
     if not report.ok:

@@ -113,6 +113,7 @@ def data_options(command: Command) -> Command:
             help="Derive the source from the target (for a folder of plain photos).",
         ),
         layout_option,
+        label_values_option,
     )
 
 

@@ -22,7 +22,7 @@ from bench.data.locate import locate
 from bench.data.providers import FileImages, Images, ToyImages
 from bench.data.repeated import repeated
 from bench.data.sides import check_sides, direction_side, sides_in_words
-from bench.data.types import DatasetCard, Layout, Role, SplitArrays
+from bench.data.types import DatasetCard, LabelValues, Layout, Role, SplitArrays
 from bench.data.values_used import little_used
 
 
@@ -107,6 +107,11 @@ class Dataset:
     @property
     def _target_mode(self) -> readers.Mode:
         return self.images.modes[self.target_side if len(self.images.modes) == 2 else 0]
+
+    @property
+    def label_values(self) -> LabelValues | None:
+        """What gray label files are said to hold; None: nothing is said, it was found out."""
+        return self.card.options.label_values
 
     @property
     def splits(self) -> dict[str, int]:
@@ -253,6 +258,7 @@ def open_dataset(
     direction: str | None = None,
     source: str = "paired",
     layout: str | None = None,
+    label_values: LabelValues | None = None,
 ) -> Dataset:
     """Find a data set and fix its direction; no image is decoded yet.
 
@@ -264,6 +270,7 @@ def open_dataset(
             folders), or "AtoB" or "BtoA" (A is the left domain); the card's default where None.
         source: "paired", or "gray" or "edges" to derive the source from the target.
         layout: the layout to read, where several fit.
+        label_values: what gray label files hold; None: the card's option, or found out.
 
     Raises:
         UsageError: for an unknown name, direction or source, missing data (the message says where it was
@@ -273,9 +280,12 @@ def open_dataset(
         raise UsageError(f"expected --source among paired, {', '.join(DERIVED)}, found '{source}'")
     if name in card_names() and load_card(name).layouts == ("embedded",):
         card = load_card(name)
+        if label_values is not None:
+            raise UsageError(f"expected files with --label-values, found {name}, which has none")
         images: Images = ToyImages(card)
     else:
         card, found = locate(name, root, source, direction, layout)
+        card = _with_label_values(card, label_values)
         images = FileImages(card, found)
         check_sides(card, images)
     target_side = _target_side(card, direction, source)
@@ -286,6 +296,18 @@ def open_dataset(
     dataset = Dataset(card, direction, source, target_side, images)
     _check_source(dataset)
     return dataset
+
+
+def _with_label_values(card: DatasetCard, label_values: LabelValues | None) -> DatasetCard:
+    """The card with `label_values` as its option, if that is chosen."""
+    if label_values is None:
+        return card
+    if "labels" not in card.roles:
+        raise UsageError(
+            f"expected a data set with label maps for --label-values, found {card.name}: a card.toml says "
+            "which side they are (datasets/README.md)"
+        )
+    return replace(card, options=replace(card.options, label_values=label_values))
 
 
 def _channels(mode: readers.Mode) -> int:

@@ -49,7 +49,14 @@ def open_again(data: DataSpec, root: Path | None) -> Dataset:
     Raises:
         UsageError: as `open_dataset`, or if no layout that fits holds them.
     """
-    open_as = partial(open_dataset, data.name, root=root, direction=data.direction, source=data.source)
+    open_as = partial(
+        open_dataset,
+        data.name,
+        root=root,
+        direction=data.direction,
+        source=data.source,
+        label_values=data.label_values or None,  # type: ignore[arg-type]
+    )
     try:
         return _split_as_in(open_as(), data)
     except AmbiguousLayoutError as error:
@@ -79,4 +86,5 @@ def data_spec(dataset: Dataset, train_limit: int | None, test_limit: int | None)
         val_n=dataset.splits["val"] if held_out else 0,
         val_fingerprint=dataset.fingerprint("val") if held_out else "",
         unpaired=dataset.unpaired,
+        label_values=dataset.label_values or "",
     )

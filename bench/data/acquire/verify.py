@@ -14,7 +14,7 @@ from bench.core.errors import UsageError
 from bench.core.files import sha256_file
 from bench.core.progress import Progress
 from bench.data.datasets import Dataset, open_dataset
-from bench.data.types import VOID
+from bench.data.types import VOID, LabelValues
 from bench.data.void import ADVICE, is_mostly_void
 
 MANIFEST = "manifest.json"
@@ -77,6 +77,7 @@ def verify(
     direction: str | None = None,
     source: str = "paired",
     layout: str | None = None,
+    label_values: LabelValues | None = None,
     progress: Progress | None = None,
 ) -> VerifyReport:
     """Check a data set against the manifest in its folder; without one, decode every image.
@@ -84,7 +85,7 @@ def verify(
     Args:
         name: a card's name, or any name for the user's own folder.
         root: the data set's folder, or one that holds it by name, as for `open_dataset`.
-        direction, source, layout: as for `open_dataset`, which may need them to find the files.
+        direction, source, layout, label_values: as for `open_dataset`, which may need them to find the files.
         progress: called with (done, of all).
 
     Raises:
@@ -93,7 +94,9 @@ def verify(
     for folder in (root / name, root) if root is not None else ():
         if (folder / MANIFEST).is_file():  # before open_dataset, which refuses a folder with a half missing
             return _against_manifest(folder, progress)
-    dataset = open_dataset(name, root=root, direction=direction, source=source, layout=layout)
+    dataset = open_dataset(
+        name, root=root, direction=direction, source=source, layout=layout, label_values=label_values
+    )
     if dataset.root and (dataset.root / MANIFEST).is_file():
         return _against_manifest(dataset.root, progress)
     return decode_all(dataset, progress=progress)
