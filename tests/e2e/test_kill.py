@@ -94,6 +94,8 @@ def content_of(out: Path) -> dict[str, Any]:
             for entry in record.history
         ]
         details = {key: value for key, value in record.details.items() if key != "scored_by"}
+        if "cost" in details:  # the time of an image is in there
+            details["cost"] = {key: value for key, value in details["cost"].items() if key != "ms_per_image"}
         if details.get("judge"):  # how long its training took is in there
             details["judge"] = {key: value for key, value in details["judge"].items() if key != "seconds"}
         values = pd.read_parquet(per_image_path(out, record.id)).to_dict("list")

@@ -60,6 +60,16 @@ def test_it_is_published_as_trained_elsewhere(out: Path, tmp_path: Path) -> None
     assert {"inverse", "l1"} <= names
 
 
+def test_scoring_again_keeps_what_it_costs(out: Path) -> None:
+    def cost() -> object:
+        return next(one.details["cost"] for one in read_records(out) if one.label == "inverse")
+
+    before = cost()
+    model = f"inverse=python:{out.parent / 'inverting.py'}:invert"
+    assert invoke([*GRID, "--model", model, "--metrics", "ssim,mae,psnr,fd_lite0", "--out", str(out)]) == 0
+    assert cost() == before
+
+
 def test_a_run_is_reproduced_and_never_a_model(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     device = ["--judge", "none", "--device", "cpu", "--threads", "1"]
     assert invoke(["reproduce", str(out), *device]) == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import run as grid
+from bench.cli import outcome
 from bench.cli.main import invoke
 
 RUN = [
@@ -19,13 +19,13 @@ RUN = [
 def test_events_and_a_page_that_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     out, pages = tmp_path / "out", []
-    finish = grid.finish
+    finish = outcome.finish
 
     def looking(*arguments: object) -> None:
         pages.extend(page.read_text(encoding="utf-8") for page in (out / "report").glob("index.html"))
         finish(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(grid, "finish", looking)
+    monkeypatch.setattr(outcome, "finish", looking)
     assert invoke([*RUN, "--log", "tensorboard", "--out", str(out)]) == 0
 
     (while_running,) = pages

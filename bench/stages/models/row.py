@@ -8,6 +8,9 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+import torch
+from numpy.typing import NDArray
+
 from baselines.engine import resolve_device
 from bench.core.errors import UsageError
 from bench.core.images import is_whole
@@ -22,7 +25,7 @@ from bench.stages.generate import write_predictions
 from bench.stages.models.open_model import open_model
 from bench.stages.models.opened import Images, Opened
 from bench.stages.probes import Maker
-from bench.stages.score import ScoringStage
+from bench.stages.score import ScoringStage, finished_record
 
 SEED = 0  # of what is random at test time: one draw, as a row has no seed of a training
 
@@ -67,10 +70,22 @@ def model_record(
             lambda done: advance(done, ""),
         )
         record = replace(record, timings={"generate": time.perf_counter() - started})
-        cost = measured_cost(opened().translate, test.source[0], device)
-        record = replace(record, details={**record.details, "cost": cost})
+        record = replace(
+            record, details={**record.details, "cost": _cost(row, opened(), test.source[0], device)}
+        )
+    elif (before := finished_record(out, row.id)) is not None and "cost" in before.details:
+        details = {**record.details, "cost": before.details["cost"]}
+        record = replace(record, details=details, timings={"generate": before.timings.get("generate")})
     maker = Maker(lambda: opened().translate, lambda: row.model.sha256)
     return scoring.model(record, files, row.size_px, row.test, SEED, maker, advance)
+
+
+def _cost(row: ModelRow, opened: Opened, source: NDArray[Any], device: torch.device) -> dict[str, Any]:
+    """The cost of an image. Beside a GPU, what torch does not run may run anywhere, in memory of its own."""
+    cost = measured_cost(opened.translate, source, device)
+    if row.model.kind in ("onnx", "python") and device.type == "cuda":
+        cost |= {"device": "not known", "peak_memory_mb": None}
+    return cost
 
 
 @lru_cache(maxsize=1)
