@@ -81,7 +81,7 @@ reference-check: .venv/.installed  ## what `make reference` left, held against t
 	done; test -z "$$failed" || { echo "not as published:$$failed"; exit 1; }
 
 # On a GPU, the longest study: facades, the losses, 50 epochs. With MPS, runs share a GPU (docs/scaling.md).
-reference-gpu: check-data .venv/.installed  ## reports/reference/facades-128-50-epochs: ten minutes of an H100
+reference-gpu: check-data .venv/.installed  ## reports/reference/facades-128-50-epochs: minutes of an H100
 	$(BIN)/bench run --data-root "$(DATA)" --seeds 0-2 --suite losses --dataset facades --size 128 --base-filters 16 \
 		--epochs 50 --judge auto,fcn-small,judge_px=256 --device cuda --jobs 15 --threads 1 \
 		--out out/reference/facades-128-50-epochs

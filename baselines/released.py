@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from baselines.build import build_generator
 from baselines.settings import TrainingSettings
+from baselines.state import unlike
 from baselines.variants import Variant
 
 NetG = Literal["unet_128", "unet_256", "resnet_6blocks", "resnet_9blocks"]
@@ -197,14 +198,12 @@ def load(weights: Mapping[str, Tensor], architecture: Architecture) -> nn.Module
         weights = {k: v for k, v in weights.items() if k.rpartition(".")[2] not in _RUNNING}
     with torch.device("meta"):
         described = to_released(architecture.build(), architecture)
-    for name in [*described, *weights]:
-        wanted, found = (tuple(held[name].shape) if name in held else None for held in (described, weights))
-        if wanted != found:
-            said = [f"shape {one}" if one is not None else "none" for one in (wanted, found)]
-            raise ValueError(
-                f"expected the weights of {architecture.words}: layer {name}: expected {said[0]}, found "
-                f"{said[1]}: name the network by netG=, norm=, dropout=, ngf="
-            )
+    if (differing := unlike(described, weights)) is not None:
+        name, wanted, found = differing
+        raise ValueError(
+            f"expected the weights of {architecture.words}: layer {name}: expected {wanted}, found {found}: "
+            "name the network by netG=, norm=, dropout=, ngf="
+        )
     for name, value in weights.items():
         if not torch.isfinite(value).all():
             raise ValueError(f"expected finite weights, found NaN or infinity in layer {name}")

@@ -1,6 +1,8 @@
-"""The optimiser's part of a training state, as flat tensors."""
+"""Tensors of a training state by their names: the optimiser's part, and where two networks differ."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -8,6 +10,16 @@ from torch import Tensor
 
 def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def unlike(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> tuple[str, str, str] | None:
+    """The first layer whose shapes differ, and both in words ("shape (8, 3)" or "none"); None if alike."""
+    for name in [*wanted, *found]:
+        shapes = [tuple(held[name].shape) if name in held else None for held in (wanted, found)]
+        if shapes[0] != shapes[1]:
+            said = ["none" if shape is None else f"shape {shape}" for shape in shapes]
+            return name, said[0], said[1]
+    return None
 
 
 def adam_tensors(network: str, adam: torch.optim.Adam) -> dict[str, Tensor]:

@@ -32,13 +32,17 @@ class Cost:
 
 
 def cost_of(records: list[RunRecord]) -> Cost | None:
-    """The cost of a row whose seeds have these records; None where nothing is known."""
+    """The cost of a row whose seeds have these records; None where nothing is known.
+
+    Time and memory of several devices are no number: they are None, and `device` names the devices.
+    """
     held = [_held(record) for record in records]
     hours = [seconds / 3600 for record in records if (seconds := record.timings.get("train")) is not None]
-    if not any(held):
+    if not any(held) and not hours:
         return None
+    devices = list(dict.fromkeys(str(one["device"]) for one in held if one.get("device")))
     ms, memory = (
-        [one[name] for one in held if one.get(name) is not None]
+        [one[name] for one in held if one.get(name) is not None and len(devices) < 2]
         for name in ("ms_per_image", "peak_memory_mb")
     )
     parameters = _shared(held, "parameters")
@@ -48,16 +52,18 @@ def cost_of(records: list[RunRecord]) -> Cost | None:
         median(ms) if ms else None,
         max(memory) if memory else None,
         sum(hours) / len(hours) if hours else None,
-        ", ".join(dict.fromkeys(str(one["device"]) for one in held if one.get("device"))),
+        ", ".join(devices),
     )
 
 
 def _held(record: RunRecord) -> Mapping[str, Any]:
     """What a record tells; that of a model trained elsewhere has its parameters where its file told them."""
-    cost = record.details.get("cost")
-    model = record.details.get("model")
+    cost, model = record.details.get("cost"), record.details.get("model")
     told = {"parameters": model["parameters"]} if isinstance(model, Mapping) and "parameters" in model else {}
-    return {**told, **(cost if isinstance(cost, Mapping) else {})}
+    held = {**told, **(cost if isinstance(cost, Mapping) else {})}
+    if held.get("device") == "cpu" and (processor := record.environment.get("processor")):
+        held["device"] = f"cpu ({processor})"
+    return held
 
 
 def _shared(held: list[Mapping[str, Any]], name: str) -> float | None:

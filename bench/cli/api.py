@@ -29,6 +29,7 @@ from bench.analysis.costs import cost_of
 from bench.cli.main import call, cli
 from bench.core.errors import UsageError, unknown_name
 from bench.core.images import read_png, save_png
+from bench.data.layouts.listing import natural
 from bench.records.record import RunRecord, read_records
 
 Value = str | int | float | bool | Path
@@ -86,6 +87,10 @@ def score(
         if names:
             words += ["--name", ",".join(names)]
         again = len(folders) == 1 and (folders[0] / "runs").is_dir()
+        if again and out is not None:
+            raise UsageError(
+                f"expected the output {folders[0]} without out, found out={out}: it is scored in place"
+            )
         to = Path(out) if out is not None else folders[0] if again else Path(temporary) / "out"
         call([*words, *([] if again else ["--out", str(to)]), *_arguments("score", options)])
         return load(to)
@@ -103,9 +108,9 @@ def translate(
         options: of `bench generate`: seed (of dropout at test time), size, dataset, label_values, device,
             threads.
 
-    Returns: (H, W, C) uint8 or uint16 of each image, as the command writes them: those of a folder in the
-        order of their stems. The dropout of an image follows from the seed and its stem; image i of an array
-        or a list has the stem that its place gives, from "000000" on.
+    Returns: (H, W, C) uint8 or uint16 of each image, as the command writes them: those of a folder in
+        natural order (2.png before 10.png). The dropout of an image follows from the seed and its stem;
+        image i of an array or a list has the stem that its place gives, from "000000" on.
 
     Raises:
         UsageError: for wrong usage or input.
@@ -114,7 +119,7 @@ def translate(
         to = Path(temporary) / "to"
         where = ["--images", str(_folder(images, Path(temporary) / "images")), "--to", str(to)]
         call(["generate", "--checkpoint", str(checkpoint), *where, *_arguments("generate", options)])
-        return [read_png(path) for path in sorted(to.iterdir())]
+        return [read_png(path) for path in sorted(to.iterdir(), key=lambda path: natural(path.name))]
 
 
 def load(out: str | Path, *, costs: bool = False) -> pd.DataFrame:
@@ -189,7 +194,7 @@ def _words(option: click.Option, value: Option) -> list[str]:
         if not isinstance(value, bool):
             raise UsageError(f"expected True or False for {option.opts[0]}, found {value!r}")
         return [option.opts[0]] if value else [*option.secondary_opts]
-    several = [value] if isinstance(value, Value) else list(value)
+    several = list(value) if isinstance(value, list | tuple | range | np.ndarray) else [value]
     if option.multiple:
         return [f"{option.opts[0]}={one}" for one in several]
     return [f"{option.opts[0]}={','.join(map(str, several))}"]

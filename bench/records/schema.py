@@ -29,6 +29,7 @@ _Data = TypedDict(
         "val_n": NotRequired[_Whole | None],
         "val_fingerprint": NotRequired[str | None],
         "unpaired": NotRequired[bool],
+        "label_values": NotRequired[str],
     },
 )
 _Training = TypedDict(
@@ -46,6 +47,7 @@ _Spec = TypedDict(
         "variant": NotRequired[_Table],
         "test": NotRequired[_Table],
         "choice": NotRequired[_Choice | None],
+        "back": NotRequired[bool],
     },
 )
 _Result = TypedDict("_Result", {"n": _Whole, "interval": Any})

@@ -25,21 +25,21 @@ class CostsView:
 
 
 def costs_view(section: Section) -> CostsView | None:
-    """The view of a section; None where no record tells."""
+    """The view of a section; None where no record tells more than hours."""
     found = [
         (row.label, cost)
         for row in section.rows
         if (cost := cost_of([entry.record for entry in row.entries])) is not None
     ]
-    if not found:
-        return None
+    if not any(cost.device or cost.parameters for _, cost in found):
+        return None  # hours alone, as in older records, stand in them
     devices = ", ".join(dict.fromkeys(cost.device for _, cost in found if cost.device))
     about = (
         "Of the generator. A multiply-add counts as two operations. Time and memory were measured on single "
         f"images ({devices or 'nowhere'}), beside whatever else ran there: they describe and rank nothing."
     )
     if any(cost.peak_memory_mb is None for _, cost in found):
-        about += " Memory is known on a GPU alone."
+        about += " Memory is what torch held on a GPU; elsewhere it is not known."
     return CostsView(tuple((label, _texts(cost)) for label, cost in found), about)
 
 

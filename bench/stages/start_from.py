@@ -18,11 +18,13 @@ from baselines import released
 from baselines.build import build_generator
 from baselines.checksummed import DamagedFileError, load_checked, save_checked
 from baselines.settings import TrainingSettings
+from baselines.state import unlike
 from baselines.translate import load_checkpoint
 from baselines.variants import Variant
 from bench.core.errors import UsageError
 from bench.core.files import atomic_path, sha256_file
 from bench.core.state_dict import WeightsError, read_state_dict
+from bench.spec.models import OPTIONS
 
 RELEASED = "released:"
 
@@ -66,11 +68,8 @@ def open_start(given: str) -> Start:
 
 def _option(text: str) -> tuple[str, str]:
     name, _, value = text.partition("=")
-    if (
-        name not in ("netG", "norm", "dropout", "ngf")
-        or not value
-        or (name == "ngf" and not value.isdecimal())
-    ):
+    known = name in OPTIONS["released"] and name != "bytes"  # of images, which are not made here
+    if not known or not value or (name == "ngf" and not value.isdecimal()):
         raise ValueError(f"expected options netG=, norm=, dropout= or ngf=, found '{text}'")
     return name, value
 
@@ -85,17 +84,15 @@ def check_start(start: Start, trainings: Iterable[tuple[Variant, TrainingSetting
     Raises:
         UsageError: which layer, which shapes.
     """
-    for variant, settings, channels in trainings:
+    for variant, settings, channels in dict.fromkeys(trainings):  # seeds share one
         with torch.device("meta"):
             wanted = build_generator(variant, settings, *channels).state_dict()
-        for name in [*wanted, *start.weights]:
-            shapes = [tuple(held[name].shape) if name in held else None for held in (wanted, start.weights)]
-            if shapes[0] != shapes[1]:
-                said = ["none" if shape is None else f"shape {shape}" for shape in shapes]
-                raise UsageError(
-                    f"--init-from: expected {said[0]} of layer {name} for {variant.name} at "
-                    f"{settings.size_px} px, found {said[1]} in {start.words}: train the same network"
-                )
+        if (differing := unlike(wanted, start.weights)) is not None:
+            name, expected, found = differing
+            raise UsageError(
+                f"--init-from: expected {expected} of layer {name} for {variant.name} at "
+                f"{settings.size_px} px, found {found} in {start.words}: train the same network"
+            )
 
 
 def keep_start(out: Path, start: Start) -> None:

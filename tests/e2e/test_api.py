@@ -15,7 +15,7 @@ import bench
 from bench.cli.api import _folder
 from bench.cli.main import invoke
 from bench.core.errors import BenchError, RunFailedError, UsageError
-from bench.core.images import read_png
+from bench.core.images import read_png, save_png
 from bench.records.record import read_records
 
 SMALL: dict[str, Any] = {
@@ -146,6 +146,29 @@ def test_what_a_command_refuses_is_raised_in_its_words(
         getattr(bench, function)(out=tmp_path / "out", **options)
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_numbers_of_numpy_and_a_folder_in_natural_order(out: Path, tmp_path: Path) -> None:
+    again = bench.run(
+        variants="l1,l1+cgan", seeds=np.arange(2), out=out,
+        **{**SMALL, "steps": np.int64(4), "test_dropout": False},
+    )  # fmt: skip
+    assert len(again) == len(bench.load(out))
+    images = [np.full((32, 32, 3), level, np.uint8) for level in (10, 120, 240)]
+    (tmp_path / "given").mkdir()
+    for name, image in zip(("1", "2", "10"), images, strict=True):
+        save_png(tmp_path / "given" / f"{name}.png", image)
+    run = next(record for record in read_records(out) if record.label == "l1")
+    checkpoint = out / "runs" / run.id / "checkpoint.safetensors"
+    made = bench.translate(checkpoint, tmp_path / "given", device="cpu")
+    last = bench.translate(checkpoint, [images[2]], device="cpu")[0]
+    assert np.abs(made[2].astype(int) - last).mean() < np.abs(made[1].astype(int) - last).mean()
+
+
+def test_an_output_is_scored_in_place(out: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="it is scored in place"):
+        bench.score(out, out=tmp_path / "elsewhere")
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_images_that_a_file_would_change_are_refused(tmp_path: Path) -> None:

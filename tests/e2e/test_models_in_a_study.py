@@ -43,12 +43,18 @@ def test_a_claim_about_training_takes_no_model(out: Path, tmp_path: Path) -> Non
     assert '"inverse"' not in text
 
 
-def test_a_gate_and_a_comparison_hold_its_values(out: Path, tmp_path: Path) -> None:
+def test_a_gate_and_a_comparison_hold_its_values(
+    out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     baseline = tmp_path / "baseline.json"
     assert invoke(["baseline", str(out), str(baseline)]) == 0
     assert "inverse" in baseline.read_text()
     assert invoke(["check", str(out), "--baseline", str(baseline)]) == 0
+    capsys.readouterr()
     assert invoke(["compare", str(out), str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "inverse" in said
+    assert "+0.000" in said
 
 
 def test_it_is_published_as_trained_elsewhere(out: Path, tmp_path: Path) -> None:

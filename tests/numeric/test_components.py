@@ -282,6 +282,18 @@ def test_perceptual_loss_is_l1_between_a_classifiers_features(
     assert prediction.grad.abs().sum() > 0
 
 
+def test_the_weights_of_a_judge_are_no_perceptual_features(tmp_path: Path) -> None:
+    from bench.scoring.judges.train_network import build_network
+
+    torch.save(build_network("fcn-small", 19).state_dict(), tmp_path / "judge.pth")
+    variant = parse_variant("l1").with_fields(
+        {"lambda_perceptual": 1, "perceptual": "vgg16", "perceptual_file": str(tmp_path / "judge.pth")}
+    )
+    site = site_of(variant, SETTINGS, (3, 3))
+    with pytest.raises(ValueError, match=r"expected .*judge\.pth"):
+        build_terms(variant, site)
+
+
 def test_lite0_features_are_those_of_the_metric() -> None:
     from bench.scoring.metrics.lite0 import pretrained_lite0
 

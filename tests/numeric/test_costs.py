@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def test_operations_are_those_of_fvcore(name: str, monkeypatch: pytest.MonkeyPat
     by_kind = analysis.by_operator()
     theirs = sum(count for kind, count in by_kind.items() if kind in ("conv", "linear", "matmul", "addmm"))
     assert abs(ours - theirs) <= 0.01 * theirs
-    assert abs(ours - analysis.total()) <= 0.03 * analysis.total()  # it counts norms too
+    assert abs(ours - analysis.total()) <= 0.01 * analysis.total()  # it counts norms and upsampling too
 
 
 def test_operations_of_a_layer_by_hand() -> None:
@@ -93,7 +94,13 @@ def test_a_row_says_what_its_records_share() -> None:
     found = cost_of([_record(0, one), _record(1, other)])
     assert found is not None
     assert (found.parameters, found.gflop, found.ms_per_image, found.device) == (10, None, 4.0, "cpu")
+    apart = cost_of([_record(0, one), _record(1, {**one, "device": "a GPU", "peak_memory_mb": 9.0})])
+    assert apart is not None
+    assert (apart.ms_per_image, apart.peak_memory_mb, apart.device) == (None, None, "cpu, a GPU")
     assert cost_of([_record(0, None)]) is None  # an older record
+    hours = cost_of([replace(_record(0, None), timings={"train": 7200.0})])
+    assert hours is not None
+    assert (hours.train_hours, hours.parameters, hours.device) == (2.0, None, "")
     elsewhere = cost_of([_record(0, {"ms_per_image": 1.0, "device": "cpu"}, model={"parameters": 7})])
     assert elsewhere is not None
     assert (elsewhere.parameters, elsewhere.gflop, elsewhere.train_hours) == (7, None, None)

@@ -12,6 +12,7 @@ runs.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,8 @@ def train_ours(asked: argparse.Namespace) -> list[str]:
 
 def main() -> None:
     asked = arguments()
+    if importlib.util.find_spec("dominate") is None:
+        raise SystemExit("expected the package dominate, which the released code needs: pip install dominate")
     released, ours = train_released(asked), train_ours(asked)
     scores = asked.out / "scores"
     judged = ["--judge-dataset", "cityscapes", "--data-root", asked.data_root, *SCORED]
