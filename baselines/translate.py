@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,21 @@ from baselines.settings import TestSettings, TrainingSettings
 from baselines.variants import Variant
 
 _FORMAT = "pix2pix-bench generator 2"
+_UNITS = ("source_units", "target_units")
+
+
+@dataclass(frozen=True)
+class Units:
+    """What the levels 0 to 65,535 of a side stand for.
+
+    Attributes:
+        low, high: the values of the lowest and the highest level.
+        kind: what the files of training held ("float", "16-bit channels", ...).
+    """
+
+    low: float
+    high: float
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -38,6 +53,7 @@ class Checkpoint:
         source_resize: "bicubic" or "nearest" (label maps): how these were resized.
         target_dtype: sample type of the images it makes.
         identity: id of the run that made it.
+        source_units, target_units: of sides that were read as levels of a range; None: as they are.
     """
 
     generator: nn.Module
@@ -48,6 +64,8 @@ class Checkpoint:
     source_resize: str
     target_dtype: str
     identity: str
+    source_units: Units | None = None
+    target_units: Units | None = None
 
 
 def target_channels(generator: nn.Module) -> int:
@@ -68,6 +86,9 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "target_dtype": checkpoint.target_dtype,
         "identity": checkpoint.identity,
     }
+    for name in _UNITS:
+        if (units := getattr(checkpoint, name)) is not None:
+            about[name] = asdict(units)
     save_checked(path, checkpoint.generator.state_dict(), about)
 
 
@@ -100,6 +121,7 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
             about["source_resize"],
             about["target_dtype"],
             about["identity"],
+            **{name: Units(**about[name]) for name in _UNITS if name in about},
         )
     except (KeyError, TypeError, ValueError, RuntimeError, OverflowError, AttributeError) as error:
         said = str(error).partition("\n")[0]  # torch lists every weight that does not fit

@@ -40,6 +40,9 @@ class Kind:
         return a.dtype == b.dtype and a.shape == b.shape and not self.palette
 
     def save(self, pixels: Pixels, path: Path | io.BytesIO, *, is_right: bool) -> None:
+        if self.ending == "npy":
+            np.save(path, pixels)
+            return
         image = Image.fromarray(pixels)
         if self.palette and is_right:
             image.putpalette([channel for value in range(256) for channel in (value * 20 % 256, 90, 7)])
@@ -62,6 +65,14 @@ def gray(seed: int) -> Pixels:
 
 def depth(seed: int) -> Pixels:
     return np.random.default_rng(seed).integers(0, 65536, (SIZE, SIZE)).astype(np.uint16)
+
+
+def metres(seed: int) -> Pixels:
+    return np.random.default_rng(seed).uniform(0.5, 80, (SIZE, SIZE)).astype(np.float32)
+
+
+def five_channels(seed: int) -> Pixels:
+    return np.random.default_rng(seed).integers(0, 65536, (SIZE, SIZE, 5)).astype(np.uint16)
 
 
 def ids(seed: int) -> Pixels:
@@ -87,6 +98,9 @@ KINDS: dict[str, Kind] = {
     "gray": Kind(gray, gray),
     "16-bit": Kind(depth, depth),
     "colour and 16-bit": Kind(colour, depth),
+    "colour and floats": Kind(colour, metres, "tif"),
+    "floats as npy": Kind(metres, metres, "npy"),
+    "5 channels and colour as npy": Kind(five_channels, colour, "npy"),
     "colour and ids": Kind(colour, ids, card=_CARD),
     "colour and palette": Kind(colour, ids, palette=True, card=_CARD),
 }

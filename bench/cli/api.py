@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 from bench.analysis.costs import cost_of
 from bench.cli.main import call, cli
 from bench.core.errors import UsageError, unknown_name
-from bench.core.images import read_png, save_png
+from bench.core.images import save_png
+from bench.data.image_file import decode
 from bench.data.layouts.listing import natural
 from bench.records.record import RunRecord, read_records
 
@@ -108,8 +109,8 @@ def translate(
         options: of `bench generate`: seed (of dropout at test time), size, dataset, label_values, device,
             threads.
 
-    Returns: (H, W, C) uint8 or uint16 of each image, as the command writes them: those of a folder in
-        natural order (2.png before 10.png). The dropout of an image follows from the seed and its stem;
+    Returns: (H, W, C) uint8, uint16 or float32 of each image, as the command writes them: those of a folder
+        in natural order (2.png before 10.png). The dropout of an image follows from the seed and its stem;
         image i of an array or a list has the stem that its place gives, from "000000" on.
 
     Raises:
@@ -119,7 +120,7 @@ def translate(
         to = Path(temporary) / "to"
         where = ["--images", str(_folder(images, Path(temporary) / "images")), "--to", str(to)]
         call(["generate", "--checkpoint", str(checkpoint), *where, *_arguments("generate", options)])
-        return [read_png(path) for path in sorted(to.iterdir(), key=lambda path: natural(path.name))]
+        return [decode(path).values for path in sorted(to.iterdir(), key=lambda path: natural(path.name))]
 
 
 def load(out: str | Path, *, costs: bool = False) -> pd.DataFrame:

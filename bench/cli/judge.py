@@ -183,7 +183,7 @@ def _workbench(options: dict[str, Any], reporter: Reporter) -> Workbench:
     choice, name = ScoringChoice(judge=options["name"], allow_void=options["allow_void"]), options["dataset"]
     check_judge_choice(choice)
     root = data_roots(options["data_roots"], [name]).get(name)
-    asked = {key: options[key] for key in ("direction", "source", "layout", "label_values")}
+    asked = {key: options[key] for key in ("direction", "source", "layout", "label_values", "ranges")}
     dataset = open_dataset(name, root=root, **asked)
     spec = data_spec(dataset, options["train_limit"], options["test_limit"])
     return Workbench(dataset, spec, cache_dir(), device, choice, reporter)

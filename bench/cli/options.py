@@ -95,6 +95,13 @@ def label_values_option(command: Command) -> Command:
     )(command)
 
 
+def _parsed_ranges(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> Any:
+    """Domain -> (lowest, highest)."""
+    from bench.data.measured import parse_ranges
+
+    return parse_ranges(given) if given else {}
+
+
 def data_options(command: Command) -> Command:
     """Where the data is, how it is arranged, and which side is the source."""
     return apply(
@@ -114,6 +121,14 @@ def data_options(command: Command) -> Command:
         ),
         layout_option,
         label_values_option,
+        click.option(
+            "--data-range",
+            "ranges",
+            multiple=True,
+            callback=_parsed_ranges,
+            metavar="DOMAIN=LOW,HIGH",
+            help="Range of 16-bit or float images, as depth=0,80; by default floats have that of training.",
+        ),
     )
 
 

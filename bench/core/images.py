@@ -83,7 +83,9 @@ def stored_bits(image: Image.Image) -> str:
 
 
 def to_rgb8(images: NDArray[Any]) -> NDArray[np.uint8]:
-    """(..., C) uint8 or uint16 with 1 or 3 channels -> (..., 3) uint8; 16 bits are divided by 257.
+    """(..., C) uint8 or uint16 -> (..., 3) uint8; 16 bits are divided by 257.
+
+    Of other than 1 or 3 channels the first three are shown, or the first of two.
 
     An array of objects (images of mixed sizes) gives one, image by image.
     """
@@ -93,8 +95,15 @@ def to_rgb8(images: NDArray[Any]) -> NDArray[np.uint8]:
             each[index] = to_rgb8(image)
         return each
     eight = np.rint(images / 257.0).astype(np.uint8) if images.dtype == np.uint16 else images
-    rgb: NDArray[np.uint8] = np.repeat(eight, 3, axis=-1) if eight.shape[-1] == 1 else eight
+    shown = eight[..., : 1 if eight.shape[-1] < 3 else 3]
+    rgb: NDArray[np.uint8] = np.repeat(shown, 3, axis=-1) if shown.shape[-1] == 1 else shown
     return rgb
+
+
+def as_figure(image: NDArray[Any]) -> NDArray[Any]:
+    """(H, W, C) as a PNG can hold it: itself, or 8 bits of colour where it has more bits or channels."""
+    fits = image.shape[-1] == 1 or (image.shape[-1] == 3 and image.dtype == np.uint8)
+    return image if fits else to_rgb8(image)
 
 
 def in_eight_bits(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
@@ -132,6 +141,16 @@ def save_png(path: Path, image: NDArray[Any]) -> None:
     """The same, directly to `path`: for files in a folder that itself appears whole or not at all."""
     plane = image[..., 0] if image.shape[-1] == 1 else image
     Image.fromarray(np.ascontiguousarray(plane)).save(path, format="PNG", compress_level=1)
+
+
+def save_image(path: Path, image: NDArray[Any]) -> None:
+    """Write (H, W, 1) float32 as TIFF, anything else as `save_png` does, directly to `path`."""
+    if image.dtype != np.float32:
+        save_png(path, image)
+        return
+    import tifffile  # imported late: few data sets need it
+
+    tifffile.imwrite(path, image[..., 0], photometric="minisblack")
 
 
 def write_palette_png(path: Path, values: NDArray[np.uint8], colours: NDArray[np.uint8]) -> None:

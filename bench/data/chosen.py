@@ -15,7 +15,7 @@ from bench.data.datasets import Dataset
 from bench.data.layouts import Found
 from bench.data.providers import Images
 from bench.data.readers import Mode, SideArrays
-from bench.data.types import Layout
+from bench.data.types import DataRange, Layout
 
 _SEED = 0  # one for all runs, so that variants and seeds of a grid share their validation images
 
@@ -33,7 +33,12 @@ class Chosen:
         self.layout: Layout = images.layout
         self.root: Path | None = images.root
         self.modes: tuple[Mode, ...] = images.modes
+        self.channels: tuple[int, ...] = images.channels
         self.found: Found | None = images.found
+
+    @property
+    def ranges(self) -> tuple[DataRange | None, ...]:
+        return self._images.ranges
 
     @property
     def splits(self) -> dict[str, int]:

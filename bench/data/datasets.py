@@ -19,10 +19,11 @@ from bench.data.cache import Sample, digest, load_split
 from bench.data.cards import card_names, load_card
 from bench.data.derived import DERIVED, derive
 from bench.data.locate import locate
+from bench.data.measured import Ranges
 from bench.data.providers import FileImages, Images, ToyImages
 from bench.data.repeated import repeated
 from bench.data.sides import check_sides, direction_side, sides_in_words
-from bench.data.types import DatasetCard, LabelValues, Layout, Role, SplitArrays
+from bench.data.types import DataRange, DatasetCard, LabelValues, Layout, Role, SplitArrays
 from bench.data.values_used import little_used
 
 
@@ -86,11 +87,11 @@ class Dataset:
 
     @property
     def source_channels(self) -> int:
-        return 1 if self.source != "paired" else _channels(self.images.modes[1 - self.target_side])
+        return 1 if self.source != "paired" else self.images.channels[1 - self.target_side]
 
     @property
     def target_channels(self) -> int:
-        return _channels(self._target_mode)
+        return self.images.channels[self._target_place]
 
     @functools.cached_property
     def photo_px(self) -> int:
@@ -102,11 +103,38 @@ class Dataset:
     @property
     def sample_type(self) -> str:
         """Type of the samples of targets and predictions: "uint8" or "uint16"."""
-        return "uint16" if self._target_mode == "16-bit" else "uint8"
+        return "uint16" if self.target_mode == "16-bit" or self.target_range is not None else "uint8"
 
     @property
-    def _target_mode(self) -> readers.Mode:
-        return self.images.modes[self.target_side if len(self.images.modes) == 2 else 0]
+    def _target_place(self) -> int:
+        return self.target_side if len(self.images.modes) == 2 else 0
+
+    @property
+    def target_mode(self) -> readers.Mode:
+        """What the files of targets hold."""
+        return self.images.modes[self._target_place]
+
+    @property
+    def source_mode(self) -> readers.Mode:
+        """What the files of sources hold; of derived sources, those of their targets."""
+        return self.images.modes[1 - self.target_side if self.source == "paired" else self._target_place]
+
+    @property
+    def target_range(self) -> DataRange | None:
+        """What the levels of targets and predictions stand for; None: they are the files' values."""
+        return self.images.ranges[self._target_place]
+
+    @property
+    def source_range(self) -> DataRange | None:
+        """The same of sources; None for derived ones."""
+        return self.images.ranges[1 - self.target_side] if self.source == "paired" else None
+
+    @property
+    def ranges(self) -> tuple[tuple[str, float, float, str], ...]:
+        """Domain, lowest and highest value, and how that is known, of each side that is read as levels."""
+        domains = self.card.domains if len(self.images.modes) == 2 else self.card.domains[1:]
+        named = zip(domains, self.images.ranges, strict=False)
+        return tuple((domain, one.low, one.high, one.how) for domain, one in named if one is not None)
 
     @property
     def label_values(self) -> LabelValues | None:
@@ -183,6 +211,7 @@ class Dataset:
         return digest(
             {
                 **({"changes": sorted(changes)} if changes else {}),  # equal files gave other pixels before
+                **({"ranges": self.ranges} if self.ranges else {}),
                 "reader": readers.READER_VERSION,
                 "content": self.fingerprint(split, limit),
                 "layout": self.layout,
@@ -201,6 +230,14 @@ class Dataset:
         for split, count in self.splits.items():
             for change, files in self.images.changes(split, range(count)).items():
                 said.append(f"{files} files of split {split} are {change}")
+        said += [
+            f"{domain}: networks see {low:g} to {high:g} ({how}); values outside are cut to it there, and "
+            "compared as they are"
+            for domain, low, high, how in self.ranges
+        ]
+        if self.source_channels not in (1, 3):
+            seen = "the first" if self.source_channels == 2 else "the first three"
+            said.append(f"sources have {self.source_channels} channels: figures show {seen}")
         said += little_used(self.card.domains, self.images)
         return said + (repeated(self.images.found.splits) if self.images.found is not None else [])
 
@@ -220,10 +257,10 @@ class Dataset:
             target = sides[self.target_side if len(sides) == 2 else 0]
             labels = next((side.labels for side in sides if side.labels is not None), None)
             if self.unpaired:
-                return Sample(sides[1 - self.target_side].image, target.image, None)
+                return Sample(sides[1 - self.target_side].image, target.image, None, target.values)
             if self.source == "paired":
-                return Sample(sides[1 - self.target_side].image, target.image, labels)
-            return Sample(derive(self.source, target.image), target.image, labels)
+                return Sample(sides[1 - self.target_side].image, target.image, labels, target.values)
+            return Sample(derive(self.source, target.image), target.image, labels, target.values)
 
         return read
 
@@ -259,6 +296,7 @@ def open_dataset(
     source: str = "paired",
     layout: str | None = None,
     label_values: LabelValues | None = None,
+    ranges: Ranges | None = None,
 ) -> Dataset:
     """Find a data set and fix its direction; no image is decoded yet.
 
@@ -271,6 +309,7 @@ def open_dataset(
         source: "paired", or "gray" or "edges" to derive the source from the target.
         layout: the layout to read, where several fit.
         label_values: what gray label files hold; None: the card's option, or found out.
+        ranges: domain -> lowest and highest value of 16-bit or float images, before those of the card.
 
     Raises:
         UsageError: for an unknown name, direction or source, missing data (the message says where it was
@@ -282,10 +321,12 @@ def open_dataset(
         card = load_card(name)
         if label_values is not None:
             raise UsageError(f"expected files with --label-values, found {name}, which has none")
+        if ranges:
+            raise UsageError(f"expected 16-bit or float files with --data-range, found {name}: leave it out")
         images: Images = ToyImages(card)
     else:
         card, found = locate(name, root, source, direction, layout)
-        card = _with_label_values(card, label_values)
+        card = _with_ranges(_with_label_values(card, label_values), ranges)
         images = FileImages(card, found)
         check_sides(card, images)
     target_side = _target_side(card, direction, source)
@@ -295,6 +336,7 @@ def open_dataset(
         direction = f"{card.domains[1 - target_side]}2{card.domains[target_side]}"
     dataset = Dataset(card, direction, source, target_side, images)
     _check_source(dataset)
+    _check_target(dataset)
     return dataset
 
 
@@ -310,8 +352,11 @@ def _with_label_values(card: DatasetCard, label_values: LabelValues | None) -> D
     return replace(card, options=replace(card.options, label_values=label_values))
 
 
-def _channels(mode: readers.Mode) -> int:
-    return 1 if mode in ("gray", "16-bit") else 3
+def _with_ranges(card: DatasetCard, ranges: Ranges | None) -> DatasetCard:
+    """The card with `ranges` before its own."""
+    if not ranges:
+        return card
+    return replace(card, options=replace(card.options, ranges={**card.options.ranges, **ranges}))
 
 
 def _target_side(card: DatasetCard, direction: str | None, source: str) -> int:
@@ -329,6 +374,18 @@ def _target_side(card: DatasetCard, direction: str | None, source: str) -> int:
             "to right, BtoA right to left)"
         )
     return sides[chosen]
+
+
+def _check_target(dataset: Dataset) -> None:
+    """Refuse targets that no prediction can be written as, shown or judged."""
+    mode, sides = dataset.target_mode, len(dataset.images.modes)
+    if dataset.target_role != "labels" and mode not in ("colour", "gray", "16-bit", "float"):
+        domain = dataset.card.domains[dataset.target_side]
+        turned = "; as sources they can be used: turn --direction round" if sides == 2 else ""
+        raise UsageError(
+            f"expected targets of 8 bits in colour or gray, or of 16 bits or floats with one channel, found "
+            f"{mode} in {domain} of {dataset.root}: save them so{turned}"
+        )
 
 
 def _check_source(dataset: Dataset) -> None:

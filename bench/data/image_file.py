@@ -6,6 +6,7 @@ here.
 | PNG, JPEG, BMP, WebP, PPM, PGM, TIFF of 8 bits | uint8, 1 or 3 channels; of 1 bit: 0 and 255 |
 | PNG, PGM, TIFF of 16 bits | uint16, 1 or 3 channels, in either byte order and plane order |
 | TIFF, PFM of floats; `.npy` | float32 (16- and 64-bit floats become it); `.npy` also uint8, uint16 |
+| the same, where asked for | of 2, or 4 to 16 channels |
 
 Images are turned upright (EXIF orientation). Alpha is dropped where every pixel is opaque; any other pixel
 refuses the file. CMYK becomes sRGB. Palette images give their indices, and their palette beside them.
@@ -29,11 +30,16 @@ from bench.core.images import MAX_PIXELS, opened, stored_bits
 from bench.data import colour_profile
 from bench.data.plain_arrays import is_npy, is_tiff, npy_shape, read_npy, read_tiff, tiff_is_plain, tiff_shape
 
-Kind = Literal["colour", "gray", "palette", "16-bit", "16-bit colour", "float", "float colour"]
+Kind = Literal[
+    "colour", "gray", "palette", "16-bit", "16-bit colour", "float", "float colour",
+    "channels", "16-bit channels", "float channels",
+]  # fmt: skip
+"""What values a file holds; "channels": 2, or 4 to 16 of them, in no colours."""
 _KINDS: dict[tuple[str, int], Kind] = {
     ("uint8", 1): "gray", ("uint8", 3): "colour", ("uint16", 1): "16-bit", ("uint16", 3): "16-bit colour",
     ("float32", 1): "float", ("float32", 3): "float colour",
 }  # fmt: skip
+_MANY: dict[str, Kind] = {"uint8": "channels", "uint16": "16-bit channels", "float32": "float channels"}
 _MODES: dict[str, tuple[str, int]] = {
     "RGB": ("uint8", 3), "RGBA": ("uint8", 3), "CMYK": ("uint8", 3), "L": ("uint8", 1), "LA": ("uint8", 1),
     "1": ("uint8", 1), "P": ("uint8", 1), "I": ("uint16", 1), "I;16": ("uint16", 1), "I;16L": ("uint16", 1),
@@ -54,6 +60,7 @@ class Header:
         profile: name of a colour profile other than sRGB, or None.
         cmyk: whether it holds CMYK.
         palette: RGB of the colours of a palette image, one after the other, if known before it is decoded.
+        channels: how many a file of "channels" has, alpha not counted; 0 where `kind` says it.
     """
 
     kind: Kind
@@ -62,6 +69,7 @@ class Header:
     profile: str | None = None
     cmyk: bool = False
     palette: bytes | None = None
+    channels: int = 0
 
 
 @dataclass(frozen=True)
@@ -120,14 +128,16 @@ class ImageFile:
         return replace(self, values=colour_profile.to_srgb(self.values, self.profile), profile=None)
 
 
-def header(file: Path) -> Header:
+def header(file: Path, *, channels: bool = False) -> Header:
     """What an image file holds, read from its header.
+
+    `channels`: take files of 2, or 4 to 16 channels (`.npy`, TIFF) too.
 
     Raises:
         UsageError: naming a file that is damaged or of a kind that is not read, with what to do.
     """
     with _named(file):
-        if (about := _array_header(file)) is not None:
+        if (about := _array_header(file, channels)) is not None:
             return about
         with opened(file, any_bits=True) as image:
             _check_mode(image)
@@ -142,14 +152,16 @@ def header(file: Path) -> Header:
             return Header(kind, size, _is_lossy(image, file), profile, image.mode == "CMYK", palette)
 
 
-def decode(file: Path) -> ImageFile:
+def decode(file: Path, *, channels: bool = False) -> ImageFile:
     """The whole image, upright.
+
+    `channels`: as for `header`.
 
     Raises:
         UsageError: naming a file that is damaged or not read, with what to do.
     """
     with _named(file):
-        if (about := _array_header(file)) is not None:
+        if (about := _array_header(file, channels)) is not None:
             values = read_npy(file) if is_npy(file) else read_tiff(file)
             return ImageFile(values, about.kind)
         with opened(file, any_bits=True) as image:
@@ -236,9 +248,11 @@ def _sixteen_bit_colour(file: Path) -> NDArray[np.uint16]:
     return np.asarray(halves[0] * np.uint16(256) + halves[1], np.uint16)
 
 
-def _kind(dtype: str, channels: int, *, palette: bool = False) -> Kind:
+def _kind(dtype: str, channels: int, *, palette: bool = False, many: bool = False) -> Kind:
     if palette:
         return "palette"
+    if many and (dtype, channels) not in _KINDS and channels > 1:
+        return _MANY[dtype]
     if (dtype, channels) not in _KINDS:
         raise ValueError(
             f"{channels} channels where 1 or 3 are read: save its channels as images of their own"
@@ -265,7 +279,7 @@ def _profile(image: Image.Image) -> bytes | None:
     return found if isinstance(found, bytes) and found else None
 
 
-def _array_header(file: Path) -> Header | None:
+def _array_header(file: Path, many: bool) -> Header | None:
     """Header of a `.npy`, or of a TIFF that Pillow would change or does not know; None for all others."""
     if not file.is_file():
         return None  # `opened` refuses it
@@ -277,7 +291,8 @@ def _array_header(file: Path) -> Header | None:
         return None
     if width * height > MAX_PIXELS:
         raise ValueError(f"{width}x{height} px where {MAX_PIXELS:,} pixels in all are the limit")
-    return Header(_kind(dtype, channels), (width, height))
+    kind = _kind(dtype, channels, many=many)
+    return Header(kind, (width, height), channels=0 if (dtype, channels) in _KINDS else channels)
 
 
 def _is_lossy(image: Image.Image, file: Path) -> bool:

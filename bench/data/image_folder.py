@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from baselines.sizes import Size
+from baselines.translate import Units
 from bench.core.errors import UsageError
 from bench.data.image_file import Kind, decode, header
 from bench.data.label_maps import label_mode
 from bench.data.layouts import images
 from bench.data.left_out import left_out
+from bench.data.measured import in_levels
 from bench.data.names import normal, told_apart
 from bench.data.readers import PairReader, classify, facts, resized
-from bench.data.types import DatasetCard, LabelValues
+from bench.data.types import DataRange, DatasetCard, LabelValues
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -42,7 +44,7 @@ def list_images(folder: Path) -> list[Path]:
 def notes_on(files: list[Path]) -> list[str]:
     """What lies beside `files` and is left out, and what is converted on reading, a line each."""
     said = [f"left out: {line}" for line in left_out(files)]
-    found = facts(((header(file), file) for file in files), "image", "colour", None)
+    found = facts(((header(file, channels=True), file) for file in files), "image", "colour", None)
     return said + [f"{len(who)} images are {change}, such as {who[0]}" for change, who in found.items()]
 
 
@@ -55,6 +57,7 @@ def read_images(
     nearest: bool,
     card: DatasetCard | None = None,
     label_values: LabelValues | None = None,
+    units: Units | None = None,
 ) -> Iterator[tuple[str, NDArray[Any]]]:
     """(stem, (H, W, channels) image at `size_px`) of each file, one at a time, as training reads sources.
 
@@ -64,6 +67,7 @@ def read_images(
     Args:
         card: the card of label maps: their ids become its colours. Without one, only colours are taken.
         label_values: what their single-channel files hold; None: as `bench.data.label_maps` finds it.
+        units: what levels stand for, where training read such sources; None: values stay as they are.
 
     Raises:
         UsageError: naming a file that cannot be read, that has 16 bits instead of 8 or 8 instead of 16, or
@@ -71,6 +75,9 @@ def read_images(
     """
     if nearest and channels == 3 and sample_type == "uint8":
         yield from _read_labels(files, size_px, card, label_values)
+        return
+    if units is not None or channels not in (1, 3) or (channels, sample_type) == (3, "uint16"):
+        yield from _read_measured(files, size_px, channels, sample_type, units)
         return
     for file in files:
         image = decode(file)
@@ -95,6 +102,25 @@ _TYPES: dict[Kind, str] = {"colour": "uint8", "gray": "uint8", "palette": "uint8
 
 def _words(kind: Kind) -> str:
     return "8-bit" if _TYPES.get(kind) == "uint8" else kind
+
+
+def _read_measured(
+    files: list[Path], size_px: Size, channels: int, sample_type: str, units: Units | None
+) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Measurements, or images of many channels: they must be of the kind that training saw."""
+    for file in files:
+        image = decode(file, channels=True)
+        found, there = image.kind, image.values.shape[-1]
+        fits = found == units.kind if units is not None else image.values.dtype == sample_type
+        if not fits or there != channels:
+            kind = units.kind if units is not None else sample_type
+            raise UsageError(
+                f"expected {kind} images of {channels} channels, as in this checkpoint's training, found "
+                f"{file} ({found}, {there} channels): convert it"
+            )
+        values = resized(image.values, size_px, Image.Resampling.NEAREST)
+        known = None if units is None else DataRange(units.low, units.high, "of training")
+        yield normal(file.stem), values if known is None else in_levels(values, known)
 
 
 def _read_labels(

@@ -106,7 +106,7 @@ def tiff_is_plain(file: Path) -> bool:
             tags = known.tag_v2
             bits = tags.get(_BITS) or (1,)
             samples, form = tags.get(_SAMPLES, 1), tags.get(_FORMAT) or (1,)
-            if set(form) != {1} or samples != len(image.getbands()):
+            if set(form) != {1} or samples != len(image.getbands()) or getattr(image, "n_frames", 1) > 1:
                 return False
             is_mapped = tags.get(_COMPRESSION, 1) == 1 and image.mode != "RGB"
             if is_mapped and tags.get(_ORIENTATION) in _ON_ITS_SIDE:
@@ -124,8 +124,8 @@ def tiff_shape(file: Path) -> tuple[str, _Shape]:
     import tifffile  # imported late: few data sets need it
 
     with tifffile.TiffFile(file) as found:
-        page = _only_page(found)
-        channels = page.samplesperpixel - _alphas(page)
+        page, *others = _pages(found)
+        channels = page.samplesperpixel - _alphas(page) + len(others)
         height, width = page.imagelength, page.imagewidth
         if _orientation(page) in _ON_ITS_SIDE:
             height, width = width, height
@@ -137,30 +137,43 @@ def read_tiff(file: Path) -> NDArray[Any]:
     import tifffile
 
     with tifffile.TiffFile(file) as found:
-        page = _only_page(found)
-        try:
-            values = page.asarray()
-        except (ValueError, KeyError, RuntimeError) as error:
-            if "imagecodecs" not in str(error):
-                raise
-            raise ValueError(f"compression {page.compression.name}: save it without, or as PNG") from None
-        if values.ndim == 2:
-            values = values[..., None]
-        elif page.planarconfig == 2:
-            values = np.moveaxis(values, 0, -1)
-        values = _checked(values)
-        if page.photometric == _WHITE_IS_ZERO:
-            values = _black_is_zero(values)
-        values = _without_alpha(values, _alphas(page))
-        quarters, mirrored = _TURNS.get(_orientation(page), (0, False))
-        values = np.rot90(values, quarters)
-        return np.ascontiguousarray(values[:, ::-1] if mirrored else values)
+        return np.concatenate([_values(page) for page in _pages(found)], axis=-1)
 
 
-def _only_page(found: Any) -> Any:
-    if len(found.pages) != 1:
-        raise ValueError("several frames where one image is expected")
-    page = found.pages[0]
+def _values(page: Any) -> NDArray[Any]:
+    """(H, W, C) of one page."""
+    try:
+        values = page.asarray()
+    except (ValueError, KeyError, RuntimeError) as error:
+        if "imagecodecs" not in str(error):
+            raise
+        raise ValueError(f"compression {page.compression.name}: save it without, or as PNG") from None
+    if values.ndim == 2:
+        values = values[..., None]
+    elif page.planarconfig == 2:
+        values = np.moveaxis(values, 0, -1)
+    values = _checked(values)
+    if page.photometric == _WHITE_IS_ZERO:
+        values = _black_is_zero(values)
+    values = _without_alpha(values, _alphas(page))
+    quarters, mirrored = _TURNS.get(_orientation(page), (0, False))
+    values = np.rot90(values, quarters)
+    return np.ascontiguousarray(values[:, ::-1] if mirrored else values)
+
+
+def _pages(found: Any) -> list[Any]:
+    """The page of a TIFF, or its pages where the file itself says that they are channels of one image."""
+    pages = list(found.pages)
+    if len(pages) > 1:
+        said = [series.axes for series in found.series]
+        if said != ["CYX"] or len(pages) > _MAX_CHANNELS:
+            raise ValueError(
+                f"several frames ({len(pages)}) where one is expected: save channels in one page, or as .npy"
+            )
+    return [_checked_page(page.aspage()) for page in pages]
+
+
+def _checked_page(page: Any) -> Any:
     if page.samplesperpixel > _MAX_CHANNELS or page.imagedepth != 1 or page.dtype is None:
         raise ValueError(f"{page.samplesperpixel} channels, depth {page.imagedepth}: save channels as images")
     if page.bitspersample != 8 * page.dtype.itemsize:

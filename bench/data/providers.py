@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -16,8 +20,9 @@ from bench.data.cache import FileHashes, digest
 from bench.data.image_file import header
 from bench.data.layouts import Found, Pair
 from bench.data.left_out import left_out
+from bench.data.measured import check_ranges, is_float, measured
 from bench.data.readers import Mode, PairReader, SideArrays
-from bench.data.types import DatasetCard, Layout
+from bench.data.types import DataRange, DatasetCard, Layout
 
 
 class Images(Protocol):
@@ -26,7 +31,13 @@ class Images(Protocol):
     layout: Layout
     root: Path | None
     modes: tuple[Mode, ...]
+    channels: tuple[int, ...]
     found: Found | None
+
+    @property
+    def ranges(self) -> tuple[DataRange | None, ...]:
+        """Of each side whose values become levels (`bench.data.measured`); None: they stay as they are."""
+        ...
 
     @property
     def splits(self) -> dict[str, int]:
@@ -68,8 +79,38 @@ class FileImages:
         every = [*found.splits["train"], *others]
         self._reader = PairReader.for_pairs(card, every, found.layout)
         self.modes: tuple[Mode, ...] = self._reader.modes
+        self.channels: tuple[int, ...] = self._reader.channels
+        check_ranges(card.options.ranges, card.domains, self.modes, card.name)
         self._sizes: dict[Path, ImageSize] = {}
         self._hashes = FileHashes(cache_dir() / "hashes" / f"{digest(str(found.root.resolve()))}.json")
+
+    @functools.cached_property
+    def ranges(self) -> tuple[DataRange | None, ...]:
+        return tuple(self._range(side) for side in range(len(self.modes)))
+
+    def _range(self, side: int) -> DataRange | None:
+        card = self._reader.card
+        domain = card.domains[side] if len(self.modes) == 2 else card.domains[1]
+        if (declared := card.options.ranges.get(domain)) is not None:
+            return DataRange(*declared, "declared")
+        if not is_float(self.modes[side]):
+            return None
+        pairs = self._pairs["train"]
+
+        def ends(pair: Pair) -> tuple[float, float]:
+            values = self._reader.decoded(pair)[side].values
+            return float(values.min()), float(values.max())
+
+        def all_ends() -> list[tuple[float, float]]:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                return list(pool.map(ends, pairs))
+
+        content = digest([side, self.modes, self.content("train", range(len(pairs)))])
+        return measured(cache_dir() / "ranges" / f"{content}.json", all_ends, domain)
+
+    @functools.cached_property
+    def _with_ranges(self) -> PairReader:
+        return replace(self._reader, ranges=self.ranges)
 
     @property
     def splits(self) -> dict[str, int]:
@@ -93,14 +134,14 @@ class FileImages:
         files = [self._pairs[split][i].files[0] for i in indices]
         for file in files:
             if file not in self._sizes:  # asked several times: for the depth, time, memory and aspect
-                self._sizes[file] = ImageSize(*header(file).size)
+                self._sizes[file] = ImageSize(*header(file, channels=True).size)
         sizes = [self._sizes[file] for file in files]
         if self._reader.side_by_side:
             return [ImageSize(size.width // 2, size.height) for size in sizes]
         return sizes
 
     def read(self, split: str, index: int, size_px: Size | None) -> tuple[SideArrays, ...]:
-        return self._reader.read(self._pairs[split][index], size_px)
+        return self._with_ranges.read(self._pairs[split][index], size_px)
 
 
 class ToyImages:
@@ -111,6 +152,8 @@ class ToyImages:
     root: Path | None = None
     found: Found | None = None
     modes: tuple[Mode, ...] = ("colour", "ids")
+    channels: tuple[int, ...] = (3, 3)
+    ranges: tuple[DataRange | None, ...] = (None, None)
 
     def __init__(self, card: DatasetCard) -> None:
         self._card = card

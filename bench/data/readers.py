@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,13 +34,16 @@ from bench.data.label_maps import (
     tables,
 )
 from bench.data.layouts import Pair
+from bench.data.measured import in_levels
 from bench.data.palette import decode_colours
 from bench.data.side_by_side import NOT_SQUARE, Shape, cut, usual_shape
-from bench.data.types import DatasetCard, Role
+from bench.data.types import DataRange, DatasetCard, Role
 
 READER_VERSION = "1"  # raise it when the same files give other pixels
-Mode = LabelMode | Literal["gray", "16-bit", "16-bit colour", "float", "float colour"]
-TRAINED: tuple[Mode, ...] = ("colour", "gray", "16-bit")  # of images that are no label maps
+Mode = LabelMode | Literal[
+    "gray", "16-bit", "16-bit colour", "float", "float colour",
+    "channels", "16-bit channels", "float channels",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,14 @@ class SideArrays:
     """One side of a pair, read and resized.
 
     Attributes:
-        image: (H, W, C) uint8, uint16 or float32; label maps in colours.
+        image: (H, W, C) uint8, uint16 or float32; label maps in colours; measurements in levels.
         labels: (H, W) uint8 train ids with 255 = void, for label maps only.
+        values: (H, W, C) of the files, where `image` holds levels (`bench.data.measured`).
     """
 
     image: NDArray[Any]
     labels: NDArray[np.uint8] | None = None
+    values: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,8 @@ class PairReader:
         modes: expected mode of the left and the right side; one entry for plain photos.
         reference: the file or card that sets the expected modes, for messages.
         halves: the shape of most halves of side-by-side files.
+        channels: of each side's images, as networks see them.
+        ranges: of each side whose values become levels; None: they stay as they are.
     """
 
     card: DatasetCard
@@ -73,6 +80,8 @@ class PairReader:
     modes: tuple[Mode, ...]
     reference: str
     halves: Shape = "square"
+    channels: tuple[int, ...] = (3, 3)
+    ranges: tuple[DataRange | None, ...] = (None, None)
 
     @classmethod
     def for_pairs(cls, card: DatasetCard, pairs: Sequence[Pair], layout: str) -> PairReader:
@@ -80,13 +89,16 @@ class PairReader:
         headers).
 
         Raises:
-            UsageError: if they are not those of the card, or none that training takes.
+            UsageError: if they are not those of the card.
         """
         first = pairs[0]
         side_by_side = len(first.files) == 1 and layout != "photos"
         roles = _roles(card, layout)
         files = first.files * 2 if len(first.files) == 1 else first.files
-        modes = [classify(header(file).kind, role, file) for file, role in zip(files, roles, strict=False)]
+        headers = [header(file, channels=True) for file in files]
+        modes = [
+            classify(about.kind, role, file) for about, role, file in zip(headers, roles, files, strict=False)
+        ]
         wanted = card.options.mode
         for side, (mode, role) in enumerate(zip(tuple(modes), roles, strict=False)):
             if role == "labels":
@@ -94,13 +106,16 @@ class PairReader:
                     modes[side] = label_mode(
                         card, [pair.files[min(side, len(pair.files) - 1)] for pair in pairs]
                     )
-            elif mode not in TRAINED or (wanted and mode != wanted):
-                expected = wanted or "8-bit colour, 8-bit gray or 16-bit gray"
+            elif wanted and mode != wanted:
                 raise UsageError(
-                    f"expected {expected} images in {card.name}, found {files[side]} ({mode}): convert it"
+                    f"expected {wanted} images in {card.name}, found {files[side]} ({mode}): convert it"
                 )
         halves = usual_shape(pairs) if side_by_side else "square"
-        return cls(card, side_by_side, tuple(modes), str(first.files[0]), halves)
+        channels = tuple(
+            about.channels or _channels(mode, role)
+            for about, mode, role in zip(headers, modes, roles, strict=False)
+        )
+        return cls(card, side_by_side, tuple(modes), str(first.files[0]), halves, channels)
 
     @cached_property
     def _tables(self) -> dict[Mode, tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]]:
@@ -113,9 +128,7 @@ class PairReader:
             UsageError: naming a file that is damaged, has an unexpected mode or size, or holds label values
                 outside the classes.
         """
-        images = [decode(file) for file in pair.files]
-        if self.side_by_side:
-            images = cut(images[0], pair.files[0], self.halves)
+        images = self.decoded(pair)
         files = pair.files * 2 if self.side_by_side else pair.files
         if len(images) == 2 and images[0].size != images[1].size:
             raise UsageError(
@@ -123,8 +136,16 @@ class PairReader:
                 f"{_size(images[1])} in {files[1]}: resize one"
             )
         roles = _roles(self.card, "pairs" if len(images) == 2 else "photos")
-        sides = zip(images, files, roles, self.modes, strict=True)
-        return tuple(self.side(image, file, role, mode, size_px) for image, file, role, mode in sides)
+        sides = zip(images, files, roles, self.modes, self.channels, self.ranges, strict=False)
+        return tuple(
+            self.side(image, file, role, mode, size_px, channels, known)
+            for image, file, role, mode, channels, known in sides
+        )
+
+    def decoded(self, pair: Pair) -> list[ImageFile]:
+        """The images of a pair as they are stored: left and right, or one plain photo."""
+        images = [decode(file, channels=True) for file in pair.files]
+        return cut(images[0], pair.files[0], self.halves) if self.side_by_side else images
 
     def changes(self, pairs: Sequence[Pair]) -> dict[str, int]:
         """What is converted when `pairs` are read (`facts`), in words -> number of files; reads headers.
@@ -134,7 +155,7 @@ class PairReader:
         """
         files = sorted({file for pair in pairs for file in pair.files})
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            headers = dict(zip(files, pool.map(header, files), strict=True))
+            headers = dict(zip(files, pool.map(partial(header, channels=True), files), strict=True))
         found: dict[str, int] = {}
         roles = _roles(self.card, "photos" if len(self.modes) == 1 else "pairs")
         for side, (role, mode) in enumerate(zip(roles, self.modes, strict=False)):
@@ -145,8 +166,20 @@ class PairReader:
             found[NOT_SQUARE] = len(files)
         return found
 
-    def side(self, image: ImageFile, file: Path, role: Role, mode: Mode, size_px: Size | None) -> SideArrays:
-        """One decoded image as `role` at `size_px`; it must have `mode`."""
+    def side(
+        self,
+        image: ImageFile,
+        file: Path,
+        role: Role,
+        mode: Mode,
+        size_px: Size | None,
+        channels: int | None = None,
+        known: DataRange | None = None,
+    ) -> SideArrays:
+        """One decoded image as `role` at `size_px`; it must have `mode`, and `channels` if those are told.
+
+        With a range its values become levels.
+        """
         found = classify(image.kind, role, file)
         if found != mode and not (found == "ids" and mode in ("train ids", "gray colours")):
             raise UsageError(
@@ -156,7 +189,13 @@ class PairReader:
             return self._labels(image, file, mode, size_px)
         smooth = mode in ("colour", "gray") and image.palette is None
         how = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
-        return SideArrays(resized(image.coloured().in_srgb().values, size_px, how))
+        values = resized(image.coloured().in_srgb().values, size_px, how)
+        if channels is not None and values.shape[-1] != channels:
+            raise UsageError(
+                f"expected {channels} channels as in {self.reference}, found {values.shape[-1]} in {file}: "
+                "save all with the same"
+            )
+        return SideArrays(values) if known is None else SideArrays(in_levels(values, known), None, values)
 
     def _labels(self, image: ImageFile, file: Path, mode: Mode, size_px: Size | None) -> SideArrays:
         values_mean: LabelMode = "train ids" if mode == "train ids" else "ids"
@@ -217,6 +256,10 @@ def facts(
         if said:
             found.setdefault(said, []).append(file)
     return found
+
+
+def _channels(mode: Mode, role: Role) -> int:
+    return 3 if role == "labels" or mode.endswith("colour") else 1
 
 
 def _roles(card: DatasetCard, layout: str) -> tuple[Role, ...]:

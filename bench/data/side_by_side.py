@@ -42,7 +42,7 @@ def check_halves(found: Found, layout: str | None) -> None:
     if not single or layout is not None or usual_shape(pairs) != "tall":
         return
     file = next(pair.files[0] for pair in pairs if _shape(pair.files[0]) == "tall")
-    width, height = header(file).size
+    width, height = header(file, channels=True).size
     chosen = found.read_as or found.layout
     raise AmbiguousLayoutError(
         f"expected side-by-side pairs at least twice as wide as high, found {file} ({width}x{height}): "
@@ -69,5 +69,5 @@ def cut(image: ImageFile, file: Path, usual: Shape) -> list[ImageFile]:
 
 
 def _shape(file: Path) -> Shape:
-    width, height = header(file).size
+    width, height = header(file, channels=True).size
     return "square" if width == 2 * height else "wide" if width > 2 * height else "tall"

@@ -82,6 +82,7 @@ class CardOptions:
     Attributes:
         training: default training settings.
         mode: mode of all images except label maps ("colour", "gray", "16-bit"); None: any.
+        ranges: domain -> lowest and highest value of its 16-bit or float images (`bench.data.measured`).
         cmp_fold: where no splits are named, every `cmp_fold`-th pair is a test pair.
         label_values: what gray label files hold; None: found out (`bench.data.label_maps`).
     """
@@ -90,6 +91,7 @@ class CardOptions:
     mode: str | None = None
     cmp_fold: Annotated[int, Meta(ge=2, le=1000, description="2 to 1000")] = 5
     label_values: LabelValues | None = None
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ class DataRange:
 
     Attributes:
         low, high: lowest and highest value.
-        how: "of the type" (16 bits), "declared" or "measured on the targets".
+        how: "of the type" (16 bits), "declared", "measured on the targets" or "... on the training images".
     """
 
     low: float

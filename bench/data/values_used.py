@@ -23,7 +23,7 @@ def little_used(domains: tuple[str, str], images: Images) -> list[str]:
         return []
     said: list[str] = []
     for side, mode in enumerate(images.modes):
-        if mode in ("gray", "16-bit"):
+        if mode in ("gray", "16-bit") and images.ranges[side] is None:
             with suppress(UsageError):
                 said += _lines(images, side, domains[side])
     return said
@@ -41,7 +41,8 @@ def _lines(images: Images, side: int, domain: str) -> list[str]:
     advice = (
         "if they are label ids, a card.toml with classes says so (datasets/README.md)"
         if top == _VOID
-        else "networks and pictures take the whole range, so they are nearly black there; multiply them"
+        else "networks and figures take the whole range, so they are nearly black there: name theirs by "
+        f"--data-range {domain}=LOW,HIGH"
     )
     looked = f"{len(some)} of {count:,} training images looked at"
     return [f"{domain}: values {used[0]} to {used[-1]} of {top} ({looked}); {advice}"]

@@ -168,7 +168,7 @@ def _train_judges(jobs: Sequence[Job], runners: Runners) -> None:
 def _references(
     runner: Runner, plan: Plan, reporter: Reporter, left: WorkLeft, debug: bool
 ) -> Iterator[Ended]:
-    for row, size_px in reference_rows(plan.sizes, unpaired=plan.data.unpaired):
+    for row, size_px in reference_rows(plan.sizes, plan.dataset):
         title = f"reference row '{row}' at {words_of_size(size_px)}"
         try:
             with reporter.task(f"{title}  score", plan.data.test_n) as advance:

@@ -22,7 +22,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from bench.core.errors import UsageError
-from bench.core.images import write_png
+from bench.core.images import as_figure, write_png
 
 
 @dataclass(frozen=True)
@@ -164,4 +164,4 @@ def write_gallery(folder: Path, names: Sequence[str], images: Iterable[NDArray[A
     for name, image in zip(names, images, strict=True):
         path = folder / f"{name}.png"
         if not path.is_file():
-            write_png(path, image)
+            write_png(path, as_figure(image))

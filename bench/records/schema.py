@@ -30,6 +30,7 @@ _Data = TypedDict(
         "val_fingerprint": NotRequired[str | None],
         "unpaired": NotRequired[bool],
         "label_values": NotRequired[str],
+        "ranges": NotRequired[list[tuple[str, float, float, str]]],
     },
 )
 _Training = TypedDict(

@@ -24,7 +24,7 @@ from bench.core.freed_memory import kept_by_the_process
 from bench.core.images import in_eight_bits, stacked, to_rgb8
 from bench.core.progress import Advance
 from bench.data.cache import release_pages
-from bench.data.types import DataRange
+from bench.data.types import SIXTEEN_BITS, DataRange
 from bench.scoring.metrics.base import Batch, Exact, Metric, MetricOutput, ScoringContext, missing
 from bench.scoring.metrics.by_name import NamedMetric, find
 from bench.scoring.metrics.catalogue import ALL, CATALOGUE, NEIGHBOURS, PEOPLE
@@ -236,18 +236,19 @@ def _exact(images: Sequence[NDArray[Any]], context: ScoringContext, part: slice)
         return None
     stored = test.target if test.values is None else test.values
     images_there = stacked(stored[part])
-    target, sixteen = images_there.astype(np.float64), images_there.dtype == np.uint16
-    prediction = np.stack([_in_units(image, known, sixteen) for image in images])
+    target = images_there.astype(np.float64)
+    prediction = np.stack([_in_units(image, known) for image in images])
     channels = max(prediction.shape[-1], target.shape[-1])
     return Exact(_repeated(prediction, channels), _repeated(target, channels), known)
 
 
-def _in_units(image: NDArray[Any], known: DataRange, sixteen: bool) -> NDArray[np.float64]:
+def _in_units(image: NDArray[Any], known: DataRange) -> NDArray[np.float64]:
     """A prediction's values in the targets' units; those of 8 bits (reference rows) span their range."""
     values = image.astype(np.float64)
     if image.dtype != np.uint8:
         return values
-    return values * 257 if sixteen else known.low + values / 255 * known.width
+    whole = (known.low, known.high) == (SIXTEEN_BITS.low, SIXTEEN_BITS.high)
+    return values * 257 if whole else known.low + values / 255 * known.width
 
 
 def _repeated(values: NDArray[np.float64], channels: int) -> NDArray[np.float64]:

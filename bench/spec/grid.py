@@ -18,6 +18,7 @@ from bench.core.documents import read_json
 from bench.core.errors import UsageError
 from bench.core.files import named_path
 from bench.data.datasets import Dataset, open_dataset
+from bench.data.measured import Ranges
 from bench.data.types import LabelValues
 from bench.records.output_folder import RunFiles
 from bench.spec.expand import parse_sets, resolve_grid
@@ -41,7 +42,7 @@ class GridRequest:
         suite: a table of the paper; brings variants, batch size, data set and direction.
         datasets: names of cards, or of the user's own folders.
         data_roots: where they are: folders, or NAME=DIR.
-        direction, source, layout, label_values: see `open_dataset`.
+        direction, source, layout, label_values, ranges: see `open_dataset`.
         train_limit, test_limit: use at most this many pairs, evenly spaced.
         seeds: one run each.
         epochs, steps: the budget; one of them.
@@ -67,6 +68,7 @@ class GridRequest:
     source: str = "paired"
     layout: str | None = None
     label_values: LabelValues | None = None
+    ranges: Ranges | None = None
     train_limit: int | None = None
     test_limit: int | None = None
     seeds: tuple[int, ...] = (0,)
@@ -146,6 +148,7 @@ def resolve(request: GridRequest) -> list[Plan]:
             source=request.source,
             layout=request.layout,
             label_values=request.label_values,
+            ranges=request.ranges,
         )
         dataset = open_as(direction=direction)
         if suite and direction is None and suite.direction in _directions(dataset):

@@ -56,6 +56,7 @@ def open_again(data: DataSpec, root: Path | None) -> Dataset:
         direction=data.direction,
         source=data.source,
         label_values=data.label_values or None,  # type: ignore[arg-type]
+        ranges={domain: (low, high) for domain, low, high, how in data.ranges if how == "declared"},
     )
     try:
         return _split_as_in(open_as(), data)
@@ -87,4 +88,5 @@ def data_spec(dataset: Dataset, train_limit: int | None, test_limit: int | None)
         val_fingerprint=dataset.fingerprint("val") if held_out else "",
         unpaired=dataset.unpaired,
         label_values=dataset.label_values or "",
+        ranges=dataset.ranges,
     )

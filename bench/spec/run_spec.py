@@ -35,6 +35,8 @@ class DataSpec:
             changes no training.
         label_values: what gray label files were said to hold (`--label-values`, or the card). Where nothing
             was said it is "", and left out of documents.
+        ranges: domain, lowest and highest value, and how that is known, of each side that is read as levels
+            of a range (`bench.data.measured`). Left out of documents where there is none.
         unpaired: a source and the target beside it have nothing to do with each other. Left out of documents
             where they are pairs.
     """
@@ -50,6 +52,7 @@ class DataSpec:
     val_fingerprint: str = ""
     unpaired: bool = False
     label_values: str = ""
+    ranges: tuple[tuple[str, float, float, str], ...] = ()
 
     def turned(self) -> DataSpec:
         """The same pairs in the opposite direction; their hashes know no direction."""
@@ -61,7 +64,7 @@ class DataSpec:
         content = asdict(self)
         if not self.val_n:
             del content["val_n"], content["val_fingerprint"]
-        for name in ("unpaired", "label_values"):
+        for name in ("unpaired", "label_values", "ranges"):
             if not content[name]:
                 del content[name]
         return content

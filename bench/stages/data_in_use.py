@@ -16,7 +16,7 @@ from baselines.sizes import Size
 from bench.core.progress import Teller
 from bench.data.cache import release_pages
 from bench.data.datasets import Dataset
-from bench.data.types import SIXTEEN_BITS, SplitArrays
+from bench.data.types import SIXTEEN_BITS, DataRange, SplitArrays
 from bench.data.void import check_void
 from bench.records.output_folder import write_gallery
 from bench.records.record import GalleryFiles
@@ -108,9 +108,14 @@ class Workbench:
             fid_protocol=self.choice.fid_protocol,
             features=self.choice.features,
             panel=tuple(PanelJudge(one, self._labels_of(one)) for one in usable(others)),
-            data_range=SIXTEEN_BITS if self.dataset.sample_type == "uint16" else None,
+            data_range=self._data_range,
             unpaired=self.dataset.unpaired,
         )
+
+    @property
+    def _data_range(self) -> DataRange | None:
+        """Of targets of 16 bits or floats, in their own units."""
+        return self.dataset.target_range or (SIXTEEN_BITS if self.dataset.sample_type == "uint16" else None)
 
     def _labels_of(self, judge: Any) -> Callable[[int], NDArray[np.uint8]]:
         """Index in the test split -> its label map at the judge's own size; else as large as in its file."""

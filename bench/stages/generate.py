@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -22,8 +23,9 @@ from bench.core.progress import Advance
 from bench.data.aspect import squeezed
 from bench.data.image_file import header
 from bench.data.image_folder import list_images, read_images
+from bench.data.measured import in_units, is_float
 from bench.data.names import normal
-from bench.data.types import DatasetCard, LabelValues, SplitArrays
+from bench.data.types import DataRange, DatasetCard, LabelValues, SplitArrays
 from bench.records.output_folder import RunFiles
 from bench.stages.write_ahead import Writer, writing_threads
 
@@ -82,7 +84,7 @@ def write_predictions(
     device: torch.device,
     progress: Callable[[int], None],
 ) -> None:
-    """Write `folder/<name>.png` for every image; the folder appears whole or not at all.
+    """Write `folder/<name>.png` (floats: `.tif`) for every image; the folder appears whole or not at all.
 
     Args:
         seed: of the row; each image gets one of its own from it.
@@ -93,7 +95,8 @@ def write_predictions(
     with whole_folder(folder) as unfinished, Writer(writing_threads(device)) as writer:
         made = zip(names, translate(sources), strict=True)
         for done, (name, image) in enumerate(made, start=1):
-            writer.put(unfinished / f"{name}.png", image)
+            ending = "tif" if image.dtype == np.float32 else "png"
+            writer.put(unfinished / f"{name}.{ending}", image)
             progress(done)
 
 
@@ -108,7 +111,7 @@ def translate_folder(
     card: DatasetCard | None = None,
     label_values: LabelValues | None = None,
 ) -> tuple[int, str | None]:
-    """Translate every image of the folder `images` into `out/<stem>.png`.
+    """Translate every image of the folder `images` into `out/<stem>.png`, floats into `out/<stem>.tif`.
 
     Images are read as the checkpoint's training read its sources: resized to its size (or to `size_px`) in
     the same way, gray or colour by its channels, ids of label maps in the colours of `card`.
@@ -123,7 +126,7 @@ def translate_folder(
         raise UsageError(f"expected a new folder for --to {out}, found one: choose another")
     files = list_images(images)
     size_px = checkpoint.settings.size_px if size_px is None else size_px
-    sizes = [ImageSize(*header(file).size) for file in files]
+    sizes = [ImageSize(*header(file, channels=True).size) for file in files]
     _check_sizes(files, sizes, size_px)
     aspect = squeezed(sizes, size_px)
     read = read_images(
@@ -134,10 +137,11 @@ def translate_folder(
         nearest=checkpoint.source_resize == "nearest",
         card=card,
         label_values=label_values,
+        units=checkpoint.source_units,
     )
     names, sources = [normal(file.stem) for file in files], (image for _, image in read)
     write_predictions(
-        partial(translations, checkpoint, test=test),
+        partial(_in_units, checkpoint, test),
         names,
         sources,
         seed,
@@ -146,6 +150,19 @@ def translate_folder(
         lambda done: progress(done, len(files)),
     )
     return len(files), aspect
+
+
+def _in_units(
+    checkpoint: Checkpoint, test: TestSettings, asked: Iterable[tuple[NDArray[Any], int]]
+) -> Iterator[NDArray[Any]]:
+    """Translations in the units of the training's targets: floats as floats, 16 bits rounded."""
+    units = checkpoint.target_units
+    for image in translations(checkpoint, asked, test):
+        if units is None:
+            yield image
+            continue
+        made = in_units(image, DataRange(units.low, units.high, "of training"))
+        yield made if is_float(units.kind) else np.rint(made).astype(np.uint16)
 
 
 def _check_sizes(files: list[Path], sizes: list[ImageSize], size_px: Size) -> None:

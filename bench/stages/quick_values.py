@@ -7,6 +7,7 @@ from pathlib import Path
 
 from baselines.translate import Checkpoint
 from bench.core.images import read_png
+from bench.data.measured import as_compared
 from bench.records.record import Goal
 from bench.scoring.metrics.base import ScoringContext
 from bench.scoring.one_pass import score
@@ -32,8 +33,9 @@ def values_on(
 def scored_values(context: ScoringContext, metrics: Sequence[str], folder: Path) -> Values:
     """The same for predictions `<stem>.png` that are in `folder` already."""
     names = context.test.names
+    known = None if context.test.values is None else context.data_range  # else predictions have their values
     output, _ = score(
-        lambda index: read_png(folder / f"{names[index]}.png"),
+        lambda index: as_compared(read_png(folder / f"{names[index]}.png"), known),
         context,
         metrics,
         lambda done, remark: None,

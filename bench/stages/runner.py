@@ -15,13 +15,14 @@ from baselines.engine import describe_device, resolve_device
 from baselines.health import DivergedError
 from baselines.parallel import ALONE, Ranks
 from baselines.sizes import Size, size_order
-from baselines.translate import load_checkpoint
+from baselines.translate import Units, load_checkpoint
 from bench.core.environment import environment
 from bench.core.errors import BenchError, UsageError
 from bench.core.files import remove, set_aside, write_text
 from bench.core.images import is_whole
 from bench.core.lock import locked
 from bench.core.progress import Advance
+from bench.data.datasets import Dataset
 from bench.records.output_folder import RunFiles
 from bench.records.record import (
     REFERENCE_ROWS,
@@ -111,6 +112,7 @@ class Runner:
             train=train,
             samples=samples_of(bench, spec.training.size_px),
             resizes=(resizes[0], resizes[1]),
+            units=_units(bench.dataset),
             device=bench.device,
             say=say,
             environment=about,
@@ -253,6 +255,13 @@ class Runner:
         }
 
 
+def _units(dataset: Dataset) -> tuple[Units | None, Units | None]:
+    """What the levels of sources and targets stand for."""
+    sides = (dataset.source_range, dataset.source_mode), (dataset.target_range, dataset.target_mode)
+    source, target = (None if one is None else Units(one.low, one.high, mode) for one, mode in sides)
+    return source, target
+
+
 def reason_of(error: Exception) -> str:
     """Why a run failed, in words."""
     if isinstance(error, DivergedError | BenchError):
@@ -269,7 +278,13 @@ def _is_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(one in str(error) for one in words)
 
 
-def reference_rows(sizes: Iterable[Size], *, unpaired: bool = False) -> list[tuple[str, Size]]:
-    """The reference rows of a grid: every one at every size; `nearest` needs pairs."""
-    rows = [row for row in REFERENCE_ROWS if not (unpaired and row == "nearest")]
+def reference_rows(sizes: Iterable[Size], dataset: Dataset) -> list[tuple[str, Size]]:
+    """The reference rows of a grid: every one at every size.
+
+    `nearest` needs pairs, and `copy` sources that can be targets: of one channel or three.
+    """
+    without = {"nearest"} if dataset.unpaired else set()
+    if dataset.source_channels not in (1, 3):
+        without.add("copy")
+    rows = [row for row in REFERENCE_ROWS if row not in without]
     return [(row, size_px) for size_px in sorted(sizes, key=size_order) for row in rows]

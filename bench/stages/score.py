@@ -22,8 +22,9 @@ from bench.core.errors import UsageError
 from bench.core.files import sha256_file
 from bench.core.images import read_png
 from bench.core.progress import Advance
+from bench.data.measured import as_compared
 from bench.data.pixels import pixel_fingerprint
-from bench.data.types import SplitArrays
+from bench.data.types import SIXTEEN_BITS, DataRange, SplitArrays
 from bench.records.judge_card import CARDS
 from bench.records.output_folder import RunFiles, write_gallery
 from bench.records.record import (
@@ -108,7 +109,8 @@ class ScoringStage:
         context = replace(
             self.bench.context(size_px, "run"), repeats=DropoutSamples(*asked), swaps=SwappedSources(*asked)
         )
-        return self._score(record, context, predictions_of(files, test), advance)
+        compared = _compared(predictions_of(files, test), self.bench.dataset.target_range)
+        return self._score(record, context, compared, advance)
 
     def reference(self, row: str, size_px: Size, advance: Advance) -> RunRecord:
         """Score a reference row and write its record."""
@@ -121,7 +123,16 @@ class ScoringStage:
         if row == "real" and context.judge is not None:
             cards = judge_cards(context, self.bench.judges.identities(size_px), self.bench.reporter)
             record = replace(record, details={CARDS: [card.to_json() for card in cards]})
-        return self._score(record, context, predictions, advance)
+        return self._score(record, context, self._reference_values(row, predictions), advance)
+
+    def _reference_values(self, row: str, predictions: Predictions) -> Predictions:
+        """The predictions of a reference row in the units of the targets, where those are no levels."""
+        dataset = self.bench.dataset
+        if dataset.target_range is None:
+            return predictions
+        if row == "copy":
+            return _compared(predictions, dataset.source_range or SIXTEEN_BITS)
+        return _compared(predictions, dataset.target_range)
 
     def _score(
         self, record: RunRecord, context: ScoringContext, predictions: Predictions, advance: Advance
@@ -183,6 +194,11 @@ class ScoringStage:
         indices = [test.names.index(name) for name in gallery.names]
         write_gallery(self.out / folder, gallery.names, [predictions(index) for index in indices])
         return str(folder)
+
+
+def _compared(predictions: Predictions, known: DataRange | None) -> Predictions:
+    """Levels of a range as the values that they stand for."""
+    return lambda index: as_compared(predictions(index), known)
 
 
 def predictions_of(files: RunFiles, test: SplitArrays) -> Predictions:

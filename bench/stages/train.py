@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from baselines.engine import resolve_device
 from baselines.health import DivergedError
 from baselines.parallel import ALONE, Ranks
 from baselines.trainer import Trainer
-from baselines.translate import Checkpoint, save_checkpoint
+from baselines.translate import Checkpoint, Units, save_checkpoint
 from bench.core.files import atomic_path, leftovers, move_file, remove, set_aside, write_text
 from bench.core.images import GREY_LEVELS, write_png
 from bench.core.interrupt import Terminated, deferred
@@ -52,6 +52,7 @@ class TrainingStage:
         train: training pairs at the load size.
         samples: what the sample sheets show.
         resizes: how sources and targets are resized, for users of the checkpoints: "bicubic" or "nearest".
+        units: of sources and targets, for them too; None of a side without levels of a range.
         device: as `resolve_device` takes it.
         say: gets messages for people, a line each.
         environment: commit, versions, device and command of this training, for its record.
@@ -66,6 +67,7 @@ class TrainingStage:
     train: SplitArrays
     samples: Samples
     resizes: tuple[str, str]
+    units: tuple[Units | None, Units | None]
     device: str
     say: Callable[[str], None]
     environment: dict[str, Any]
@@ -261,21 +263,25 @@ class TrainingStage:
 
     def _checkpoint(self, trainer: Trainer) -> Checkpoint:
         sides = self.train.source[0], self.train.target[0]
-        return self._described(trainer.generator, sides, self.resizes[0], self.spec)
+        return self._described(trainer.generator, sides, self.resizes[0], self.spec, self.units)
 
     def _checkpoint_back(self, generator: nn.Module) -> Checkpoint:
         """The generator from targets to sources, as one of the opposite direction."""
         sides = self.train.target[0], self.train.source[0]
-        return self._described(generator, sides, self.resizes[1], self.spec.turned())
+        return self._described(generator, sides, self.resizes[1], self.spec.turned(), self.units[::-1])
 
     @staticmethod
     def _described(
-        generator: nn.Module, sides: tuple[NDArray[Any], NDArray[Any]], resize: str, spec: RunSpec
+        generator: nn.Module,
+        sides: tuple[NDArray[Any], NDArray[Any]],
+        resize: str,
+        spec: RunSpec,
+        units: Sequence[Units | None],
     ) -> Checkpoint:
         source, target = sides
         channels, types = source.shape[2], (str(source.dtype), str(target.dtype))
         return Checkpoint(
-            generator, spec.variant, spec.training, channels, types[0], resize, types[1], spec.id
+            generator, spec.variant, spec.training, channels, types[0], resize, types[1], spec.id, *units
         )
 
     def _sample_is_due(self, step: int) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
-from bench.core.images import save_png
+from bench.core.images import save_image
 
 MOST_THREADS = 8
 _AHEAD = 4  # images that may wait for each thread
@@ -54,8 +54,8 @@ class Writer:
     def put(self, path: Path, image: NDArray[Any]) -> None:
         """Have `image` written to `path`; the array must not change."""
         if self._pool is None:
-            save_png(path, image)
+            save_image(path, image)
             return
         while self._waiting and (self._waiting[0].done() or len(self._waiting) >= self._most):
             self._waiting.popleft().result()
-        self._waiting.append(self._pool.submit(save_png, path, image))
+        self._waiting.append(self._pool.submit(save_image, path, image))

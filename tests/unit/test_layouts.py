@@ -34,7 +34,9 @@ from bench.cli.main import invoke
 from bench.core.errors import UsageError
 from bench.data.datasets import Dataset, open_dataset
 from bench.data.layouts import AmbiguousLayoutError, UnpairedError
+from bench.data.measured import in_levels
 from bench.data.pixels import pixel_fingerprint
+from bench.data.types import DataRange
 from bench.spec.pairs_used import data_spec, open_again
 
 PNG = KINDS["png"]
@@ -56,6 +58,12 @@ def deep(pixels: NDArray[np.generic]) -> NDArray[np.generic]:
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
+def as_levels(values: NDArray[np.generic], known: DataRange | None) -> NDArray[np.generic]:
+    """What networks see of floats: levels of the range of training."""
+    assert (known is None) == (values.dtype != np.float32)
+    return values if known is None else in_levels(values, known)
+
+
 @pytest.mark.parametrize(("row", "kind"), CELLS)
 def test_every_layout_with_every_kind_of_files(row: str, kind: str, tmp_path: Path, cache: Path) -> None:
     data = open_dataset("mine", root=write(row, KINDS[kind], tmp_path))
@@ -74,15 +82,21 @@ def test_every_layout_with_every_kind_of_files(row: str, kind: str, tmp_path: Pa
                 assert np.abs(arrays.source[place].astype(int) - left).max() <= 4
                 assert np.abs(arrays.target[place].astype(int) - right).max() <= 4
             else:
-                assert np.array_equal(arrays.source[place], left)
-                assert np.array_equal(arrays.target[place], right)
+                assert np.array_equal(arrays.source[place], as_levels(left, data.source_range))
+                assert np.array_equal(arrays.target[place], as_levels(right, data.target_range))
+            if right.dtype == np.float32:
+                assert arrays.values is not None
+                assert np.array_equal(arrays.values[place], right)
     assert (arrays.labels is not None) == bool(KINDS[kind].card)
 
 
 def test_the_table_leaves_out_only_halves_of_two_modes() -> None:
     left_out = {(row, kind) for row in LAYOUTS for kind in KINDS} - set(CELLS)
     assert {row for row, _ in left_out} == set(SIDE_BY_SIDE)
-    assert {kind for _, kind in left_out} == {"colour and 16-bit", "colour and ids", "colour and palette"}
+    assert {kind for _, kind in left_out} == {
+        "colour and 16-bit", "colour and floats", "5 channels and colour as npy", "colour and ids",
+        "colour and palette",
+    }  # fmt: skip
 
 
 def pixels_of(data: Dataset, cache: Path) -> str:

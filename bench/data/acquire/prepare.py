@@ -238,9 +238,10 @@ def _first_image(dataset: Dataset) -> str:
     found = dataset.images.found
     assert found is not None
     file = next(iter(found.splits.values()))[0].files[0]
-    about = header(file)
+    about = header(file, channels=True)
     name = file.relative_to(root) if file.is_relative_to(root) else file
-    return f"{about.size[0]}x{about.size[1]} px, {about.kind}: {name}"
+    kind = f"{about.channels} {about.kind}" if about.channels else about.kind
+    return f"{about.size[0]}x{about.size[1]} px, {kind}: {name}"
 
 
 def _label_rows(dataset: Dataset) -> list[tuple[str, str]]:

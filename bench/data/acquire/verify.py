@@ -14,6 +14,7 @@ from bench.core.errors import UsageError
 from bench.core.files import sha256_file
 from bench.core.progress import Progress
 from bench.data.datasets import Dataset, open_dataset
+from bench.data.measured import Ranges
 from bench.data.types import VOID, LabelValues
 from bench.data.void import ADVICE, is_mostly_void
 
@@ -78,6 +79,7 @@ def verify(
     source: str = "paired",
     layout: str | None = None,
     label_values: LabelValues | None = None,
+    ranges: Ranges | None = None,
     progress: Progress | None = None,
 ) -> VerifyReport:
     """Check a data set against the manifest in its folder; without one, decode every image.
@@ -85,7 +87,7 @@ def verify(
     Args:
         name: a card's name, or any name for the user's own folder.
         root: the data set's folder, or one that holds it by name, as for `open_dataset`.
-        direction, source, layout, label_values: as for `open_dataset`, which may need them to find the files.
+        direction, source, layout, label_values, ranges: as for `open_dataset`, which may need them.
         progress: called with (done, of all).
 
     Raises:
@@ -95,7 +97,13 @@ def verify(
         if (folder / MANIFEST).is_file():  # before open_dataset, which refuses a folder with a half missing
             return _against_manifest(folder, progress)
     dataset = open_dataset(
-        name, root=root, direction=direction, source=source, layout=layout, label_values=label_values
+        name,
+        root=root,
+        direction=direction,
+        source=source,
+        layout=layout,
+        label_values=label_values,
+        ranges=ranges,
     )
     if dataset.root and (dataset.root / MANIFEST).is_file():
         return _against_manifest(dataset.root, progress)

@@ -81,7 +81,7 @@ def _of_plan(plan: Plan, choice: ScoringChoice, device: str) -> list[JudgeCost]:
     costs, specs = [], [*plan.runs, *plan.ways_back]
     for size_px in sorted({spec.training.size_px for spec in specs}, key=size_order):
         rows = sum(spec.training.size_px == size_px for spec in specs)
-        rows += sum(size == size_px for _, size in reference_rows(plan.sizes, unpaired=plan.data.unpaired))
+        rows += sum(size == size_px for _, size in reference_rows(plan.sizes, plan.dataset))
         test_n = plan.data.test_n
         for name in judges.names(size_px):
             trained, image = _seconds(name, plan, size_px, device)
