@@ -54,6 +54,7 @@ class Checkpoint:
         target_dtype: sample type of the images it makes.
         identity: id of the run that made it.
         source_units, target_units: of sides that were read as levels of a range; None: as they are.
+        stacked: names of the sources whose channels it takes together; empty: one image.
     """
 
     generator: nn.Module
@@ -66,6 +67,7 @@ class Checkpoint:
     identity: str
     source_units: Units | None = None
     target_units: Units | None = None
+    stacked: tuple[str, ...] = ()
 
 
 def target_channels(generator: nn.Module) -> int:
@@ -89,6 +91,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     for name in _UNITS:
         if (units := getattr(checkpoint, name)) is not None:
             about[name] = asdict(units)
+    if checkpoint.stacked:
+        about["stacked"] = list(checkpoint.stacked)
     save_checked(path, checkpoint.generator.state_dict(), about)
 
 
@@ -122,6 +126,7 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
             about["target_dtype"],
             about["identity"],
             **{name: Units(**about[name]) for name in _UNITS if name in about},
+            stacked=tuple(about.get("stacked", ())),
         )
     except (KeyError, TypeError, ValueError, RuntimeError, OverflowError, AttributeError) as error:
         said = str(error).partition("\n")[0]  # torch lists every weight that does not fit

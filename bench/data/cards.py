@@ -76,6 +76,14 @@ def make_card(raw: Mapping[str, Any]) -> DatasetCard:
     _expect(fits, "domains", "two different plain names", card.domains)
     directions = f"{left}2{right}", f"{right}2{left}"
     _expect(card.direction in directions, "direction", " or ".join(directions), card.direction)
+    names = card.sources
+    fits = not names or (len({*names, left, right}) == len(names) + 1 > 2 and all(map(_is_name, names)))
+    _expect(fits, "sources", "the source's domain and one or more other folders", names)
+    if names:
+        other = right if names[0] == left else left
+        wanted = f"{names[0]}2{other}"
+        _expect(names[0] in (left, right), "sources", f"{left} or {right} first", names)
+        _expect(card.direction == wanted, "direction", f"{wanted}, as sources go one way", card.direction)
     _expect(bool(card.layouts), "layouts", "one or more", card.layouts)
     _expect(1 <= card.size_px <= 8192, "size_px", "1 to 8192 pixels", card.size_px)
     _expect({"train", "test"} <= card.splits.keys(), "splits", "train and test", card.splits)

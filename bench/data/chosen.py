@@ -41,6 +41,10 @@ class Chosen:
         return self._images.ranges
 
     @property
+    def named_ranges(self) -> dict[str, DataRange]:
+        return self._images.named_ranges
+
+    @property
     def splits(self) -> dict[str, int]:
         return {name: len(places) for name, (_, places) in self._chosen.items()}
 

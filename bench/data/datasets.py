@@ -23,6 +23,7 @@ from bench.data.measured import Ranges
 from bench.data.providers import FileImages, Images, ToyImages
 from bench.data.repeated import repeated
 from bench.data.sides import check_sides, direction_side, sides_in_words
+from bench.data.stacked import stacked
 from bench.data.types import DataRange, DatasetCard, LabelValues, Layout, Role, SplitArrays
 from bench.data.values_used import little_used
 
@@ -55,6 +56,8 @@ class Dataset:
             raise UsageError(
                 f"expected pairs of two domains for the opposite direction, found --source {self.source}"
             )
+        if self.card.sources:
+            raise UsageError(f"expected one source for the opposite direction, found {self.card.sources}")
         left, _, right = self.direction.partition("2")
         return replace(self, direction=f"{right}2{left}", target_side=1 - self.target_side)
 
@@ -132,9 +135,8 @@ class Dataset:
     @property
     def ranges(self) -> tuple[tuple[str, float, float, str], ...]:
         """Domain, lowest and highest value, and how that is known, of each side that is read as levels."""
-        domains = self.card.domains if len(self.images.modes) == 2 else self.card.domains[1:]
-        named = zip(domains, self.images.ranges, strict=False)
-        return tuple((domain, one.low, one.high, one.how) for domain, one in named if one is not None)
+        named = self.images.named_ranges
+        return tuple((domain, one.low, one.high, one.how) for domain, one in named.items())
 
     @property
     def label_values(self) -> LabelValues | None:
@@ -327,8 +329,9 @@ def open_dataset(
     else:
         card, found = locate(name, root, source, direction, layout)
         card = _with_ranges(_with_label_values(card, label_values), ranges)
-        images = FileImages(card, found)
-        check_sides(card, images)
+        files = FileImages(card, found) if not card.sources else stacked(card, found)
+        check_sides(card, files)
+        images = files
     target_side = _target_side(card, direction, source)
     if source != "paired":
         direction = f"{source}2{card.domains[target_side]}"
@@ -389,6 +392,12 @@ def _check_target(dataset: Dataset) -> None:
 
 
 def _check_source(dataset: Dataset) -> None:
+    sources = dataset.card.sources
+    if sources and (dataset.source != "paired" or dataset.direction != dataset.card.direction):
+        raise UsageError(
+            f"expected the direction {dataset.card.direction} of {dataset.name}, whose card stacks "
+            f"{', '.join(sources)}, found {dataset.direction}: take `sources` out of the card for others"
+        )
     if dataset.source == "paired":
         if len(dataset.images.modes) == 1:
             raise UsageError(f"expected pairs in {dataset.root}, found photos: add --source gray or edges")

@@ -40,6 +40,11 @@ class Images(Protocol):
         ...
 
     @property
+    def named_ranges(self) -> dict[str, DataRange]:
+        """The same by domain, of those that have one."""
+        ...
+
+    @property
     def splits(self) -> dict[str, int]:
         """Number of pairs of each split."""
         ...
@@ -80,7 +85,8 @@ class FileImages:
         self._reader = PairReader.for_pairs(card, every, found.layout)
         self.modes: tuple[Mode, ...] = self._reader.modes
         self.channels: tuple[int, ...] = self._reader.channels
-        check_ranges(card.options.ranges, card.domains, self.modes, card.name)
+        self._domains = card.domains if len(self.modes) == 2 else card.domains[1:]
+        check_ranges(card.options.ranges, self._domains, self.modes, card.name)
         self._sizes: dict[Path, ImageSize] = {}
         self._hashes = FileHashes(cache_dir() / "hashes" / f"{digest(str(found.root.resolve()))}.json")
 
@@ -89,9 +95,8 @@ class FileImages:
         return tuple(self._range(side) for side in range(len(self.modes)))
 
     def _range(self, side: int) -> DataRange | None:
-        card = self._reader.card
-        domain = card.domains[side] if len(self.modes) == 2 else card.domains[1]
-        if (declared := card.options.ranges.get(domain)) is not None:
+        domain = self._domains[side]
+        if (declared := self._reader.card.options.ranges.get(domain)) is not None:
             return DataRange(*declared, "declared")
         if not is_float(self.modes[side]):
             return None
@@ -107,6 +112,11 @@ class FileImages:
 
         content = digest([side, self.modes, self.content("train", range(len(pairs)))])
         return measured(cache_dir() / "ranges" / f"{content}.json", all_ends, domain)
+
+    @property
+    def named_ranges(self) -> dict[str, DataRange]:
+        named = zip(self._domains, self.ranges, strict=True)
+        return {domain: known for domain, known in named if known is not None}
 
     @functools.cached_property
     def _with_ranges(self) -> PairReader:
@@ -157,6 +167,7 @@ class ToyImages:
 
     def __init__(self, card: DatasetCard) -> None:
         self._card = card
+        self.named_ranges: dict[str, DataRange] = {}
 
     @property
     def splits(self) -> dict[str, int]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bench.core.errors import UsageError
 from bench.data.layouts.listing import folded
 from bench.data.palette import decode_colours, file_values, value_tables
-from bench.data.providers import FileImages
+from bench.data.providers import Images
 from bench.data.types import VOID, DatasetCard
 
 _LOOK_PX = 256  # every so many pixels of a larger image are looked at
@@ -26,7 +26,7 @@ def direction_side(card: DatasetCard, direction: str | None) -> str | None:
     return {"atob": there, "btoa": back}.get(direction.casefold(), direction)
 
 
-def check_sides(card: DatasetCard, images: FileImages) -> None:
+def check_sides(card: DatasetCard, images: Images) -> None:
     """Refuse a data set whose label maps are on the photos' side. Looks at the first pair of the test split.
 
     Raises:

@@ -105,6 +105,8 @@ class DatasetCard:
         direction: default, "<source domain>2<target domain>", such as "labels2photo".
         layouts: names of the layouts a reader may find ("pairs", "official", "prepared", ...).
         splits: split name -> folder or rule (the layout defines its meaning).
+        sources: the source's domain, and folders beside it whose images are stacked behind it
+            (`bench.data.stacked`); empty: the source is one image.
         split_rule: one sentence where the splits are not simply those of the owner, such as which one is the
             test split; "" where there is nothing to say.
         classes: the palette; empty without label maps.
@@ -136,6 +138,7 @@ class DatasetCard:
     options: CardOptions = field(default_factory=CardOptions)
     judge_px: _JudgePx | Literal["size"] = "size"
     split_rule: str = ""
+    sources: tuple[str, ...] = ()
 
     @property
     def train_classes(self) -> tuple[ClassInfo, ...]:

@@ -122,6 +122,11 @@ def translate_folder(
         UsageError: for a missing or empty folder, an image that cannot be read (it is named), ids without a
             card, or an `out` that exists; nothing is written then.
     """
+    if checkpoint.stacked:
+        raise UsageError(
+            f"expected a checkpoint that takes one image, found one for {', '.join(checkpoint.stacked)} "
+            "together: make a data set with the new images as its test split, and generate OUT of its run"
+        )
     if out.exists():
         raise UsageError(f"expected a new folder for --to {out}, found one: choose another")
     files = list_images(images)

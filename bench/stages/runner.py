@@ -113,6 +113,7 @@ class Runner:
             samples=samples_of(bench, spec.training.size_px),
             resizes=(resizes[0], resizes[1]),
             units=_units(bench.dataset),
+            stacked=bench.dataset.card.sources,
             device=bench.device,
             say=say,
             environment=about,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -53,6 +53,7 @@ class TrainingStage:
         samples: what the sample sheets show.
         resizes: how sources and targets are resized, for users of the checkpoints: "bicubic" or "nearest".
         units: of sources and targets, for them too; None of a side without levels of a range.
+        stacked: names of sources that are stacked, for them too.
         device: as `resolve_device` takes it.
         say: gets messages for people, a line each.
         environment: commit, versions, device and command of this training, for its record.
@@ -68,6 +69,7 @@ class TrainingStage:
     samples: Samples
     resizes: tuple[str, str]
     units: tuple[Units | None, Units | None]
+    stacked: tuple[str, ...]
     device: str
     say: Callable[[str], None]
     environment: dict[str, Any]
@@ -263,7 +265,8 @@ class TrainingStage:
 
     def _checkpoint(self, trainer: Trainer) -> Checkpoint:
         sides = self.train.source[0], self.train.target[0]
-        return self._described(trainer.generator, sides, self.resizes[0], self.spec, self.units)
+        found = self._described(trainer.generator, sides, self.resizes[0], self.spec, self.units)
+        return replace(found, stacked=self.stacked)
 
     def _checkpoint_back(self, generator: nn.Module) -> Checkpoint:
         """The generator from targets to sources, as one of the opposite direction."""
@@ -276,12 +279,21 @@ class TrainingStage:
         sides: tuple[NDArray[Any], NDArray[Any]],
         resize: str,
         spec: RunSpec,
-        units: Sequence[Units | None],
+        units: tuple[Units | None, Units | None],
     ) -> Checkpoint:
         source, target = sides
         channels, types = source.shape[2], (str(source.dtype), str(target.dtype))
         return Checkpoint(
-            generator, spec.variant, spec.training, channels, types[0], resize, types[1], spec.id, *units
+            generator,
+            spec.variant,
+            spec.training,
+            channels,
+            types[0],
+            resize,
+            types[1],
+            spec.id,
+            source_units=units[0],
+            target_units=units[1],
         )
 
     def _sample_is_due(self, step: int) -> bool:

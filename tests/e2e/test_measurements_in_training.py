@@ -268,3 +268,60 @@ def test_what_cannot_be_used_is_refused(tmp_path: Path) -> None:
 def test_ranges_that_are_none(text: str) -> None:
     with pytest.raises(UsageError, match="expected --data-range DOMAIN=LOW,HIGH"):
         parse_ranges([text])
+
+
+README = (Path(__file__).parents[2] / "datasets" / "README.md").read_text("utf-8")
+CARD = README.partition("```toml recipe=stacked\n")[2].partition("```")[0]
+
+
+def stacked(root: Path, card: str = CARD) -> Path:
+    """Photos, label maps in colours and depth in metres as `.npy`, a folder each."""
+    rng = np.random.default_rng(0)
+    colours = np.array([[128, 64, 128], [70, 130, 180]], np.uint8)
+    for split in ("train", "test"):
+        for number in range(3):
+            for side, save, values in (
+                ("photo", png, photo(rng)),
+                ("labels", png, colours[rng.integers(0, 2, (PX, PX))]),
+                ("depth", npy, depth(rng)),
+            ):
+                (root / "mine" / split / side).mkdir(parents=True, exist_ok=True)
+                save(root / "mine" / split / side / str(number), values)
+    (root / "mine" / "card.toml").write_text(card)
+    return root
+
+
+def test_several_sources_are_stacked(tmp_path: Path) -> None:
+    root = stacked(tmp_path)
+    dataset, found = loaded(root)
+    assert (dataset.source_channels, dataset.target_channels) == (4, 3)
+    for number in range(3):
+        labels = np.asarray(Image.open(root / f"mine/train/labels/{number}.png"))
+        metres = np.load(root / f"mine/train/depth/{number}.npy")
+        np.testing.assert_array_equal(found[number, ..., :3], labels.astype(np.uint16) * 257)
+        assert np.abs(found[number, ..., 3] / 65535 * 80 - metres).max() <= 80 / 65535
+    assert not any("depth" in note for note in dataset.notes)  # "not read" would be wrong
+    record, _ = run_of(root, "--variants", "l1+cgan")
+    assert record.spec["data"]["ranges"] == [["depth", 0.0, 80.0, "declared"]]
+    assert (root / "out" / "report" / "index.html").is_file()
+    checkpoint = root / "out" / "runs" / record.id / "checkpoint.safetensors"
+    asked = ["generate", "--checkpoint", str(checkpoint), "--images", str(root / "mine/test/labels")]
+    assert invoke([*asked, "--to", str(tmp_path / "to"), "--device", "cpu"]) == 2
+    before = data_spec(dataset, None, None)
+    npy(root / "mine/train/depth/0", np.full((PX, PX), 3, np.float32))
+    assert data_spec(open_dataset("mine", root=root), None, None) != before
+
+
+def test_stacked_sources_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    root = stacked(tmp_path / "one")
+    assert "expected the direction labels2photo" in refusal(root, direction="photo2labels")
+    npy(root / "mine/train/depth/2", np.ones((PX, 2 * PX), np.float32))
+    assert "in one size, found 32x32 and 64x32 in depth/" in refusal(root)
+    (root / "mine/train/depth/2.npy").unlink()
+    assert "expected 2 in" in refusal(root)
+    lacking = stacked(
+        tmp_path / "two", CARD.replace('"depth"]', '"normals"]').replace("depth = ", "normals = ")
+    )
+    assert "expected normals/ beside" in refusal(lacking)
+    wrong = stacked(tmp_path / "three", CARD.replace('["labels", "depth"]', '["depth", "labels"]'))
+    assert "photo or labels first" in refusal(wrong)

@@ -41,7 +41,7 @@ def load(root: Path, cache: Path, size_px: int = 8, split: str = "train") -> Spl
 
 
 def forbid_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(file: Path) -> Image.Image:
+    def refuse(file: Path, *, channels: bool) -> Image.Image:
         raise AssertionError(f"decoded {file} again")
 
     monkeypatch.setattr(readers, "decode", refuse)

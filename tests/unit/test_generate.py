@@ -76,14 +76,14 @@ def test_files_are_the_same_whoever_writes_them(
 def test_an_image_that_cannot_be_written_fails_the_stage(
     failing: int, checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save = writing.save_png
+    save = writing.save_image
 
     def full(path: Path, image: NDArray[Any]) -> None:
         if path.stem == f"street-{failing}":
             raise OSError(28, "No space left on device")
         save(path, image)
 
-    monkeypatch.setattr(writing, "save_png", full)
+    monkeypatch.setattr(writing, "save_image", full)
     monkeypatch.setattr(generate, "writing_threads", lambda device: 3)
     split: Any = Split()
     with pytest.raises(OSError, match="No space left"):
@@ -110,7 +110,7 @@ def test_whoever_leaves_early_leaves_no_thread_that_writes(
             threading.Timer(0.1, release.set).start()
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(writing, "save_png", slow)
+    monkeypatch.setattr(writing, "save_image", slow)
     with pytest.raises(KeyboardInterrupt):
         leave(Writer(1))
     assert [path.name for path in tmp_path.iterdir()] == ["0"]  # what was in hand; the rest is dropped

@@ -14,7 +14,7 @@ from bench.core.errors import UsageError
 from bench.core.images import opened
 from bench.data.layouts.found import Found, Pair
 from bench.data.layouts.halves import every_name, is_whole, names_in
-from bench.data.layouts.listing import below, has_images, holds_images, images, natural, subfolders
+from bench.data.layouts.listing import below, folded, has_images, holds_images, images, natural, subfolders
 from bench.data.layouts.pairing import flat, join, need
 from bench.data.layouts.splits import all_names, assign, every_fifth, fold_note, told
 from bench.data.layouts.unpaired import Sides, joined
@@ -124,7 +124,7 @@ def collect_folders(card: DatasetCard, root: Path) -> Found:
         left, right = present[names[0]], present[names[1]]
         said = said or (f"{left.name}/", f"{right.name}/")
         places[split] = Sides(left, right, _wanted(left, right))
-        notes += _others(folder, names)
+        notes += _others(folder, (*names, *map(folded, card.sources)))
     assert said is not None
     made = joined(places, root)
     notes = list(dict.fromkeys([*notes, *made.notes]))
@@ -135,8 +135,8 @@ def _wanted(left: Path, right: Path) -> tuple[str, str]:
     return f"{left}/{{}}.png (or .jpg)", f"{right}/{{}}.png (or .jpg)"
 
 
-def _others(folder: Path, used: tuple[str, str]) -> list[str]:
-    """A line on the folders of images beside the two that are read."""
+def _others(folder: Path, used: tuple[str, ...]) -> list[str]:
+    """A line on the folders of images beside those that are read."""
     others = [f"{p.name}/" for name, p in subfolders(folder).items() if name not in used and has_images(p)]
     return [f"not read: {_listed(others)} beside them"] if others else []
 
