@@ -64,14 +64,14 @@ class PairReader:
         card: roles, palette.
         side_by_side: one file holds both halves.
         modes: expected mode of the left and the right side; one entry for plain photos.
-        reference: the file or card that sets the expected modes, for messages.
+        references: for messages, the file, half or card that sets the expected mode of each side.
         halves: the shape of most halves of side-by-side files.
     """
 
     card: DatasetCard
     side_by_side: bool
     modes: tuple[Mode, ...]
-    reference: str
+    references: tuple[str, ...]
     halves: Shape = "square"
 
     @classmethod
@@ -100,7 +100,8 @@ class PairReader:
                     f"expected {expected} images in {card.name}, found {files[side]} ({mode}): convert it"
                 )
         halves = usual_shape(pairs) if side_by_side else "square"
-        return cls(card, side_by_side, tuple(modes), str(first.files[0]), halves)
+        references = tuple(_half(file, side if side_by_side else None) for side, file in enumerate(files))
+        return cls(card, side_by_side, tuple(modes), references, halves)
 
     @cached_property
     def _tables(self) -> dict[Mode, tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]]:
@@ -123,8 +124,8 @@ class PairReader:
                 f"{_size(images[1])} in {files[1]}: resize one"
             )
         roles = _roles(self.card, "pairs" if len(images) == 2 else "photos")
-        sides = zip(images, files, roles, self.modes, strict=True)
-        return tuple(self.side(image, file, role, mode, size_px) for image, file, role, mode in sides)
+        sides = enumerate(zip(images, files, roles, self.modes, strict=True))
+        return tuple(self.side(*of_side, size_px, place) for place, of_side in sides)
 
     def changes(self, pairs: Sequence[Pair]) -> dict[str, int]:
         """What is converted when `pairs` are read (`facts`), in words -> number of files; reads headers.
@@ -145,12 +146,15 @@ class PairReader:
             found[NOT_SQUARE] = len(files)
         return found
 
-    def side(self, image: ImageFile, file: Path, role: Role, mode: Mode, size_px: Size | None) -> SideArrays:
-        """One decoded image as `role` at `size_px`; it must have `mode`."""
+    def side(
+        self, image: ImageFile, file: Path, role: Role, mode: Mode, size_px: Size | None, place: int = 0
+    ) -> SideArrays:
+        """One decoded image as `role` at `size_px`; it must have `mode`. `place`: 0 left, 1 right side."""
         found = classify(image.kind, role, file)
         if found != mode and not (found == "ids" and mode in ("train ids", "gray colours")):
+            here = _half(file, place if self.side_by_side else None)
             raise UsageError(
-                f"expected a {mode} image as in {self.reference}, found {file} ({found}): convert it"
+                f"expected a {mode} image as in {self.references[place]}, found {here} ({found}): convert it"
             )
         if role == "labels":
             return self._labels(image, file, mode, size_px)
@@ -235,6 +239,11 @@ def resized(values: NDArray[Any], size_px: Size | None, how: Image.Resampling) -
     plane = values[..., 0] if values.shape[-1] == 1 else values
     made = np.asarray(Image.fromarray(np.ascontiguousarray(plane)).resize((to.width, to.height), how))
     return made.astype(values.dtype)[..., None] if made.ndim == 2 else made
+
+
+def _half(file: Path, side: int | None) -> str:
+    """A file, or the half of it that is `side`, in words."""
+    return str(file) if side is None else f"the {('left', 'right')[side]} half of {file}"
 
 
 def _size(image: ImageFile) -> str:
