@@ -58,3 +58,84 @@ def test_a_side_by_side_file_of_another_mode_says_which_half(tmp_path: Path, cac
         f"expected a colour image as in the left half of {root / 'train' / '1.png'}, found the left half of "
         f"{root / 'train' / '10.png'} (gray): convert it"
     )
+
+
+# --- lists that cannot be read --------------------------------------------------------------------------
+
+UNREADABLE = {
+    "not UTF-8": ("pairs.csv", "A,B\nzwölf.png,b.png\n".encode("latin-1"), "not UTF-8 at byte 6"),
+    "UTF-16": ("pairs.csv", "A,B\na.png,b.png\n".encode("utf-16"), "not UTF-8 at byte 0"),
+    "half a JSON": ("pairs.json", b'[{"A": "a.png", "B": ', "no whole JSON: Expecting value"),
+    "half a line": ("pairs.jsonl", b'{"A": "a.png", "B": "b.png"}\n{"A": ', "no whole JSON"),
+    "empty CSV": ("pairs.csv", b"", "nothing in it"),
+    "empty JSON": ("pairs.json", b" \n", "nothing in it"),
+    "two columns of one name": ("pairs.csv", b"A,A\na.png,b.png\n", "found 'A' twice"),
+}
+
+
+@pytest.mark.parametrize("fault", UNREADABLE)
+def test_a_list_that_cannot_be_read_is_said_beside_another_layout(fault: str, tmp_path: Path) -> None:
+    name, content, why = UNREADABLE[fault]
+    root = write("train/*", KINDS["png"], tmp_path)
+    assert open_dataset("mine", root=root).notes == ()
+    (root / name).write_bytes(content)
+    (said,) = open_dataset("mine", root=root).notes
+    assert str(root / name) in said
+    assert why in said
+
+
+@pytest.mark.parametrize("fault", UNREADABLE)
+@pytest.mark.parametrize("layout", [None, "list"])
+def test_a_list_that_cannot_be_read_is_why_nothing_is_found(
+    fault: str, layout: str | None, tmp_path: Path
+) -> None:
+    name, content, why = UNREADABLE[fault]
+    root = write("list.csv", KINDS["png"], tmp_path)
+    (root / "pairs.csv").unlink()
+    (root / name).write_bytes(content)
+    if layout is None:
+        (said,) = [line for line in open_dataset("mine", root=root).notes if name in line]
+        assert why in said  # images/a/ and images/b/ are a layout of their own
+    (root / "images" / "a").rename(root / "images" / "first")
+    with pytest.raises(UsageError) as caught:
+        open_dataset("mine", root=root, layout=layout)
+    assert str(root / name) in str(caught.value)
+    assert why in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_list_without_permission_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write("train/*", KINDS["png"], tmp_path)
+    (root / "pairs.csv").write_text("A,B\n")
+    read = Path.read_text
+
+    def denied(path: Path, *args: object, **named: object) -> str:
+        if path.name == "pairs.csv":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path, *args, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Path, "read_text", denied)
+    (said,) = open_dataset("mine", root=root).notes
+    assert said == f"expected a list of pairs in {root / 'pairs.csv'}, found none that can be read " + (
+        "(Permission denied)"
+    )
+
+
+def test_files_of_another_purpose_are_passed_over(tmp_path: Path) -> None:
+    root = write("train/*", KINDS["png"], tmp_path)
+    (root / "info.json").write_text('{"author": "nobody", "tags": {"a": 1}}')
+    (root / "losses.csv").write_text("step,loss\n1,0.5\n")
+    (root / "names.json").write_text('["a", "b"]')
+    assert open_dataset("mine", root=root).notes == ()
+
+
+def test_a_broken_list_of_a_split_is_refused_beside_whole_ones(tmp_path: Path) -> None:
+    root = write("list.csv", KINDS["png"], tmp_path)
+    rows = (root / "pairs.csv").read_text().splitlines()
+    (root / "pairs.csv").unlink()
+    for split in ("train", "test"):
+        (root / f"{split}.csv").write_text("\n".join([rows[0], *(row for row in rows if split in row)]))
+    assert open_dataset("mine", root=root).splits == {"train": 3, "test": 2}
+    (root / "val.csv").write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match=r"val\.csv, found none that can be read \(not UTF-8"):
+        open_dataset("mine", root=root)
