@@ -139,3 +139,69 @@ def test_a_broken_list_of_a_split_is_refused_beside_whole_ones(tmp_path: Path) -
     (root / "val.csv").write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match=r"val\.csv, found none that can be read \(not UTF-8"):
         open_dataset("mine", root=root)
+
+
+# --- pairs by the ends of their names, in one folder ------------------------------------------------------
+
+
+def _flat(root: Path, ends: tuple[str, str], wide: int, names: tuple[str, ...] = ("1", "2", "10")) -> Path:
+    for split in ("train", "test"):
+        (root / split).mkdir(parents=True)
+        for name in names:
+            for seed, end in enumerate(ends):
+                pixels = np.concatenate([colour(seed)] * wide, axis=1)
+                Image.fromarray(pixels).save(root / split / f"{name}{end}.png")
+    return root
+
+
+@pytest.mark.parametrize("wide", [1, 2, 3], ids=["square", "twice as wide", "wide"])
+@pytest.mark.parametrize(
+    "ends",
+    [
+        ("_A", "_B"),
+        ("_real", "_fake"),
+        ("-input", "-target"),
+        ("_source", "_target"),
+        ("_left", "_right"),
+        ("", "_mask"),
+        ("A", "B"),
+        ("_real_A", "_real_B"),
+    ],
+)
+def test_pairs_by_the_ends_of_names_are_no_halves(ends: tuple[str, str], wide: int, tmp_path: Path) -> None:
+    root = _flat(tmp_path / "mine", ends, wide)
+    with pytest.raises(UsageError) as caught:
+        open_dataset("mine", root=root)
+    said = str(caught.value)
+    one, other = (f"1{end}.png" for end in sorted(ends))
+    assert f"found files in twos, such as {root / 'train' / one} and {other}" in said
+    assert "move them to two folders (train/A/ and train/B/), or list the pairs in a CSV file" in said
+    assert open_dataset("mine", root=root, layout="pairs").splits == {"train": 6, "test": 6}
+    if wide == 1:
+        photos = open_dataset("mine", root=root, source="gray")
+        assert photos.layout == "photos"
+        assert photos.splits == {"train": 6, "test": 6}
+
+
+def test_a_few_others_beside_them_change_nothing(tmp_path: Path) -> None:
+    names = tuple(str(number) for number in range(10))
+    root = _flat(tmp_path / "mine", ("_A", "_B"), 2, names)
+    Image.fromarray(colour(1)).save(root / "train" / "logo.png")
+    with pytest.raises(UsageError, match="found files in twos"):
+        open_dataset("mine", root=root)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("cat_1", "cat_2", "dog_1", "dog_2"),  # numbers
+        ("1_day", "1_night", "2_rain", "2_snow"),  # other ends in each
+        ("1_a", "1_b", "1_c", "2_a", "2_b", "2_c"),  # threes
+        ("1_a", "2_a", "3_a", "4_b"),
+        ("bonn_000001_leftImg8bit", "bonn_000002_leftImg8bit"),
+        ("a", "b", "c", "d"),
+    ],
+)
+def test_other_names_are_side_by_side(names: tuple[str, ...], tmp_path: Path) -> None:
+    root = _flat(tmp_path / "mine", ("", ""), 2, names)
+    assert open_dataset("mine", root=root).splits == {"train": len(names), "test": len(names)}
