@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from baselines.sizes import ImageSize, Size, is_native
 from bench.core.errors import UsageError
 from bench.core.progress import Progress
+from bench.core.shown_paths import shown
 from bench.data import readers
 from bench.data.aspect import LOOKED_AT, squeezed
 from bench.data.cache import Sample, digest, load_split
@@ -124,7 +125,7 @@ class Dataset:
         found = self.images.found
         if found is None:
             return f"comes with the package (layout {self.layout})"
-        return f"{found.root} (layout {self.layout}: {found.why})"
+        return shown(f"{found.root} (layout {self.layout}: {found.why})")
 
     @property
     def sides_line(self) -> str:
@@ -137,7 +138,7 @@ class Dataset:
     @property
     def notes(self) -> tuple[str, ...]:
         """Rules that were applied to the files, and what was passed over."""
-        return self.images.found.notes if self.images.found is not None else ()
+        return tuple(map(shown, self.images.found.notes)) if self.images.found is not None else ()
 
     @property
     def lines(self) -> list[str]:
@@ -202,7 +203,8 @@ class Dataset:
             for change, files in self.images.changes(split, range(count)).items():
                 said.append(f"{files} files of split {split} are {change}")
         said += little_used(self.card.domains, self.images)
-        return said + (repeated(self.images.found.splits) if self.images.found is not None else [])
+        said += repeated(self.images.found.splits) if self.images.found is not None else []
+        return [shown(line) for line in said]
 
     def own_sizes(self, split: str, limit: int | None = None) -> list[ImageSize]:
         """The size of each pair (of one side) before it is resized; reads headers only."""

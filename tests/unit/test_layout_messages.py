@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,10 @@ import pytest
 from layout_writers import KINDS, SIZE, colour, depth, write
 from PIL import Image
 
+from bench.cli.main import invoke
+from bench.core import shown_paths
 from bench.core.errors import UsageError
+from bench.data.acquire.verify import verify
 from bench.data.datasets import open_dataset
 
 
@@ -205,3 +210,63 @@ def test_a_few_others_beside_them_change_nothing(tmp_path: Path) -> None:
 def test_other_names_are_side_by_side(names: tuple[str, ...], tmp_path: Path) -> None:
     root = _flat(tmp_path / "mine", ("", ""), 2, names)
     assert open_dataset("mine", root=root).splits == {"train": len(names), "test": len(names)}
+
+
+# --- archives ---------------------------------------------------------------------------------------------
+
+
+def archive_of(row: str, root: Path, into: Path) -> Path:
+    """`root` as the archive of a row of the table, its files below `mine/`."""
+    if row == "zip":
+        with zipfile.ZipFile(into.with_suffix(".zip"), "w") as zipped:
+            for file in sorted(path for path in root.rglob("*") if path.is_file()):
+                zipped.write(file, f"mine/{file.relative_to(root)}")
+        return into.with_suffix(".zip")
+    with tarfile.open(into.with_name(f"{into.name}.tar.gz"), "w:gz") as tar:
+        tar.add(root, "mine")
+    return into.with_name(f"{into.name}.tar.gz")
+
+
+@pytest.mark.parametrize("row", ["zip", "tar.gz"])
+def test_files_in_an_archive_are_named_as_the_archive_and_their_place_in_it(
+    row: str, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write("train/A train/B", KINDS["png"], tmp_path)
+    for name in ("2", "10"):
+        file = root / "train" / "B" / f"{name}.png"
+        file.write_bytes(file.read_bytes()[:400])
+    (root / "train" / "A" / "9.gif").write_bytes(b"GIF89a")
+    (root / "pairs.csv").write_text("")
+    archive = archive_of(row, root, tmp_path / "packed")
+
+    data = open_dataset("mine", root=archive)
+    assert data.found_line.startswith(f"{archive}!mine (layout folders: ")
+    assert any(f"{archive}!mine/train/A/9.gif" in note for note in data.file_notes())
+    assert any(f"{archive}!mine/pairs.csv" in note for note in data.notes)
+    everything = [refusal(archive, cache), *data.lines, *data.file_notes()]
+    assert f"{archive}!mine/train/B/2.png" in everything[0]
+    assert not [line for line in everything if str(cache) in line]
+
+    broken = verify("mine", archive).lines
+    assert len(broken) == 1
+    assert broken[0].endswith("(and 1 more like it)")
+    assert f"{archive}!mine/train/B/2.png" in broken[0]
+
+    monkeypatch.setattr(shown_paths, "_stand_for", {})  # as in a worker, which is given the folder
+    assert data.root is not None
+    assert f"{archive}!mine/train/B/2.png" in refusal(data.root, cache)
+
+
+def test_the_top_of_an_archive_is_named_as_unpacked(
+    tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write("train/*", KINDS["png"], tmp_path)
+    with zipfile.ZipFile(tmp_path / "maps.zip", "w") as zipped:
+        for file in root.rglob("*.png"):
+            zipped.write(file, file.relative_to(root))
+    data = open_dataset("mine", root=tmp_path / "maps.zip")
+    assert data.found_line == f"{tmp_path / 'maps.zip'} (unpacked) (layout pairs: images in train/)"
+    assert invoke(["data", "info", "mine", "--data-root", str(tmp_path / "maps.zip")]) == 0
+    printed = "".join(capsys.readouterr().out.split())  # a table, wrapped
+    assert f"{tmp_path / 'maps.zip'}(unpacked)" in printed
+    assert str(cache) not in printed

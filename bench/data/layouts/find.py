@@ -77,6 +77,7 @@ def find(card: DatasetCard, root: Path, layout: str | None = None) -> Found | No
         AmbiguousLayoutError: if two layouts fit and none is chosen.
         UsageError: if a split of the layout is missing or empty, or a pair lacks a half.
     """
+    unpacked.name_archive(root)
     if unpacked.is_archive(root):
         return _unpacked(card, root, layout)
     if root.is_file():

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from bench.core.errors import UsageError
-from bench.core.files import whole_folder
+from bench.core.files import whole_folder, write_bytes
 from bench.core.lock import locked
 from bench.core.resources import cache_dir
+from bench.core.shown_paths import stand_for
 from bench.data.archives import extract
 from bench.data.cache import digest
 from bench.data.layouts import parquet
@@ -20,6 +22,7 @@ from bench.data.types import DatasetCard
 
 _ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _NOTES = ".notes"
+_ORIGIN = "origin"  # beside the unpacked folder: the path of the archive
 
 
 def is_archive(path: Path) -> bool:
@@ -40,7 +43,19 @@ def archive(path: Path) -> tuple[Path, list[str]]:
     """
     folder = _place([path], "archive")
     _make(folder, lambda into: _unpack(path, into))
-    return folder, [f"{path} is read unpacked, from {folder}"]
+    with suppress(OSError):  # a cache that others filled and this user may only read
+        write_bytes(folder.parent / _ORIGIN, os.fsencode(path))
+    stand_for(folder, path)
+    return folder, [f"{path} is read unpacked, from the cache"]
+
+
+def name_archive(place: Path) -> None:
+    """Let messages name the archive that `place` was unpacked from, if it was: other processes get only the
+    folder."""
+    for folder in (place, *place.parents):
+        origin = folder.parent / _ORIGIN
+        if folder.parent.parent == _home() and origin.is_file():
+            stand_for(folder, Path(os.fsdecode(origin.read_bytes())))
 
 
 def tables(card: DatasetCard, files: Sequence[Path], root: Path) -> tuple[Path, list[str]]:
@@ -70,7 +85,11 @@ def _unpack(path: Path, into: Path) -> None:
 def _place(files: Sequence[Path], asked: object) -> Path:
     stamps = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     name = files[0].name.split(".")[0] or "data"
-    return cache_dir() / "unpacked" / digest([stamps, asked]) / name
+    return _home() / digest([stamps, asked]) / name
+
+
+def _home() -> Path:
+    return cache_dir() / "unpacked"
 
 
 def _make(folder: Path, fill: Callable[[Path], None]) -> None:
