@@ -270,3 +270,26 @@ def test_the_top_of_an_archive_is_named_as_unpacked(
     printed = "".join(capsys.readouterr().out.split())  # a table, wrapped
     assert f"{tmp_path / 'maps.zip'}(unpacked)" in printed
     assert str(cache) not in printed
+
+
+@pytest.mark.parametrize("given", ["file", "folder"])
+@pytest.mark.parametrize("ending", [".7z", ".RAR", ".tar.zst"])
+@pytest.mark.parametrize("name", ["mine", "maps"])
+def test_archives_of_other_kinds_are_refused_in_one_line(
+    name: str, ending: str, given: str, tmp_path: Path
+) -> None:
+    archive = tmp_path / "downloads" / f"{name}{ending}"
+    archive.parent.mkdir()
+    archive.write_bytes(b"7z\xbc\xaf\x27\x1c")
+    with pytest.raises(UsageError) as caught:
+        open_dataset(name, root=archive if given == "file" else archive.parent)
+    assert str(caught.value) == (
+        f"expected a zip or tar archive, found {archive}, which is not read: unpack it and give the folder, "
+        "or make a zip or tar of it"
+    )
+
+
+def test_an_archive_of_another_kind_beside_its_unpacked_folder_is_passed_over(tmp_path: Path) -> None:
+    write("train/*", KINDS["png"], tmp_path)
+    (tmp_path / "mine.7z").write_bytes(b"7z")
+    assert open_dataset("mine", root=tmp_path).splits == {"train": 3, "test": 2}

@@ -21,26 +21,34 @@ from bench.data.layouts import parquet
 from bench.data.types import DatasetCard
 
 _ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_NOT_READ = (".7z", ".7z.001", ".rar", ".tar.zst", ".tzst", ".tar.lz4")
 _NOTES = ".notes"
 _ORIGIN = "origin"  # beside the unpacked folder: the path of the archive
 
 
 def is_archive(path: Path) -> bool:
-    """Whether `path` is a file that is named like a zip or tar archive."""
-    return path.is_file() and path.name.lower().endswith(_ENDINGS)
+    """Whether `path` is a file that is named like an archive, also of a kind that is not read."""
+    return path.is_file() and path.name.lower().endswith((*_ENDINGS, *_NOT_READ))
 
 
 def archives_in(folder: Path) -> list[Path]:
-    """The archives in a folder."""
-    return sorted(path for path in folder.iterdir() if is_archive(path) and not path.name.startswith("."))
+    """The archives in a folder; those of a kind that is not read only where there are no others."""
+    found = sorted(path for path in folder.iterdir() if is_archive(path) and not path.name.startswith("."))
+    return [path for path in found if path.name.lower().endswith(_ENDINGS)] or found
 
 
 def archive(path: Path) -> tuple[Path, list[str]]:
     """The folder with the content of an archive, and lines that say so.
 
     Raises:
-        UsageError: if it is damaged or not safe to unpack (`bench.data.archives`), or no room is left.
+        UsageError: if it is of a kind that is not read, damaged, or not safe to unpack
+            (`bench.data.archives`), or no room is left.
     """
+    if path.name.lower().endswith(_NOT_READ):
+        raise UsageError(
+            f"expected a zip or tar archive, found {path}, which is not read: unpack it and give the folder, "
+            "or make a zip or tar of it"
+        )
     folder = _place([path], "archive")
     _make(folder, lambda into: _unpack(path, into))
     with suppress(OSError):  # a cache that others filled and this user may only read
