@@ -258,6 +258,11 @@ def validation_options(command: Command) -> Command:
             help="Hold this share of the training pairs out for validation (0.1); none by default.",
         ),
         click.option(
+            "--val-limit",
+            type=click.IntRange(1),
+            help="Use this many pairs of the data set's own split val, evenly spaced.",
+        ),
+        click.option(
             "--eval-every",
             type=click.IntRange(1),
             metavar="STEPS",
