@@ -33,8 +33,8 @@ class DataSpec:
         val_n, val_fingerprint: the same of validation pairs that `--val-share` holds out of the training
             pairs. Without it 0 and "", and left out of documents: a `val` split of the data set's own
             changes no training.
-        val_limit: validation pairs used of the data set's own `val` split (`--val-limit`). 0: all, left out of
-            documents.
+        val_limit: validation pairs used of the data set's own `val` split (`--val-limit`). 0: all, and left
+            out of documents.
         label_values: what gray label files were said to hold (`--label-values`, or the card). Where nothing
             was said it is "", and left out of documents.
         unpaired: a source and the target beside it have nothing to do with each other. Left out of documents
