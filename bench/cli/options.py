@@ -145,7 +145,7 @@ def scoring_options(command: Command) -> Command:
             show_default=True,
             metavar="NAME",
             help="Judge behind the FCN score: auto, none, a name of `bench list judges`, or KIND:FILE; "
-            "NAME,judge_px=N|size at another size than the card's; NAME,NAME: several.",
+            "NAME,judge_px=N|WxH|size at another size than the card's; NAME,NAME: several.",
         ),
         click.option(
             "--inception-weights",

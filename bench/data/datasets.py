@@ -94,11 +94,11 @@ class Dataset:
         return _channels(self._target_mode)
 
     @functools.cached_property
-    def photo_px(self) -> int:
-        """The shorter side of the first training target as it is on disk."""
+    def photo_size(self) -> ImageSize:
+        """The size of the first training target as it is on disk."""
         sides = self.images.read("train", 0, None)
         height, width = sides[self.target_side if len(sides) == 2 else 0].image.shape[:2]
-        return int(min(height, width))
+        return ImageSize(width, height)
 
     @property
     def sample_type(self) -> str:
