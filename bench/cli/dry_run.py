@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from bench.spec.grid import Plan
 
 
-def room_of(plans: list[Plan], options: dict[str, Any]) -> Room:
-    """What the runs that do not exist yet will cost."""
+def room_of(plans: list[Plan], options: dict[str, Any], lengths: Sequence[int] = ()) -> Room:
+    """What the runs that do not exist yet will cost; `lengths` are the steps of those of `--keep-at`."""
     from bench.launch.cost.estimate import room_needed
     from bench.launch.url_output import local_folder
     from bench.records.output_folder import RunFiles
@@ -34,7 +34,7 @@ def room_of(plans: list[Plan], options: dict[str, Any]) -> Room:
         if not record_path(out, spec.id).is_file() and not RunFiles(out, spec.id).checkpoint.is_file()
     ]
     at_once = options.get("jobs") if isinstance(options.get("jobs"), int) else 1
-    return room_needed(fresh, options["keep"], SAMPLE_POINTS, at_once or 1)
+    return room_needed(fresh, options["keep"], SAMPLE_POINTS, at_once or 1, lengths)
 
 
 def memory_of(plans: list[Plan], options: dict[str, Any], device: str) -> Need | None:
@@ -86,18 +86,22 @@ def show_plans(
     lanes: Lanes,
     eval_every: int | None = None,
     judges: Sequence[JudgeCost] = (),
+    *,
+    shared: bool = False,
 ) -> None:
     """Print the runs, their parameters, the time and the room; `device` trains them.
 
     Args:
         eval_every: steps between two scorings on the validation images.
         judges: that will score them.
+        shared: one training makes the runs that differ only in their steps (`--keep-at`).
     """
     from rich.console import Console
 
     from bench.launch.cost.estimate import grid_step_times, where_from
     from bench.launch.cost.memory import need_of
     from bench.launch.driver import same_runs
+    from bench.launch.one_training import ends_of
 
     console = Console(highlight=False)
     costs: list[float] = []
@@ -110,11 +114,14 @@ def show_plans(
         with _threads(lanes.threads):
             times = grid_step_times(plan.runs, plan.dataset, device, lanes.sharing)
         sources += times.values()
-        for spec in plan.runs:
+        trained = ends_of(plan.runs) if shared else plan.runs
+        for spec in trained:
             time, steps = times[spec.hash], spec.training.steps
             costs.append(time.seconds * steps)
             together.append(None if time.together is None else time.together * steps)
         console.print(_table(plan, times))
+        if len(trained) < len(plan.runs):
+            console.print("one training makes the rows of all lengths: the longest counts in the total")
         for line in plan.dataset.lines:
             console.print(line, soft_wrap=True, markup=False)
         for line in (*same_runs(plan.runs), *_validation(plan, eval_every)):

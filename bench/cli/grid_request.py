@@ -120,7 +120,7 @@ _REQUESTED = (
     "data_roots", "direction", "source", "layout", "label_values", "ranges", "train_limit", "test_limit",
     "epochs",
     "steps", "size_px", "batch_size", "base_filters", "precision", "engine", "sets", "variant_file",
-    "val_share", "eval_every", "choose", "init_from",
+    "val_limit", "val_share", "eval_every", "choose", "init_from",
 )  # fmt: skip
 
 

@@ -33,8 +33,8 @@ def judge() -> None:
 
 
 _JUDGE_HELP = (
-    "`bench list judges`, KIND:FILE such as caffe:FILE, or auto; NAME,judge_px=N|size at another size than "
-    "the card's."
+    "`bench list judges`, KIND:FILE such as caffe:FILE, or auto; NAME,judge_px=N|WxH|size at another size "
+    "than the card's."
 )
 
 

@@ -160,7 +160,7 @@ def scoring_options(command: Command) -> Command:
             show_default=True,
             metavar="NAME",
             help="Judge behind the FCN score: auto, none, a name of `bench list judges`, or KIND:FILE; "
-            "NAME,judge_px=N|size at another size than the card's; NAME,NAME: several.",
+            "NAME,judge_px=N|WxH|size at another size than the card's; NAME,NAME: several.",
         ),
         click.option(
             "--inception-weights",
@@ -271,6 +271,11 @@ def validation_options(command: Command) -> Command:
             default=0.0,
             metavar="SHARE",
             help="Hold this share of the training pairs out for validation (0.1); none by default.",
+        ),
+        click.option(
+            "--val-limit",
+            type=click.IntRange(1),
+            help="Use this many pairs of the data set's own split val, evenly spaced.",
         ),
         click.option(
             "--eval-every",

@@ -142,7 +142,7 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
             **options,
             "threads": threads_of(options, Path(options["out"]), min(options["jobs"], runs)),
         }
-    room = room_of(plans, options)
+    room = room_of(plans, options, policy.lengths)
     need = memory_of(plans, options, device)
     if options["dry_run"]:
         from bench.launch.cost.judging import judge_costs
@@ -151,7 +151,8 @@ def _run_grid(options: dict[str, Any], until: Until, obj: dict[str, Any], team: 
         if choice.features is not None:
             click.echo(f"features: {in_words(choice.features)}")
         judges = judge_costs(plans, choice, device) if until == "score" else ()
-        show_plans(plans, device, room, lanes, request.eval_every, judges)
+        shared = bool(policy.lengths) and options["launcher"] == "local"
+        show_plans(plans, device, room, lanes, request.eval_every, judges, shared=shared)
         return
     from bench.core.progress import Reporter
     from bench.launch.driver import run_grid

@@ -8,6 +8,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from bench.core.shown_paths import shown
+
 _LONGEST = 2000  # characters of a message
 
 
@@ -15,14 +17,15 @@ class BenchError(Exception):
     """Base class. `exit_code` becomes the exit status of `bench`.
 
     The message is one line of printable text. File names and library messages in it may hold line ends or
-    terminal escape sequences, so these are escaped.
+    terminal escape sequences, so these are escaped. Files of an archive are named as `ARCHIVE!inner/path`.
     """
 
     exit_code = 2
 
     def __init__(self, message: str) -> None:
-        shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message[:_LONGEST])
-        super().__init__(shown if len(message) <= _LONGEST else f"{shown}...")
+        message = shown(message)
+        text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message[:_LONGEST])
+        super().__init__(text if len(message) <= _LONGEST else f"{text}...")
 
 
 class UsageError(BenchError):

@@ -101,6 +101,30 @@ def hold_out(dataset: Dataset, used: int, held: int) -> Dataset:
     return replace(dataset, images=images)
 
 
+class SomeOfVal(Chosen):
+    """Split "val" is some of the data set's own; the others are whole."""
+
+
+def limit_val(dataset: Dataset, limit: int) -> Dataset:
+    """`dataset` with at most `limit` of its own validation pairs, evenly spaced.
+
+    Raises:
+        UsageError: if it has none of its own.
+    """
+    there = dataset.splits.get("val")
+    if there is None or isinstance(dataset.images, HeldOut):
+        found = f"{' and '.join(dataset.splits)} only" if there is None else "--val-share"
+        raise UsageError(
+            f"expected a val split of {dataset.name} itself for --val-limit, found {found}: leave it out "
+            "(--val-share says how many training images are held out)"
+        )
+    if limit >= there:
+        return dataset
+    splits = {name: (name, range(count)) for name, count in dataset.splits.items() if name != "val"}
+    even = [place * there // limit for place in range(limit)]
+    return replace(dataset, images=SomeOfVal(dataset.images, {**splits, "val": ("val", even)}))
+
+
 def drawn(total: int, held: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The places 0..total-1 that remain and the `held` ones that are drawn, each rising."""
     order = np.random.Generator(np.random.PCG64(_SEED)).permutation(total)

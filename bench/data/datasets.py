@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from baselines.sizes import ImageSize, Size, is_native
 from bench.core.errors import UsageError
 from bench.core.progress import Progress
+from bench.core.shown_paths import shown
 from bench.data import readers
 from bench.data.aspect import LOOKED_AT, squeezed
 from bench.data.cache import Sample, digest, load_split
@@ -97,11 +98,11 @@ class Dataset:
         return self.images.channels[self._target_place]
 
     @functools.cached_property
-    def photo_px(self) -> int:
-        """The shorter side of the first training target as it is on disk."""
+    def photo_size(self) -> ImageSize:
+        """The size of the first training target as it is on disk."""
         sides = self.images.read("train", 0, None)
         height, width = sides[self.target_side if len(sides) == 2 else 0].image.shape[:2]
-        return int(min(height, width))
+        return ImageSize(width, height)
 
     @property
     def sample_type(self) -> str:
@@ -154,7 +155,7 @@ class Dataset:
         found = self.images.found
         if found is None:
             return f"comes with the package (layout {self.layout})"
-        return f"{found.root} (layout {self.layout}: {found.why})"
+        return shown(f"{found.root} (layout {self.layout}: {found.why})")
 
     @property
     def sides_line(self) -> str:
@@ -167,7 +168,7 @@ class Dataset:
     @property
     def notes(self) -> tuple[str, ...]:
         """Rules that were applied to the files, and what was passed over."""
-        return self.images.found.notes if self.images.found is not None else ()
+        return tuple(map(shown, self.images.found.notes)) if self.images.found is not None else ()
 
     @property
     def lines(self) -> list[str]:
@@ -241,7 +242,8 @@ class Dataset:
             seen = "the first" if self.source_channels == 2 else "the first three"
             said.append(f"sources have {self.source_channels} channels: figures show {seen}")
         said += little_used(self.card.domains, self.images)
-        return said + (repeated(self.images.found.splits) if self.images.found is not None else [])
+        said += repeated(self.images.found.splits) if self.images.found is not None else []
+        return [shown(line) for line in said]
 
     def own_sizes(self, split: str, limit: int | None = None) -> list[ImageSize]:
         """The size of each pair (of one side) before it is resized; reads headers only."""

@@ -141,5 +141,5 @@ def _read_labels(
         if card is None or mode == "colour":
             yield normal(file.stem), resized(image.coloured().values, size_px, Image.Resampling.NEAREST)
             continue
-        reader = PairReader(card, False, (), f"card {card.name}")
+        reader = PairReader(card, False, (), (f"card {card.name}",))
         yield normal(file.stem), reader.side(image, file, "labels", values, size_px).image

@@ -69,7 +69,7 @@ def _of_card(card: DatasetCard, root: Path | None, layout: str | None) -> tuple[
             return _as_found(card, found), found
     looked = list(dict.fromkeys((places[0], places[-1])))
     known = f"layout {layout}" if layout else f"layouts {', '.join(card.layouts)}"
-    there = f" (there: {layouts.content_of(looked[-1])})" if looked[-1].exists() else ""
+    there = f" (there: {layouts.content_of(card, looked[-1])})" if looked[-1].exists() else ""
     raise UsageError(
         f"expected data set {card.name} ({known}) in {' or '.join(map(str, looked))}, found none{there}; "
         f"how to get it: {card.how_to_get}"
@@ -101,7 +101,7 @@ def _own(
             if (found := layouts.find(card, place, layout)) is not None:
                 return _plain_photos(card, found) if source != "paired" else (card, found)
     looked = " or ".join(map(str, places or [root]))
-    there = layouts.content_of(places[-1]) if places else "no such folder"
+    there = layouts.content_of(_plain_card(name), places[-1]) if places else "no such folder"
     if places and layout is not None:
         fits = ", ".join(layouts.fitting(_plain_card(name), places[-1])) or there
         raise UsageError(f"expected layout {layout} in {looked}, found {fits}: choose another, or none")

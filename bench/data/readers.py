@@ -69,7 +69,7 @@ class PairReader:
         card: roles, palette.
         side_by_side: one file holds both halves.
         modes: expected mode of the left and the right side; one entry for plain photos.
-        reference: the file or card that sets the expected modes, for messages.
+        references: for messages, the file, half or card that sets the expected mode of each side.
         halves: the shape of most halves of side-by-side files.
         channels: of each side's images, as networks see them.
         ranges: of each side whose values become levels; None: they stay as they are.
@@ -78,7 +78,7 @@ class PairReader:
     card: DatasetCard
     side_by_side: bool
     modes: tuple[Mode, ...]
-    reference: str
+    references: tuple[str, ...]
     halves: Shape = "square"
     channels: tuple[int, ...] = (3, 3)
     ranges: tuple[DataRange | None, ...] = (None, None)
@@ -115,7 +115,8 @@ class PairReader:
             about.channels or _channels(mode, role)
             for about, mode, role in zip(headers, modes, roles, strict=False)
         )
-        return cls(card, side_by_side, tuple(modes), str(first.files[0]), halves, channels)
+        references = tuple(_half(file, side if side_by_side else None) for side, file in enumerate(files))
+        return cls(card, side_by_side, tuple(modes), references, halves, channels)
 
     @cached_property
     def _tables(self) -> dict[Mode, tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]]:
@@ -136,10 +137,10 @@ class PairReader:
                 f"{_size(images[1])} in {files[1]}: resize one"
             )
         roles = _roles(self.card, "pairs" if len(images) == 2 else "photos")
-        sides = zip(images, files, roles, self.modes, self.channels, self.ranges, strict=False)
+        sides = enumerate(zip(images, files, roles, self.modes, strict=True))
         return tuple(
-            self.side(image, file, role, mode, size_px, channels, known)
-            for image, file, role, mode, channels, known in sides
+            self.side(*of_side, size_px, place, self.channels[place], self.ranges[place])
+            for place, of_side in sides
         )
 
     def decoded(self, pair: Pair) -> list[ImageFile]:
@@ -173,17 +174,19 @@ class PairReader:
         role: Role,
         mode: Mode,
         size_px: Size | None,
+        place: int = 0,
         channels: int | None = None,
         known: DataRange | None = None,
     ) -> SideArrays:
         """One decoded image as `role` at `size_px`; it must have `mode`, and `channels` if those are told.
 
-        With a range its values become levels.
+        `place`: 0 left, 1 right side. With a range its values become levels.
         """
         found = classify(image.kind, role, file)
         if found != mode and not (found == "ids" and mode in ("train ids", "gray colours")):
+            here = _half(file, place if self.side_by_side else None)
             raise UsageError(
-                f"expected a {mode} image as in {self.reference}, found {file} ({found}): convert it"
+                f"expected a {mode} image as in {self.references[place]}, found {here} ({found}): convert it"
             )
         if role == "labels":
             return self._labels(image, file, mode, size_px)
@@ -192,8 +195,8 @@ class PairReader:
         values = resized(image.coloured().in_srgb().values, size_px, how)
         if channels is not None and values.shape[-1] != channels:
             raise UsageError(
-                f"expected {channels} channels as in {self.reference}, found {values.shape[-1]} in {file}: "
-                "save all with the same"
+                f"expected {channels} channels as in {self.references[place]}, found {values.shape[-1]} in "
+                f"{file}: save all with the same"
             )
         return SideArrays(values) if known is None else SideArrays(in_levels(values, known), None, values)
 
@@ -278,6 +281,11 @@ def resized(values: NDArray[Any], size_px: Size | None, how: Image.Resampling) -
     plane = values[..., 0] if values.shape[-1] == 1 else values
     made = np.asarray(Image.fromarray(np.ascontiguousarray(plane)).resize((to.width, to.height), how))
     return made.astype(values.dtype)[..., None] if made.ndim == 2 else made
+
+
+def _half(file: Path, side: int | None) -> str:
+    """A file, or the half of it that is `side`, in words."""
+    return str(file) if side is None else f"the {('left', 'right')[side]} half of {file}"
 
 
 def _size(image: ImageFile) -> str:

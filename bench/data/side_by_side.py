@@ -14,6 +14,7 @@ from typing import Literal
 from bench.core.errors import UsageError
 from bench.data.image_file import ImageFile, header
 from bench.data.layouts import AmbiguousLayoutError, Found, Pair
+from bench.data.layouts.in_twos import in_twos
 
 NOT_SQUARE = "cut into halves that are not square"
 _LOOKED_AT = 20  # files, evenly spaced
@@ -32,14 +33,18 @@ def usual_shape(pairs: Sequence[Pair]) -> Shape:
 
 
 def check_halves(found: Found, layout: str | None) -> None:
-    """Refuse files that may be plain photos or pairs of tall halves, unless `layout` says what they are.
+    """Refuse files that may be plain photos, pairs of tall halves, or halves of pairs, unless `layout` says
+    what they are.
 
     Raises:
         AmbiguousLayoutError: naming the first such file and the options that choose.
     """
     pairs = found.splits["train"]
     single = len(pairs[0].files) == 1 and found.layout != "photos"
-    if not single or layout is not None or usual_shape(pairs) != "tall":
+    if not single or layout is not None:
+        return
+    _check_twos(found)
+    if usual_shape(pairs) != "tall":
         return
     file = next(pair.files[0] for pair in pairs if _shape(pair.files[0]) == "tall")
     width, height = header(file, channels=True).size
@@ -50,6 +55,19 @@ def check_halves(found: Found, layout: str | None) -> None:
         "plain photo",
         (chosen,),
     )
+
+
+def _check_twos(found: Found) -> None:
+    for split, pairs in found.splits.items():
+        if (two := in_twos(pairs)) is None:
+            continue
+        chosen = found.read_as or found.layout
+        raise AmbiguousLayoutError(
+            f"expected each file of split '{split}' to hold a pair side by side, found files in twos, such "
+            f"as {two.first} and {two.second.name}: move them to two folders ({split}/A/ and {split}/B/), or "
+            f"list the pairs in a CSV file; --layout {chosen} reads each file as two halves",
+            (chosen,),
+        )
 
 
 def cut(image: ImageFile, file: Path, usual: Shape) -> list[ImageFile]:

@@ -22,7 +22,12 @@ VOID = 255
 _Grey = Annotated[int, Meta(ge=0, le=255, description="0 to 255")]
 _Id = Annotated[int, Meta(ge=0, le=254, description="0 to 254")]
 _Count = Annotated[int, Meta(gt=0, lt=10**9, description="a positive number")]
-_JudgePx = Annotated[int, Meta(ge=32, le=2048, description='"size", or 32 to 2048 pixels')]
+_Side = r"(3[2-9]|[4-9][0-9]|[1-9][0-9]{2}|1[0-9]{3}|20[0-3][0-9]|204[0-8])"  # 32 to 2048
+_JUDGE_PX = '"size", 32 to 2048 pixels, or "WIDTHxHEIGHT" of such sides'
+_JudgePx = (
+    Annotated[int, Meta(ge=32, le=2048, description=_JUDGE_PX)]
+    | Annotated[str, Meta(pattern=rf"\A(size|{_Side}x{_Side})\Z", description=_JUDGE_PX)]
+)
 _Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-fA-F]{64}\Z", description="64 hexadecimal digits")]
 
 
@@ -115,8 +120,8 @@ class DatasetCard:
         mirrors: other places that `bench data fetch` tries, in order.
         how_to_get: one line for the error message if the data is missing.
         size_px: default side length in pixels.
-        judge_px: at which resolution judges are trained and look at images, at most: photos are not enlarged
-            for their training. "size": that of the images.
+        judge_px: at which resolution judges are trained and look at images, at most (on each axis, of a
+            "WIDTHxHEIGHT"): photos are not enlarged for their training. "size": that of the images.
     """
 
     name: str
@@ -136,7 +141,7 @@ class DatasetCard:
     urls: tuple[Archive, ...] = ()
     mirrors: tuple[Mirror, ...] = ()
     options: CardOptions = field(default_factory=CardOptions)
-    judge_px: _JudgePx | Literal["size"] = "size"
+    judge_px: _JudgePx = "size"
     split_rule: str = ""
     sources: tuple[str, ...] = ()
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 from queue import Empty, Queue
 
 from bench.core.errors import RunFailedError
 from bench.launch.jobs import Ended, Event, Job, Observer, Said
+from bench.launch.one_training import training_of
 from bench.launch.run_job import UNWRITTEN, Runners, execute, failed
 from bench.launch.worker_process import Died, WorkerProcess
 from bench.records.record import record_path
@@ -54,15 +54,9 @@ def next_job(waiting: Iterable[Job], busy: Iterable[Job]) -> Job | None:
         return first
     shortest: dict[RunSpec, int] = {}
     for job in (*waiting, *busy):
-        training, steps = _training_of(job), job.spec.training.steps
+        training, steps = training_of(job.spec), job.spec.training.steps
         shortest[training] = min(steps, shortest.get(training, steps))
-    return next((job for job in waiting if job.spec.training.steps == shortest[_training_of(job)]), None)
-
-
-def _training_of(job: Job) -> RunSpec:
-    """What the runs share that one training makes: all but the number of steps, and what only describes."""
-    training = replace(job.spec.training, steps=1)
-    return replace(job.spec, training=training, swept=(), also=())
+    return next((job for job in waiting if job.spec.training.steps == shortest[training_of(job.spec)]), None)
 
 
 class _Pool:

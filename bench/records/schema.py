@@ -28,6 +28,7 @@ _Data = TypedDict(
         "test_fingerprint": NotRequired[str | None],
         "val_n": NotRequired[_Whole | None],
         "val_fingerprint": NotRequired[str | None],
+        "val_limit": NotRequired[_Whole | None],
         "unpaired": NotRequired[bool],
         "label_values": NotRequired[str],
         "ranges": NotRequired[list[tuple[str, float, float, str]]],

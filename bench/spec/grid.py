@@ -17,6 +17,7 @@ from baselines.variants import Variant
 from bench.core.documents import read_json
 from bench.core.errors import UsageError
 from bench.core.files import named_path
+from bench.data.chosen import limit_val
 from bench.data.datasets import Dataset, open_dataset
 from bench.data.measured import Ranges
 from bench.data.types import LabelValues
@@ -49,6 +50,7 @@ class GridRequest:
         keep_at: shorter budgets in the same unit; each is a row, from the same training.
         size_px, batch_size, base_filters, precision, engine: training settings.
         sets: `FIELD=VALUE,...` sweeps.
+        val_limit: use at most this many pairs of the data set's own validation split, evenly spaced.
         val_share: share of the training images used that is held out for validation.
         eval_every: steps between two scorings on the validation images; None: never.
         choose: "last", or "best:METRIC" on the validation images.
@@ -81,6 +83,7 @@ class GridRequest:
     precision: str | None = None
     engine: str | None = None
     sets: tuple[str, ...] = ()
+    val_limit: int | None = None
     val_share: float = 0.0
     eval_every: int | None = None
     choose: str = LAST
@@ -154,6 +157,8 @@ def resolve(request: GridRequest) -> list[Plan]:
         if suite and direction is None and suite.direction in _directions(dataset):
             dataset = open_as(direction=suite.direction)
         dataset = with_val_share(dataset, request.train_limit, request.val_share)
+        if request.val_limit is not None:
+            dataset = limit_val(dataset, request.val_limit)
         data = data_spec(dataset, request.train_limit, request.test_limit)
         choice = step_choice(dataset, request.choose, request.eval_every)
         training, epochs = _training(request, dataset, suite.batch_size if suite else None)

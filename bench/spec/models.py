@@ -77,7 +77,7 @@ class ModelRow:
 
     def to_dict(self) -> dict[str, Any]:
         """As records store it (JSON only)."""
-        unseen = {"train_n": 0, "train_fingerprint": "", "val_n": 0, "val_fingerprint": ""}
+        unseen = {"train_n": 0, "train_fingerprint": "", "val_n": 0, "val_fingerprint": "", "val_limit": 0}
         return {
             "data": replace(self.data, **unseen).to_dict(),  # type: ignore[arg-type]
             "training": {"size_px": self.size_px},

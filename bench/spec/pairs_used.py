@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.core.errors import UsageError
-from bench.data.chosen import HeldOut, hold_out
+from bench.data.chosen import HeldOut, SomeOfVal, hold_out, limit_val
 from bench.data.datasets import Dataset, open_dataset
 from bench.data.layouts import AmbiguousLayoutError
 from bench.spec.run_spec import DataSpec
@@ -35,11 +35,13 @@ def with_val_share(dataset: Dataset, train_limit: int | None, share: float) -> D
 
 
 def _split_as_in(dataset: Dataset, data: DataSpec) -> Dataset:
-    """`dataset` as it was opened, with the validation images that `data` holds out.
+    """`dataset` as it was opened, with the validation images that `data` holds out or takes.
 
     Raises:
-        UsageError: if it has too few training images.
+        UsageError: if it has too few training images, or no validation images.
     """
+    if data.val_limit:
+        return limit_val(dataset, data.val_limit)
     return hold_out(dataset, data.train_n + data.val_n, data.val_n) if data.val_n else dataset
 
 
@@ -86,6 +88,7 @@ def data_spec(dataset: Dataset, train_limit: int | None, test_limit: int | None)
         test_fingerprint=dataset.fingerprint("test", counts["test"]),
         val_n=dataset.splits["val"] if held_out else 0,
         val_fingerprint=dataset.fingerprint("val") if held_out else "",
+        val_limit=dataset.splits["val"] if isinstance(dataset.images, SomeOfVal) else 0,
         unpaired=dataset.unpaired,
         label_values=dataset.label_values or "",
         ranges=dataset.ranges,

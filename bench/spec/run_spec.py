@@ -33,6 +33,8 @@ class DataSpec:
         val_n, val_fingerprint: the same of validation pairs that `--val-share` holds out of the training
             pairs. Without it 0 and "", and left out of documents: a `val` split of the data set's own
             changes no training.
+        val_limit: validation pairs used of the data set's own `val` split (`--val-limit`). 0: all, and left
+            out of documents.
         label_values: what gray label files were said to hold (`--label-values`, or the card). Where nothing
             was said it is "", and left out of documents.
         ranges: domain, lowest and highest value, and how that is known, of each side that is read as levels
@@ -53,6 +55,7 @@ class DataSpec:
     unpaired: bool = False
     label_values: str = ""
     ranges: tuple[tuple[str, float, float, str], ...] = ()
+    val_limit: int = 0
 
     def turned(self) -> DataSpec:
         """The same pairs in the opposite direction; their hashes know no direction."""
@@ -64,7 +67,7 @@ class DataSpec:
         content = asdict(self)
         if not self.val_n:
             del content["val_n"], content["val_fingerprint"]
-        for name in ("unpaired", "label_values", "ranges"):
+        for name in ("unpaired", "label_values", "ranges", "val_limit"):
             if not content[name]:
                 del content[name]
         return content

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from baselines.sizes import Size, image_size, is_native
+from baselines.sizes import ImageSize, Size, image_size, is_native
 from bench.core.progress import Teller, duration
 from bench.data.cache import release_pages
 from bench.data.datasets import Dataset
@@ -77,14 +77,19 @@ class JudgesInUse:
         if is_native(size_px) and judge_px is None:
             judge_px = NATIVE_JUDGE_PX  # it is trained on batches, so at one size
         if name == AUTO:
-            name = default_judge_name(judge_px or image_size(size_px).shorter, self.device)
+            name = default_judge_name(image_size(judge_px or size_px).shorter, self.device)
         return Trained(name, judge_px)
 
     @property
-    def _card_px(self) -> int | None:
+    def _card_px(self) -> Size | None:
         """The card's, but never more than the photos have: no judge is trained on enlarged photos."""
-        wanted = self.dataset.card.judge_px
-        return None if wanted == "size" else min(wanted, self.dataset.photo_px)
+        wanted, photo = self.dataset.card.judge_px, self.dataset.photo_size
+        if wanted == "size":
+            return None
+        if isinstance(wanted, int):
+            return min(wanted, photo.shorter)
+        most = image_size(wanted)
+        return ImageSize(min(most.width, photo.width), min(most.height, photo.height)).document
 
     def open(self, size_px: Size) -> list[Opened]:
         """One for each of `names`, trained if needed; where none can be, one that says why."""

@@ -15,6 +15,7 @@ from bench.data.acquire.prepare import info
 from bench.data.cards import card_names, load_card
 from bench.data.chosen import drawn, hold_out, some_of
 from bench.data.datasets import Dataset, open_dataset
+from bench.spec.grid import GridRequest, Plan, resolve
 from bench.spec.pairs_used import data_spec, open_again, with_val_share
 
 SIZE = 32
@@ -64,6 +65,54 @@ def test_a_limit_comes_first_and_a_spec_opens_the_same_images_again(mine: Datase
     assert set(plain.to_dict()) == {
         "name", "direction", "source", "train_n", "test_n", "train_fingerprint", "test_fingerprint"
     }  # fmt: skip
+
+
+@pytest.fixture
+def whole(tmp_path: Path, write_pairs: Callable[..., Any]) -> Dataset:
+    """With a validation split of its own."""
+    write_pairs(tmp_path / "whole", {"train": 4, "val": 7, "test": 3}, size_px=SIZE)
+    return open_dataset("whole", root=tmp_path)
+
+
+def grid(dataset: Dataset, **asked: Any) -> Plan:
+    fields = {"steps": 8, "size_px": SIZE, "base_filters": 4, **asked}
+    (plan,) = resolve(
+        GridRequest(("l1",), datasets=(dataset.name,), data_roots=(str(dataset.root),), **fields)
+    )
+    return plan
+
+
+def test_a_limit_of_the_own_validation_pairs(whole: Dataset) -> None:
+    plan, plain = grid(whole, val_limit=3), grid(whole)
+    assert plan.dataset.splits == {"train": 4, "val": 3, "test": 3}
+    names = whole.names("val")
+    assert plan.dataset.names("val") == (names[0], names[2], names[4]) == whole.names("val", 3)
+    for split in ("train", "test"):
+        assert plan.dataset.fingerprint(split) == whole.fingerprint(split)
+    assert plan.dataset.fingerprint("val") == whole.fingerprint("val", 3) != whole.fingerprint("val")
+    loaded = plan.dataset.load("val", size_px=SIZE, cache=cache_dir())
+    np.testing.assert_array_equal(
+        loaded.source, whole.load("val", size_px=SIZE, cache=cache_dir(), limit=3).source
+    )
+    again = open_again(plan.data, whole.root)  # as a worker does
+    assert data_spec(again, plan.data.train_n, plan.data.test_n) == plan.data
+    assert again.names("val") == plan.dataset.names("val")
+    assert plan.data.to_dict() == {**plain.data.to_dict(), "val_limit": 3}
+    assert plan.runs[0].id != plain.runs[0].id
+    assert grid(whole, val_limit=7).runs[0].id == grid(whole, val_limit=99).runs[0].id == plain.runs[0].id
+    assert "val_limit" not in plain.data.to_dict()  # so ids of before stay
+
+
+def test_the_step_is_chosen_on_the_limited_validation_pairs(whole: Dataset) -> None:
+    choice = grid(whole, val_limit=3, eval_every=2, choose="best:ssim").runs[0].choice
+    assert choice is not None
+    assert (choice.val_n, choice.val_fingerprint) == (3, whole.fingerprint("val", 3))
+
+
+@pytest.mark.parametrize(("share", "found"), [(0.0, "train and test only"), (0.3, "--val-share")])
+def test_a_limit_without_an_own_validation_split_is_refused(mine: Dataset, share: float, found: str) -> None:
+    with pytest.raises(UsageError, match=f"expected a val split of mine itself .* found {found}: leave"):
+        grid(mine, val_limit=3, val_share=share)
 
 
 @pytest.mark.parametrize(("used", "held"), [(10, 0), (10, 10), (1, 1)])

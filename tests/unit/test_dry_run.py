@@ -11,7 +11,7 @@ import torch
 import bench.launch.cost.kept_times as kept_module
 from bench.cli.dry_run import lanes_of, show_plans
 from bench.cli.main import invoke
-from bench.launch.cost.estimate import Room, with_lanes
+from bench.launch.cost.estimate import Room, room_needed, with_lanes
 from bench.launch.cost.kept_times import keep
 from bench.launch.cost.measure import Question
 from bench.spec.grid import GridRequest, Plan, resolve
@@ -138,3 +138,42 @@ def test_a_bigger_batch_takes_its_images_together(cache: Path, monkeypatch: pyte
     found = step_time(spec, made.dataset, "cpu", 2)
     assert (found.seconds, found.together) == (1.0, 1.6)
     assert step_time(spec, made.dataset, "cpu").together is None
+
+
+def test_one_training_of_several_lengths_counts_once(
+    cache: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three seeds of an hour, each kept at a quarter and at half of it: three hours, and not 5 h 15 min."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    measured("eager", "cpu", {1: 1.0}, threads=1)
+    lengths = ("--keep-at", f"{HOUR // 4},{HOUR // 2}", "--out", str(tmp_path))
+    assert said_of(capfd, *lengths).startswith("cpu: about 3 h 00 min (from")
+    assert said_of(capfd, *lengths, "--jobs", "2").startswith(
+        "cpu: about 3 h 00 min in all, 2 h 00 min with 2 at once"
+    )
+    # Steps that are swept are trainings of their own, and so are runs that start together elsewhere.
+    swept = ("--set", f"steps={HOUR // 4},{HOUR // 2},{HOUR}", "--out", str(tmp_path))
+    assert said_of(capfd, *swept).startswith("cpu: about 5 h 15 min (from")
+    assert said_of(capfd, *lengths, "--launcher", "slurm").startswith("cpu: about 5 h 15 min (from")
+
+
+def test_states_of_one_training_count_once_and_its_shorter_ends_too() -> None:
+    request = GridRequest(
+        variants=("l1", "l1+cgan"), datasets=("toycity",), size_px=32, base_filters=4, steps=8, keep_at=(2, 4)
+    )
+    (made,) = resolve(request)
+    assert len(made.runs) == 6
+    runs = [(spec, made.dataset, 0) for spec in made.runs]
+    one = {
+        spec.variant.name: room_needed([(spec, made.dataset, 0)], "last", 10, 1).states // 3
+        for spec in made.runs
+    }
+    assert one["l1"] < one["l1+cgan"]
+    both = sum(one.values())
+    # Two states and the one being written, of the larger or of both; and the shorter end of each training.
+    assert room_needed(runs, "last", 10, 1, (2, 4, 8)).states == 3 * one["l1+cgan"] + both
+    assert room_needed(runs, "last", 10, 2, (2, 4, 8)).states == 3 * both + both
+    assert room_needed(runs, "last", 10, 6, (2, 4, 8)).states == 3 * both + both
+    longest = [run for run in runs if run[0].training.steps == 8]
+    assert room_needed(longest, "last", 10, 1, (2, 4, 8)).states == 3 * one["l1+cgan"]
+    assert room_needed(runs, "last", 10, 6).states == 9 * both  # without --keep-at: six trainings

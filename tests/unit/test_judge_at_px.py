@@ -21,6 +21,7 @@ from bench.scoring.judges.choice import named
 from bench.scoring.judges.train_network import to_images
 from bench.scoring.judges.trained import get_judge
 from bench.scoring.metrics.confusion import confusion_matrix, scores_from_confusion
+from bench.scoring.metrics.segmentation import _aspect
 
 PX, SIZE = 64, 32
 RUN = [
@@ -108,6 +109,55 @@ def test_the_row_of_real_photos_has_the_cards_of_both(out: Path) -> None:
     assert same.real.pixel_acc == real.value
 
 
+def test_a_wide_judge_is_trained_and_compared_at_its_rectangle(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Square images as a pair set has them, and a judge that sees them twice as wide as high."""
+    asked, wide = [*RUN, "--judge", "fcn-small,judge_px=64x32", "--out", str(tmp_path / "out")], "64x32"
+    assert invoke([*asked, "--dry-run"]) == 0
+    assert "judge fcn-small,judge_px=64x32: training about " in capfd.readouterr().out
+    assert invoke(asked) == 0
+    dataset = open_dataset("toycity")
+    train, seen, small = (
+        dataset.load(split, size_px=size, cache=cache_dir(), limit=limit)
+        for split, size, limit in (("train", wide, 40), ("test", wide, 6), ("test", SIZE, 6))
+    )
+    inner = get_judge("fcn-small", train, dataset.card, cache=cache_dir(), device="cpu", own_size=True)
+    assert (inner.meta["size_px"], inner.meta["recipe"]["max_zoom"]) == (wide, 1.0)
+    photos = to_images(np.array(small.target)).float()
+    shown = functional.interpolate(photos, (32, 64), mode="bilinear", align_corners=False, antialias=True)
+    guess = inner.segment(shown.round().to(torch.uint8)).numpy()
+    assert seen.labels is not None
+    assert guess.shape == seen.labels.shape == (6, 32, 64)
+    matrix = confusion_matrix(np.array(seen.labels), guess, inner.num_classes)
+    pixel_acc, _, class_iou = scores_from_confusion(matrix, dataset.card.class_policy)
+    results = by_label(tmp_path / "out")["real"].results
+    assert results["fcn_pixel_acc"].value == pytest.approx(float(pixel_acc), abs=1e-12)
+    assert results["fcn_class_iou"].value == pytest.approx(float(class_iou), abs=1e-12)
+    protocol = results["fcn_pixel_acc"].protocol
+    assert (protocol["judge_px"], protocol["judge_hash"]) == (wide, inner.hash)
+    assert protocol["judge_aspect"] == "images and labels are resized to 64x32 for the judge"
+
+
+@pytest.mark.parametrize(
+    ("size_px", "judge_px", "said"),
+    [
+        (256, 512, None),
+        ("512x256", 512, "images and labels are squeezed to a square for the judge"),
+        ("native", 512, "images and labels are squeezed to a square for the judge"),
+        ("512x256", "1024x512", None),
+        ("1024x512", "1024x512", None),
+        (256, "1024x512", "images and labels are resized to 1024x512 for the judge"),
+        ("500x256", "1024x512", "images and labels are resized to 1024x512 for the judge"),
+        ("native", "1024x512", "images and labels are resized to 1024x512 for the judge"),
+    ],
+)
+def test_another_aspect_than_the_judges_is_in_the_protocol(
+    size_px: int | str, judge_px: int | str, said: str | None
+) -> None:
+    assert _aspect(size_px, judge_px).get("judge_aspect") == said
+
+
 def test_the_judges_map_has_the_images_size() -> None:
     class Inner:
         num_classes = 3
@@ -135,6 +185,7 @@ def test_images_of_the_judges_size_stay_as_they_are() -> None:
         ("fcn-lite0", ("fcn-lite0", None)),
         ("auto,judge_px=256", ("auto", 256)),
         ("fcn-small,judge_px=size", ("fcn-small", "size")),
+        ("auto,judge_px=1024x512", ("auto", "1024x512")),
     ],
 )
 def test_names(choice: str, expected: tuple[str, int | str | None]) -> None:
@@ -142,7 +193,16 @@ def test_names(choice: str, expected: tuple[str, int | str | None]) -> None:
 
 
 @pytest.mark.parametrize(
-    "choice", ["fcn-small,px=64", "fcn-small,judge_px=8", "fcn-small,judge_px=x", "a,b=1,c=2"]
+    "choice",
+    [
+        "fcn-small,px=64",
+        "fcn-small,judge_px=8",
+        "fcn-small,judge_px=x",
+        "a,b=1,c=2",
+        "fcn-small,judge_px=native",
+        "fcn-small,judge_px=64x16",
+        "fcn-small,judge_px=64x4096",
+    ],
 )
 def test_names_that_cannot_be(choice: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UsageError, match="judge_px"):

@@ -17,7 +17,7 @@ from bench.data.datasets import Dataset, open_dataset
 from bench.data.types import DatasetCard
 from bench.records.record import RunRecord
 from bench.scoring.judges.augment import augment
-from bench.scoring.judges.choice import as_asked, identity_of, named, panel
+from bench.scoring.judges.choice import Trained, as_asked, identity_of, named, panel
 from bench.scoring.judges.train_network import Recipe, recipe_at_own_size
 from bench.stages.judges_in_use import JudgesInUse
 from bench.stages.reproduce import judge_of
@@ -91,6 +91,12 @@ def in_use(dataset: Dataset, asked: str, device: str = "cpu") -> JudgesInUse:
         (512, 256, "fcn-small,judge_px=size", "fcn-small"),
         (512, 256, "fcn-small,judge_px=64", "fcn-small,judge_px=64"),
         ("size", 256, "auto", "fcn-small"),
+        ("1024x512", 256, "auto", "fcn-lite0,judge_px=256"),  # the pairs: squares, as before
+        ("256x128", 256, "auto", "fcn-lite0,judge_px=256x128"),
+        ("128x128", 256, "auto", "fcn-lite0,judge_px=128"),
+        ("192x64", 256, "auto", "fcn-small,judge_px=192x64"),
+        (512, 256, "fcn-small,judge_px=96x64", "fcn-small,judge_px=96x64"),
+        (512, 256, "fcn-small,judge_px=64x64", "fcn-small,judge_px=64"),
     ],
 )
 def test_the_card_names_the_resolution_and_the_photos_bound_it(
@@ -101,16 +107,33 @@ def test_the_card_names_the_resolution_and_the_photos_bound_it(
     assert list(map(identity_of, judges.names(64))) == [identity]
 
 
+@pytest.mark.parametrize(
+    ("photo", "judge_px"),
+    [((2048, 1024), "1024x512"), ((1024, 512), "1024x512"), ((512, 256), "512x256"), ((256, 256), 256)],
+)
+def test_no_axis_of_a_judge_is_larger_than_the_photos(
+    photo: tuple[int, int], judge_px: int | str, tmp_path: Path
+) -> None:
+    """Official Cityscapes has 2048x1024; prepared copies and the pairs are smaller."""
+    pixels = np.zeros((photo[1], photo[0], 3), np.uint8)
+    for folder in ("train/photo", "train/labels", "val/photo", "val/labels"):
+        (tmp_path / folder).mkdir(parents=True)
+        Image.fromarray(pixels if "photo" in folder else pixels[..., 0]).save(tmp_path / folder / "1.png")
+    (found,) = in_use(open_dataset("cityscapes", root=tmp_path), "auto").names(256)
+    assert found == Trained("fcn-lite0", judge_px)
+
+
 def test_cards() -> None:
     named_px = {name: load_card(name).judge_px for name in ("cityscapes", "facades", "toycity", "maps")}
-    assert named_px == {"cityscapes": 512, "facades": 256, "toycity": "size", "maps": "size"}
+    assert named_px == {"cityscapes": "1024x512", "facades": 256, "toycity": "size", "maps": "size"}
     plain = {
         "name": "x", "title": "x", "version": "1", "licence": "-", "homepage": "", "domains": ["a", "b"],
         "roles": ["photo", "photo"], "direction": "a2b", "layouts": ["folders"], "size_px": 64,
         "splits": {"train": "train", "test": "test"}, "how_to_get": "-",
     }  # fmt: skip
     assert make_card(plain).judge_px == "size"
-    for wrong in (16, 4096, "large", 0.5):
+    assert make_card({**plain, "judge_px": "96x64"}).judge_px == "96x64"
+    for wrong in (16, 4096, "large", 0.5, "16x64", "64x4096", "64x", "0064x64", "64x64\n"):
         with pytest.raises(ValueError, match="judge_px"):
             make_card({**plain, "judge_px": wrong})
 
@@ -121,6 +144,9 @@ def test_a_judge_of_whole_images_keeps_its_recipe() -> None:
     assert (own.crop_px, own.max_zoom, own.brightness, own.colour) == (48, 1.0, 0.3, 0.15)
     assert own.to_dict()["crop_px"] == 48
     assert recipe_at_own_size("fcn-small", 40, 64).crop_px == 32
+    # A fifth of the photo's width (404 of 2048), in steps of 16; never higher than the photo.
+    assert recipe_at_own_size("fcn-lite0", 2975, "1024x512").crop_px == 208
+    assert recipe_at_own_size("fcn-lite0", 2975, "2048x128").crop_px == 128
 
 
 def test_colours_change_channel_by_channel_and_stay_in_range() -> None:

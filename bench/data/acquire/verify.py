@@ -13,6 +13,7 @@ from bench.core.documents import DocumentError, read_json
 from bench.core.errors import UsageError
 from bench.core.files import sha256_file
 from bench.core.progress import Progress
+from bench.core.shown_paths import shown
 from bench.data.datasets import Dataset, open_dataset
 from bench.data.measured import Ranges
 from bench.data.types import VOID, LabelValues
@@ -138,8 +139,9 @@ def decode_all(dataset: Dataset, *, progress: Progress | None = None) -> VerifyR
 def _together(faults: Sequence[str], root: Path) -> Iterator[str]:
     """Faults that differ only by the file as one line."""
     kinds: dict[str, list[str]] = {}
+    inside = re.escape(shown(f"{root}/"))
     for fault in faults:
-        kinds.setdefault(re.sub(re.escape(str(root)) + r"/[^,:()]*", "FILE", fault), []).append(fault)
+        kinds.setdefault(re.sub(inside + r"[^,:()]*", "FILE", fault), []).append(fault)
     for alike in kinds.values():
         more = f" (and {len(alike) - 1:,} more like it)" if len(alike) > 1 else ""
         yield alike[0] + more

@@ -77,13 +77,16 @@ def find(card: DatasetCard, root: Path, layout: str | None = None) -> Found | No
         AmbiguousLayoutError: if two layouts fit and none is chosen.
         UsageError: if a split of the layout is missing or empty, or a pair lacks a half.
     """
+    unpacked.name_archive(root)
     if unpacked.is_archive(root):
         return _unpacked(card, root, layout)
     if root.is_file():
         return _file(card, root, layout)
+    broken: list[str] = []
     for _ in range(_DEEPEST):
+        broken += lists.unreadable(card, root) if root.is_dir() else []
         if (found := _here(card, root, layout)) is not None:
-            return found
+            return replace(found, notes=(*found.notes, *broken))
         inner = list(subfolders(root).values())
         if len(inner) != 1 or _is_another(card, inner[0]):
             break
@@ -129,6 +132,8 @@ def _here(card: DatasetCard, root: Path, layout: str | None) -> Found | None:
     fits = fitting(card, root)
     chosen = _chosen(card, root, layout, fits)
     if chosen is None:
+        if layout == "list" and (broken := lists.unreadable(card, root)):
+            raise UsageError(broken[0])
         return None
     if chosen == "parquet":
         return _tables(card, parquet.files_in(root), root)
@@ -222,10 +227,12 @@ def _content(folder: Path) -> str:
     return (", ".join(names[:6]) or "nothing") + more
 
 
-def content_of(place: Path) -> str:
-    """What is at `place`, for a message that nothing fits: names, two levels deep at most."""
+def content_of(card: DatasetCard, place: Path) -> str:
+    """What is at `place`, for a message that nothing fits: names, two levels deep at most, and lists of pairs
+    that cannot be read."""
     if not place.is_dir():
         return "no folder"
     inner = subfolders(place)
     below = "; ".join(f"in {path.name}/: {_content(path)}" for path in list(inner.values())[:3])
-    return _content(place) + (f" ({below})" if below else "")
+    broken = [line for folder in entered(place) for line in lists.unreadable(card, folder)]
+    return "; ".join([_content(place) + (f" ({below})" if below else ""), *broken])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -40,6 +41,10 @@ class _List:
     rows: Sequence[Row]
 
 
+class _OtherPurposeError(UsageError):
+    """A JSON file that can be read, and is no list of pairs."""
+
+
 def fits(card: DatasetCard, root: Path) -> str | None:
     """The lists in `root`, or `root` itself, if the first row names images that are there."""
     named = [one.file.name for one in _lists(card, root)]
@@ -50,8 +55,12 @@ def collect(card: DatasetCard, root: Path) -> Found:
     """The pairs of all lists.
 
     Raises:
-        UsageError: naming list and row, if a file is missing or outside the folder.
+        UsageError: naming list and row, if a file is missing or outside the folder; naming a list that has a
+            split's name and cannot be read.
     """
+    for file, error in _unreadable(root):
+        if folded(file.stem) in all_names(card):
+            raise error
     lists = _lists(card, root)
     first = lists[0]
     columns = choose(card, list(first.rows[0]), _path_columns(first), str(first.file))
@@ -80,20 +89,14 @@ def collect(card: DatasetCard, root: Path) -> Found:
 
 def _lists(card: DatasetCard, root: Path) -> list[_List]:
     """The lists in `root` whose first row names images that exist."""
-    if root.is_file():
-        files = [root] if root.suffix.lower() in ENDINGS else []
-    else:
-        files = sorted(p for p in root.iterdir() if p.suffix.lower() in ENDINGS and p.is_file())
     found: list[_List] = []
-    for file in files:
-        if file.name.lower() in _NOT_LISTS or file.name.startswith("."):
-            continue
+    for file in _files(root):
         try:
             tables = _tables(file, file.stat().st_mtime_ns)
         except UsageError:
             if root.is_file():
                 raise
-            continue  # a JSON or CSV file of another purpose
+            continue  # of another purpose, or told of by `unreadable`
         for name, rows in tables.items():
             own = folded(file.stem)
             split = folded(name) or (own if own in all_names(card) else "")
@@ -106,6 +109,30 @@ def _lists(card: DatasetCard, root: Path) -> list[_List]:
             "found none in its first row"
         )
     return found
+
+
+def _files(root: Path) -> list[Path]:
+    """The files in `root`, or `root` itself, that may be lists."""
+    if root.is_file():
+        files = [root] if root.suffix.lower() in ENDINGS else []
+    else:
+        files = sorted(p for p in root.iterdir() if p.suffix.lower() in ENDINGS and p.is_file())
+    return [file for file in files if file.name.lower() not in _NOT_LISTS and not file.name.startswith(".")]
+
+
+def unreadable(card: DatasetCard, folder: Path) -> list[str]:
+    """A line for each file in `folder` that may be a list of pairs and cannot be read."""
+    return [str(error) for _, error in _unreadable(folder)] if "list" in card.layouts else []
+
+
+def _unreadable(root: Path) -> Iterator[tuple[Path, UsageError]]:
+    for file in _files(root):
+        try:
+            _tables(file, file.stat().st_mtime_ns)
+        except _OtherPurposeError:
+            continue
+        except UsageError as error:
+            yield file, error
 
 
 def _path_columns(one: _List) -> list[str]:
@@ -190,21 +217,29 @@ def _tables(file: Path, _changed: int) -> dict[str, list[Row]]:
         raise UsageError(f"expected a list of at most {_MAX_BYTES >> 20} MB, found {file}: split it")
     try:
         text = file.read_text(encoding="utf-8-sig")
+        if not text.strip():
+            raise ValueError("nothing in it")
         read: Callable[[str, Path], dict[str, list[Row]]] = {
             ".csv": _csv, ".tsv": _csv, ".json": _json, ".jsonl": _lines, ".ndjson": _lines,
         }[file.suffix.lower()]  # fmt: skip
         return read(text, file)
     except (ValueError, csv.Error, OSError, RecursionError) as error:
-        said = " ".join(str(error).split())[:200]
         raise UsageError(
-            f"expected a list of pairs in {file}, found none that can be read ({said})"
+            f"expected a list of pairs in {file}, found none that can be read ({_reason(error)})"
         ) from None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8 at byte {error.start:,}: save it as UTF-8"
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    said = " ".join(str(error).split())[:200]
+    return f"no whole JSON: {said}" if isinstance(error, json.JSONDecodeError) else said
 
 
 def _csv(text: str, file: Path) -> dict[str, list[Row]]:
     lines = text.splitlines()
-    if not lines:
-        raise ValueError("nothing in it")
     delimiter = max(",;\t", key=lines[0].count)
     table = list(_some(csv.reader(io.StringIO(text), delimiter=delimiter)))
     table = [[cell.strip() for cell in row] for row in table if any(cell.strip() for cell in row)]
@@ -219,20 +254,22 @@ def _csv(text: str, file: Path) -> dict[str, list[Row]]:
     return {"": [dict(zip(head, row, strict=False)) for row in table[1:]]}
 
 
-def _json(text: str, _file: Path) -> dict[str, list[Row]]:
+def _json(text: str, file: Path) -> dict[str, list[Row]]:
     value = json.loads(text)
     if isinstance(value, dict) and value and all(isinstance(rows, list) for rows in value.values()):
-        return {str(split): _rows(rows) for split, rows in value.items()}
-    return {"": _rows(value)}
+        return {str(split): _rows(rows, file) for split, rows in value.items()}
+    return {"": _rows(value, file)}
 
 
-def _lines(text: str, _file: Path) -> dict[str, list[Row]]:
-    return {"": _rows([json.loads(line) for line in _some(iter(text.splitlines())) if line.strip()])}
+def _lines(text: str, file: Path) -> dict[str, list[Row]]:
+    return {"": _rows([json.loads(line) for line in _some(iter(text.splitlines())) if line.strip()], file)}
 
 
-def _rows(value: Any) -> list[Row]:
-    if not isinstance(value, list) or len(value) > _MAX_ROWS:
-        raise ValueError("not a list of pairs")
+def _rows(value: Any, file: Path) -> list[Row]:
+    if not isinstance(value, list):
+        raise _no_list(file, "an object or a value")
+    if len(value) > _MAX_ROWS:
+        raise ValueError(f"more than {_MAX_ROWS:,} rows")
     rows: list[Row] = []
     for entry in value:
         if isinstance(entry, dict):
@@ -240,8 +277,14 @@ def _rows(value: Any) -> list[Row]:
         elif isinstance(entry, list):
             rows.append({str(number): str(cell) for number, cell in enumerate(entry, start=1)})
         else:
-            raise ValueError("a row is neither an object nor a list")
+            raise _no_list(file, "a row that is neither an object nor a list")
     return rows
+
+
+def _no_list(file: Path, found: str) -> UsageError:
+    return _OtherPurposeError(
+        f"expected a list of pairs in {file}, found none that can be read ({found} instead of a list of rows)"
+    )
 
 
 def _some(rows: Iterator[Any]) -> Iterable[Any]:

@@ -7,40 +7,63 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from bench.core.errors import UsageError
-from bench.core.files import whole_folder
+from bench.core.files import whole_folder, write_bytes
 from bench.core.lock import locked
 from bench.core.resources import cache_dir
+from bench.core.shown_paths import stand_for
 from bench.data.archives import extract
 from bench.data.cache import digest
 from bench.data.layouts import parquet
 from bench.data.types import DatasetCard
 
 _ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_NOT_READ = (".7z", ".7z.001", ".rar", ".tar.zst", ".tzst", ".tar.lz4")
 _NOTES = ".notes"
+_ORIGIN = "origin"  # beside the unpacked folder: the path of the archive
 
 
 def is_archive(path: Path) -> bool:
-    """Whether `path` is a file that is named like a zip or tar archive."""
-    return path.is_file() and path.name.lower().endswith(_ENDINGS)
+    """Whether `path` is a file that is named like an archive, also of a kind that is not read."""
+    return path.is_file() and path.name.lower().endswith((*_ENDINGS, *_NOT_READ))
 
 
 def archives_in(folder: Path) -> list[Path]:
-    """The archives in a folder."""
-    return sorted(path for path in folder.iterdir() if is_archive(path) and not path.name.startswith("."))
+    """The archives in a folder; those of a kind that is not read only where there are no others."""
+    found = sorted(path for path in folder.iterdir() if is_archive(path) and not path.name.startswith("."))
+    return [path for path in found if path.name.lower().endswith(_ENDINGS)] or found
 
 
 def archive(path: Path) -> tuple[Path, list[str]]:
     """The folder with the content of an archive, and lines that say so.
 
     Raises:
-        UsageError: if it is damaged or not safe to unpack (`bench.data.archives`), or no room is left.
+        UsageError: if it is of a kind that is not read, damaged, or not safe to unpack
+            (`bench.data.archives`), or no room is left.
     """
+    if path.name.lower().endswith(_NOT_READ):
+        raise UsageError(
+            f"expected a zip or tar archive, found {path}, which is not read: unpack it and give the folder, "
+            "or make a zip or tar of it"
+        )
     folder = _place([path], "archive")
     _make(folder, lambda into: _unpack(path, into))
-    return folder, [f"{path} is read unpacked, from {folder}"]
+    with suppress(OSError):  # a cache that others filled and this user may only read
+        write_bytes(folder.parent / _ORIGIN, os.fsencode(path))
+    stand_for(folder, path)
+    return folder, [f"{path} is read unpacked, from the cache"]
+
+
+def name_archive(place: Path) -> None:
+    """Let messages name the archive that `place` was unpacked from, if it was: other processes get only the
+    folder."""
+    for folder in (place, *place.parents):
+        origin = folder.parent / _ORIGIN
+        if folder.parent.parent == _home() and origin.is_file():
+            stand_for(folder, Path(os.fsdecode(origin.read_bytes())))
 
 
 def tables(card: DatasetCard, files: Sequence[Path], root: Path) -> tuple[Path, list[str]]:
@@ -70,7 +93,11 @@ def _unpack(path: Path, into: Path) -> None:
 def _place(files: Sequence[Path], asked: object) -> Path:
     stamps = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     name = files[0].name.split(".")[0] or "data"
-    return cache_dir() / "unpacked" / digest([stamps, asked]) / name
+    return _home() / digest([stamps, asked]) / name
+
+
+def _home() -> Path:
+    return cache_dir() / "unpacked"
 
 
 def _make(folder: Path, fill: Callable[[Path], None]) -> None:

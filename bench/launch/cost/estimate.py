@@ -21,6 +21,7 @@ from bench.data.datasets import Dataset
 from bench.launch.cost.kept_times import kept, kept_rate
 from bench.launch.cost.measure import Question
 from bench.launch.cost.step_worker import random_pairs
+from bench.launch.one_training import training_of
 from bench.spec.grid import Plan
 from bench.spec.policy import Keep
 from bench.spec.run_spec import RunSpec
@@ -227,8 +228,8 @@ class Room(NamedTuple):
     Attributes:
         checkpoints: generators that stay.
         predictions: test images, uncompressed.
-        states: training states: two kept and one being written, for each run in training; and the best
-            generator so far, where the step is chosen.
+        states: training states: two kept and one being written, for each run in training; the best generator
+            so far, where the step is chosen; and the end of a shorter run, from which a longer one goes on.
     """
 
     checkpoints: int
@@ -247,14 +248,21 @@ class Room(NamedTuple):
 
 
 def room_needed(
-    runs: Sequence[tuple[RunSpec, Dataset, int]], keep: Keep, sample_points: int, at_once: int
+    runs: Sequence[tuple[RunSpec, Dataset, int]],
+    keep: Keep,
+    sample_points: int,
+    at_once: int,
+    lengths: Sequence[int] = (),
 ) -> Room:
     """Room for runs that do not exist yet, each with its data set and number of test images.
 
-    Of a way back it is that of its predictions: its generator is kept by the run that trains it.
+    Of a way back it is that of its predictions: its generator is kept by the run that trains it. With
+    `lengths` (steps, rising) one training makes the runs that differ only in these: its states count once,
+    and the end of a shorter run is kept until a longer one is done.
     """
     checkpoints = predictions = 0
-    states = [0]
+    states: dict[RunSpec, int] = {}
+    ends: dict[RunSpec, int] = {}
     for spec, dataset, test_n in runs:
         predictions += _test_pixels(spec, dataset, test_n) * dataset.target_channels
         if spec.back:
@@ -264,7 +272,11 @@ def room_needed(
         averaged = ways * counts.generator if spec.training.ema else 0
         best = 0 if spec.choice is None else 4 * counts.generator
         state = 4 * (_ADAM_COPIES * sum(counts) + averaged) + _held(spec, dataset)
-        states.append(state * _STATES + best)
+        training = training_of(spec) if lengths else spec
+        states[training] = state * _STATES + best
+        if lengths and spec.training.steps < lengths[-1]:
+            ends[training] = state
     if keep == "none":  # each is deleted once it is scored
         checkpoints = checkpoints * at_once // max(len(runs), 1)
-    return Room(checkpoints, predictions, sum(sorted(states)[-at_once:]))
+    in_training = sum(sorted(states.values())[-at_once:])
+    return Room(checkpoints, predictions, in_training + sum(ends.values()))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from baselines.sizes import Size, image_size
 from bench.scoring.judges.trained import TrainedJudge
 from bench.scoring.metrics.confusion import confusion_matrix
 
@@ -46,8 +47,9 @@ class JudgeAtPx:
         return self.inner.num_classes
 
     @property
-    def judge_px(self) -> int:
-        return int(self.meta["size_px"])
+    def judge_px(self) -> Size:
+        size_px: Size = self.meta["size_px"]
+        return size_px
 
     @property
     def protocol(self) -> dict[str, Any]:
@@ -64,7 +66,7 @@ class JudgeAtPx:
 
         Args:
             images: (N, 3, H, W) uint8 RGB.
-            labels: N label maps (judge_px, judge_px) uint8 train ids, 255 = void.
+            labels: N label maps of the size `judge_px`, (H, W) uint8 train ids, 255 = void.
         """
         pairs = zip(labels, self._seen(images).numpy(), strict=True)
         return np.stack([confusion_matrix(truth, guess, self.num_classes) for truth, guess in pairs])
@@ -73,11 +75,12 @@ class JudgeAtPx:
         return self.inner.segment(enlarged(images, self.judge_px)).cpu()
 
 
-def enlarged(images: Tensor, size_px: int) -> Tensor:
-    """(N, 3, H, W) uint8 -> (N, 3, S, S) uint8, bilinear, rounded; images of that size stay as they are."""
-    if images.shape[-2:] == (size_px, size_px):
+def enlarged(images: Tensor, size_px: Size) -> Tensor:
+    """(N, 3, H, W) uint8 -> as many of `size_px`, bilinear, rounded; images of that size stay as they are."""
+    shape = image_size(size_px).shape
+    if images.shape[-2:] == shape:
         return images
     large = functional.interpolate(
-        images.float(), (size_px, size_px), mode="bilinear", align_corners=False, antialias=True
+        images.float(), shape, mode="bilinear", align_corners=False, antialias=True
     )
     return large.round().clamp(0, 255).to(torch.uint8)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
 
+from baselines.sizes import Size, image_size, parse_size
 from bench.core.errors import UsageError
 from bench.scoring.judges.external import KINDS, identity, is_adapter
 
 OPTION = "judge_px"
 NO_JUDGE, AUTO = "none", "auto"
 LEAST_PX, MOST_PX = 32, 2048
-JudgePx = int | Literal["size"] | None
+JudgePx = Size | None
 """A judge's own resolution; "size": that of the images; None: the one that the data set's card names."""
 
 
@@ -26,7 +26,7 @@ class Trained:
     """
 
     name: str
-    judge_px: int | None
+    judge_px: Size | None
 
     @property
     def identity(self) -> str:
@@ -53,9 +53,17 @@ def named(choice: str) -> tuple[str, JudgePx]:
         raise UsageError(f"expected --judge {name},{OPTION}=256 (or =size), found '{choice}'")
     if value == "size":
         return name, "size"
-    if not value.isascii() or not value.isdecimal() or not LEAST_PX <= int(value) <= MOST_PX:
-        raise UsageError(f"expected {OPTION} to be size or {LEAST_PX} to {MOST_PX}, found '{value}'")
-    return name, int(value)
+    try:
+        size = parse_size(value)
+        sides = image_size(size)
+    except ValueError:
+        sides = None
+    if sides is None or sides.shorter < LEAST_PX or sides.longer > MOST_PX:
+        raise UsageError(
+            f"expected {OPTION} to be size, {LEAST_PX} to {MOST_PX}, or WIDTHxHEIGHT of such sides, found "
+            f"'{value}'"
+        )
+    return name, size
 
 
 def panel(text: str) -> tuple[str, ...]:

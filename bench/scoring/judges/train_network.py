@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from baselines.sizes import size_of
+from baselines.sizes import Size, image_size, size_of
 from bench.core import plugins
 from bench.core.errors import RunFailedError, UsageError
 from bench.core.progress import Progress
@@ -80,14 +80,14 @@ def default_recipe(network_name: str, n: int) -> Recipe:
     return Recipe(steps=min(max(passes, 200), 1200), lr=6e-3)
 
 
-def recipe_at_own_size(network_name: str, n: int, judge_px: int) -> Recipe:
+def recipe_at_own_size(network_name: str, n: int, judge_px: Size) -> Recipe:
     """The recipe of a judge with a resolution of its own: small crops of photos as they are.
 
     No enlargement: the paper's judge saw none. Its receptive field was a fifth as wide as the photo, so that
     it could not go by the place in the scene: the crops are as wide. Such a judge lives by texture, and minds
     its loss. Light and colour change at random, or it would mind a slight tint as much (docs/judges.md).
     """
-    whole = default_recipe(network_name, n)
+    whole, size = default_recipe(network_name, n), image_size(judge_px)
     return replace(
         whole,
         steps=2 * whole.steps,
@@ -95,7 +95,7 @@ def recipe_at_own_size(network_name: str, n: int, judge_px: int) -> Recipe:
         max_zoom=1.0,
         brightness=0.3,
         colour=0.15,
-        crop_px=min(judge_px, max(_LEAST_CROP_PX, 16 * round(judge_px * _FIELD_OF_VIEW / 16))),
+        crop_px=min(size.shorter, max(_LEAST_CROP_PX, 16 * round(size.width * _FIELD_OF_VIEW / 16))),
     )
 
 

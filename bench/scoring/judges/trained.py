@@ -81,7 +81,7 @@ def _identity(network_name: str, data_key: str, size_px: Size, classes: Sequence
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def recipe_of(network_name: str, n: int, judge_px: int | None) -> Recipe:
+def recipe_of(network_name: str, n: int, judge_px: Size | None) -> Recipe:
     """How a judge is trained on n photos; `judge_px`: its own resolution, or None."""
     if judge_px is None:
         return default_recipe(network_name, n)
@@ -130,7 +130,7 @@ def get_judge(
     """
     classes = [info.name for info in card.train_classes]
     size_px = size_of(split.target.shape[1:])
-    recipe = recipe_of(network_name, len(split), int(split.target.shape[1]) if own_size else None)
+    recipe = recipe_of(network_name, len(split), size_px if own_size else None)
     recipe = replace(recipe, steps=budget) if budget is not None else recipe
     folder = _folder(cache, network_name, split.key, size_px, classes, recipe)
     if (cached := _load(folder, network_name, len(classes), device)) is not None:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from baselines.sizes import Size, image_size, is_native
 from bench.core.bootstrap import bootstrap_sum
 from bench.data.palette import nearest_class
 from bench.records.record import MetricResult
@@ -32,6 +33,18 @@ _FCN = tuple(f"fcn_{score}" for score in _SCORES)
 _LABEL = tuple(f"label_{score}" for score in _SCORES)
 _MATRICES, _SIZES = "matrices", "label sizes"  # sizes: for a judge that compares at its own size
 Floats = NDArray[np.float64]
+
+
+def _aspect(size_px: Size, judge_px: Size) -> dict[str, str]:
+    """What is said of images whose aspect is not that of the judge's own resolution."""
+    if isinstance(judge_px, int):
+        squeezed = "images and labels are squeezed to a square for the judge"
+        return {"judge_aspect": squeezed} if isinstance(size_px, str) else {}
+    if not is_native(size_px):
+        own, seen = image_size(size_px), image_size(judge_px)
+        if own.width * seen.height == own.height * seen.width:
+            return {}
+    return {"judge_aspect": f"images and labels are resized to {judge_px} for the judge"}
 
 
 def _statistic(score: int, shape: tuple[int, ...], policy: str) -> Callable[[Floats], Floats]:
@@ -144,8 +157,8 @@ class SegmentationMetric:
             "num_classes": len(self._classes),
             "class_policy": self._policy(family),
         }
-        if family == "fcn" and hasattr(judge, "judge_px") and isinstance(self._context.size_px, str):
-            protocol["judge_aspect"] = "images and labels are squeezed to a square for the judge"
+        if family == "fcn" and hasattr(judge, "judge_px"):
+            protocol |= _aspect(self._context.size_px, judge.judge_px)
         if family == "label":
             return {**protocol, "decoding": "nearest palette colour, RGB distance"}
         if _SIZES in self._rows:

@@ -178,7 +178,7 @@ class ForeignImages:
         source_role, target_role = roles_of(self.card, self.data.direction)
         as_role: dict[Part, Role] = {"source": source_role, "labels": "labels"}
         role = as_role.get(part, target_role)
-        reader = readers.PairReader(self.card, False, (), f"the other {part} images")
+        reader = readers.PairReader(self.card, False, (), (f"the other {part} images",))
         image = decode(file)
         if self.as_mode is not None and role != "labels":
             image = image.as_mode(self.as_mode)
