@@ -118,18 +118,20 @@ def _own(
 
 
 def _own_cards(name: str, place: Path, direction: str | None) -> Iterator[DatasetCard]:
-    """The card in the folder; without one a plain card, then one of the two folders of `direction`."""
+    """The card in the folder; without one a card of the two folders of `direction`, then a plain card."""
     defaults = {**_OWN_FOLDER, "name": name, "title": name}
     for folder in entered(place):
         if (stated := folder / "card.toml").is_file():
             yield replace(read_card(stated, defaults), name=name)
             return
-    yield _plain_card(name)
+    plain = _plain_card(name)
     left, _, right = (direction or "").partition("2")
-    with suppress(ValueError):  # no two plain names
-        kinds = [kind for kind in _OWN_FOLDER["layouts"] if kind != "pairs"]  # whose halves have no names
-        said = {"domains": sorted((left, right)), "direction": direction, "layouts": kinds}
-        yield replace(make_card({**defaults, **said}), name=name)
+    if {left, right} != set(plain.domains):
+        with suppress(ValueError):  # no two plain names
+            kinds = [kind for kind in _OWN_FOLDER["layouts"] if kind != "pairs"]  # whose halves have no names
+            said = {"domains": sorted((left, right)), "direction": direction, "layouts": kinds}
+            yield replace(make_card({**defaults, **said}), name=name)
+    yield plain
 
 
 def _plain_card(name: str) -> DatasetCard:

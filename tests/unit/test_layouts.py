@@ -608,3 +608,12 @@ def test_cmp_without_jpeg_is_no_layout(tmp_path: Path) -> None:
         save(tmp_path / f"{index}.bmp", colour(1))
     with pytest.raises(UsageError, match=r"layouts prepared, pairs, cmp.*found none"):
         open_dataset("facades", root=tmp_path)
+
+
+def test_a_direction_names_two_of_several_folders(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        for side in ("photo", "labels", "depth"):
+            save(tmp_path / split / side / "1.png", colour(1))
+    data = open_dataset("mine", root=tmp_path, direction="photo2depth")
+    assert (data.layout, data.direction) == ("folders", "photo2depth")
+    assert any("not read: labels/ beside them" in note for note in data.notes)
