@@ -617,3 +617,11 @@ def test_a_direction_names_two_of_several_folders(tmp_path: Path) -> None:
     data = open_dataset("mine", root=tmp_path, direction="photo2depth")
     assert (data.layout, data.direction) == ("folders", "photo2depth")
     assert any("not read: labels/ beside them" in note for note in data.notes)
+
+
+def test_an_archive_is_one_data_set_whatever_its_folders_are_called(tmp_path: Path) -> None:
+    root = write("train/A train/B", PNG, tmp_path)
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
+        for file in sorted(root.rglob("*.*")):
+            archive.write(file, f"facades/facades/{file.relative_to(root)}")
+    assert open_dataset("other", root=tmp_path / "archive.zip").splits == {"train": 3, "test": 2}

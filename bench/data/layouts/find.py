@@ -199,7 +199,9 @@ def _written(card: DatasetCard) -> tuple[Layout, ...]:
 
 def _unpacked(card: DatasetCard, path: Path, layout: str | None) -> Found | None:
     folder, notes = unpacked.archive(path)
-    found = find(card, folder, layout)
+    found, inner = find(card, folder, layout), list(subfolders(folder).values())
+    while found is None and len(inner) == 1:  # also into folders that have the name of another data set
+        found, inner = find(card, inner[0], layout), list(subfolders(inner[0]).values())
     if found is None:
         raise UsageError(
             f"expected a data set in {path}, found {_content(folder)}: `bench data info` names the layouts"
