@@ -108,12 +108,12 @@ class Workbench:
             fid_protocol=self.choice.fid_protocol,
             features=self.choice.features,
             panel=tuple(PanelJudge(one, self._labels_of(one)) for one in usable(others)),
-            data_range=self._data_range,
+            data_range=self.data_range,
             unpaired=self.dataset.unpaired,
         )
 
     @property
-    def _data_range(self) -> DataRange | None:
+    def data_range(self) -> DataRange | None:
         """Of targets of 16 bits or floats, in their own units."""
         return self.dataset.target_range or (SIXTEEN_BITS if self.dataset.sample_type == "uint16" else None)
 

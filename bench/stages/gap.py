@@ -57,4 +57,5 @@ def _context(bench: Workbench, images: SplitArrays, spec: RunSpec) -> ScoringCon
         device=bench.device,
         cache=bench.cache,
         test=images,
+        data_range=bench.data_range,
     )

@@ -52,6 +52,7 @@ def open_validation(bench: Workbench, spec: RunSpec, files: RunFiles, policy: Po
         device=bench.device,
         cache=bench.cache,
         test=val,
+        data_range=bench.data_range,
         judge=judge,
         judge_reason=reason,
         inception_weights=weights,

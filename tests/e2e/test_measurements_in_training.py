@@ -325,3 +325,12 @@ def test_stacked_sources_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     assert "expected normals/ beside" in refusal(lacking)
     wrong = stacked(tmp_path / "three", CARD.replace('["labels", "depth"]', '["depth", "labels"]'))
     assert "photo or labels first" in refusal(wrong)
+
+
+def test_validation_and_gap_are_in_the_units_of_the_files(tmp_path: Path) -> None:
+    root = write(tmp_path, (png, photo), (npy, lambda rng: 100 * depth(rng)))
+    record, _ = run_of(root, "--val-share", "0.25", "--eval-every", "1", "--choose", "best:mae")
+    said = record.details["validation"]
+    assert said["gap"]["test"]["mae"] == pytest.approx(record.results["mae"].value, rel=1e-9)
+    values = [*(point["mae"] for point in said["points"]), said["gap"]["train"]["mae"]]
+    assert min(values) > 255  # centimetres up to 6,000: in grey levels it could not be

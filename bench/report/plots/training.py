@@ -47,8 +47,9 @@ def training_curves(section: Section, looks: Looks) -> Drawing | None:
     several = any(len(runs) > 1 for runs in rows.values())
     caption = (
         f"{'Means over seeds; thin lines: single seeds. ' if several else ''}Running means over a twentieth "
-        "of the training. The L1 loss is shown as the MAE of the tables. Adversarial losses do not measure "
-        f"quality: they show who is ahead, the generator or the discriminator.{rows_cut(section, MAX_LINES)}"
+        "of the training. The L1 loss is shown as an MAE in grey levels (of 255). Adversarial losses do not "
+        "measure quality: they show who is ahead, the generator or the discriminator."
+        f"{rows_cut(section, MAX_LINES)}"
     )
     alt = f"Line charts of {', '.join(_LOSSES.get(n, n) for n in losses)} for {', '.join(rows)}."
     return Drawing(figure, f"{section.id}-training", "Training curves", caption, alt)
