@@ -5,6 +5,7 @@ Imports nothing heavy: `bench list datasets` and `--help` use it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -76,6 +77,8 @@ def make_card(raw: Mapping[str, Any]) -> DatasetCard:
     _expect(fits, "domains", "two different plain names", card.domains)
     directions = f"{left}2{right}", f"{right}2{left}"
     _expect(card.direction in directions, "direction", " or ".join(directions), card.direction)
+    for domain, (low, high) in card.options.ranges.items():
+        _expect(math.isfinite(high - low) and low < high, f"ranges of {domain}", "LOW, HIGH", [low, high])
     names = card.sources
     fits = not names or (len({*names, left, right}) == len(names) + 1 > 2 and all(map(_is_name, names)))
     _expect(fits, "sources", "the source's domain and one or more other folders", names)

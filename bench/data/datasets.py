@@ -23,9 +23,10 @@ from bench.data.locate import locate
 from bench.data.measured import Ranges
 from bench.data.providers import FileImages, Images, ToyImages
 from bench.data.repeated import repeated
-from bench.data.sides import check_sides, direction_side, sides_in_words
+from bench.data.sides import check_sides, sides_in_words, target_side
 from bench.data.stacked import stacked
 from bench.data.types import DataRange, DatasetCard, LabelValues, Layout, Role, SplitArrays
+from bench.data.usable import check_source, check_target, with_label_values, with_ranges
 from bench.data.values_used import little_used
 
 
@@ -51,7 +52,7 @@ class Dataset:
         """The same pairs in the opposite direction.
 
         Raises:
-            UsageError: if the source is derived.
+            UsageError: if the source is derived or stacked, or can be no target.
         """
         if self.source != "paired":
             raise UsageError(
@@ -60,7 +61,9 @@ class Dataset:
         if self.card.sources:
             raise UsageError(f"expected one source for the opposite direction, found {self.card.sources}")
         left, _, right = self.direction.partition("2")
-        return replace(self, direction=f"{right}2{left}", target_side=1 - self.target_side)
+        turned = replace(self, direction=f"{right}2{left}", target_side=1 - self.target_side)
+        check_target(turned)
+        return turned
 
     @property
     def unpaired(self) -> bool:
@@ -330,83 +333,16 @@ def open_dataset(
         images: Images = ToyImages(card)
     else:
         card, found = locate(name, root, source, direction, layout)
-        card = _with_ranges(_with_label_values(card, label_values), ranges)
+        card = with_ranges(with_label_values(card, label_values), ranges)
         files = FileImages(card, found) if not card.sources else stacked(card, found)
         check_sides(card, files)
         images = files
-    target_side = _target_side(card, direction, source)
+    target_at = target_side(card, direction, source)
     if source != "paired":
-        direction = f"{source}2{card.domains[target_side]}"
+        direction = f"{source}2{card.domains[target_at]}"
     else:
-        direction = f"{card.domains[1 - target_side]}2{card.domains[target_side]}"
-    dataset = Dataset(card, direction, source, target_side, images)
-    _check_source(dataset)
-    _check_target(dataset)
+        direction = f"{card.domains[1 - target_at]}2{card.domains[target_at]}"
+    dataset = Dataset(card, direction, source, target_at, images)
+    check_source(dataset)
+    check_target(dataset)
     return dataset
-
-
-def _with_label_values(card: DatasetCard, label_values: LabelValues | None) -> DatasetCard:
-    """The card with `label_values` as its option, if that is chosen."""
-    if label_values is None:
-        return card
-    if "labels" not in card.roles:
-        raise UsageError(
-            f"expected a data set with label maps for --label-values, found {card.name}: a card.toml says "
-            "which side they are (datasets/README.md)"
-        )
-    return replace(card, options=replace(card.options, label_values=label_values))
-
-
-def _with_ranges(card: DatasetCard, ranges: Ranges | None) -> DatasetCard:
-    """The card with `ranges` before its own."""
-    if not ranges:
-        return card
-    return replace(card, options=replace(card.options, ranges={**card.options.ranges, **ranges}))
-
-
-def _target_side(card: DatasetCard, direction: str | None, source: str) -> int:
-    left, right = card.domains
-    sides = {f"{left}2{right}": 1, f"{right}2{left}": 0}
-    if source != "paired":
-        sides |= {f"{source}2{right}": 1, f"{source}2{left}": 0}
-    chosen = direction_side(card, direction) or card.direction
-    if card.layouts == ("photos",):
-        chosen = direction or f"{source}2photo"
-        sides = {f"{source}2photo": 1}
-    if chosen not in sides:
-        raise UsageError(
-            f"expected a direction of {card.name} among {', '.join(sides)}, found '{chosen}' (AtoB is left "
-            "to right, BtoA right to left)"
-        )
-    return sides[chosen]
-
-
-def _check_target(dataset: Dataset) -> None:
-    """Refuse targets that no prediction can be written as, shown or judged."""
-    mode, sides = dataset.target_mode, len(dataset.images.modes)
-    if dataset.target_role != "labels" and mode not in ("colour", "gray", "16-bit", "float"):
-        domain = dataset.card.domains[dataset.target_side]
-        turned = "; as sources they can be used: turn --direction round" if sides == 2 else ""
-        raise UsageError(
-            f"expected targets of 8 bits in colour or gray, or of 16 bits or floats with one channel, found "
-            f"{mode} in {domain} of {dataset.root}: save them so{turned}"
-        )
-
-
-def _check_source(dataset: Dataset) -> None:
-    sources = dataset.card.sources
-    if sources and (dataset.source != "paired" or dataset.direction != dataset.card.direction):
-        raise UsageError(
-            f"expected the direction {dataset.card.direction} of {dataset.name}, whose card stacks "
-            f"{', '.join(sources)}, found {dataset.direction}: take `sources` out of the card for others"
-        )
-    if dataset.source == "paired":
-        if len(dataset.images.modes) == 1:
-            raise UsageError(f"expected pairs in {dataset.root}, found photos: add --source gray or edges")
-        return
-    if dataset.target_role == "labels":
-        raise UsageError(
-            f"expected a photo to derive --source {dataset.source} from, found label maps: turn round"
-        )
-    if dataset.source == "gray" and dataset.target_channels == 1:
-        raise UsageError(f"expected colour images for --source gray, found gray ones in {dataset.root}")

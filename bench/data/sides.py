@@ -26,6 +26,28 @@ def direction_side(card: DatasetCard, direction: str | None) -> str | None:
     return {"atob": there, "btoa": back}.get(direction.casefold(), direction)
 
 
+def target_side(card: DatasetCard, direction: str | None, source: str) -> int:
+    """Which side is the target, 0 or 1, in `direction` (None: the card's) with `source` paired or derived.
+
+    Raises:
+        UsageError: for another direction.
+    """
+    left, right = card.domains
+    sides = {f"{left}2{right}": 1, f"{right}2{left}": 0}
+    if source != "paired":
+        sides |= {f"{source}2{right}": 1, f"{source}2{left}": 0}
+    chosen = direction_side(card, direction) or card.direction
+    if card.layouts == ("photos",):
+        chosen = direction or f"{source}2photo"
+        sides = {f"{source}2photo": 1}
+    if chosen not in sides:
+        raise UsageError(
+            f"expected a direction of {card.name} among {', '.join(sides)}, found '{chosen}' (AtoB is left "
+            "to right, BtoA right to left)"
+        )
+    return sides[chosen]
+
+
 def check_sides(card: DatasetCard, images: Images) -> None:
     """Refuse a data set whose label maps are on the photos' side. Looks at the first pair of the test split.
 

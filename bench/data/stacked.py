@@ -144,7 +144,12 @@ def _files_beside(files: Sequence[Path], found: Found, side: int, name: str) -> 
     made = []
     for file in files:
         parts = file.relative_to(found.root).parts
-        place = next(i for i, part in enumerate(parts) if folded(part) == folder)
+        place = next((i for i, part in enumerate(parts) if folded(part) == folder), None)
+        if place is None:
+            raise UsageError(
+                f"expected the folder {found.halves[side]} of sources in every split, as in the first, found "
+                f"{file}: give it one name"
+            )
         top = found.root.joinpath(*parts[: place + 1])
         if top not in held:
             beside = subfolders(top.parent).get(folded(name))

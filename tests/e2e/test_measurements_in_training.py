@@ -334,3 +334,15 @@ def test_validation_and_gap_are_in_the_units_of_the_files(tmp_path: Path) -> Non
     assert said["gap"]["test"]["mae"] == pytest.approx(record.results["mae"].value, rel=1e-9)
     values = [*(point["mae"] for point in said["points"]), said["gap"]["train"]["mae"]]
     assert min(values) > 255  # centimetres up to 6,000: in grey levels it could not be
+
+
+def test_what_would_fail_later_is_refused_at_once(tmp_path: Path) -> None:
+    root = write(tmp_path / "one", (npy, lambda rng: rng.random((PX, PX, 5), np.float32)), (png, photo))
+    with pytest.raises(UsageError, match="expected targets of 8 bits"):
+        open_dataset("mine", root=root).turned()  # --both-directions would write five channels
+    (root / "mine" / "card.toml").write_text("options = { ranges = { source = [5, 5] } }\n")
+    assert "expected ranges of source to be LOW, HIGH" in refusal(root)
+    other = stacked(tmp_path / "two")
+    (other / "mine/test/labels").rename(other / "mine/test/B")
+    (other / "mine/test/photo").rename(other / "mine/test/A")
+    assert "expected the folder labels/ of sources in every split" in refusal(other)
