@@ -29,7 +29,7 @@ def info(name: str, data_roots: tuple[str, ...], **asked: Any) -> None:
     from rich.text import Text
 
     from bench.data.acquire.prepare import info as describe
-    from bench.data.datasets import open_dataset
+    from bench.data.open_dataset import open_dataset
     from bench.spec.grid import data_roots as roots_of
 
     root = roots_of(data_roots, [name]).get(name)

@@ -297,7 +297,7 @@ def _judge_training(
 ) -> Workbench | None:
     """The data set with the real photos that train the judge; None if none was named."""
     from bench.core.resources import cache_dir
-    from bench.data.datasets import open_dataset
+    from bench.data.open_dataset import open_dataset
     from bench.scoring.judges.choice import AUTO, NO_JUDGE, panel
     from bench.scoring.judges.external import is_adapter
     from bench.spec.grid import data_roots

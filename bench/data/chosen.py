@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from baselines.sizes import ImageSize, Size
 from bench.core.errors import UsageError
-from bench.data.datasets import Dataset
+from bench.data.dataset import Dataset
 from bench.data.layouts import Found
 from bench.data.providers import Images
 from bench.data.readers import Mode, SideArrays

@@ -38,7 +38,7 @@ def locate(
     """The files of a data set and the card to read them by.
 
     Args:
-        name, root, source, direction, layout: as for `bench.data.datasets.open_dataset`.
+        name, root, source, direction, layout: as for `bench.data.open_dataset.open_dataset`.
 
     Raises:
         UsageError: if the name or the layout is unknown, or nothing is found (the message says where it was

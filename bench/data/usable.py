@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from bench.core.errors import UsageError
+from bench.data.dataset import Dataset
 from bench.data.measured import Ranges
 from bench.data.types import DatasetCard, LabelValues
-
-if TYPE_CHECKING:
-    from bench.data.datasets import Dataset
 
 
 def with_label_values(card: DatasetCard, label_values: LabelValues | None) -> DatasetCard:

@@ -18,8 +18,9 @@ from bench.core.documents import read_json
 from bench.core.errors import UsageError
 from bench.core.files import named_path
 from bench.data.chosen import limit_val
-from bench.data.datasets import Dataset, open_dataset
+from bench.data.dataset import Dataset
 from bench.data.measured import Ranges
+from bench.data.open_dataset import open_dataset, turned_round
 from bench.data.types import LabelValues
 from bench.records.output_folder import RunFiles
 from bench.spec.expand import parse_sets, resolve_grid
@@ -121,7 +122,7 @@ class Plan:
             UsageError: if the data has one direction only.
         """
         back = [spec.turned() for spec in self.runs]
-        return Plan(self.dataset.turned(), self.data.turned(), [], ways_back=back)
+        return Plan(turned_round(self.dataset), self.data.turned(), [], ways_back=back)
 
 
 def resolve(request: GridRequest) -> list[Plan]:

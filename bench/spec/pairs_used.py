@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from bench.core.errors import UsageError
 from bench.data.chosen import HeldOut, SomeOfVal, hold_out, limit_val
-from bench.data.datasets import Dataset, open_dataset
+from bench.data.dataset import Dataset
 from bench.data.layouts import AmbiguousLayoutError
+from bench.data.open_dataset import open_dataset
 from bench.spec.run_spec import DataSpec
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bench.core import plugins
 from bench.core.errors import UsageError, unknown_name
-from bench.data.datasets import Dataset
+from bench.data.dataset import Dataset
 from bench.scoring.metrics.catalogue import CATALOGUE
 from bench.spec.policy import LAST
 from bench.spec.run_spec import RunSpec, StepChoice

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from baselines.variants import Variant
 from bench.core.errors import UsageError
-from bench.data.datasets import Dataset
+from bench.data.dataset import Dataset
 from bench.spec.run_spec import RunSpec
 
 

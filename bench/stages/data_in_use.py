@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from baselines.sizes import Size
 from bench.core.progress import Teller
 from bench.data.cache import release_pages
-from bench.data.datasets import Dataset
+from bench.data.dataset import Dataset
 from bench.data.types import SIXTEEN_BITS, DataRange, SplitArrays
 from bench.data.void import check_void
 from bench.records.output_folder import write_gallery

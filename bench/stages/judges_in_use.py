@@ -10,7 +10,7 @@ from typing import Any
 from baselines.sizes import ImageSize, Size, image_size, is_native
 from bench.core.progress import Teller, duration
 from bench.data.cache import release_pages
-from bench.data.datasets import Dataset
+from bench.data.dataset import Dataset
 from bench.data.types import SplitArrays
 from bench.scoring.judges.at_px import JudgeAtPx
 from bench.scoring.judges.choice import AUTO, NO_JUDGE, Trained, identity_of, named, panel

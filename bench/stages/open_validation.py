@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from baselines.sizes import Size
 from bench.core.errors import UsageError
 from bench.data.chosen import HeldOut
-from bench.data.datasets import Dataset
+from bench.data.dataset import Dataset
 from bench.records.output_folder import RunFiles
 from bench.scoring.metrics.base import ScoringContext
 from bench.scoring.one_pass import wants_judge

@@ -22,7 +22,7 @@ from bench.core.files import remove, set_aside, write_text
 from bench.core.images import is_whole
 from bench.core.lock import locked
 from bench.core.progress import Advance
-from bench.data.datasets import Dataset
+from bench.data.dataset import Dataset
 from bench.records.output_folder import RunFiles
 from bench.records.record import (
     REFERENCE_ROWS,

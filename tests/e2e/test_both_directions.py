@@ -14,7 +14,7 @@ from PIL import Image
 from baselines.trainer import Trainer
 from bench.cli.main import invoke
 from bench.core.resources import cache_dir
-from bench.data.datasets import open_dataset
+from bench.data.open_dataset import open_dataset
 from bench.records.record import RunRecord, read_records
 from bench.spec.run_spec import RunSpec
 from bench.stages.reproduce import chosen

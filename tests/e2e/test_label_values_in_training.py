@@ -10,7 +10,7 @@ from PIL import Image
 
 from bench.cli.main import invoke
 from bench.core.errors import UsageError
-from bench.data.datasets import open_dataset
+from bench.data.open_dataset import open_dataset
 from bench.records.record import read_records
 from bench.spec.pairs_used import data_spec, open_again
 

@@ -16,9 +16,10 @@ from skimage.metrics import structural_similarity
 from bench.cli.main import invoke
 from bench.core.errors import UsageError
 from bench.core.images import read_png
-from bench.data.datasets import Dataset, open_dataset
+from bench.data.dataset import Dataset
 from bench.data.image_file import header
 from bench.data.measured import in_levels, in_units, parse_ranges
+from bench.data.open_dataset import open_dataset, turned_round
 from bench.data.types import DataRange
 from bench.records.record import RunRecord, read_records
 from bench.spec.pairs_used import data_spec, open_again
@@ -339,7 +340,7 @@ def test_validation_and_gap_are_in_the_units_of_the_files(tmp_path: Path) -> Non
 def test_what_would_fail_later_is_refused_at_once(tmp_path: Path) -> None:
     root = write(tmp_path / "one", (npy, lambda rng: rng.random((PX, PX, 5), np.float32)), (png, photo))
     with pytest.raises(UsageError, match="expected targets of 8 bits"):
-        open_dataset("mine", root=root).turned()  # --both-directions would write five channels
+        turned_round(open_dataset("mine", root=root))  # --both-directions would write five channels
     (root / "mine" / "card.toml").write_text("options = { ranges = { source = [5, 5] } }\n")
     assert "expected ranges of source to be LOW, HIGH" in refusal(root)
     other = stacked(tmp_path / "two")

@@ -15,7 +15,7 @@ from toy_pairs import generate
 from baselines.trainer import Trainer
 from bench.cli.main import invoke
 from bench.core.resources import cache_dir
-from bench.data.datasets import open_dataset
+from bench.data.open_dataset import open_dataset
 from bench.data.palette import paint
 from bench.records.output_folder import RunFiles
 from bench.records.record import RunRecord, read_records

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from bench.core.errors import UsageError
-from bench.data.datasets import open_dataset
+from bench.data.open_dataset import open_dataset
 
 SIZE = 16
 

@@ -16,7 +16,7 @@ from bench.core.errors import UsageError
 from bench.data import cache as cache_module
 from bench.data import readers
 from bench.data.cache import FileHashes, Sample, load_split, release_pages
-from bench.data.datasets import open_dataset
+from bench.data.open_dataset import open_dataset
 from bench.data.types import SplitArrays
 
 SIZE = 16

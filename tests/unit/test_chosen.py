@@ -14,7 +14,8 @@ from bench.core.resources import cache_dir
 from bench.data.acquire.prepare import info
 from bench.data.cards import card_names, load_card
 from bench.data.chosen import drawn, hold_out, some_of
-from bench.data.datasets import Dataset, open_dataset
+from bench.data.dataset import Dataset
+from bench.data.open_dataset import open_dataset
 from bench.spec.grid import GridRequest, Plan, resolve
 from bench.spec.pairs_used import data_spec, open_again, with_val_share
 

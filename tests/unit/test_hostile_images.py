@@ -20,9 +20,9 @@ from PIL import Image, ImageCms
 from bench.core import images as core_images
 from bench.core.errors import UsageError
 from bench.data import layouts
-from bench.data.datasets import open_dataset
 from bench.data.image_file import decode, header
 from bench.data.image_folder import list_images, read_images
+from bench.data.open_dataset import open_dataset
 from bench.data.side_by_side import is_side_by_side
 from bench.stages.imported.match import images_of
 

@@ -12,7 +12,7 @@ from torch.nn import functional
 from bench.cli.main import invoke
 from bench.core.errors import UsageError
 from bench.core.resources import cache_dir
-from bench.data.datasets import open_dataset
+from bench.data.open_dataset import open_dataset
 from bench.records.judge_card import cards_of
 from bench.records.panel import column, panel_of
 from bench.records.record import RunRecord, read_per_image, read_records

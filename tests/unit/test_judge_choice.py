@@ -13,7 +13,8 @@ from PIL import Image
 
 from bench.core.errors import UsageError
 from bench.data.cards import load_card, make_card
-from bench.data.datasets import Dataset, open_dataset
+from bench.data.dataset import Dataset
+from bench.data.open_dataset import open_dataset
 from bench.data.types import DatasetCard
 from bench.records.record import RunRecord
 from bench.scoring.judges.augment import augment

@@ -18,7 +18,7 @@ from torch.nn import functional
 from bench.cli.main import invoke
 from bench.core.errors import UsageError
 from bench.core.progress import Reporter
-from bench.data.datasets import open_dataset
+from bench.data.open_dataset import open_dataset
 from bench.data.types import ClassInfo, SplitArrays
 from bench.records.record import read_records
 from bench.scoring.judges import external_base as judge_base

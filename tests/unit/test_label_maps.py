@@ -13,8 +13,8 @@ from PIL import Image
 from bench.core.errors import UsageError
 from bench.data.cache import FileHashes
 from bench.data.cards import load_card, make_card
-from bench.data.datasets import open_dataset
 from bench.data.image_folder import list_images, read_images
+from bench.data.open_dataset import open_dataset
 from bench.data.palette import paint
 from bench.data.types import VOID, DatasetCard
 from bench.scoring.metrics.confusion import confusion_matrix, scores_from_confusion

@@ -15,7 +15,7 @@ from bench.cli.main import invoke
 from bench.core import shown_paths
 from bench.core.errors import UsageError
 from bench.data.acquire.verify import verify
-from bench.data.datasets import open_dataset
+from bench.data.open_dataset import open_dataset
 
 
 @pytest.fixture(autouse=True)

@@ -32,9 +32,10 @@ from PIL import Image
 
 from bench.cli.main import invoke
 from bench.core.errors import UsageError
-from bench.data.datasets import Dataset, open_dataset
+from bench.data.dataset import Dataset
 from bench.data.layouts import AmbiguousLayoutError, UnpairedError
 from bench.data.measured import in_levels
+from bench.data.open_dataset import open_dataset, turned_round
 from bench.data.pixels import pixel_fingerprint
 from bench.data.types import DataRange
 from bench.spec.pairs_used import data_spec, open_again
@@ -275,7 +276,7 @@ def test_halves_without_a_common_name_are_unpaired(row: str, tmp_path: Path, cac
     assert len({name[1] for name in (one.split("+") for one in data.names("test"))}) == data.splits["test"]
     arrays = data.load("test", size_px=SIZE, cache=cache)
     assert arrays.labels is None
-    turned = data.turned()
+    turned = turned_round(data)
     assert turned.direction == "target2source"
     assert turned.fingerprint("test") == data.fingerprint("test")
     assert np.array_equal(turned.load("test", size_px=SIZE, cache=cache).source, arrays.target)

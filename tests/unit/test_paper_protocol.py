@@ -17,7 +17,7 @@ from bench.cli.main import cli, invoke
 from bench.core.errors import UsageError
 from bench.core.files import sha256_file
 from bench.data.cards import load_card
-from bench.data.datasets import open_dataset
+from bench.data.open_dataset import open_dataset
 from bench.data.types import SplitArrays
 from bench.records.record import MetricResult
 from bench.scoring.judges import external as adapters

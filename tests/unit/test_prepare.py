@@ -16,7 +16,7 @@ from bench.core.files import sha256_file
 from bench.data.acquire.prepare import card_rows, info, prepare
 from bench.data.acquire.verify import MANIFEST, read_manifest, verify
 from bench.data.cards import load_card
-from bench.data.datasets import open_dataset
+from bench.data.open_dataset import open_dataset
 
 HEIGHT, WIDTH = 45, 91  # odd on purpose
 PAIRS = {"train": (("aachen", 3), ("bochum", 2)), "val": (("lindau", 2),)}

@@ -14,7 +14,8 @@ from toy_pairs import generate
 from baselines.sizes import ImageSize
 from bench.core.errors import UsageError
 from bench.data.cards import load_card
-from bench.data.datasets import Dataset, open_dataset
+from bench.data.dataset import Dataset
+from bench.data.open_dataset import open_dataset
 from bench.data.palette import decode_colours, paint
 from bench.data.types import VOID
 from bench.spec.pairs_used import data_spec, open_again

@@ -15,7 +15,7 @@ from PIL import Image
 
 from bench.cli.main import invoke
 from bench.data.cards import load_card
-from bench.data.datasets import open_dataset
+from bench.data.open_dataset import open_dataset
 from bench.records.record import read_records
 
 README = Path(__file__).resolve().parents[2] / "datasets" / "README.md"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bench.core.progress import Reporter
-from bench.data.datasets import open_dataset
+from bench.data.open_dataset import open_dataset
 from bench.data.types import SplitArrays
 from bench.scoring.judges import trained as store
 from bench.scoring.judges.train_test_overlap import seen_photos

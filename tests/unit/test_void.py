@@ -14,7 +14,8 @@ from bench.core.progress import Reporter
 from bench.data.acquire.prepare import info
 from bench.data.acquire.verify import verify
 from bench.data.cards import load_card
-from bench.data.datasets import Dataset, open_dataset
+from bench.data.dataset import Dataset
+from bench.data.open_dataset import open_dataset
 from bench.spec.pairs_used import data_spec
 from bench.spec.scoring_choice import ScoringChoice
 from bench.stages.data_in_use import Workbench

@@ -23,7 +23,7 @@ from bench.core.errors import UsageError
 from bench.core.files import move_folder, sha256_file, write_text
 from bench.core.progress import Progress
 from bench.data.acquire.verify import MANIFEST, MANIFEST_SCHEMA, read_manifest
-from bench.data.datasets import Dataset
+from bench.data.dataset import Dataset
 from bench.data.image_file import decode, header
 from bench.data.label_maps import lossy_labels
 from bench.data.layouts import Found, Pair, find

@@ -14,8 +14,9 @@ from bench.core.errors import UsageError
 from bench.core.files import sha256_file
 from bench.core.progress import Progress
 from bench.core.shown_paths import shown
-from bench.data.datasets import Dataset, open_dataset
+from bench.data.dataset import Dataset
 from bench.data.measured import Ranges
+from bench.data.open_dataset import open_dataset
 from bench.data.types import VOID, LabelValues
 from bench.data.void import ADVICE, is_mostly_void
 

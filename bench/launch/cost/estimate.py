@@ -17,7 +17,7 @@ from baselines.objectives.scheme import build_networks, check_fits, scheme_of
 from baselines.sizes import NATIVE, ImageSize, Size, image_size, size_for
 from baselines.trainer import Trainer
 from bench.core.errors import UsageError
-from bench.data.datasets import Dataset
+from bench.data.dataset import Dataset
 from bench.launch.cost.kept_times import kept, kept_rate
 from bench.launch.cost.measure import Question
 from bench.launch.cost.step_worker import random_pairs

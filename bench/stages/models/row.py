@@ -15,7 +15,7 @@ from baselines.engine import resolve_device
 from bench.core.errors import UsageError
 from bench.core.images import is_whole
 from bench.core.progress import Advance
-from bench.data.datasets import Dataset
+from bench.data.dataset import Dataset
 from bench.records.output_folder import RunFiles
 from bench.records.record import RunRecord
 from bench.spec.models import ModelRow
