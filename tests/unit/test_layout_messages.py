@@ -7,9 +7,11 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from layout_writers import KINDS, SIZE, colour, depth, write
 from PIL import Image
+from pyarrow import parquet as pq
 
 from bench.cli.main import invoke
 from bench.core import shown_paths
@@ -134,6 +136,41 @@ def test_files_of_another_purpose_are_passed_over(tmp_path: Path) -> None:
     assert open_dataset("mine", root=root).notes == ()
 
 
+MISSING = {
+    "csv": ("pairs.csv", "A,B\nold/1.png,old/2.png\n"),
+    "json": ("pairs.json", '{"test": [{"A": "old/1.png", "B": "old/2.png"}]}'),
+    "lines": ("pairs.jsonl", '["old/1.png", "old/2.png"]\n'),
+}
+
+
+@pytest.mark.parametrize("kind", MISSING)
+def test_a_list_whose_images_are_all_missing_is_said(kind: str, tmp_path: Path) -> None:
+    name, content = MISSING[kind]
+    root = write("train/*", KINDS["png"], tmp_path)
+    (root / name).write_text(content)
+    (said,) = open_dataset("mine", root=root).notes
+    assert said == (
+        f"expected the images that {root / name} names, relative to its folder, found none (old/1.png is not "
+        "there): correct the list"
+    )
+
+
+@pytest.mark.parametrize("layout", [None, "list"])
+def test_a_list_whose_images_are_all_missing_is_why_nothing_is_found(
+    layout: str | None, tmp_path: Path
+) -> None:
+    (tmp_path / "pairs.csv").write_text(MISSING["csv"][1])
+    with pytest.raises(UsageError, match=r"old/1\.png is not there"):
+        open_dataset("mine", root=tmp_path, layout=layout)
+
+
+def test_a_list_of_one_column_of_names_is_no_list_of_pairs(tmp_path: Path) -> None:
+    """As metadata.csv of the Hugging Face image folders: its names are relative to elsewhere."""
+    root = write("train/*", KINDS["png"], tmp_path)
+    (root / "metadata.csv").write_text("file_name,text\nold/1.png,a house\n")
+    assert open_dataset("mine", root=root).notes == ()
+
+
 def test_a_broken_list_of_a_split_is_refused_beside_whole_ones(tmp_path: Path) -> None:
     root = write("list.csv", KINDS["png"], tmp_path)
     rows = (root / "pairs.csv").read_text().splitlines()
@@ -255,6 +292,29 @@ def test_files_in_an_archive_are_named_as_the_archive_and_their_place_in_it(
     monkeypatch.setattr(shown_paths, "_stand_for", {})  # as in a worker, which is given the folder
     assert data.root is not None
     assert f"{archive}!mine/train/B/2.png" in refusal(data.root, cache)
+
+
+@pytest.mark.parametrize("files", [("train.parquet",), ("train.parquet", "test.parquet")], ids=len)
+def test_images_in_parquet_are_named_as_the_file_and_their_row(
+    files: tuple[str, ...], tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = [KINDS["png"].content(colour(number), is_right=False) for number in range(5)]
+    # of a single file, row 4 is for the test
+    halves = {"input": whole, "target": [*whole[:3], whole[3][:60], whole[4]]}
+    cells = {column: [{"bytes": one, "path": None} for one in images] for column, images in halves.items()}
+    for file in files:
+        pq.write_table(pa.table(cells), tmp_path / file)
+    named = tmp_path / (files[0] if len(files) == 1 else "*.parquet")
+
+    assert f"{named}!train/target/000003.png" in refusal(tmp_path, cache)
+    data = open_dataset("mine", root=tmp_path)
+    assert data.found_line.startswith(f"{named} (unpacked) (layout folders: from parquet, ")
+    said = [*data.lines, *data.file_notes(), *verify("mine", tmp_path).lines]
+    assert not [line for line in said if str(cache) in line]
+
+    monkeypatch.setattr(shown_paths, "_stand_for", {})  # as in a worker, which is given the folder
+    assert data.root is not None
+    assert f"{named}!train/target/000003.png" in refusal(data.root, cache)
 
 
 def test_the_top_of_an_archive_is_named_as_unpacked(

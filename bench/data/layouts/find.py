@@ -77,14 +77,14 @@ def find(card: DatasetCard, root: Path, layout: str | None = None) -> Found | No
         AmbiguousLayoutError: if two layouts fit and none is chosen.
         UsageError: if a split of the layout is missing or empty, or a pair lacks a half.
     """
-    unpacked.name_archive(root)
+    unpacked.name_origin(root)
     if unpacked.is_archive(root):
         return _unpacked(card, root, layout)
     if root.is_file():
         return _file(card, root, layout)
     broken: list[str] = []
     for _ in range(_DEEPEST):
-        broken += lists.unreadable(card, root) if root.is_dir() else []
+        broken += lists.passed_over(card, root) if root.is_dir() else []
         if (found := _here(card, root, layout)) is not None:
             return replace(found, notes=(*found.notes, *broken))
         inner = list(subfolders(root).values())
@@ -132,7 +132,7 @@ def _here(card: DatasetCard, root: Path, layout: str | None) -> Found | None:
     fits = fitting(card, root)
     chosen = _chosen(card, root, layout, fits)
     if chosen is None:
-        if layout == "list" and (broken := lists.unreadable(card, root)):
+        if layout == "list" and (broken := lists.passed_over(card, root)):
             raise UsageError(broken[0])
         return None
     if chosen == "parquet":
@@ -231,10 +231,10 @@ def _content(folder: Path) -> str:
 
 def content_of(card: DatasetCard, place: Path) -> str:
     """What is at `place`, for a message that nothing fits: names, two levels deep at most, and lists of pairs
-    that cannot be read."""
+    that cannot be used."""
     if not place.is_dir():
         return "no folder"
     inner = subfolders(place)
     below = "; ".join(f"in {path.name}/: {_content(path)}" for path in list(inner.values())[:3])
-    broken = [line for folder in entered(place) for line in lists.unreadable(card, folder)]
+    broken = [line for folder in entered(place) for line in lists.passed_over(card, folder)]
     return "; ".join([_content(place) + (f" ({below})" if below else ""), *broken])

@@ -96,7 +96,7 @@ def _lists(card: DatasetCard, root: Path) -> list[_List]:
         except UsageError:
             if root.is_file():
                 raise
-            continue  # of another purpose, or told of by `unreadable`
+            continue  # of another purpose, or told of by `passed_over`
         for name, rows in tables.items():
             own = folded(file.stem)
             split = folded(name) or (own if own in all_names(card) else "")
@@ -120,9 +120,27 @@ def _files(root: Path) -> list[Path]:
     return [file for file in files if file.name.lower() not in _NOT_LISTS and not file.name.startswith(".")]
 
 
-def unreadable(card: DatasetCard, folder: Path) -> list[str]:
-    """A line for each file in `folder` that may be a list of pairs and cannot be read."""
-    return [str(error) for _, error in _unreadable(folder)] if "list" in card.layouts else []
+def passed_over(card: DatasetCard, folder: Path) -> list[str]:
+    """A line for each file in `folder` that cannot be read, or names images of which none is there."""
+    if "list" not in card.layouts:
+        return []
+    return [*(str(error) for _, error in _unreadable(folder)), *_without_images(card, folder)]
+
+
+def _without_images(card: DatasetCard, folder: Path) -> Iterator[str]:
+    used = {one.file for one in _lists(card, folder)}
+    for file in _files(folder):
+        if file in used:
+            continue
+        with suppress(UsageError):  # cannot be read
+            for rows in _tables(file, file.stat().st_mtime_ns).values():
+                named = _named_columns(rows) if rows else {}
+                if len(named) > 1:
+                    yield (
+                        f"expected the images that {file} names, relative to its folder, found none "
+                        f"({next(iter(named.values()))} is not there): correct the list"
+                    )
+                    break
 
 
 def _unreadable(root: Path) -> Iterator[tuple[Path, UsageError]]:
@@ -141,10 +159,15 @@ def _path_columns(one: _List) -> list[str]:
     If that is only one, those beside it whose values look like paths count as well (but for names of pairs):
     otherwise images whose partners are all missing would be cut into halves.
     """
-    firsts = {name: next((row[name] for row in one.rows if row.get(name)), "") for name in one.rows[0]}
-    named = [name for name, value in firsts.items() if Path(value).suffix.lower() in SUFFIXES]
+    named = _named_columns(one.rows)
     there = [name for name in named if any(_path(one.file, row.get(name, "")) for row in one.rows)]
     return there if len(there) != 1 else [name for name in named if name in there or not is_name(name)]
+
+
+def _named_columns(rows: Sequence[Row]) -> dict[str, str]:
+    """The columns whose first value is called like an image, with that value."""
+    firsts = {name: next((row[name] for row in rows if row.get(name)), "") for name in rows[0]}
+    return {name: value for name, value in firsts.items() if Path(value).suffix.lower() in SUFFIXES}
 
 
 def _pair(file: Path, number: int, row: Row, columns: Columns) -> Pair:

@@ -23,7 +23,7 @@ from bench.data.types import DatasetCard
 _ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _NOT_READ = (".7z", ".7z.001", ".rar", ".tar.zst", ".tzst", ".tar.lz4")
 _NOTES = ".notes"
-_ORIGIN = "origin"  # beside the unpacked folder: the path of the archive
+_ORIGIN = "origin"  # beside the unpacked folder: the path of the archive or parquet file
 
 
 def is_archive(path: Path) -> bool:
@@ -51,15 +51,20 @@ def archive(path: Path) -> tuple[Path, list[str]]:
         )
     folder = _place([path], "archive")
     _make(folder, lambda into: _unpack(path, into))
-    with suppress(OSError):  # a cache that others filled and this user may only read
-        write_bytes(folder.parent / _ORIGIN, os.fsencode(path))
-    stand_for(folder, path)
+    _stands_for(folder, path)
     return folder, [f"{path} is read unpacked, from the cache"]
 
 
-def name_archive(place: Path) -> None:
-    """Let messages name the archive that `place` was unpacked from, if it was: other processes get only the
-    folder."""
+def _stands_for(folder: Path, file: Path) -> None:
+    """Let messages of this and other processes name `file` instead of `folder`."""
+    with suppress(OSError):  # a cache that others filled and this user may only read
+        write_bytes(folder.parent / _ORIGIN, os.fsencode(file))
+    stand_for(folder, file)
+
+
+def name_origin(place: Path) -> None:
+    """Let messages name the archive or parquet file that `place` came from, if it did: other processes get
+    only the folder."""
     for folder in (place, *place.parents):
         origin = folder.parent / _ORIGIN
         if folder.parent.parent == _home() and origin.is_file():
@@ -82,8 +87,9 @@ def tables(card: DatasetCard, files: Sequence[Path], root: Path) -> tuple[Path, 
         (into / _NOTES).write_text("\n".join(notes), encoding="utf-8")
 
     _make(folder, write)
+    _stands_for(folder, files[0] if len(files) == 1 else root / "*.parquet")
     notes = (folder / _NOTES).read_text(encoding="utf-8").splitlines()
-    return folder, [*notes, f"the images of {len(files)} parquet file(s) are read from {folder}"]
+    return folder, [*notes, f"the images of {len(files)} parquet file(s) are read as files, from the cache"]
 
 
 def _unpack(path: Path, into: Path) -> None:
