@@ -13,7 +13,8 @@ import click
 @click.option("--update", is_flag=True, help="Replace FOLDER.")
 def publish(output: Path, folder: Path, update: bool) -> int:
     """Write the publishable part of OUT into FOLDER: records and values by image, report, verdicts,
-    baseline, and generated images; no image of the data set, and no path of this machine.
+    and generated images; no image of the data set, and no path of this machine. `bench baseline FOLDER FILE`
+    makes a baseline of it.
 
     \b
     Exit code 1 if a check before publication fails (`bench claims OUT --sanity`): FOLDER is written, and its

@@ -5,11 +5,10 @@ FOLDER/report.md, figures/               tables and figures
 FOLDER/figures/s1-generated.png          outputs for the first gallery images: generated images only
 FOLDER/results.csv, differences.csv      the numbers
 FOLDER/claims.json                       verdicts of the ledger, and the checks before publication
-FOLDER/baseline.json, baseline.parquet   for `bench check`
 FOLDER/seal.json                         the hash of every file in records/
 FOLDER/reproduced.json                   what came of making a run again, where that was done
 
-What was published can be published again, from FOLDER itself: by later code, with the images it has.
+`bench baseline FOLDER FILE` makes a baseline of it. What was published can be published again, from FOLDER itself: by later code, with the images it has.
 """
 
 from __future__ import annotations
@@ -36,7 +35,6 @@ from bench.core.environment import commit_here
 from bench.core.errors import UsageError
 from bench.core.files import whole_folder, write_bytes, write_text
 from bench.core.images import read_png, to_rgb8
-from bench.gate.baseline import Baseline, save_baseline
 from bench.records.output_folder import check_writable
 from bench.records.record import RunRecord, read_per_image, read_records, write_record
 from bench.records.reproduction import Reproduction, read_reproduction, reproduction_path
@@ -46,7 +44,6 @@ from bench.report.plots.style import new_figure, plain, style
 from bench.report.render import write_report
 
 _HEAD = "### Generated images: "
-_JUDGE = "judge_hash"  # who repeats a study trains the judge again: by the same recipe, to other last bits
 SHOWN = 4
 """Images a variant in the figure of generated ones."""
 
@@ -73,8 +70,6 @@ def publish(out: Path, folder: Path, update: bool = False) -> tuple[list[Check],
     with whole_folder(folder) as made:
         for record in kept:
             write_record(made, _for_others(record), read_per_image(out, record))
-        baseline = Baseline.from_records(read_records(made), made, ignore=(_JUDGE,))
-        save_baseline(baseline, made / "baseline.json")
         found, made_again = sections(load_entries([out])[0]), read_reproduction(out)
         shown = {section.id: _figure(section) for section in found if _has_images(section, out)}
         write_report([made], made, Wanted(("md", "csv"), shown=shown))

@@ -16,6 +16,7 @@ from bench.records.record import read_per_image, read_record, record_path, write
 from bench.records.reproduction import read_reproduction
 
 REFERENCE = Path(__file__).resolve().parents[2] / "reports" / "reference"
+OLDER = Path(__file__).parent / "older"
 STUDY = REFERENCE / "cityscapes-128-8-epochs"
 RECORD = STUDY / "records" / "cityscapes-l1-s2-0621eeaec7d0.json"
 ROW = "cityscapes/labels2photo/128px/23800 steps/l1"
@@ -57,8 +58,8 @@ def test_values_by_image_are_read_under_todays_names() -> None:
 
 
 def test_a_baseline_of_schema_2_is_read_and_written_under_todays_names(tmp_path: Path) -> None:
-    raw = json.loads((STUDY / "baseline.json").read_text())
-    old = read_baseline(STUDY / "baseline.json")
+    raw = json.loads((OLDER / "baseline.json").read_text())
+    old = read_baseline(OLDER / "baseline.json")
     assert (raw["schema_version"], raw["ignore_protocol"]) == (2, ["scorer_hash"])
     assert old.ignore_protocol == ("judge_hash",)
     row, stored = old.rows[ROW], raw["rows"][ROW]
