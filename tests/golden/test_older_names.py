@@ -15,10 +15,8 @@ from bench.records import renamed
 from bench.records.record import read_per_image, read_record, record_path, write_record
 from bench.records.reproduction import read_reproduction
 
-REFERENCE = Path(__file__).resolve().parents[2] / "reports" / "reference"
-OLDER = Path(__file__).parent / "older"
-STUDY = REFERENCE / "cityscapes-128-8-epochs"
-RECORD = STUDY / "records" / "cityscapes-l1-s2-0621eeaec7d0.json"
+OLDER = Path(__file__).parent / "older"  # of the five losses at 8 epochs, as first published
+RECORD = OLDER / "records" / "cityscapes-l1-s2-0621eeaec7d0.json"
 ROW = "cityscapes/labels2photo/128px/23800 steps/l1"
 
 
@@ -49,7 +47,7 @@ def test_a_record_of_schema_1_is_read_under_todays_names(tmp_path: Path) -> None
 
 def test_values_by_image_are_read_under_todays_names() -> None:
     before = pd.read_parquet(RECORD.with_suffix(".parquet"))
-    after = read_per_image(STUDY, read_record(RECORD))
+    after = read_per_image(OLDER, read_record(RECORD))
     assert after is not None
     today = {"l1": "mae", "fd_scorer_pseudo": "fd_lite0_pseudo"}
     assert [today.get(name, name) for name in before] == list(after)
@@ -98,7 +96,7 @@ metric = ["l1", "fd_scorer"]
 
 
 def test_what_came_of_making_a_run_again_is_read() -> None:
-    found = read_reproduction(STUDY)
+    found = read_reproduction(OLDER)
     assert found is not None
     assert (found.images, found.exact, found.passed) == (True, True, True)
 
@@ -115,7 +113,7 @@ def test_a_plugged_in_metric_of_an_older_name_keeps_it(tmp_path: Path) -> None:
     record = read_record(RECORD)
     own = replace(record.results["ssim"], name="l1")
     both = replace(record, results={**record.results, "l1": own})
-    table = read_per_image(STUDY, record)
+    table = read_per_image(OLDER, record)
     assert table is not None
     write_record(tmp_path, both, table.assign(l1=table["ssim"]))
     after = read_per_image(tmp_path, read_record(record_path(tmp_path, record.id)))
