@@ -23,7 +23,7 @@ import numpy as np
 
 from bench.records.record import RunRecord, read_per_image, read_records, write_record
 
-REFERENCE = Path(__file__).parents[2] / "reports" / "reference" / "cityscapes-128"
+REFERENCE = Path(__file__).parents[2] / "reports" / "reference" / "cityscapes-64-generators"
 
 
 def write_copies(source: Path, out: Path, variants: int, seeds: int) -> None:
