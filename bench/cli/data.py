@@ -30,7 +30,7 @@ def info(name: str, data_roots: tuple[str, ...], **asked: Any) -> None:
 
     from bench.data.acquire.prepare import info as describe
     from bench.data.open_dataset import open_dataset
-    from bench.spec.grid import data_roots as roots_of
+    from bench.spec.given import data_roots as roots_of
 
     root = roots_of(data_roots, [name]).get(name)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
@@ -47,7 +47,7 @@ def verify(name: str, data_roots: tuple[str, ...], **asked: Any) -> None:
     """Check that every image of NAME is there and can be read (against its manifest, if it has one)."""
     from bench.core.progress import Reporter
     from bench.data.acquire.verify import verify as check
-    from bench.spec.grid import data_roots as roots_of
+    from bench.spec.given import data_roots as roots_of
 
     root = roots_of(data_roots, [name]).get(name)
     with Reporter() as reporter:

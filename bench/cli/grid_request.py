@@ -99,7 +99,8 @@ def grid_options(command: Command) -> Command:
 def request_of(options: dict[str, Any]) -> GridRequest:
     """The `GridRequest` given by `grid_options`."""
     from baselines.settings import TestSettings
-    from bench.spec.grid import GridRequest, parse_lengths, parse_seeds
+    from bench.spec.given import parse_lengths, parse_seeds
+    from bench.spec.grid import GridRequest
     from bench.spec.models import parse_models
 
     return GridRequest(

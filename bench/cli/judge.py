@@ -175,7 +175,7 @@ def _workbench(options: dict[str, Any], reporter: Reporter) -> Workbench:
         threads_of(options, None)
     from bench.core.resources import cache_dir
     from bench.data.open_dataset import open_dataset
-    from bench.spec.grid import data_roots
+    from bench.spec.given import data_roots
     from bench.spec.pairs_used import data_spec
     from bench.spec.scoring_choice import ScoringChoice, check_judge_choice
     from bench.stages.data_in_use import Workbench

@@ -300,7 +300,7 @@ def _judge_training(
     from bench.data.open_dataset import open_dataset
     from bench.scoring.judges.choice import AUTO, NO_JUDGE, panel
     from bench.scoring.judges.external import is_adapter
-    from bench.spec.grid import data_roots
+    from bench.spec.given import data_roots
     from bench.spec.pairs_used import data_spec
     from bench.stages.data_in_use import Workbench
 
@@ -332,7 +332,7 @@ def _again(
     from bench.launch.driver import run_grid
     from bench.launch.jobs import Launch
     from bench.records.output_folder import check_writable
-    from bench.spec.grid import plans_of
+    from bench.spec.trained import plans_of
 
     check_writable(output)
     plans = plans_of(output, data_roots)

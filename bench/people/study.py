@@ -109,7 +109,7 @@ def _rated(out: Path, variants: Sequence[str], data_roots: Sequence[str], cache:
 
 def _of_data_set(out: Path, run: RunRecord, data_roots: Sequence[str], cache: Path) -> Rated:
     """Targets and sources of all test images, from the data set that the run was tested on."""
-    from bench.spec.grid import plans_of
+    from bench.spec.trained import plans_of
 
     size_px = run.spec["training"]["size_px"]
     known = (run.dataset, run.direction)

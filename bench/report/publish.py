@@ -8,7 +8,8 @@ FOLDER/claims.json                       verdicts of the ledger, and the checks 
 FOLDER/seal.json                         the hash of every file in records/
 FOLDER/reproduced.json                   what came of making a run again, where that was done
 
-`bench baseline FOLDER FILE` makes a baseline of it. What was published can be published again, from FOLDER itself: by later code, with the images it has.
+`bench baseline FOLDER FILE` makes a baseline of it. What was published can be published again, from FOLDER
+itself: by later code, with the images it has.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,18 +13,16 @@ from baselines.geometry import check_sides, depth
 from baselines.settings import TestSettings
 from baselines.sizes import NATIVE, Size
 from baselines.variants import Variant
-from bench.core.documents import read_json
 from bench.core.errors import UsageError
-from bench.core.files import named_path
 from bench.data.chosen import limit_val
 from bench.data.dataset import Dataset
 from bench.data.measured import Ranges
 from bench.data.open_dataset import open_dataset, turned_round
 from bench.data.types import LabelValues
-from bench.records.output_folder import RunFiles
 from bench.spec.expand import parse_sets, resolve_grid
+from bench.spec.given import data_roots
 from bench.spec.models import Model, ModelRow, model_rows
-from bench.spec.pairs_used import data_spec, open_again, with_val_share
+from bench.spec.pairs_used import data_spec, with_val_share
 from bench.spec.policy import LAST
 from bench.spec.recipes import get_recipe
 from bench.spec.run_spec import DataSpec, RunSpec
@@ -303,99 +300,3 @@ def native_levels(dataset: Dataset, data: DataSpec) -> int:
     except ValueError as error:
         raise UsageError(f"size native: {error} in {dataset.name}: give one --size for all images") from None
     return min(depth(size.document) for size in sizes)
-
-
-def plans_of(out: Path, data_roots_given: Sequence[str]) -> list[Plan]:
-    """The trained runs in an output folder, by data set.
-
-    Raises:
-        UsageError: if there is none, one cannot be read, or the data differs from what they were trained on.
-    """
-    trained: dict[DataSpec, list[RunSpec]] = {}
-    for path in sorted((out / "runs").glob("*/spec.json")):
-        try:
-            spec = RunSpec.from_dict(read_json(path))
-        except ValueError as error:
-            raise UsageError(f"expected a run's spec in {path}: {error}: delete its folder") from None
-        files = RunFiles(out, path.parent.name)
-        if files.checkpoint.is_file() or files.predictions.is_dir():  # trained, kept or not
-            trained.setdefault(spec.data, []).append(spec)
-    if not trained:
-        raise UsageError(
-            f"expected trained runs in {out / 'runs'}, found none: `bench train --out {out}` first"
-        )
-    roots = data_roots(data_roots_given, sorted({data.name for data in trained}))
-    return [_plan_of(data, runs, roots.get(data.name)) for data, runs in trained.items()]
-
-
-def _plan_of(data: DataSpec, runs: list[RunSpec], root: Path | None) -> Plan:
-    dataset = open_again(data, root)
-    found = data_spec(dataset, data.train_n, data.test_n)
-    if found != data:
-        raise UsageError(
-            f"expected the images that run {runs[0].id} was trained on, found others in {dataset.root}: "
-            "give their --data-root, or run again into another --out"
-        )
-    return Plan(dataset, data, runs)
-
-
-def data_roots(given: Sequence[str], names: Sequence[str]) -> dict[str, Path]:
-    """Data set name -> root, from `--data-root` values: NAME=DIR, or one folder for all others.
-
-    A root may be a file: an archive, a list of pairs, a parquet file.
-
-    Raises:
-        UsageError: if it does not exist, or two are given for one name.
-    """
-    roots: dict[str, Path] = {}
-    common: Path | None = None
-    for value in given:
-        name, equals, folder = value.partition("=")
-        named = bool(equals) and re.fullmatch(r"[A-Za-z0-9_.+-]+", name) is not None
-        path = named_path(folder if named else value)
-        if not path.exists():
-            raise UsageError(f"expected a folder at --data-root {path}, found none: check the path")
-        if named and name not in names:
-            raise UsageError(f"--data-root names '{name}', which is not among --dataset {','.join(names)}")
-        if (named and name in roots) or (not named and common is not None):
-            raise UsageError(f"expected one --data-root for each data set, found another: {value}")
-        if named:
-            roots[name] = path
-        else:
-            common = path
-    return {name: roots.get(name, common) for name in names if roots.get(name, common)}  # type: ignore[misc]
-
-
-def parse_lengths(text: str | None) -> tuple[float, ...]:
-    """ "2,8,25" as lengths of training.
-
-    Raises:
-        UsageError: if it is not a list of numbers above 0, each once.
-    """
-    try:
-        lengths = tuple(float(part) for part in text.split(",")) if text is not None else ()
-    except ValueError:
-        lengths = (math.nan,)
-    if not all(0 < length < math.inf for length in lengths) or len(set(lengths)) != len(lengths):
-        raise UsageError(f"expected --keep-at such as 2,8,25 (numbers above 0, each once), found '{text}'")
-    return lengths
-
-
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """ "0,1,2" or "0-2" as seeds.
-
-    Raises:
-        UsageError: if it is neither, or a seed comes twice.
-    """
-    seeds: list[int] = []
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d{1,9})(?:-(\d{1,9}))?\s*", part)
-        if match is None:
-            raise UsageError(f"expected --seeds such as 0,1,2 or 0-2, found '{text}'")
-        first, last = int(match[1]), int(match[2] or match[1])
-        if last < first or last - first > 999:
-            raise UsageError(f"expected a range of at most 1000 rising seeds, found '{part.strip()}'")
-        seeds += range(first, last + 1)
-    if len(set(seeds)) != len(seeds):
-        raise UsageError(f"expected each seed once, found '{text}'")
-    return tuple(seeds)

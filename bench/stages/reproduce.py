@@ -23,10 +23,11 @@ from bench.records.output_folder import RunFiles
 from bench.records.record import RunRecord, read_records
 from bench.records.reproduction import Reproduction, reproduction_path
 from bench.scoring.judges.choice import AUTO, as_asked
-from bench.spec.grid import Plan, plans_of
+from bench.spec.grid import Plan
 from bench.spec.models import ELSEWHERE, trained_elsewhere
 from bench.spec.run_spec import RunSpec
 from bench.spec.scoring_choice import ScoringChoice
+from bench.spec.trained import plans_of
 from bench.stages.data_in_use import Workbench
 from bench.stages.runner import Runner
 from bench.stages.start_from import keep_start, read_start

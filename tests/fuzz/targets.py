@@ -60,7 +60,7 @@ from bench.scoring.judges import external as adapters
 from bench.scoring.judges import external_hf as judge_hf
 from bench.scoring.judges import trained as store
 from bench.scoring.metrics import set_features as features
-from bench.spec import grid
+from bench.spec import given, trained
 from bench.spec.expand import parse_sets, resolve_grid
 from bench.spec.run_spec import DataSpec, RunSpec
 from bench.spec.variants import get_variant, read_variants
@@ -277,7 +277,7 @@ def _plans(path: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "spec.json").write_bytes(path.read_bytes())
     (folder / "checkpoint.safetensors").touch()
-    grid.plans_of(path.parent, [f"d={path.parent / 'nowhere'}"])
+    trained.plans_of(path.parent, [f"d={path.parent / 'nowhere'}"])
 
 
 # --- weights -------------------------------------------------------------------------------------------
@@ -533,6 +533,6 @@ TARGETS: dict[str, Callable[[], Target]] = {
                "/", "size", "input", "unit", "8", "~", "."]),
         lambda name: adapters.check_adapter(f"{name}" if ":" in name else f"onnx:{name}"),
     ),
-    "--seeds": lambda: Target(words(["0", "1", "-", ",", "99", " ", "٣", "9" * 5000]), grid.parse_seeds),
+    "--seeds": lambda: Target(words(["0", "1", "-", ",", "99", " ", "٣", "9" * 5000]), given.parse_seeds),
 }  # fmt: skip
 assert UsageError in BenchError.__subclasses__()

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bench.core.errors import UsageError
-from bench.spec.grid import GridRequest, data_roots, parse_seeds, resolve
+from bench.spec.given import data_roots, parse_seeds
+from bench.spec.grid import GridRequest, resolve
 
 TOY = GridRequest(variants=("l1", "l1+cgan"), datasets=("toycity",))
 
