@@ -75,6 +75,8 @@ def make_card(raw: Mapping[str, Any]) -> DatasetCard:
     left, right = card.domains
     fits = left != right and _is_name(left) and _is_name(right)
     _expect(fits, "domains", "two different plain names", card.domains)
+    fits = "2" not in left + right
+    _expect(fits, "domains", "names without a 2, which stands between them in a direction", card.domains)
     directions = f"{left}2{right}", f"{right}2{left}"
     _expect(card.direction in directions, "direction", " or ".join(directions), card.direction)
     for domain, (low, high) in card.options.ranges.items():

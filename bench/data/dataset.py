@@ -142,8 +142,11 @@ class Dataset:
     def sides_line(self) -> str:
         """Which half on disk is the source and which the target; "" where there are no two halves."""
         found = self.images.found
-        if found is None or self.source != "paired":
+        if found is None or (self.source != "paired" and len(self.images.modes) == 1):
             return ""
+        if self.source != "paired":
+            names = found.halves
+            return f"{names[self.target_side]} is the target, {names[1 - self.target_side]} is not used"
         return sides_in_words(self.card, found.halves, self.target_side)
 
     @property
@@ -200,6 +203,7 @@ class Dataset:
                 "content": self.fingerprint(split, limit),
                 "layout": self.layout,
                 "roles": self.card.roles,
+                **({"labels_of": "target"} if self.card.roles == ("labels", "labels") else {}),
                 "classes": [asdict(c) for c in self.card.classes],
                 "modes": self.images.modes,
                 "target_side": self.target_side,
@@ -239,8 +243,7 @@ class Dataset:
     def _sampler(self, split: str, indices: Sequence[int], size_px: Size) -> Callable[[int], Sample]:
         def read(place: int) -> Sample:
             sides = self.images.read(split, indices[place], size_px)
-            target = sides[self.target_side if len(sides) == 2 else 0]
-            labels = next((side.labels for side in sides if side.labels is not None), None)
+            target, labels = sides[self.target_side if len(sides) == 2 else 0], self._labels(sides)
             if self.unpaired:
                 return Sample(sides[1 - self.target_side].image, target.image, None, target.values)
             if self.source == "paired":
@@ -248,6 +251,11 @@ class Dataset:
             return Sample(derive(self.source, target.image), target.image, labels, target.values)
 
         return read
+
+    def _labels(self, sides: Sequence[readers.SideArrays]) -> NDArray[np.uint8] | None:
+        """The label map that predictions are held against: the target's if it is one, else the source's."""
+        first = sides[self.target_side if len(sides) == 2 else 0]
+        return next((side.labels for side in (first, *sides) if side.labels is not None), None)
 
     def file_labels(self, split: str, limit: int | None = None) -> Callable[[int], NDArray[np.uint8]]:
         """A function that reads the label map of pair i of a split: (h, w) uint8 train ids, as in its file.
@@ -258,8 +266,7 @@ class Dataset:
         indices = self._indices(split, limit)
 
         def read(place: int) -> NDArray[np.uint8]:
-            sides = self.images.read(split, indices[place], None)
-            labels = next((side.labels for side in sides if side.labels is not None), None)
+            labels = self._labels(self.images.read(split, indices[place], None))
             if labels is None:
                 raise UsageError(f"expected label maps in {self.name}, found none")
             return labels

@@ -167,12 +167,12 @@ def decode(file: Path, *, channels: bool = False) -> ImageFile:
         with opened(file, any_bits=True) as image:
             _check_mode(image)
             if _stored(image) == ("uint16", 3):
-                return ImageFile(_opaque(_sixteen_bit_colour(file)), "16-bit colour")
-            image.load()
-            lossy, profile = _is_lossy(image, file), _profile(image)
-            upright: Image.Image = ImageOps.exif_transpose(image)
+                found = ImageFile(_opaque(_sixteen_bit_colour(file)), "16-bit colour")
+            else:
+                image.load()
+                lossy, profile = _is_lossy(image, file), _profile(image)
+                found = _values(ImageOps.exif_transpose(image), lossy, profile)
             see_through = image.info.get("transparency")
-        found = _values(upright, lossy, profile)
         if see_through is not None:
             _check_no_hole(found, see_through)
         return found

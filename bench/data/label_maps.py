@@ -182,6 +182,8 @@ def _remedy(card: DatasetCard, mode: LabelMode, values: set[int], image: ImageFi
     if image.palette is not None:
         return "its palette has other colours than the card, so it is read by index: correct card or file"
     if mode == "ids" and any(entry.id is not None for entry in card.classes):
+        if max(values) == 255 and values <= {0, 255}:
+            return "a mask of 0 and 255 holds no ids: write the id of the class instead of 255"
         if values <= set(train_id_values(card)):
             return "all are train ids of the card: say --label-values trainids, or name them *_labelTrainIds"
         return "add a class with that id to the card (without a train_id it is void), or correct the file"

@@ -9,14 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from bench.data.layouts import SUFFIXES
+from bench.data.layouts import OTHER_IMAGES, SUFFIXES
 from bench.data.names import some
 
 _OF_SYSTEMS = ("thumbs.db", "desktop.ini", "icon\r", "ehthumbs.db")
-_OTHER_IMAGES = (
-    ".gif", ".avif", ".heic", ".heif", ".jp2", ".j2k", ".jxl", ".exr", ".hdr", ".tga", ".dds", ".psd", ".svg",
-    ".ico", ".pcx", ".ras", ".dng", ".cr2", ".nef", ".arw", ".raw", ".mat", ".npz", ".webm", ".mp4",
-)  # fmt: skip
 
 
 def left_out(used: Iterable[Path]) -> list[str]:
@@ -55,7 +51,7 @@ def is_of_a_system(path: Path) -> bool:
 
 def looks_like_an_image(path: Path) -> bool:
     """Whether a file that is not read is an image by its ending."""
-    return path.suffix.lower() in _OTHER_IMAGES
+    return path.suffix.lower() in OTHER_IMAGES
 
 
 def _images_below(folder: Path) -> list[Path]:

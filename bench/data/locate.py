@@ -99,7 +99,7 @@ def _own(
     for place in places:
         for card in _own_cards(name, place, direction):
             if (found := layouts.find(card, place, layout)) is not None:
-                return _plain_photos(card, found) if source != "paired" else (card, found)
+                return (card, found) if source == "paired" else _plain_photos(card, found, layout)
     looked = " or ".join(map(str, places or [root]))
     there = layouts.content_of(_plain_card(name), places[-1]) if places else "no such folder"
     if places and layout is not None:
@@ -107,13 +107,19 @@ def _own(
         raise UsageError(f"expected layout {layout} in {looked}, found {fits}: choose another, or none")
     pair = layouts.two_folders(_plain_card(name), places[-1]) if places else None
     by_name = (
-        f"name the two folders that are a pair by --direction {pair[0]}2{pair[1]} or {pair[1]}2{pair[0]}"
+        f"rename the two folders that are a pair, {pair[0]} and {pair[1]}, so that no name holds a 2, and "
+        "name them by --direction X2Y"
+        if pair and "2" in "".join(pair)
+        else f"name the two folders that are a pair by --direction {pair[0]}2{pair[1]} or {pair[1]}2{pair[0]}"
         if pair
         else "name two folders X/ and Y/ in each by --direction X2Y"
     )
+    plain = _plain_card(name)
+    cuts = bool(places) and layouts.may_be_singles(plain, places[-1])
+    halves = "; --layout pairs reads each file as two halves" if cuts else ""
     raise UsageError(
         f"expected train/ and test/ in {looked}, with side-by-side pairs or source/ and target/ in each (or "
-        f"another layout of datasets/README.md), found {there}: arrange the images so, or {by_name}"
+        f"another layout of datasets/README.md), found {there}: arrange the images so, or {by_name}{halves}"
     )
 
 
@@ -130,7 +136,7 @@ def _own_cards(name: str, place: Path, direction: str | None) -> Iterator[Datase
         with suppress(ValueError):  # no two plain names
             kinds = [kind for kind in _OWN_FOLDER["layouts"] if kind != "pairs"]  # whose halves have no names
             said = {"domains": sorted((left, right)), "direction": direction, "layouts": kinds}
-            yield replace(make_card({**defaults, **said}), name=name)
+            yield replace(make_card({**defaults, **said}), name=name, halves_by_name=True)
     yield plain
 
 
@@ -138,10 +144,12 @@ def _plain_card(name: str) -> DatasetCard:
     return make_card({**_OWN_FOLDER, "name": name, "title": name})
 
 
-def _plain_photos(card: DatasetCard, found: Found) -> tuple[DatasetCard, Found]:
-    """Single photos where the first image is not twice as wide as high; else what was found, as it is."""
+def _plain_photos(card: DatasetCard, found: Found, layout: str | None) -> tuple[DatasetCard, Found]:
+    """Single photos, if `layout` says so or the first image is not twice as wide as high; else what was
+    found, as it is."""
     first = found.splits["train"][0].files
-    if len(first) > 1 or ("photos" not in card.layouts[:1] and is_side_by_side(first[0])):
+    said = "photos" in (layout, *card.layouts[:1])
+    if len(first) > 1 or (not said and (layout == "pairs" or is_side_by_side(first[0]))):
         return card, found
     card = replace(card, layouts=("photos",), domains=("source", "photo"), roles=("image", "photo"))
     return card, replace(found, layout="photos")

@@ -120,6 +120,8 @@ class DatasetCard:
         mirrors: other places that `bench data fetch` tries, in order.
         how_to_get: one line for the error message if the data is missing.
         size_px: default side length in pixels.
+        halves_by_name: whether the two halves must be called like the domains: A and B, or the order of
+            columns, do not say which is which.
         judge_px: at which resolution judges are trained and look at images, at most (on each axis, of a
             "WIDTHxHEIGHT"): photos are not enlarged for their training. "size": that of the images.
     """
@@ -144,6 +146,7 @@ class DatasetCard:
     judge_px: _JudgePx = "size"
     split_rule: str = ""
     sources: tuple[str, ...] = ()
+    halves_by_name: bool = False
 
     @property
     def train_classes(self) -> tuple[ClassInfo, ...]:

@@ -23,7 +23,7 @@ def little_used(domains: tuple[str, str], images: Images) -> list[str]:
         return []
     said: list[str] = []
     for side, mode in enumerate(images.modes):
-        if mode in ("gray", "16-bit") and images.ranges[side] is None:
+        if mode in ("gray", "16-bit", "16-bit colour") and images.ranges[side] is None:
             with suppress(UsageError):
                 said += _lines(images, side, domains[side])
     return said

@@ -28,6 +28,8 @@ def with_val_share(dataset: Dataset, train_limit: int | None, share: float) -> D
     Raises:
         UsageError: if it has such a split, or too few training images.
     """
+    if not 0 <= share < 1:
+        raise UsageError(f"expected --val-share from 0 to below 1, such as 0.1, found {share:g}")
     if not share:
         return dataset
     used = dataset.splits["train"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,12 @@ def test_the_draw_is_seeded_and_spread() -> None:
     assert sorted([*kept, *held]) == list(range(1000))
     assert drawn(5, 2)[1].tolist() == [2, 4]  # pinned: runs are found by the images they saw
     assert 400 < held.mean() < 600
+
+
+@pytest.mark.parametrize("share", [math.nan, -0.1, 1.0])
+def test_a_share_that_is_none_is_refused(share: float, mine: Dataset) -> None:
+    with pytest.raises(UsageError, match="expected --val-share from 0 to below 1"):
+        with_val_share(mine, 6, share)
 
 
 def test_a_limit_comes_first_and_a_spec_opens_the_same_images_again(mine: Dataset) -> None:

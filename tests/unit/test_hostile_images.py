@@ -220,6 +220,17 @@ def test_a_transparent_colour_that_pixels_have_is_refused(tmp_path: Path) -> Non
     assert values(tmp_path / "x.png").tolist() == [[[9, 8, 7], [1, 2, 3]]]
 
 
+def test_a_transparent_colour_of_16_bits_that_pixels_have_is_refused(tmp_path: Path) -> None:
+    raw = b"\0" + struct.pack(">6H", 900, 800, 700, 1, 2, 3)
+    (tmp_path / "x.png").write_bytes(
+        png(2, 1, 16, 2, raw, chunk(b"tRNS", struct.pack(">HHH", 900, 800, 700)))
+    )
+    with pytest.raises(UsageError, match="found transparent pixels"):
+        values(tmp_path / "x.png")
+    (tmp_path / "x.png").write_bytes(png(2, 1, 16, 2, raw, chunk(b"tRNS", struct.pack(">HHH", 900, 800, 6))))
+    assert values(tmp_path / "x.png").tolist() == [[[900, 800, 700], [1, 2, 3]]]
+
+
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
 def test_a_palette_with_opaque_alpha_gives_its_indices_and_its_colours(tmp_path: Path, bits: int) -> None:
     raw = {1: b"\0\x40", 2: b"\0\x10", 4: b"\0\x01", 8: b"\0\0\1"}[bits]

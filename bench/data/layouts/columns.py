@@ -40,6 +40,11 @@ class Columns:
         return f"column {self.halves[0]}", f"column {self.halves[1]}"
 
 
+def is_split(column: str) -> bool:
+    """Whether a column names splits."""
+    return folded(column) in _SPLIT
+
+
 def is_name(column: str) -> bool:
     """Whether a column holds the names of pairs."""
     return folded(column) in _NAME
@@ -52,8 +57,10 @@ def choose(card: DatasetCard, names: Sequence[str], images: Sequence[str], where
         UsageError: if neither their names nor their number says which two are a pair.
     """
     others = [name for name in names if name not in images]
-    split = next((name for name in others if folded(name) in _SPLIT), None)
+    split = min(filter(is_split, others), key=lambda name: _SPLIT.index(folded(name)), default=None)
     named = next((name for name in others if is_name(name)), None)
+    if card.halves_by_name:
+        _check_names(card, images, where)
     if len(images) == 1:
         _check_alone(card, images[0], names, where)
         return Columns((images[0],), split, named)
@@ -67,6 +74,16 @@ def choose(card: DatasetCard, names: Sequence[str], images: Sequence[str], where
         f"expected two columns of images in {where}, such as {' and '.join(card.domains)}, found "
         f"{', '.join(images) or 'none'}: name two of them so, or leave the others out"
     )
+
+
+def _check_names(card: DatasetCard, images: Sequence[str], where: str) -> None:
+    """Refuse columns that do not bear the names of the direction asked for."""
+    if not is_whole(names_in(card, plain := {_plain(name) for name in images}), plain):
+        raise UsageError(
+            f"expected columns of images called {' and '.join(card.domains)} in {where}, as the direction "
+            f"names them, found {', '.join(images) or 'none'}: rename them, or say AtoB (the first, or the "
+            "left half, is the source) or BtoA"
+        )
 
 
 def _check_alone(card: DatasetCard, image: str, names: Sequence[str], where: str) -> None:

@@ -136,7 +136,7 @@ def _here(card: DatasetCard, root: Path, layout: str | None) -> Found | None:
             raise UsageError(broken[0])
         return None
     if chosen == "parquet":
-        return _tables(card, parquet.files_in(root), root)
+        return _tables(card, _parquet(card, root), root)
     why = fits.get(chosen) or _READERS[chosen].fits(card, root) or "as chosen"
     found = _READERS[chosen].collect(card, root)
     named = found.layout if chosen.startswith("official") else chosen
@@ -151,6 +151,8 @@ def _chosen(card: DatasetCard, root: Path, layout: str | None, fits: dict[Layout
     """
     if layout is not None:
         readable = [*fits, *(kind.layout for kind in official.kinds_in(card, root) if "official" in fits)]
+        if layout == "pairs" and "pairs" in card.layouts and folders.may_be_singles(card, root):
+            readable.append("pairs")
         return next((name for name in readable if name == layout or _alike(name, layout)), None)
     if len(fits) > 1:
         said = " and ".join(f"{name} ({why})" for name, why in fits.items())
@@ -169,8 +171,8 @@ def _alike(name: str, layout: str) -> bool:
 
 
 def _parquet(card: DatasetCard, root: Path) -> list[Path]:
-    files = parquet.files_in(root)
-    return files if files and parquet.columns_of(card, files[0]) is not None else []
+    """The parquet files of `root` that hold images; others, such as annotations, are passed over."""
+    return [file for file in parquet.files_in(root) if parquet.columns_of(card, file) is not None]
 
 
 def _more(files: Sequence[Path]) -> str:

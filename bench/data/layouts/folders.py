@@ -7,14 +7,23 @@ Each layout has two functions: `fits` says in words how it is recognised (None: 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from bench.core.errors import UsageError
-from bench.core.images import opened
 from bench.data.layouts.found import Found, Pair
 from bench.data.layouts.halves import every_name, is_whole, names_in
-from bench.data.layouts.listing import below, folded, has_images, holds_images, images, natural, subfolders
+from bench.data.layouts.listing import (
+    OTHER_IMAGES,
+    SUFFIXES,
+    below,
+    folded,
+    has_images,
+    holds_images,
+    images,
+    natural,
+    subfolders,
+)
 from bench.data.layouts.pairing import flat, join, need
 from bench.data.layouts.splits import all_names, assign, every_fifth, fold_note, told
 from bench.data.layouts.unpaired import Sides, joined
@@ -66,22 +75,23 @@ def fits_singles(card: DatasetCard, root: Path) -> str | None:
 def two_folders(card: DatasetCard, place: Path) -> tuple[str, str] | None:
     """The names of the two folders of images in a split's folder or in `place`; None if it is not two."""
     for folder in (*_present(card, place), place):
-        named = [path.name for path in subfolders(folder).values() if has_images(path)]
+        inner = subfolders(folder).items()
+        named = [path.name for name, path in inner if name not in all_names(card) and has_images(path)]
         if len(named) == 2:
             return named[0], named[1]
     return None
 
 
 def _are_halves(folder: Path) -> bool:
-    """Whether two folders hold images of the same names, not side by side: halves of unknown order."""
-    inner = [below(path) for path in subfolders(folder).values() if has_images(path)]
-    if len(inner) != 2 or inner[0].keys() != inner[1].keys():
-        return False
-    try:
-        with opened(next(iter(inner[0].values()))) as image:
-            return bool(image.width != 2 * image.height)
-    except Exception:  # Pillow raises nearly anything on damaged files, which are named where all are read
-        return False
+    """Whether folders hold images of mostly the same names: halves of unknown order, also where each image
+    is twice as wide as high."""
+    inner = [below(path).keys() for path in subfolders(folder).values() if has_images(path)]
+    return len(inner) > 1 and all(2 * len(one & inner[0]) > max(len(one), len(inner[0])) for one in inner)
+
+
+def may_be_singles(card: DatasetCard, root: Path) -> bool:
+    """Whether the folders of splits hold images, which `--layout pairs` reads as side by side."""
+    return any(has_images(folder) for folder in _present(card, root))
 
 
 def collect_singles(card: DatasetCard, root: Path) -> Found:
@@ -92,8 +102,23 @@ def collect_singles(card: DatasetCard, root: Path) -> Found:
         passed = [f"{p.name}/" for p in subfolders(folder).values() if has_images(p)]
         if passed and holds_images(folder):
             notes.append(f"not read: {_listed(passed)} in {folder.name}/, which holds images itself")
+        _check_partners(folder, files)
         splits[split] = need((Pair(flat(name, file), (file,)) for name, file in files.items()), split, folder)
     return Found("pairs", root, splits, notes=tuple(notes))
+
+
+def _check_partners(folder: Path, files: Mapping[str, Path]) -> None:
+    """Refuse images whose partners lie in a folder beside them, in a format that is not read."""
+    stems = {file.stem for file in files.values()}
+    for path in subfolders(folder).values():
+        if has_images(path):
+            continue
+        other = next((p for p in sorted(path.iterdir()) if p.suffix.lower() in OTHER_IMAGES), None)
+        if other is not None and other.stem in stems:
+            raise UsageError(
+                f"expected images of a format that is read ({', '.join(SUFFIXES)}) in {path}/, whose files "
+                f"have the names of those beside it, found {other.name}: convert them"
+            )
 
 
 # --- SPLIT/A and SPLIT/B -----------------------------------------------------------------------------

@@ -57,6 +57,8 @@ def every_name(card: DatasetCard) -> set[str]:
 
 def _ordered(card: DatasetCard) -> list[tuple[str, str]]:
     left, right = (folded(domain) for domain in card.domains)
+    if card.halves_by_name:
+        return [(left, right)]
     return [(left, right), *((b, a) if _turned(card, rule) else (a, b) for a, b, rule in _NAMES)]
 
 

@@ -13,6 +13,11 @@ SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm",
     ".pnm", ".pfm", ".npy",
 )  # fmt: skip
+OTHER_IMAGES = (
+    ".gif", ".avif", ".heic", ".heif", ".jp2", ".j2k", ".jxl", ".exr", ".hdr", ".tga", ".dds", ".psd", ".svg",
+    ".ico", ".pcx", ".ras", ".dng", ".cr2", ".nef", ".arw", ".raw", ".mat", ".npz", ".webm", ".mp4",
+)  # fmt: skip
+"""Endings of images that are not read."""
 _DEEPEST = 4  # folders below a split's: deeper ones are not searched (nor endless links)
 _FOREIGN = ("__macosx", "@eadir", "$recycle.bin")  # what systems leave in folders and archives
 

@@ -11,8 +11,9 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,17 @@ from bench.core.errors import UsageError
 from bench.core.resources import cache_dir
 from bench.data.layouts.columns import Columns, choose, is_name
 from bench.data.layouts.found import Found, Pair
-from bench.data.layouts.listing import SUFFIXES, checked, folded
+from bench.data.layouts.listing import OTHER_IMAGES, SUFFIXES, checked, folded
 from bench.data.layouts.pairing import need
-from bench.data.layouts.splits import all_names, assign, every_fifth, fold_note, told
+from bench.data.layouts.splits import (
+    all_names,
+    assign,
+    every_fifth,
+    fold_note,
+    named_apart,
+    split_in,
+    told,
+)
 from bench.data.types import DatasetCard
 
 ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
@@ -58,12 +67,10 @@ def collect(card: DatasetCard, root: Path) -> Found:
         UsageError: naming list and row, if a file is missing or outside the folder; naming a list that has a
             split's name and cannot be read.
     """
-    for file, error in _unreadable(root):
-        if folded(file.stem) in all_names(card):
-            raise error
+    _check_readable(card, root)
     lists = _lists(card, root)
     first = lists[0]
-    columns = choose(card, list(first.rows[0]), _path_columns(first), str(first.file))
+    columns = _columns(card, lists)
     by_split: dict[str, list[tuple[Pair, str]]] = {}
     for one in lists:
         for number, row in enumerate(one.rows, start=1):
@@ -81,10 +88,45 @@ def collect(card: DatasetCard, root: Path) -> Found:
         notes += told(assigned)
         used = {name for name, _ in assigned.values()}
         unused = {split: len(pairs) for split, pairs in named.items() if split not in used}
-        notes += [f"not read: {count:,} rows of split '{split}'" for split, count in unused.items()]
+        notes += [
+            f"not read: {count:,} rows of " + (f"split '{split}'" if split else "no split")
+            for split, count in unused.items()
+        ]
     _check_apart(splits, first.file)
     checked_splits = {split: need(pairs, split, first.file) for split, pairs in splits.items()}
     return Found("list", root, checked_splits, columns.said, notes=tuple(notes))
+
+
+def _check_readable(card: DatasetCard, root: Path) -> None:
+    """Refuse a list that cannot be read and has a split's name."""
+    apart = named_apart(split_in(card, file.stem) for file in _files(root))
+    for file, error in _unreadable(root):
+        if folded(file.stem) in all_names(card) or (apart and split_in(card, file.stem)):
+            raise error
+
+
+def _columns(card: DatasetCard, lists: Sequence[_List]) -> Columns:
+    """The columns of all lists, by the first of them."""
+    first = lists[0]
+    columns = choose(card, _keys(first.rows), _path_columns(first), str(first.file))
+    if columns.split is None and not any(one.split for one in lists):
+        return replace(columns, split=_split_column(card, lists, columns))
+    return columns
+
+
+def _keys(rows: Sequence[Row]) -> list[str]:
+    """The columns of a table, those that its first row lacks too."""
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def _split_column(card: DatasetCard, lists: Sequence[_List], columns: Columns) -> str | None:
+    """The column whose values are names of splits throughout, of two or more, whatever it is called."""
+    rows = [row for one in lists for row in one.rows]
+    for name in _keys(rows):
+        values = {folded(row.get(name, "")) for row in rows}
+        if name not in columns.halves and len(values) > 1 and values <= set(all_names(card)):
+            return name
+    return None
 
 
 def _lists(card: DatasetCard, root: Path) -> list[_List]:
@@ -103,6 +145,9 @@ def _lists(card: DatasetCard, root: Path) -> list[_List]:
             one = _List(file, split, rows)
             if rows and _path_columns(one):
                 found.append(one)
+    words = [one.split or split_in(card, one.file.stem) for one in found]
+    if named_apart(words):
+        found = [replace(one, split=word) for one, word in zip(found, words, strict=True)]
     if root.is_file() and not found:
         raise UsageError(
             f"expected a list of pairs in {root}: two columns of paths to images, relative to {root.parent}, "
@@ -166,8 +211,9 @@ def _path_columns(one: _List) -> list[str]:
 
 def _named_columns(rows: Sequence[Row]) -> dict[str, str]:
     """The columns whose first value is called like an image, with that value."""
-    firsts = {name: next((row[name] for row in rows if row.get(name)), "") for name in rows[0]}
-    return {name: value for name, value in firsts.items() if Path(value).suffix.lower() in SUFFIXES}
+    firsts = {name: next((row[name] for row in rows if row.get(name)), "") for name in _keys(rows)}
+    endings = (*SUFFIXES, *OTHER_IMAGES)
+    return {name: value for name, value in firsts.items() if Path(value).suffix.lower() in endings}
 
 
 def _pair(file: Path, number: int, row: Row, columns: Columns) -> Pair:
@@ -183,6 +229,11 @@ def _pair(file: Path, number: int, row: Row, columns: Columns) -> Pair:
         if _is_unpacked(file) and not path.resolve().is_relative_to(file.parent.resolve()):
             raise UsageError(
                 f"expected paths inside the archive in {file}, found '{value}' in row {number}: not read"
+            )
+        if path.suffix.lower() not in SUFFIXES:
+            raise UsageError(
+                f"expected images of a format that is read ({', '.join(SUFFIXES)}) in column {column} of "
+                f"{file}, found {path}: convert them (floats as TIFF, PFM or .npy)"
             )
         files.append(checked(path))
     return Pair(files[0].stem, tuple(files))
@@ -262,9 +313,9 @@ def _reason(error: Exception) -> str:
 
 
 def _csv(text: str, file: Path) -> dict[str, list[Row]]:
-    lines = text.splitlines()
-    delimiter = max(",;\t", key=lines[0].count)
-    table = list(_some(csv.reader(io.StringIO(text), delimiter=delimiter)))
+    first = next(line for line in text.splitlines() if line.strip())
+    delimiter = max(",;\t|", key=first.count)
+    table = list(_some(csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)))
     table = [[cell.strip() for cell in row] for row in table if any(cell.strip() for cell in row)]
     head = table[0] if table else []
     if any(Path(cell).suffix.lower() in SUFFIXES for cell in head):  # no header: the first row is a pair
@@ -274,7 +325,11 @@ def _csv(text: str, file: Path) -> dict[str, list[Row]]:
         raise UsageError(
             f"expected columns of different names in {file}, found '{min(twice)}' twice: rename one"
         )
-    return {"": [dict(zip(head, row, strict=False)) for row in table[1:]]}
+    if wide := next((row for row in table[1:] if any(row[len(head) :])), None):
+        raise UsageError(
+            f"expected a name for each of {len(wide)} columns in the first row of {file}, found {len(head)}"
+        )
+    return {"": [dict(zip_longest(head, row[: len(head)], fillvalue="")) for row in table[1:]]}
 
 
 def _json(text: str, file: Path) -> dict[str, list[Row]]:

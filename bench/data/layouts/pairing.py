@@ -32,10 +32,7 @@ def need(pairs: Iterable[Pair], split: str, folder: Path) -> tuple[Pair, ...]:
     seen: dict[str, Pair] = {}
     for pair in pairs:
         if pair.stem in seen:
-            raise UsageError(
-                f"expected one image named '{pair.stem}' in split '{split}', found "
-                f"{seen[pair.stem].files[0]} and {pair.files[0]}: rename or remove one"
-            )
+            raise UsageError(_twice(seen[pair.stem], pair, split, folder))
         seen[pair.stem] = pair
     if not seen:
         raise UsageError(
@@ -43,6 +40,18 @@ def need(pairs: Iterable[Pair], split: str, folder: Path) -> tuple[Pair, ...]:
             "fill the folder or choose another --data-root"
         )
     return tuple(seen.values())
+
+
+def _twice(one: Pair, other: Pair, split: str, where: Path) -> str:
+    if one.files[0] != other.files[0]:
+        return (
+            f"expected one image named '{one.stem}' in split '{split}', found {one.files[0]} and "
+            f"{other.files[0]}: rename or remove one"
+        )
+    same = "with the same partner: remove one row" if one == other else (
+        f"beside {one.files[-1].name} and {other.files[-1].name}: add a column 'name' that tells them apart"
+    )  # fmt: skip
+    return f"expected {one.files[0]} in one pair of split '{split}' of {where}, found it in two, {same}"
 
 
 def join(left: Mapping[str, Path], right: Mapping[str, Path], wanted: tuple[str, str]) -> list[Pair]:

@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bench.core.errors import UsageError
-from bench.data.layouts.columns import Columns, choose
+from bench.data.layouts.columns import Columns, choose, is_split
 from bench.data.layouts.listing import folded, natural
-from bench.data.layouts.splits import all_names, assign, fold_note, told
+from bench.data.layouts.splits import all_names, assign, fold_note, named_apart, split_in, told
 from bench.data.types import DatasetCard
 
 _BATCH = 16  # rows in memory at once
@@ -38,7 +38,7 @@ def files_in(root: Path) -> list[Path]:
 def columns_of(card: DatasetCard, file: Path) -> Columns | None:
     """The columns of images in `file`; None if it has none (a table of another purpose)."""
     schema = _open(file).schema_arrow
-    images = [field.name for field in schema if _is_image(field.type)]
+    images = [one.name for one in schema if _is_image(one.type) and not is_split(one.name)]
     return choose(card, schema.names, images, str(file)) if images else None
 
 
@@ -59,7 +59,7 @@ def write_out(card: DatasetCard, files: Sequence[Path], root: Path, into: Path) 
     columns = columns_of(card, files[0])
     assert columns is not None
     by_split = _by_split(card, files, root)
-    notes: list[str] = []
+    notes = _not_read(files[0], columns)
     room = max(_FLOOR, _MAX_RATIO * sum(file.stat().st_size for file in files))
     if len(by_split) == 1:
         (parts,) = by_split.values()
@@ -68,13 +68,25 @@ def write_out(card: DatasetCard, files: Sequence[Path], root: Path, into: Path) 
             _write(card, parts, columns, of_rows.__getitem__, into, room)
             return [*notes, *more]
         fold = card.options.cmp_fold
-        notes.append(fold_note(fold))
+        of_none = (
+            f"column {columns.split} names no split of {', '.join(card.splits)}; " if columns.split else ""
+        )
+        notes.append(of_none + fold_note(fold))
         _write(card, parts, columns, lambda row: "test" if row % fold == fold - 1 else "train", into, room)
         return notes
     assigned = assign(card, by_split.get, str(root))
     for split, (_, parts) in assigned.items():
         room -= _write(card, parts, columns, lambda _row, split=split: split, into, room)
     return [*notes, *told(assigned)]
+
+
+def _not_read(file: Path, columns: Columns) -> list[str]:
+    """A line on the columns that hold arrays: they may be meant as images."""
+    from pyarrow import types
+
+    others = [one for one in _open(file).schema_arrow if one.name not in columns.halves]
+    arrays = [one.name for one in others if types.is_nested(one.type) or "Array" in str(one.type)]
+    return [f"not read: the values in column {', '.join(arrays)}, which are no image files"] if arrays else []
 
 
 def _splits_of_rows(
@@ -85,7 +97,9 @@ def _splits_of_rows(
     None if the values name no split at all. A split that is missing is an error of `assign`.
     """
     batches = (batch for file in files for batch in _batches(file, [column]))
-    values = [folded(str(cell)) for batch in batches for cell in batch[column]]
+    cells = (cell for batch in batches for cell in batch[column])
+    words = (cell.decode(errors="replace") if isinstance(cell, bytes) else str(cell) for cell in cells)
+    values = list(map(folded, words))
     counts = Counter(values)
     if not counts.keys() & set(all_names(card)):
         return None
@@ -122,12 +136,17 @@ def _is_bytes(kind: Any) -> bool:
 
 
 def _by_split(card: DatasetCard, files: Sequence[Path], root: Path) -> dict[str, list[Path]]:
-    splits: dict[str, list[Path]] = {}
+    named: list[tuple[str, str]] = []  # as the name begins or a folder says, and by any word of the name
     for file in files:
         inner = file.relative_to(root) if file != root else Path(file.name)
-        words = [*re.split(r"[-_.]", folded(file.stem))[:1], *map(folded, inner.parts[-2::-1])]
-        split = next((word for word in words if word in all_names(card)), "")
-        splits.setdefault(split, []).append(file)
+        first, *_ = re.split(r"[-_.]", folded(file.stem))
+        words = [first, *map(folded, inner.parts[-2::-1])]
+        sure = next((word for word in words if word in all_names(card)), "")
+        named.append((sure, sure or split_in(card, file.stem)))
+    by_word = named_apart(word for _, word in named)
+    splits: dict[str, list[Path]] = {}
+    for file, (sure, word) in zip(files, named, strict=True):
+        splits.setdefault(word if by_word else sure, []).append(file)
     return splits
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from bench.core.errors import UsageError
@@ -30,6 +31,21 @@ def names_of(card: DatasetCard, split: str) -> tuple[str, ...]:
 def all_names(card: DatasetCard) -> tuple[str, ...]:
     """Every name under which some split of `card` may stand, folded."""
     return tuple(dict.fromkeys(name for split in card.splits for name in names_of(card, split)))
+
+
+def split_in(card: DatasetCard, name: str) -> str:
+    """The name of a split among the words of a file's name, folded: "train" of "pairs_train" or "train-list".
+
+    "" if there is none, or more than one.
+    """
+    named = {word for word in re.split(r"[\W_]+", folded(name)) if word in all_names(card)}
+    return named.pop() if len(named) == 1 else ""
+
+
+def named_apart(names: Iterable[str]) -> bool:
+    """Whether names of splits, found among the words of files' names, are of two splits or more: the name of
+    one may be chance."""
+    return len({name for name in names if name}) > 1
 
 
 def assign(card: DatasetCard, lookup: Callable[[str], _T | None], where: str) -> dict[str, tuple[str, _T]]:

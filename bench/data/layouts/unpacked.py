@@ -97,7 +97,10 @@ def _unpack(path: Path, into: Path) -> None:
 
 
 def _place(files: Sequence[Path], asked: object) -> Path:
-    stamps = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    stamps = [
+        (str(path.resolve()), held.st_size, held.st_mtime_ns, held.st_ctime_ns)
+        for path, held in ((path, path.stat()) for path in files)
+    ]
     name = files[0].name.split(".")[0] or "data"
     return _home() / digest([stamps, asked]) / name
 
