@@ -281,6 +281,18 @@ def test_values_that_fill_little_of_their_range_are_said(
     assert notes == [] if not said else (len(notes) == 1 and notes[0].startswith(said)), notes
 
 
+def test_whole_numbers_of_colours_in_npy_that_fill_little_of_16_bits_are_said(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        (tmp_path / split / "source").mkdir(parents=True)
+        np.save(tmp_path / split / "source" / "a.npy", noise(2).astype(np.int64))
+        save(noise(1), tmp_path / split / "target" / "a.png")
+    data = open_dataset("mine", root=tmp_path)
+    assert data.source_mode == "16-bit colour"
+    assert any("of 65535" in note and "--data-range source=LOW,HIGH" in note for note in data.file_notes())
+    ranged = open_dataset("mine", root=tmp_path, ranges={"source": (0.0, 255.0)})
+    assert not any("of 65535" in note for note in ranged.file_notes())
+
+
 def test_own_card_in_the_folder(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "card.toml").write_text(
         'domains = ["photo", "labels"]\nroles = ["photo", "labels"]\ndirection = "labels2photo"\n'
