@@ -16,6 +16,7 @@ from PIL import Image
 from pyarrow import parquet as pq
 
 from bench.core.errors import UsageError
+from bench.data.acquire.verify import verify
 from bench.data.dataset import Dataset
 from bench.data.open_dataset import open_dataset
 
@@ -360,3 +361,42 @@ def test_masks_of_0_and_255_are_not_taken_for_train_ids(tmp_path: Path, cache: P
             save(tmp_path / split / "labels" / f"{number}.png", mask)
     with pytest.raises(UsageError, match="a mask of 0 and 255 holds no ids"):
         opened(tmp_path).load("train", size_px=SIZE, cache=cache)
+
+
+# --- what is left over ------------------------------------------------------------------------------------
+
+
+def test_a_second_folder_of_a_split_is_said(tmp_path: Path) -> None:
+    for split in ("train", "training", "test"):
+        write_halves(tmp_path, f"{split}/A", f"{split}/B")
+    assert "not read: training/ beside them" in opened(tmp_path).notes
+
+
+def test_a_split_that_only_the_right_half_has_is_refused(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        write_halves(tmp_path, f"A/{split}", f"B/{split}")
+    write_halves(tmp_path, "B/val", "B/val")
+    with pytest.raises(UsageError, match=r"expected val/ in .*A as in .*B, found none"):
+        opened(tmp_path)
+
+
+def test_a_third_column_of_images_is_said(tmp_path: Path) -> None:
+    write_halves(tmp_path, "x", "y")
+    rows = "".join(f"x/{n}.png,y/{n}.png,y/{n}.png\n" for n in range(10))
+    (tmp_path / "pairs.csv").write_text("source,target,mask\n" + rows)
+    assert "not read: the images in column mask" in opened(tmp_path).notes
+    (tmp_path / "pairs.csv").unlink()
+    (tmp_path / "tables").mkdir()
+    table = table_of(range(10))
+    pq.write_table(table.append_column("mask", table.column("target")), tmp_path / "tables" / "data.parquet")
+    assert "not read: the images in column mask" in opened(tmp_path / "tables").notes
+
+
+def test_a_manifest_of_another_purpose_is_passed_over(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        write_halves(tmp_path, f"{split}/A", f"{split}/B")
+    (tmp_path / "manifest.json").write_text('{"name": "a web page", "icons": []}')
+    assert not verify("mine", tmp_path).lines
+    (tmp_path / "manifest.json").write_text('{"schema": 1}')
+    with pytest.raises(UsageError, match="prepare the folder again"):
+        verify("mine", tmp_path)

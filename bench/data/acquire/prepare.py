@@ -22,7 +22,7 @@ from baselines.sizes import ImageSize, Size, image_size
 from bench.core.errors import UsageError
 from bench.core.files import move_folder, sha256_file, write_text
 from bench.core.progress import Progress
-from bench.data.acquire.verify import MANIFEST, MANIFEST_SCHEMA, read_manifest
+from bench.data.acquire.verify import MANIFEST, MANIFEST_SCHEMA, has_manifest, read_manifest
 from bench.data.dataset import Dataset
 from bench.data.image_file import decode, header
 from bench.data.label_maps import lossy_labels
@@ -190,7 +190,7 @@ def info(dataset: Dataset) -> list[tuple[str, str]]:
         *([("sides", dataset.sides_line)] if dataset.sides_line else []),
         ("first image", _first_image(dataset)),
     ]
-    if dataset.root and (dataset.root / MANIFEST).is_file():
+    if dataset.root and has_manifest(dataset.root):
         manifest = read_manifest(dataset.root)
         rows.append(
             ("prepared", f"{manifest.get('size_px')} px, {len(manifest['files']):,} files with hashes")

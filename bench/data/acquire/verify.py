@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
@@ -96,7 +97,7 @@ def verify(
         UsageError: if no data set is found, or its manifest cannot be read.
     """
     for folder in (root / name, root) if root is not None else ():
-        if (folder / MANIFEST).is_file():  # before open_dataset, which refuses a folder with a half missing
+        if has_manifest(folder):  # before open_dataset, which refuses a folder with a half missing
             return _against_manifest(folder, progress)
     dataset = open_dataset(
         name,
@@ -107,7 +108,7 @@ def verify(
         label_values=label_values,
         ranges=ranges,
     )
-    if dataset.root and (dataset.root / MANIFEST).is_file():
+    if dataset.root and has_manifest(dataset.root):
         return _against_manifest(dataset.root, progress)
     return decode_all(dataset, progress=progress)
 
@@ -183,6 +184,14 @@ class Manifest(TypedDict):
     dataset: NotRequired[str]
     version: NotRequired[str]
     size_px: NotRequired[int | str]
+
+
+def has_manifest(root: Path) -> bool:
+    """Whether a manifest of a prepared folder is in `root`; that of a web page is none."""
+    with suppress(DocumentError):
+        held = read_json(root / MANIFEST) if (root / MANIFEST).is_file() else {}
+        return isinstance(held, dict) and bool({"schema", "files"} & held.keys())
+    return True  # damaged: `read_manifest` says so
 
 
 def read_manifest(root: Path) -> Manifest:

@@ -40,6 +40,12 @@ class Columns:
         return f"column {self.halves[0]}", f"column {self.halves[1]}"
 
 
+def not_read(columns: Columns, images: Sequence[str]) -> list[str]:
+    """A line on the columns of images beside those of the two halves."""
+    others = [name for name in images if name not in columns.halves]
+    return [f"not read: the images in column {', '.join(others)}"] if others else []
+
+
 def is_split(column: str) -> bool:
     """Whether a column names splits."""
     return folded(column) in _SPLIT

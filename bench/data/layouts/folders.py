@@ -52,7 +52,9 @@ def _present(card: DatasetCard, root: Path) -> Iterator[Path]:
 
 def _split_folders(card: DatasetCard, root: Path) -> tuple[dict[str, Path], list[str]]:
     assigned = assign(card, _within(root), f"{root}/")
-    return {split: folder for split, (_, folder) in assigned.items()}, told(assigned)
+    used = {split: folder for split, (_, folder) in assigned.items()}
+    unused = [f"{one.name}/" for one in _present(card, root) if one not in used.values() and has_images(one)]
+    return used, [*told(assigned), *_passed(unused)]
 
 
 def _listed(names: list[str], most: int = 5) -> str:
@@ -193,6 +195,9 @@ def collect_domains(card: DatasetCard, root: Path) -> Found:
         splits = {s: need(part, s, root) for s, part in every_fifth(pairs, fold).items()}
         return Found("domains", root, splits, halves, notes=(fold_note(fold),))
     lefts, notes = _split_folders(card, left)
+    also = subfolders(left)
+    if more := next((one for one in _present(card, right) if one.name.casefold() not in also), None):
+        raise UsageError(f"expected {more.name}/ in {left} as in {right}, found none: add it, or remove that")
     splits = {}
     for split, folder in lefts.items():
         other = subfolders(right).get(folder.name.casefold())

@@ -19,7 +19,7 @@ from typing import Any
 
 from bench.core.errors import UsageError
 from bench.core.resources import cache_dir
-from bench.data.layouts.columns import Columns, choose, is_name
+from bench.data.layouts.columns import Columns, choose, is_name, not_read
 from bench.data.layouts.found import Found, Pair
 from bench.data.layouts.listing import OTHER_IMAGES, SUFFIXES, checked, folded
 from bench.data.layouts.pairing import need
@@ -79,6 +79,7 @@ def collect(card: DatasetCard, root: Path) -> Found:
             by_split.setdefault(split, []).append((pair, row.get(columns.name, "") if columns.name else ""))
     named = {split: _named(pairs) for split, pairs in by_split.items()}
     notes = [f"left is column {columns.halves[0]}, as the first of two"] if columns.guessed else []
+    notes += not_read(columns, _path_columns(first))
     if set(named) == {""}:
         splits = every_fifth(named[""], card.options.cmp_fold)
         notes.append(fold_note(card.options.cmp_fold))

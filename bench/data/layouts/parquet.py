@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bench.core.errors import UsageError
-from bench.data.layouts.columns import Columns, choose, is_split
+from bench.data.layouts.columns import Columns, choose, is_split, not_read
 from bench.data.layouts.listing import folded, natural
 from bench.data.layouts.splits import all_names, assign, fold_note, named_apart, split_in, told
 from bench.data.types import DatasetCard
@@ -81,12 +81,15 @@ def write_out(card: DatasetCard, files: Sequence[Path], root: Path, into: Path) 
 
 
 def _not_read(file: Path, columns: Columns) -> list[str]:
-    """A line on the columns that hold arrays: they may be meant as images."""
+    """Lines on the columns of images that are no half, and on those of arrays, perhaps meant as images."""
     from pyarrow import types
 
-    others = [one for one in _open(file).schema_arrow if one.name not in columns.halves]
+    schema = [one for one in _open(file).schema_arrow if one.name not in columns.halves]
+    images = [one.name for one in schema if _is_image(one.type) and not is_split(one.name)]
+    others = [one for one in schema if one.name not in images]
     arrays = [one.name for one in others if types.is_nested(one.type) or "Array" in str(one.type)]
-    return [f"not read: the values in column {', '.join(arrays)}, which are no image files"] if arrays else []
+    said = f"not read: the values in column {', '.join(arrays)}, which are no image files"
+    return [*not_read(columns, images), *([said] if arrays else [])]
 
 
 def _splits_of_rows(
