@@ -16,7 +16,11 @@ def stand_for(folder: Path, file: Path) -> None:
 def shown(text: str) -> str:
     """`text` with `FILE!inner/path` for paths in folders that stand for a file, and `FILE (unpacked)` for
     such a folder itself."""
-    for folder, file in _stand_for.items():
-        if folder in text:
-            text = text.replace(folder + os.sep, f"{file}!").replace(folder, f"{file} (unpacked)")
+    for _ in _stand_for:  # parquet in an archive: one stands for another
+        before = text
+        for folder, file in _stand_for.items():
+            if folder in text:
+                text = text.replace(folder + os.sep, f"{file}!").replace(folder, f"{file} (unpacked)")
+        if text == before:
+            break
     return text

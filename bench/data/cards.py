@@ -71,6 +71,7 @@ def make_card(raw: Mapping[str, Any]) -> DatasetCard:
         ValueError: naming the key that is unknown, missing or does not fit.
     """
     card = decode(dict(raw), DatasetCard)
+    _expect("halves_by_name" not in raw, "halves_by_name", "no such key", card.halves_by_name)
     _expect(_is_name(card.name), "name", "a plain name", card.name)
     left, right = card.domains
     fits = left != right and _is_name(left) and _is_name(right)

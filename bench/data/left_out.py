@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from bench.data.layouts import OTHER_IMAGES, SUFFIXES
+from bench.data.layouts import ORIGINALS, OTHER_IMAGES, SUFFIXES
 from bench.data.names import some
 
 _OF_SYSTEMS = ("thumbs.db", "desktop.ini", "icon\r", "ehthumbs.db")
@@ -51,7 +51,7 @@ def is_of_a_system(path: Path) -> bool:
 
 def looks_like_an_image(path: Path) -> bool:
     """Whether a file that is not read is an image by its ending."""
-    return path.suffix.lower() in OTHER_IMAGES
+    return path.suffix.lower() in (*OTHER_IMAGES, *ORIGINALS)
 
 
 def _images_below(folder: Path) -> list[Path]:

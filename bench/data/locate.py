@@ -6,13 +6,14 @@ import difflib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench.core.errors import UsageError, unknown_name
 from bench.data import layouts
 from bench.data.cards import card_names, load_card, make_card, read_card
-from bench.data.layouts import Found
+from bench.data.layouts import AmbiguousLayoutError, Found
 from bench.data.layouts.find import entered
 from bench.data.side_by_side import check_halves, is_side_by_side
 from bench.data.types import LAYOUTS, DatasetCard
@@ -70,10 +71,18 @@ def _of_card(card: DatasetCard, root: Path | None, layout: str | None) -> tuple[
     looked = list(dict.fromkeys((places[0], places[-1])))
     known = f"layout {layout}" if layout else f"layouts {', '.join(card.layouts)}"
     there = f" (there: {layouts.content_of(card, looked[-1])})" if looked[-1].exists() else ""
-    raise UsageError(
+    halves = _may_be_cut(card, looked[-1]) if layout is None else ""
+    error = partial(AmbiguousLayoutError, layouts=("pairs",)) if halves else UsageError
+    raise error(
         f"expected data set {card.name} ({known}) in {' or '.join(map(str, looked))}, found none{there}; "
-        f"how to get it: {card.how_to_get}"
+        f"how to get it: {card.how_to_get}{halves}"
     )
+
+
+def _may_be_cut(card: DatasetCard, place: Path) -> str:
+    """What is said where the folders of splits hold images that were not taken for side-by-side pairs."""
+    may = "pairs" in card.layouts and place.is_dir() and layouts.may_be_singles(card, place)
+    return "; --layout pairs reads each file as two halves" if may else ""
 
 
 def _as_found(card: DatasetCard, found: Found) -> DatasetCard:
@@ -98,7 +107,10 @@ def _own(
     places = [place for place in _places(name, root) if place.exists()]
     for place in places:
         for card in _own_cards(name, place, direction):
-            if (found := layouts.find(card, place, layout)) is not None:
+            found = layouts.find(card, place, layout)
+            if found is None and source != "paired" and layout is None:
+                found = layouts.find(card, place, "pairs")  # photos in folders of equal names
+            if found is not None:
                 return (card, found) if source == "paired" else _plain_photos(card, found, layout)
     looked = " or ".join(map(str, places or [root]))
     there = layouts.content_of(_plain_card(name), places[-1]) if places else "no such folder"
@@ -114,10 +126,9 @@ def _own(
         if pair
         else "name two folders X/ and Y/ in each by --direction X2Y"
     )
-    plain = _plain_card(name)
-    cuts = bool(places) and layouts.may_be_singles(plain, places[-1])
-    halves = "; --layout pairs reads each file as two halves" if cuts else ""
-    raise UsageError(
+    halves = _may_be_cut(_plain_card(name), places[-1]) if places else ""
+    error = partial(AmbiguousLayoutError, layouts=("pairs", "photos")) if halves else UsageError
+    raise error(
         f"expected train/ and test/ in {looked}, with side-by-side pairs or source/ and target/ in each (or "
         f"another layout of datasets/README.md), found {there}: arrange the images so, or {by_name}{halves}"
     )

@@ -13,8 +13,9 @@ from typing import Literal
 
 from bench.core.errors import UsageError
 from bench.data.image_file import ImageFile, header
-from bench.data.layouts import AmbiguousLayoutError, Found, Pair
+from bench.data.layouts import OTHER_IMAGES, AmbiguousLayoutError, Found, Pair
 from bench.data.layouts.in_twos import in_twos
+from bench.data.layouts.listing import subfolders
 
 NOT_SQUARE = "cut into halves that are not square"
 _LOOKED_AT = 20  # files, evenly spaced
@@ -44,6 +45,7 @@ def check_halves(found: Found, layout: str | None) -> None:
     if not single or layout is not None:
         return
     _check_twos(found)
+    _check_partners(found)
     if usual_shape(pairs) != "tall":
         return
     file = next(pair.files[0] for pair in pairs if _shape(pair.files[0]) == "tall")
@@ -55,6 +57,25 @@ def check_halves(found: Found, layout: str | None) -> None:
         "plain photo",
         (chosen,),
     )
+
+
+def _check_partners(found: Found) -> None:
+    """Refuse images whose partners lie in a folder beside theirs, in a format that is not read."""
+    for pairs in found.splits.values():
+        file = pairs[0].files[0]
+        if file.parent.parent in (found.root, found.root.parent):
+            continue  # in the split's folder itself: beside it are other splits
+        for folder in subfolders(file.parent.parent).values():
+            other = next((p for p in sorted(folder.iterdir()) if p.suffix.lower() in OTHER_IMAGES), None)
+            if other is None or not (file.parent / f"{other.stem}{file.suffix}").is_file():
+                continue
+            chosen = found.read_as or found.layout
+            raise AmbiguousLayoutError(
+                f"expected images of a format that is read in {folder}/, whose files have the names of those "
+                f"in {file.parent.name}/, found {other.name}: convert them (floats to TIFF or .npy); "
+                f"--layout {chosen} leaves them out and reads each of the others as two halves",
+                (chosen,),
+            )
 
 
 def _check_twos(found: Found) -> None:

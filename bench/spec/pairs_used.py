@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -63,15 +64,24 @@ def open_again(data: DataSpec, root: Path | None) -> Dataset:
         label_values=data.label_values or None,  # type: ignore[arg-type]
         ranges={domain: (low, high) for domain, low, high, how in data.ranges if how == "declared"},
     )
+    failed: UsageError | None = None
+    others: Sequence[str] = () if data.source == "paired" else ("photos", "pairs")
     try:
-        return _split_as_in(open_as(), data)
-    except AmbiguousLayoutError as error:
-        for layout in error.layouts:
-            with suppress(UsageError):
-                dataset = _split_as_in(open_as(layout=layout), data)
-                if data_spec(dataset, data.train_n, data.test_n) == data:
-                    return dataset
-        raise
+        found = _split_as_in(open_as(), data)
+    except UsageError as error:
+        found, failed = None, error
+        others = error.layouts if isinstance(error, AmbiguousLayoutError) else others
+    if found is not None and (not others or data_spec(found, data.train_n, data.test_n) == data):
+        return found
+    for layout in others:
+        with suppress(UsageError):
+            other = _split_as_in(open_as(layout=layout), data)
+            if data_spec(other, data.train_n, data.test_n) == data:
+                return other
+    if failed is not None:
+        raise failed
+    assert found is not None
+    return found
 
 
 def data_spec(dataset: Dataset, train_limit: int | None, test_limit: int | None) -> DataSpec:

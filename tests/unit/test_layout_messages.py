@@ -149,10 +149,7 @@ def test_a_list_whose_images_are_all_missing_is_said(kind: str, tmp_path: Path) 
     root = write("train/*", KINDS["png"], tmp_path)
     (root / name).write_text(content)
     (said,) = open_dataset("mine", root=root).notes
-    assert said == (
-        f"expected the images that {root / name} names, relative to its folder, found none (old/1.png is not "
-        "there): correct the list"
-    )
+    assert said == f"not read: {root / name}, as none of the images that it names is there, such as old/1.png"
 
 
 @pytest.mark.parametrize("layout", [None, "list"])
@@ -160,7 +157,7 @@ def test_a_list_whose_images_are_all_missing_is_why_nothing_is_found(
     layout: str | None, tmp_path: Path
 ) -> None:
     (tmp_path / "pairs.csv").write_text(MISSING["csv"][1])
-    with pytest.raises(UsageError, match=r"old/1\.png is not there"):
+    with pytest.raises(UsageError, match=r"is there, such as old/1\.png"):
         open_dataset("mine", root=tmp_path, layout=layout)
 
 

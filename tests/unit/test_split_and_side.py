@@ -19,6 +19,7 @@ from bench.core.errors import UsageError
 from bench.data.acquire.verify import verify
 from bench.data.dataset import Dataset
 from bench.data.open_dataset import open_dataset
+from bench.spec.pairs_used import data_spec, open_again
 
 SIZE = 32
 TRAIN, TEST = range(6), range(6, 10)
@@ -303,6 +304,7 @@ def test_partners_in_a_format_that_is_not_read_are_named(tmp_path: Path) -> None
             (tmp_path / split / "depth" / f"{number}.exr").write_bytes(b"exr")
     with pytest.raises(UsageError, match=r"train/depth/, whose files have the names .* found 0\.exr"):
         opened(tmp_path)
+    assert opened(tmp_path, layout="pairs").splits == {"train": 10, "test": 10}
     rows = "".join(f"train/rgb/{n}.png,train/depth/{n}.exr\n" for n in range(10))
     (tmp_path / "pairs.csv").write_text("rgb,depth\n" + rows)
     with pytest.raises(UsageError, match=r"in column depth of .* found .*0\.exr"):
@@ -400,3 +402,105 @@ def test_a_manifest_of_another_purpose_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"schema": 1}')
     with pytest.raises(UsageError, match="prepare the folder again"):
         verify("mine", tmp_path)
+
+
+# --- the other way: what is no fault goes on working --------------------------------------------------------
+
+
+def test_what_layout_chose_is_opened_again_without_it(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        for folder in ("day", "night"):
+            write_halves(tmp_path, f"{split}/{folder}", f"{split}/{folder}", width=2 * SIZE)
+    for more in ({"layout": "pairs"}, {"layout": "photos", "source": "gray"}, {"source": "gray"}):
+        data = data_spec(opened(tmp_path, **more), None, None)
+        assert data_spec(open_again(data, tmp_path), None, None) == data
+
+
+@pytest.mark.parametrize("layout", [None, "photos"])
+def test_photos_in_folders_of_equal_names_are_photos(layout: str | None, tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        for folder in ("cats", "dogs", "cows"):
+            write_halves(tmp_path, f"{split}/{folder}", f"{split}/{folder}")
+    data = open_dataset("mine", root=tmp_path, source="gray", layout=layout)
+    assert (data.layout, data.splits) == ("photos", {"train": 30, "test": 30})
+
+
+def test_side_by_side_pairs_of_a_known_data_set_in_folders_are_read(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        for city in ("paris", "rome"):
+            write_halves(tmp_path, f"{split}/{city}", f"{split}/{city}", width=2 * SIZE)
+    assert open_dataset("maps", root=tmp_path).splits == {"train": 20, "test": 20}
+
+
+def test_columns_called_like_the_direction_are_read(tmp_path: Path, cache: Path) -> None:
+    write_halves(tmp_path, "x", "y")
+    rows = "".join(f"x/{n}.png,y/{n}.png\n" for n in range(10))
+    (tmp_path / "pairs.csv").write_text("edited_image,input_image\n" + rows)
+    data = opened(tmp_path, direction="edited_image2input_image", layout="list")
+    assert levels(data, "test", cache) == [4, 9]
+
+
+def test_images_in_parquet_may_be_called_phase(tmp_path: Path) -> None:
+    table = table_of(range(10)).rename_columns(["magnitude", "phase"])
+    pq.write_table(table, tmp_path / "data.parquet")
+    assert opened(tmp_path).sides_line == "column magnitude is the source, column phase the target"
+
+
+def test_a_stray_parquet_does_not_hinder_folders(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        write_halves(tmp_path, f"{split}/depth", f"{split}/rgb")
+    pq.write_table(pa.table({"image": table_of(range(1)).column("source")}), tmp_path / "thumbs.parquet")
+    assert opened(tmp_path, direction="depth2rgb").layout == "folders"
+
+
+def test_what_images_were_made_from_is_no_half(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        write_halves(tmp_path, f"{split}/wide", f"{split}/wide", width=2 * SIZE)
+    rows = "".join(f"train/wide/{n}.png,c{n}.mp4\n" for n in range(10))
+    (tmp_path / "pairs.csv").write_text("pair,clip\n" + rows)
+    (tmp_path / "c0.mp4").write_bytes(b"film")
+    assert opened(tmp_path, layout="list").splits == {"train": 8, "test": 2}
+    (tmp_path / "test" / "preview").mkdir()
+    (tmp_path / "test" / "preview" / "other.gif").write_bytes(b"GIF89a")
+    assert opened(tmp_path, layout="pairs").splits == {"train": 10, "test": 10}
+
+
+def test_a_split_column_of_a_later_list_counts_for_its_rows(tmp_path: Path, cache: Path) -> None:
+    write_halves(tmp_path, "x", "y")
+    (tmp_path / "test-bench.csv").write_text("source,target\nx/9.png,y/9.png\n")
+    rows = "".join(f"x/{n}.png,y/{n}.png,{'train' if n < 6 else 'test'}\n" for n in range(9))
+    (tmp_path / "train-set.csv").write_text("source,target,split\n" + rows)
+    data = opened(tmp_path)
+    assert sorted(levels(data, "test", cache)) == [6, 7, 8, 9]
+
+
+def test_a_column_of_other_words_for_splits_is_none(tmp_path: Path) -> None:
+    write_halves(tmp_path, "x", "y")
+    rows = "".join(f"x/{n}.png,y/{n}.png,{'dev' if n % 2 else 'eval'}\n" for n in range(10))
+    (tmp_path / "pairs.csv").write_text("source,target,device\n" + rows)
+    assert opened(tmp_path).splits == {"train": 8, "test": 2}
+
+
+def test_an_empty_split_of_the_right_half_is_no_split(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        write_halves(tmp_path, f"A/{split}", f"B/{split}")
+    (tmp_path / "B" / "val").mkdir()
+    assert opened(tmp_path).splits == {"train": 10, "test": 10}
+
+
+def test_a_direction_that_names_nothing_is_refused_in_an_archive_too(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "mine.zip", "w") as zipped:
+        save(tmp_path / "image.png", flat(1, red=True))
+        for place in ("train/A", "train/B", "test/A", "test/B"):
+            zipped.write(tmp_path / "image.png", f"{place}/1.png")
+    with pytest.raises(UsageError, match="expected a direction of mine among"):
+        opened(tmp_path / "mine.zip", direction="sketch2photo")
+
+
+def test_images_in_parquet_in_an_archive_are_named_by_the_archive(tmp_path: Path, cache: Path) -> None:
+    pq.write_table(table_of(range(10)), tmp_path / "data.parquet")
+    with zipfile.ZipFile(tmp_path / "mine.zip", "w") as zipped:
+        zipped.write(tmp_path / "data.parquet", "data.parquet")
+    said = "\n".join(opened(tmp_path / "mine.zip").lines)
+    assert str(cache) not in said
+    assert "mine.zip!data.parquet" in said

@@ -70,7 +70,7 @@ def choose(card: DatasetCard, names: Sequence[str], images: Sequence[str], where
     if len(images) == 1:
         _check_alone(card, images[0], names, where)
         return Columns((images[0],), split, named)
-    plain = {_plain(name): name for name in reversed(images)}
+    plain = _by_name(images)
     halves = names_in(card, plain)
     if halves is not None and is_whole(halves, plain):
         return Columns((plain[halves[0]], plain[halves[1]]), split, named)
@@ -84,7 +84,7 @@ def choose(card: DatasetCard, names: Sequence[str], images: Sequence[str], where
 
 def _check_names(card: DatasetCard, images: Sequence[str], where: str) -> None:
     """Refuse columns that do not bear the names of the direction asked for."""
-    if not is_whole(names_in(card, plain := {_plain(name) for name in images}), plain):
+    if not is_whole(names_in(card, plain := _by_name(images)), plain):
         raise UsageError(
             f"expected columns of images called {' and '.join(card.domains)} in {where}, as the direction "
             f"names them, found {', '.join(images) or 'none'}: rename them, or say AtoB (the first, or the "
@@ -94,7 +94,7 @@ def _check_names(card: DatasetCard, images: Sequence[str], where: str) -> None:
 
 def _check_alone(card: DatasetCard, image: str, names: Sequence[str], where: str) -> None:
     """Refuse to read the only column of images side by side if another column bears the name of a half."""
-    plain = {_plain(name): name for name in reversed(names)}
+    plain = _by_name(names)
     halves = names_in(card, plain)
     if halves is None or not is_whole(halves, plain):
         return
@@ -105,6 +105,12 @@ def _check_alone(card: DatasetCard, image: str, names: Sequence[str], where: str
             f"expected images in the columns {' and '.join(pair)} of {where}, found none in {other}: store "
             "them there, or give the column another name"
         )
+
+
+def _by_name(names: Sequence[str]) -> dict[str, str]:
+    """Columns by their names, and by what is left of them without words such as "image"; the first counts."""
+    named = list(reversed(names))
+    return {**{_plain(name): name for name in named}, **{folded(name): name for name in named}}
 
 
 def _plain(name: str) -> str:

@@ -7,6 +7,7 @@ A folder that holds nothing but one folder (as archives often do) is looked into
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -120,8 +121,10 @@ def fitting(card: DatasetCard, root: Path) -> dict[Layout, str]:
         seen.append(reader)
         if (why := reader.fits(card, root)) is not None:
             fits[name] = why
-    if "parquet" in card.layouts and (files := _parquet(card, root)):
-        fits["parquet"] = str(files[0].relative_to(root)) + _more(files)
+    if "parquet" in card.layouts:
+        with nullcontext() if not fits else suppress(UsageError):  # a table that is no set of pairs
+            if files := _parquet(card, root):
+                fits["parquet"] = str(files[0].relative_to(root)) + _more(files)
     plain = {name: why for name, why in fits.items() if name == "parquet" or not _READERS[name].last}
     return plain or fits
 
@@ -151,7 +154,7 @@ def _chosen(card: DatasetCard, root: Path, layout: str | None, fits: dict[Layout
     """
     if layout is not None:
         readable = [*fits, *(kind.layout for kind in official.kinds_in(card, root) if "official" in fits)]
-        if layout == "pairs" and "pairs" in card.layouts and folders.may_be_singles(card, root):
+        if layout in ("pairs", "photos") and "pairs" in card.layouts and folders.may_be_singles(card, root):
             readable.append("pairs")
         return next((name for name in readable if name == layout or _alike(name, layout)), None)
     if len(fits) > 1:
@@ -204,11 +207,11 @@ def _unpacked(card: DatasetCard, path: Path, layout: str | None) -> Found | None
     found, inner = find(card, folder, layout), list(subfolders(folder).values())
     while found is None and len(inner) == 1:  # also into folders that have the name of another data set
         found, inner = find(card, inner[0], layout), list(subfolders(inner[0]).values())
-    if found is None:
+    if found is None and not card.halves_by_name:
         raise UsageError(
             f"expected a data set in {path}, found {_content(folder)}: `bench data info` names the layouts"
         )
-    return replace(found, notes=(*notes, *found.notes))
+    return replace(found, notes=(*notes, *found.notes)) if found is not None else None
 
 
 def _file(card: DatasetCard, path: Path, layout: str | None) -> Found | None:

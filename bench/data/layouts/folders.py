@@ -7,15 +7,14 @@ Each layout has two functions: `fits` says in words how it is recognised (None: 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench.core.errors import UsageError
+from bench.core.images import opened
 from bench.data.layouts.found import Found, Pair
 from bench.data.layouts.halves import every_name, is_whole, names_in
 from bench.data.layouts.listing import (
-    OTHER_IMAGES,
-    SUFFIXES,
     below,
     folded,
     has_images,
@@ -69,7 +68,11 @@ def fits_singles(card: DatasetCard, root: Path) -> str | None:
     for folder in _present(card, root):
         if holds_images(folder):
             return f"images in {folder.name}/"
-        if names_in(card, subfolders(folder)) is None and has_images(folder) and not _are_halves(folder):
+        if (
+            names_in(card, subfolders(folder)) is None
+            and has_images(folder)
+            and not _are_halves(card, folder)
+        ):
             return f"images in folders of {folder.name}/"
     return None
 
@@ -84,11 +87,26 @@ def two_folders(card: DatasetCard, place: Path) -> tuple[str, str] | None:
     return None
 
 
-def _are_halves(folder: Path) -> bool:
-    """Whether folders hold images of mostly the same names: halves of unknown order, also where each image
-    is twice as wide as high."""
-    inner = [below(path).keys() for path in subfolders(folder).values() if has_images(path)]
-    return len(inner) > 1 and all(2 * len(one & inner[0]) > max(len(one), len(inner[0])) for one in inner)
+def _are_halves(card: DatasetCard, folder: Path) -> bool:
+    """Whether folders hold images of mostly the same names: halves of unknown order.
+
+    Where a card says which data set this is, images twice as wide as high are side by side all the same.
+    """
+    inner = [files for path in subfolders(folder).values() if has_images(path) and (files := below(path))]
+    if len(inner) < 2:
+        return False
+    first, names = inner[0], [files.keys() for files in inner]
+    if not all(2 * len(one & names[0]) > max(len(one), len(names[0])) for one in names):
+        return False
+    return set(card.domains) == {"source", "target"} or not _is_twice_as_wide(next(iter(first.values())))
+
+
+def _is_twice_as_wide(file: Path) -> bool:
+    try:
+        with opened(file) as image:
+            return bool(image.width == 2 * image.height)
+    except Exception:  # Pillow raises nearly anything on damaged files, which are named where all are read
+        return True
 
 
 def may_be_singles(card: DatasetCard, root: Path) -> bool:
@@ -104,23 +122,8 @@ def collect_singles(card: DatasetCard, root: Path) -> Found:
         passed = [f"{p.name}/" for p in subfolders(folder).values() if has_images(p)]
         if passed and holds_images(folder):
             notes.append(f"not read: {_listed(passed)} in {folder.name}/, which holds images itself")
-        _check_partners(folder, files)
         splits[split] = need((Pair(flat(name, file), (file,)) for name, file in files.items()), split, folder)
     return Found("pairs", root, splits, notes=tuple(notes))
-
-
-def _check_partners(folder: Path, files: Mapping[str, Path]) -> None:
-    """Refuse images whose partners lie in a folder beside them, in a format that is not read."""
-    stems = {file.stem for file in files.values()}
-    for path in subfolders(folder).values():
-        if has_images(path):
-            continue
-        other = next((p for p in sorted(path.iterdir()) if p.suffix.lower() in OTHER_IMAGES), None)
-        if other is not None and other.stem in stems:
-            raise UsageError(
-                f"expected images of a format that is read ({', '.join(SUFFIXES)}) in {path}/, whose files "
-                f"have the names of those beside it, found {other.name}: convert them"
-            )
 
 
 # --- SPLIT/A and SPLIT/B -----------------------------------------------------------------------------
@@ -196,7 +199,8 @@ def collect_domains(card: DatasetCard, root: Path) -> Found:
         return Found("domains", root, splits, halves, notes=(fold_note(fold),))
     lefts, notes = _split_folders(card, left)
     also = subfolders(left)
-    if more := next((one for one in _present(card, right) if one.name.casefold() not in also), None):
+    others = (one for one in _present(card, right) if one.name.casefold() not in also and has_images(one))
+    if more := next(others, None):
         raise UsageError(f"expected {more.name}/ in {left} as in {right}, found none: add it, or remove that")
     splits = {}
     for split, folder in lefts.items():

@@ -15,9 +15,11 @@ SUFFIXES = (
 )  # fmt: skip
 OTHER_IMAGES = (
     ".gif", ".avif", ".heic", ".heif", ".jp2", ".j2k", ".jxl", ".exr", ".hdr", ".tga", ".dds", ".psd", ".svg",
-    ".ico", ".pcx", ".ras", ".dng", ".cr2", ".nef", ".arw", ".raw", ".mat", ".npz", ".webm", ".mp4",
+    ".ico", ".pcx", ".ras", ".mat", ".npz",
 )  # fmt: skip
-"""Endings of images that are not read."""
+"""Endings of images that are not read, and may be one half of pairs."""
+ORIGINALS = (".dng", ".cr2", ".nef", ".arw", ".raw", ".webm", ".mp4")
+"""Endings of what images were made from."""
 _DEEPEST = 4  # folders below a split's: deeper ones are not searched (nor endless links)
 _FOREIGN = ("__macosx", "@eadir", "$recycle.bin")  # what systems leave in folders and archives
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from bench.core.errors import UsageError
 from bench.core.resources import cache_dir
-from bench.data.layouts.columns import Columns, choose, is_name, not_read
+from bench.data.layouts.columns import Columns, choose, is_name, is_split, not_read
 from bench.data.layouts.found import Found, Pair
 from bench.data.layouts.listing import OTHER_IMAGES, SUFFIXES, checked, folded
 from bench.data.layouts.pairing import need
@@ -29,6 +29,7 @@ from bench.data.layouts.splits import (
     every_fifth,
     fold_note,
     named_apart,
+    names_of,
     split_in,
     told,
 )
@@ -38,6 +39,7 @@ ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
 _NOT_LISTS = ("manifest.json", "dataset_infos.json", "package.json")
 _MAX_BYTES = 256 << 20
 _MAX_ROWS = 5_000_000
+_LOOKED_AT = 1000  # rows, evenly spaced, whether their images exist
 Row = Mapping[str, str]
 
 
@@ -75,7 +77,7 @@ def collect(card: DatasetCard, root: Path) -> Found:
     for one in lists:
         for number, row in enumerate(one.rows, start=1):
             pair = _pair(one.file, number, row, columns)
-            split = folded(row.get(columns.split, "")) if columns.split else one.split
+            split = (folded(row.get(columns.split, "")) if columns.split else "") or one.split
             by_split.setdefault(split, []).append((pair, row.get(columns.name, "") if columns.name else ""))
     named = {split: _named(pairs) for split, pairs in by_split.items()}
     notes = [f"left is column {columns.halves[0]}, as the first of two"] if columns.guessed else []
@@ -107,27 +109,25 @@ def _check_readable(card: DatasetCard, root: Path) -> None:
 
 
 def _columns(card: DatasetCard, lists: Sequence[_List]) -> Columns:
-    """The columns of all lists, by the first of them."""
+    """The columns of all lists, by the first of them; a column of splits may be in any."""
     first = lists[0]
     columns = choose(card, _keys(first.rows), _path_columns(first), str(first.file))
-    if columns.split is None and not any(one.split for one in lists):
-        return replace(columns, split=_split_column(card, lists, columns))
-    return columns
+    every = dict.fromkeys(name for one in lists for name in _keys(one.rows) if name not in columns.halves)
+    named = (name for name in every if is_split(name))
+    by_values = (name for name in every if _holds_splits(card, lists, name))
+    split = columns.split or next(named, None) or next(by_values, None)
+    return replace(columns, split=split)
+
+
+def _holds_splits(card: DatasetCard, lists: Sequence[_List], column: str) -> bool:
+    """Whether a column of any name holds the names of a training and of a test split."""
+    values = {folded(row.get(column, "")) for one in lists for row in one.rows}
+    return all(values & set(names_of(card, split)) for split in ("train", "test"))
 
 
 def _keys(rows: Sequence[Row]) -> list[str]:
     """The columns of a table, those that its first row lacks too."""
     return list(dict.fromkeys(name for row in rows for name in row))
-
-
-def _split_column(card: DatasetCard, lists: Sequence[_List], columns: Columns) -> str | None:
-    """The column whose values are names of splits throughout, of two or more, whatever it is called."""
-    rows = [row for one in lists for row in one.rows]
-    for name in _keys(rows):
-        values = {folded(row.get(name, "")) for row in rows}
-        if name not in columns.halves and len(values) > 1 and values <= set(all_names(card)):
-            return name
-    return None
 
 
 def _lists(card: DatasetCard, root: Path) -> list[_List]:
@@ -180,12 +180,10 @@ def _without_images(card: DatasetCard, folder: Path) -> Iterator[str]:
             continue
         with suppress(UsageError):  # cannot be read
             for rows in _tables(file, file.stat().st_mtime_ns).values():
-                named = _named_columns(rows) if rows else {}
+                named = _named_columns(rows, SUFFIXES) if rows else {}
                 if len(named) > 1:
-                    yield (
-                        f"expected the images that {file} names, relative to its folder, found none "
-                        f"({next(iter(named.values()))} is not there): correct the list"
-                    )
+                    first = next(iter(named.values()))
+                    yield f"not read: {file}, as none of the images that it names is there, such as {first}"
                     break
 
 
@@ -202,18 +200,24 @@ def _unreadable(root: Path) -> Iterator[tuple[Path, UsageError]]:
 def _path_columns(one: _List) -> list[str]:
     """The columns of paths of images: some of their files exist.
 
-    If that is only one, those beside it whose values look like paths count as well (but for names of pairs):
-    otherwise images whose partners are all missing would be cut into halves.
+    If that is only one, those beside it whose values look like paths count as well (but for names of pairs),
+    also those of existing images in a format that is not read: otherwise images whose partners are missing
+    would be cut into halves.
     """
-    named = _named_columns(one.rows)
-    there = [name for name in named if any(_path(one.file, row.get(name, "")) for row in one.rows)]
-    return there if len(there) != 1 else [name for name in named if name in there or not is_name(name)]
+    named = _named_columns(one.rows, SUFFIXES)
+    some = one.rows[:: -(-len(one.rows) // _LOOKED_AT)]
+    there = [name for name in named if any(_path(one.file, row.get(name, "")) for row in some)]
+    if len(there) != 1:
+        return there
+    unread = _named_columns(one.rows, OTHER_IMAGES)
+    others = [name for name, value in unread.items() if _path(one.file, value)]
+    taken = {*others, *there, *(name for name in named if not is_name(name))}
+    return [name for name in _keys(one.rows) if name in taken]
 
 
-def _named_columns(rows: Sequence[Row]) -> dict[str, str]:
-    """The columns whose first value is called like an image, with that value."""
+def _named_columns(rows: Sequence[Row], endings: Sequence[str]) -> dict[str, str]:
+    """The columns whose first value ends in one of `endings`, with that value."""
     firsts = {name: next((row[name] for row in rows if row.get(name)), "") for name in _keys(rows)}
-    endings = (*SUFFIXES, *OTHER_IMAGES)
     return {name: value for name, value in firsts.items() if Path(value).suffix.lower() in endings}
 
 
@@ -254,7 +258,7 @@ def _check_apart(splits: Mapping[str, Sequence[Pair]], where: Path) -> None:
 
 def _path(file: Path, value: str) -> Path | None:
     """The file that a list names, with / or (as Windows writes it) a backslash between folders, or None."""
-    for spelt in (value, value.replace("\\", "/")):
+    for spelt in dict.fromkeys((value, value.replace("\\", "/"))):
         with suppress(OSError, ValueError):  # a name that no file can have
             if spelt and (path := file.parent / spelt).is_file():
                 return path

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -37,8 +38,8 @@ def files_in(root: Path) -> list[Path]:
 
 def columns_of(card: DatasetCard, file: Path) -> Columns | None:
     """The columns of images in `file`; None if it has none (a table of another purpose)."""
-    schema = _open(file).schema_arrow
-    images = [one.name for one in schema if _is_image(one.type) and not is_split(one.name)]
+    schema = _schema(file, file.stat().st_mtime_ns)
+    images = [one.name for one in schema if _holds_images(one)]
     return choose(card, schema.names, images, str(file)) if images else None
 
 
@@ -84,8 +85,8 @@ def _not_read(file: Path, columns: Columns) -> list[str]:
     """Lines on the columns of images that are no half, and on those of arrays, perhaps meant as images."""
     from pyarrow import types
 
-    schema = [one for one in _open(file).schema_arrow if one.name not in columns.halves]
-    images = [one.name for one in schema if _is_image(one.type) and not is_split(one.name)]
+    schema = [one for one in _schema(file, file.stat().st_mtime_ns) if one.name not in columns.halves]
+    images = [one.name for one in schema if _holds_images(one)]
     others = [one for one in schema if one.name not in images]
     arrays = [one.name for one in others if types.is_nested(one.type) or "Array" in str(one.type)]
     said = f"not read: the values in column {', '.join(arrays)}, which are no image files"
@@ -121,6 +122,17 @@ def _open(file: Path) -> Any:
     except Exception as error:  # pyarrow raises nearly anything on damaged files
         said = " ".join(str(error).split())[:200]
         raise UsageError(f"expected a parquet file, found {file} ({said}): get it again") from None
+
+
+@lru_cache(maxsize=4096)
+def _schema(file: Path, _changed: int) -> Any:
+    """The columns of a file; kept, as each of many shards is asked for twice."""
+    return _open(file).schema_arrow
+
+
+def _holds_images(column: Any) -> bool:
+    """Whether a column holds images; bytes alone are names of splits where the column is called so."""
+    return _is_image(column.type) and not (is_split(column.name) and _is_bytes(column.type))
 
 
 def _is_image(kind: Any) -> bool:
