@@ -58,11 +58,16 @@ SEEDS ?= 0-2
 STUDY := $(BIN)/bench run --data-root "$(DATA)" --seeds $(SEEDS) $(LIKE)
 PANEL := --dataset cityscapes --size 128 --base-filters 16 --judge auto,fcn-small,judge_px=256,auto,judge_px=size
 SMALL := --dataset cityscapes --size 64 --base-filters 16 --judge auto,judge_px=size
-STUDIES := cityscapes-128-8-epochs \
+STUDIES := cityscapes-128-8-epochs cityscapes-128-without-skips cityscapes-128-receptive-field cityscapes-128 \
 	cityscapes-64-generators cityscapes-64-paired-or-not cityscapes-64-photo2labels facades-64-gan-loss \
 	cityscapes-128-50-epochs
 reference: check-data .venv/.installed  ## the studies of a CPU in reports/reference (many hours): make reference DATA=folder
 	$(STUDY) $(PANEL) --suite losses --epochs 8 --out out/reference/cityscapes-128-8-epochs
+	$(STUDY) $(PANEL) --variants encdec:gan,encdec:cgan --epochs 8 --seeds 0-1 \
+		--out out/reference/cityscapes-128-without-skips
+	$(STUDY) $(PANEL) --suite receptive-field --epochs 8 --seeds 0 --out out/reference/cityscapes-128-receptive-field
+	$(STUDY) --dataset cityscapes --size 128 --base-filters 16 --judge auto,judge_px=size --epochs 2 \
+		--variants l1,gan,cgan,l1+gan,l1+cgan,l1+cgan/1,l1+cgan/16,l1+cgan/142 --out out/reference/cityscapes-128
 	$(STUDY) $(SMALL) --suite generators --epochs 5 --out out/reference/cityscapes-64-generators
 	$(STUDY) $(SMALL) --suite paired-or-not --steps 1500 --out out/reference/cityscapes-64-paired-or-not
 	$(STUDY) $(SMALL) --suite photo2labels --epochs 2 --out out/reference/cityscapes-64-photo2labels

@@ -67,7 +67,7 @@ def blur_statements(section: Section) -> list[str]:
         kept = pixel_acc_at(card, hf_ratio)
         if kept is not None and card.lost(kept) < BLIND_BELOW:
             said.append(
-                f"The judge {card.judge} is blind to blur: at the sharpness of {row.label}, the blurriest "
+                f"The judge {card.words} is blind to blur: at the sharpness of {row.label}, the blurriest "
                 f"row (HF ratio {hf_ratio:.3f}), real photos keep {kept:.3f} of {card.real.pixel_acc:.3f} "
                 "pixel accuracy. Its scores do not punish blur."
             )

@@ -66,6 +66,14 @@ class JudgeCard:
         """ "fcn-lite0,judge_px=256 on cityscapes at 128 px"."""
         return f"{self.judge} on {self.dataset} at {self.size_px} px"
 
+    @property
+    def words(self) -> str:
+        """ "fcn-lite0 at 256 px": the judge as reports name it, with the size that it looks at."""
+        name, *options = self.judge.split(",")
+        own = next((one.removeprefix("judge_px=") for one in options if one.startswith("judge_px=")), None)
+        more = [one for one in options if not one.startswith("judge_px=")]
+        return f"{','.join([name, *more])} at {own or self.size_px} px"
+
     def lost(self, pixel_acc: float) -> float:
         """The share of its pixel accuracy on photos as they are that is lost; below 0: gained."""
         return 1 - pixel_acc / self.real.pixel_acc if self.real.pixel_acc > 0 else 0.0

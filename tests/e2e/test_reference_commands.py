@@ -28,9 +28,12 @@ def commands(data: str) -> dict[str, list[str]]:
     return {Path(one[one.index("--out") + 1]).name: one[1:] for one in words}
 
 
-def test_each_study_of_the_command_is_published_and_checked() -> None:
+OTHERS = {"facades-128-50-epochs", "parity"}  # `make reference-gpu`, `make parity`
+
+
+def test_the_command_makes_every_published_study_and_they_are_checked() -> None:
     made = commands("data")
-    assert {name for name in made if (PUBLISHED / name).is_dir()} == made.keys()
+    assert made.keys() == {path.name for path in PUBLISHED.iterdir() if path.is_dir()} - OTHERS
     checked = re.search(r"^STUDIES := (.*?)\n(?!\t)", (ROOT / "Makefile").read_text(), re.M | re.S)
     assert checked is not None
     assert checked[1].replace("\\", " ").split() == list(made)

@@ -60,7 +60,7 @@ def output(out: Path, hf_ratio: float, card: JudgeCard = CARD) -> list[RunRecord
 
 
 BLIND = (
-    "The judge fcn-lite0,judge_px=256 is blind to blur: at the sharpness of l1, the blurriest row (HF ratio "
+    "The judge fcn-lite0 at 256 px is blind to blur: at the sharpness of l1, the blurriest row (HF ratio "
     "0.010), real photos keep 0.845 of 0.900 pixel accuracy. Its scores do not punish blur."
 )
 
@@ -147,3 +147,15 @@ def test_a_slow_judge_gets_a_card_of_fewer_photos_or_none() -> None:
     assert photos_for(Slow(0.01), 500) == PHOTOS
     assert 8 <= photos_for(Slow(2.0), 500) < PHOTOS
     assert photos_for(Slow(73.0), 500) == 0
+
+
+@pytest.mark.parametrize(
+    ("judge", "words"),
+    [
+        ("fcn-lite0", "fcn-lite0 at 128 px"),
+        ("fcn-lite0,judge_px=256", "fcn-lite0 at 256 px"),
+        ("fcn-lite0,seed=1,judge_px=1024x512", "fcn-lite0,seed=1 at 1024x512 px"),
+    ],
+)
+def test_a_judge_is_named_with_the_size_that_it_looks_at(judge: str, words: str) -> None:
+    assert replace(CARD, judge=judge, size_px=128).words == words

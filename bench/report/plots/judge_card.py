@@ -30,18 +30,18 @@ def judge_card_figure(section: Section, looks: Looks) -> Drawing | None:
     axes = list(figure.subplots(1, len(found), squeeze=False, sharey=True, sharex=True).ravel())
     for ax, card in zip(axes, found, strict=True):
         _bars(ax, card, names)
-        ax.set_title(plain(card.judge))
+        ax.set_title(plain(card.words))
     axes[0].set_yticks(range(len(names)), [_label(found[0], names, place) for place in range(len(names))])
     axes[0].invert_yaxis()
     figure.supxlabel("pixel accuracy lost, %", fontsize=9)
     said = "; ".join(
-        f"{card.judge}: {card.real.pixel_acc:.3f} on {card.n} real test photos as they are" for card in found
+        f"{card.words}: {card.real.pixel_acc:.3f} on {card.n} real test photos as they are" for card in found
     )
     caption = (
         f"The share of its pixel accuracy that a judge loses when real test photos are spoilt. {said}. A "
         "fault without a bar goes unpunished. Left of the line: gained. HF: the HF ratio of blurred photos."
     )
-    alt = "Bar charts. " + "; ".join(f"{card.judge}: {_said(card)}" for card in found)
+    alt = "Bar charts. " + "; ".join(f"{card.words}: {_said(card)}" for card in found)
     return Drawing(figure, f"{section.id}-judge-card", _title(found), caption, alt)
 
 
