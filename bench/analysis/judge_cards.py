@@ -57,14 +57,16 @@ def pixel_acc_at(card: JudgeCard, hf_ratio: float) -> float | None:
 
 
 def blur_statements(section: Section) -> list[str]:
-    """A sentence for each judge that is blind to the blur of the blurriest variant."""
+    """A sentence for each judge that is blind to the blur of the blurriest variant, if that is blurred: less
+    sharp than photos with the mildest blur of the card."""
     least = blurriest(section)
     if least is None:
         return []
     row, hf_ratio = least
     said = []
     for card in cards(section):
-        kept = pixel_acc_at(card, hf_ratio)
+        mildest = next((one.hf_ratio for one in card.grades if one.kind == BLUR), None)
+        kept = pixel_acc_at(card, hf_ratio) if mildest is not None and hf_ratio <= mildest else None
         if kept is not None and card.lost(kept) < BLIND_BELOW:
             said.append(
                 f"The judge {card.words} is blind to blur: at the sharpness of {row.label}, the blurriest "

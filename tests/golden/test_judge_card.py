@@ -84,6 +84,13 @@ def test_one_that_loses_a_tenth_is_not(tmp_path: Path) -> None:
     assert blur_statements(section) == []  # 0.80 of 0.90: 11 % lost
 
 
+def test_of_images_that_are_not_blurred_nothing_is_said(tmp_path: Path) -> None:
+    (section,) = sections(
+        [Entry(record) for record in output(tmp_path, 0.5)]
+    )  # sharper than the mildest blur
+    assert blur_statements(section) == []
+
+
 def test_the_figure_shows_every_grade_by_the_share_that_is_lost(tmp_path: Path) -> None:
     (section,) = sections([Entry(record) for record in output(tmp_path, 0.01)])
     (plot,) = [
