@@ -159,9 +159,18 @@ class Runner:
             generate_split(checkpoint, test, spec.test, spec.seed, files.predictions, advance)
             history = read_history(files)
             history["generate_seconds"] = time.perf_counter() - started
-            history["cost"] = checkpoint_cost(checkpoint, test.source[0], spec.test)
             write_text(files.history, json.dumps(history, allow_nan=False))
+        self._measure_cost(spec, files)
         self._measure_gap(spec, files)
+
+    def _measure_cost(self, spec: RunSpec, files: RunFiles) -> None:
+        """Add what the generator costs to the history, once; also after an end before that."""
+        history = read_history(files)
+        if "cost" in history or not files.checkpoint.is_file():
+            return
+        checkpoint, test = run_checkpoint(files, self.bench.device), self.bench.test(spec.training.size_px)
+        history["cost"] = checkpoint_cost(checkpoint, test.source[0], spec.test)
+        write_text(files.history, json.dumps(history, allow_nan=False))
 
     def _measure_gap(self, spec: RunSpec, files: RunFiles) -> None:
         """Add the gap between training and test to the history of a run that has a validation, once."""
