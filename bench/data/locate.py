@@ -6,7 +6,6 @@ import difflib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ _OWN_FOLDER: dict[str, Any] = {
     "layouts": ["folders", "pairs", "domains", "suffixed", "list", "parquet"],
     "splits": {"train": "train", "test": ["test", "val"], "val": "val"},
 }
+_AS_PAIRS = "; --layout pairs reads each file as two halves"
 _ARCHIVES = ("", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
@@ -71,18 +71,18 @@ def _of_card(card: DatasetCard, root: Path | None, layout: str | None) -> tuple[
     looked = list(dict.fromkeys((places[0], places[-1])))
     known = f"layout {layout}" if layout else f"layouts {', '.join(card.layouts)}"
     there = f" (there: {layouts.content_of(card, looked[-1])})" if looked[-1].exists() else ""
-    halves = _may_be_cut(card, looked[-1]) if layout is None else ""
-    error = partial(AmbiguousLayoutError, layouts=("pairs",)) if halves else UsageError
-    raise error(
+    said = (
         f"expected data set {card.name} ({known}) in {' or '.join(map(str, looked))}, found none{there}; "
-        f"how to get it: {card.how_to_get}{halves}"
+        f"how to get it: {card.how_to_get}"
     )
+    if layout is None and _may_be_cut(card, looked[-1]):
+        raise AmbiguousLayoutError(f"{said}{_AS_PAIRS}", ("pairs",))
+    raise UsageError(said)
 
 
-def _may_be_cut(card: DatasetCard, place: Path) -> str:
-    """What is said where the folders of splits hold images that were not taken for side-by-side pairs."""
-    may = "pairs" in card.layouts and place.is_dir() and layouts.may_be_singles(card, place)
-    return "; --layout pairs reads each file as two halves" if may else ""
+def _may_be_cut(card: DatasetCard, place: Path) -> bool:
+    """Whether the folders of splits hold images that were not taken for side-by-side pairs."""
+    return "pairs" in card.layouts and place.is_dir() and layouts.may_be_singles(card, place)
 
 
 def _as_found(card: DatasetCard, found: Found) -> DatasetCard:
@@ -112,26 +112,37 @@ def _own(
                 found = layouts.find(card, place, "pairs")  # photos in folders of equal names
             if found is not None:
                 return (card, found) if source == "paired" else _plain_photos(card, found, layout)
+    raise _none_found(_plain_card(name), places, root, layout)
+
+
+def _none_found(card: DatasetCard, places: list[Path], root: Path, layout: str | None) -> UsageError:
+    """That a user's own data was not found: where it was searched, what is there, what can be done."""
     looked = " or ".join(map(str, places or [root]))
-    there = layouts.content_of(_plain_card(name), places[-1]) if places else "no such folder"
+    there = layouts.content_of(card, places[-1]) if places else "no such folder"
     if places and layout is not None:
-        fits = ", ".join(layouts.fitting(_plain_card(name), places[-1])) or there
-        raise UsageError(f"expected layout {layout} in {looked}, found {fits}: choose another, or none")
-    pair = layouts.two_folders(_plain_card(name), places[-1]) if places else None
-    by_name = (
-        f"rename the two folders that are a pair, {pair[0]} and {pair[1]}, so that no name holds a 2, and "
-        "name them by --direction X2Y"
-        if pair and "2" in "".join(pair)
-        else f"name the two folders that are a pair by --direction {pair[0]}2{pair[1]} or {pair[1]}2{pair[0]}"
-        if pair
-        else "name two folders X/ and Y/ in each by --direction X2Y"
-    )
-    halves = _may_be_cut(_plain_card(name), places[-1]) if places else ""
-    error = partial(AmbiguousLayoutError, layouts=("pairs", "photos")) if halves else UsageError
-    raise error(
+        fits = ", ".join(layouts.fitting(card, places[-1])) or there
+        return UsageError(f"expected layout {layout} in {looked}, found {fits}: choose another, or none")
+    said = (
         f"expected train/ and test/ in {looked}, with side-by-side pairs or source/ and target/ in each (or "
-        f"another layout of datasets/README.md), found {there}: arrange the images so, or {by_name}{halves}"
+        f"another layout of datasets/README.md), found {there}: arrange the images so, or "
+        f"{_by_direction(layouts.two_folders(card, places[-1]) if places else None)}"
     )
+    if places and _may_be_cut(card, places[-1]):
+        return AmbiguousLayoutError(f"{said}{_AS_PAIRS}", ("pairs", "photos"))
+    return UsageError(said)
+
+
+def _by_direction(pair: tuple[str, str] | None) -> str:
+    """How `--direction` would name the two folders of images that are there."""
+    if pair is None:
+        return "name two folders X/ and Y/ in each by --direction X2Y"
+    left, right = pair
+    if "2" in left + right:
+        return (
+            f"rename the two folders that are a pair, {left} and {right}, so that no name holds a 2, and "
+            "name them by --direction X2Y"
+        )
+    return f"name the two folders that are a pair by --direction {left}2{right} or {right}2{left}"
 
 
 def _own_cards(name: str, place: Path, direction: str | None) -> Iterator[DatasetCard]:

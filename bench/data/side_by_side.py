@@ -15,7 +15,7 @@ from bench.core.errors import UsageError
 from bench.data.image_file import ImageFile, header
 from bench.data.layouts import OTHER_IMAGES, AmbiguousLayoutError, Found, Pair
 from bench.data.layouts.in_twos import in_twos
-from bench.data.layouts.listing import subfolders
+from bench.data.layouts.listing import holds_images, subfolders
 
 NOT_SQUARE = "cut into halves that are not square"
 _LOOKED_AT = 20  # files, evenly spaced
@@ -50,12 +50,11 @@ def check_halves(found: Found, layout: str | None) -> None:
         return
     file = next(pair.files[0] for pair in pairs if _shape(pair.files[0]) == "tall")
     width, height = header(file, channels=True).size
-    chosen = found.read_as or found.layout
     raise AmbiguousLayoutError(
         f"expected side-by-side pairs at least twice as wide as high, found {file} ({width}x{height}): "
-        f"--layout {chosen} reads it as two halves of {width // 2}x{height}, --source gray or edges as a "
-        "plain photo",
-        (chosen,),
+        f"--layout {found.chosen_by} reads it as two halves of {width // 2}x{height}, --source gray or edges "
+        "as a plain photo",
+        (found.chosen_by,),
     )
 
 
@@ -66,28 +65,31 @@ def _check_partners(found: Found) -> None:
         if file.parent.parent in (found.root, found.root.parent):
             continue  # in the split's folder itself: beside it are other splits
         for folder in subfolders(file.parent.parent).values():
-            other = next((p for p in sorted(folder.iterdir()) if p.suffix.lower() in OTHER_IMAGES), None)
+            other = None if holds_images(folder) else _first_unread(folder)
             if other is None or not (file.parent / f"{other.stem}{file.suffix}").is_file():
                 continue
-            chosen = found.read_as or found.layout
             raise AmbiguousLayoutError(
                 f"expected images of a format that is read in {folder}/, whose files have the names of those "
                 f"in {file.parent.name}/, found {other.name}: convert them (floats to TIFF or .npy); "
-                f"--layout {chosen} leaves them out and reads each of the others as two halves",
-                (chosen,),
+                f"--layout {found.chosen_by} leaves them out and reads each of the others as two halves",
+                (found.chosen_by,),
             )
+
+
+def _first_unread(folder: Path) -> Path | None:
+    """The first image in a format that is not read."""
+    return min((path for path in folder.iterdir() if path.suffix.lower() in OTHER_IMAGES), default=None)
 
 
 def _check_twos(found: Found) -> None:
     for split, pairs in found.splits.items():
         if (two := in_twos(pairs)) is None:
             continue
-        chosen = found.read_as or found.layout
         raise AmbiguousLayoutError(
             f"expected each file of split '{split}' to hold a pair side by side, found files in twos, such "
             f"as {two.first} and {two.second.name}: move them to two folders ({split}/A/ and {split}/B/), or "
-            f"list the pairs in a CSV file; --layout {chosen} reads each file as two halves",
-            (chosen,),
+            f"list the pairs in a CSV file; --layout {found.chosen_by} reads each file as two halves",
+            (found.chosen_by,),
         )
 
 

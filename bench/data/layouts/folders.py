@@ -14,15 +14,7 @@ from bench.core.errors import UsageError
 from bench.core.images import opened
 from bench.data.layouts.found import Found, Pair
 from bench.data.layouts.halves import every_name, is_whole, names_in
-from bench.data.layouts.listing import (
-    below,
-    folded,
-    has_images,
-    holds_images,
-    images,
-    natural,
-    subfolders,
-)
+from bench.data.layouts.listing import below, folded, has_images, holds_images, images, natural, subfolders
 from bench.data.layouts.pairing import flat, join, need
 from bench.data.layouts.splits import all_names, assign, every_fifth, fold_note, told
 from bench.data.layouts.unpaired import Sides, joined

@@ -50,3 +50,8 @@ class Found:
     label_values: LabelValues = "ids"
     read_as: Layout | None = None
     unpaired: bool = False
+
+    @property
+    def chosen_by(self) -> Layout:
+        """What `--layout` must say to choose this layout."""
+        return self.read_as or self.layout

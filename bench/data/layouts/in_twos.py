@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.data.layouts.found import Pair
+from bench.data.layouts.pairing import ENDINGS
 
 _MOSTLY = 0.9  # share of the files that come in twos of the same ends
 _FEWEST = 2  # such twos in all: one may be chance
-_HALVES = (
-    "source|target|input|output|labels?|masks?|image|img|photo|sketch|edges?|depth|rgb|gray|real|fake|a|b"
-)
+_HALVES = "|".join([*(ending.lstrip("_") for ending in ENDINGS), "edge", "real", "fake"])
 _CUTS = (
     re.compile(r"(?P<name>.*[\W\d_])(?P<end>[^\W\d_]+)"),  # letters at the end: "A" of "1A"
     re.compile(r"(?P<name>.*\d)[\W_](?P<end>[01])"),  # a number of its own: "0" of "17_0"

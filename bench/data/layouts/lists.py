@@ -127,7 +127,8 @@ def _holds_splits(card: DatasetCard, lists: Sequence[_List], column: str) -> boo
 
 def _keys(rows: Sequence[Row]) -> list[str]:
     """The columns of a table, those that its first row lacks too."""
-    return list(dict.fromkeys(name for row in rows for name in row))
+    kinds = dict.fromkeys(tuple(row) for row in rows)  # most tables have rows of one kind
+    return list(dict.fromkeys(name for kind in kinds for name in kind))
 
 
 def _lists(card: DatasetCard, root: Path) -> list[_List]:

@@ -14,7 +14,7 @@ from bench.core.errors import UsageError
 from bench.core.files import whole_folder, write_bytes
 from bench.core.lock import locked
 from bench.core.resources import cache_dir
-from bench.core.shown_paths import stand_for
+from bench.core.shown_paths import shown, stand_for
 from bench.data.archives import extract
 from bench.data.cache import digest
 from bench.data.layouts import parquet
@@ -23,7 +23,7 @@ from bench.data.types import DatasetCard
 _ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _NOT_READ = (".7z", ".7z.001", ".rar", ".tar.zst", ".tzst", ".tar.lz4")
 _NOTES = ".notes"
-_ORIGIN = "origin"  # beside the unpacked folder: the path of the archive or parquet file
+_ORIGIN = "origin"  # beside the unpacked folder: the archive or parquet file, as messages name it
 
 
 def is_archive(path: Path) -> bool:
@@ -57,9 +57,10 @@ def archive(path: Path) -> tuple[Path, list[str]]:
 
 def _stands_for(folder: Path, file: Path) -> None:
     """Let messages of this and other processes name `file` instead of `folder`."""
+    name = shown(str(file))  # parquet in an archive: ARCHIVE!FILE
     with suppress(OSError):  # a cache that others filled and this user may only read
-        write_bytes(folder.parent / _ORIGIN, os.fsencode(file))
-    stand_for(folder, file)
+        write_bytes(folder.parent / _ORIGIN, os.fsencode(name))
+    stand_for(folder, name)
 
 
 def name_origin(place: Path) -> None:
@@ -68,7 +69,7 @@ def name_origin(place: Path) -> None:
     for folder in (place, *place.parents):
         origin = folder.parent / _ORIGIN
         if folder.parent.parent == _home() and origin.is_file():
-            stand_for(folder, Path(os.fsdecode(origin.read_bytes())))
+            stand_for(folder, os.fsdecode(origin.read_bytes()))
 
 
 def tables(card: DatasetCard, files: Sequence[Path], root: Path) -> tuple[Path, list[str]]:
