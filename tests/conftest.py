@@ -74,6 +74,17 @@ def _session_cache(
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    """No test outlives a power cut: files need not reach the disk, which on slow ones is half of the time.
+
+    `tests/unit/test_files.py` asks what is forced to it, and when.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
+
+
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache folder of the test's own, also in `$PIX2PIX_BENCH_CACHE`."""
