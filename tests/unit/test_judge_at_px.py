@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from bench.data.open_dataset import open_dataset
 from bench.records.judge_card import cards_of
 from bench.records.panel import column, panel_of
 from bench.records.record import RunRecord, read_per_image, read_records
+from bench.scoring.judges import train_network, trained
 from bench.scoring.judges.at_px import JudgeAtPx, enlarged
 from bench.scoring.judges.choice import named
 from bench.scoring.judges.train_network import to_images
@@ -39,6 +42,16 @@ RUN = [
 ]
 RUN += ["--train-limit", "40", "--test-limit", "6", "--device", "cpu", "--threads", "1"]
 RUN += ["--metrics", "fcn_pixel_acc,fcn_class_iou"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _short_training() -> Iterator[None]:
+    """Judges are trained for fewer steps: how good they are matters to nothing here."""
+    whole = train_network.default_recipe
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (train_network, trained):
+            patch.setattr(module, "default_recipe", lambda *about: replace(whole(*about), steps=20))
+        yield
 
 
 @pytest.fixture(scope="module")
