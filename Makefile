@@ -25,7 +25,7 @@ demo: .venv/.installed  ## install, then train and compare three variants on the
 	$(BIN)/bench run --variants l1,cgan,l1+cgan --dataset toycity --out out/demo
 
 test: lint  ## install with test extras; lint, type check and run the tests
-	$(PYTEST) -n $(WORKERS) --dist loadfile
+	$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: .venv/.installed-test  ## ruff, mypy, and which folder may import which (.importlinter)
 	$(BIN)/ruff check .
@@ -37,7 +37,7 @@ docs: .venv/.installed-docs  ## the documents as a site, in out/site; a broken l
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 test-slow: .venv/.installed-test  ## the tests, and the long versions
-	$(PYTEST) -n $(WORKERS) --dist loadfile --run-slow
+	$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder --run-slow
 
 fuzz: .venv/.installed-test  ## 10,000 nearly right inputs for every reader: about half an hour
 	$(PYTEST) tests/fuzz -n $(WORKERS) --hypothesis-profile campaign --timeout 7200

@@ -11,6 +11,7 @@ from bench.report.render import write_report
 
 _SHARE = 0.05  # of the grid's time, at most, that is spent on rendering
 _AT_LEAST_SECONDS = 5.0
+_FIRST_AFTER_SECONDS = 15.0  # of a grid that is done sooner nobody needs a page before its end
 _PAGE = Wanted(("html",))  # the rest is written when all is done
 
 
@@ -28,7 +29,7 @@ class LiveReport:
         self, out: Path, total: int, say: Callable[[str], None], now: Callable[[], float] = time.monotonic
     ) -> None:
         self._out, self._total, self._say, self._now = out, total, say, now
-        self._due = now()  # the first run is shown at once
+        self._due = now() + _FIRST_AFTER_SECONDS
         self._broken = False
 
     def run_ended(self, done: int) -> None:

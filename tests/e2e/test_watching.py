@@ -8,6 +8,7 @@ import pytest
 
 from bench.cli import outcome
 from bench.cli.main import invoke
+from bench.report import live
 
 RUN = [
     *("run", "--variants", "l1,cgan", "--dataset", "toycity", "--size", "32", "--steps", "10"),
@@ -26,6 +27,7 @@ def test_events_and_a_page_that_grows(tmp_path: Path, monkeypatch: pytest.Monkey
         finish(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(outcome, "finish", looking)
+    monkeypatch.setattr(live, "_FIRST_AFTER_SECONDS", 0.0)
     assert invoke([*RUN, "--log", "tensorboard", "--out", str(out)]) == 0
 
     (while_running,) = pages

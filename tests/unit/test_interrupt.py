@@ -36,7 +36,8 @@ def in_a_callback_of_a_weak_reference(number: int) -> None:
 
 def wait_after(arrive: Callable[[int], None], number: int) -> None:
     arrive(number)
-    time.sleep(20)
+    for _ in range(200):  # among threads that others left, a signal need not end one long sleep
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("arrive", [in_a_destructor, in_a_callback_of_a_weak_reference])
