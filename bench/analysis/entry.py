@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.records.panel import table_by
-from bench.records.record import RunRecord, read_per_image, read_records
+from bench.records.record import RunRecord, per_image_path, read_per_image, read_records
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,41 @@ class Entry:
         return indexed(self._table())
 
     def sorted_table(self) -> pd.DataFrame | None:
-        """`by_name` in the order of the names, read again: rows of many seeds would not fit into memory."""
+        """`by_name` in the order of the names, not kept: rows of many seeds would not fit into memory."""
         return sorted_by_name(self._table())
 
     def _table(self) -> pd.DataFrame | None:
-        table = None if self.out is None else read_per_image(self.out, self.record)
+        table = None if self.out is None else _read(self.out, self.record)
         return table if table is None or self.judge is None else table_by(table, self.judge)
 
     @property
     def values(self) -> dict[str, float]:
         """The record's values by metric."""
         return {key: r.value for key, r in self.record.results.items() if r.value is not None}
+
+
+_KEPT_BYTES = 256 << 20
+_kept: dict[tuple[Path, int, int], pd.DataFrame] = {}  # by file, its size and its time
+
+
+def _read(out: Path, record: RunRecord) -> pd.DataFrame | None:
+    """`read_per_image`; the tables of the first 256 MB are kept, as each judge of a panel asks for them."""
+    path = per_image_path(out, record.id)
+    if not path.is_file():
+        return None
+    held = path.stat()
+    key = (path, held.st_size, held.st_mtime_ns)
+    if key not in _kept:
+        table = read_per_image(out, record)
+        if table is None or sum(map(_bytes, _kept.values())) + _bytes(table) > _KEPT_BYTES:
+            return table
+        _kept[key] = table
+    return _kept[key]
+
+
+def _bytes(table: pd.DataFrame) -> int:
+    """About what a table takes: confusion matrices are arrays."""
+    return len(table) * sum(getattr(value, "nbytes", 64) for value in table.iloc[0]) if len(table) else 0
 
 
 def indexed(table: pd.DataFrame | None) -> pd.DataFrame | None:

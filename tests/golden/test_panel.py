@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import scipy.stats
 from panel_records import FIRST, SECOND, write
 
+from bench.analysis import entry
 from bench.analysis.differences import differences
 from bench.analysis.entry import load_entries
 from bench.analysis.panel import pairs, seats
@@ -21,7 +23,7 @@ from bench.claims.ledger import load_ledger
 from bench.claims.verdicts import Verdict, verdicts_of
 from bench.core.errors import UsageError
 from bench.records.panel import judges_of, seen_by
-from bench.records.record import read_records, record_path
+from bench.records.record import RunRecord, per_image_path, read_per_image, read_records, record_path
 from bench.report.panel_view import panel_view
 from bench.report.render import write_report
 
@@ -54,6 +56,29 @@ def test_a_section_by_a_judge_is_what_it_alone_would_give(out: Path, tmp_path: P
         assert (one.row, one.difference, one.interval, one.corrected) == (
             two.row, two.difference, two.interval, two.corrected,
         )  # fmt: skip
+
+
+def test_values_by_image_are_read_once_for_all_judges(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And again where they have changed."""
+    folder = shutil.copytree(out, tmp_path / "out")
+    read: list[str] = []
+
+    def noted(where: Path, record: RunRecord) -> pd.DataFrame | None:
+        read.append(record.id)
+        return read_per_image(where, record)
+
+    monkeypatch.setattr(entry, "read_per_image", noted)
+    for seat in seats(section_of(folder)):
+        assert differences(seat.section)
+    assert sorted(read) == sorted({record.id for record in read_records(folder)})
+    table = per_image_path(folder, read[0])
+    pd.read_parquet(table).assign(new=1.5).to_parquet(table, index=False)
+    (found,) = (one for one in load_entries([folder])[0] if one.record.id == read[0])
+    again = found.sorted_table()
+    assert again is not None
+    assert set(again["new"]) == {1.5}
 
 
 def test_the_first_judge_s_section_is_the_report_s_own(out: Path) -> None:
