@@ -64,7 +64,7 @@ STUDIES := cityscapes-128-8-epochs cityscapes-128-without-skips cityscapes-128-r
 reference: check-data .venv/.installed  ## the studies of a CPU in reports/reference (many hours): make reference DATA=folder
 	$(STUDY) $(PANEL) --suite losses --epochs 8 --out out/reference/cityscapes-128-8-epochs
 	$(STUDY) $(PANEL) --variants encdec:gan,encdec:cgan --epochs 8 --out out/reference/cityscapes-128-without-skips
-	$(STUDY) $(PANEL) --suite receptive-field --epochs 8 --seeds 0 --out out/reference/cityscapes-128-receptive-field
+	$(STUDY) $(PANEL) --suite receptive-field --epochs 8 --out out/reference/cityscapes-128-receptive-field
 	$(STUDY) --dataset cityscapes --size 128 --base-filters 16 --judge auto,judge_px=size --epochs 2 \
 		--variants l1,gan,cgan,l1+gan,l1+cgan,l1+cgan/1,l1+cgan/16,l1+cgan/142 --out out/reference/cityscapes-128
 	$(STUDY) $(SMALL) --suite generators --epochs 5 --out out/reference/cityscapes-64-generators
