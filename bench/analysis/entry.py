@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.records.panel import table_by
+from bench.records.panel import PANEL, table_by
 from bench.records.record import RunRecord, per_image_path, read_per_image, read_records
 
 
@@ -35,7 +35,10 @@ class Entry:
         return sorted_by_name(self._table())
 
     def _table(self) -> pd.DataFrame | None:
-        table = None if self.out is None else _read(self.out, self.record)
+        if self.out is None:
+            return None
+        several = PANEL in self.record.details
+        table = (_tables.read if several else read_per_image)(self.out, self.record)
         return table if table is None or self.judge is None else table_by(table, self.judge)
 
     @property
@@ -44,28 +47,36 @@ class Entry:
         return {key: r.value for key, r in self.record.results.items() if r.value is not None}
 
 
-_KEPT_BYTES = 256 << 20
-_kept: dict[tuple[Path, int, int], pd.DataFrame] = {}  # by file, its size and its time
+class _Tables:
+    """Values by image of records that several judges scored, as each judge asks for them; up to 256 MB."""
 
+    _MOST_BYTES = 256 << 20
 
-def _read(out: Path, record: RunRecord) -> pd.DataFrame | None:
-    """`read_per_image`; the tables of the first 256 MB are kept, as each judge of a panel asks for them."""
-    path = per_image_path(out, record.id)
-    if not path.is_file():
-        return None
-    held = path.stat()
-    key = (path, held.st_size, held.st_mtime_ns)
-    if key not in _kept:
+    def __init__(self) -> None:
+        self._held: dict[Path, tuple[tuple[int, int], int, pd.DataFrame]] = {}  # stamp, bytes, table
+        self._bytes = 0
+
+    def read(self, out: Path, record: RunRecord) -> pd.DataFrame | None:
+        """`read_per_image`, from memory where the file is as it was."""
+        path = per_image_path(out, record.id)
+        if not path.is_file():
+            return None
+        stat = path.stat()
+        stamp = (stat.st_size, stat.st_mtime_ns)
+        if path in self._held and self._held[path][0] == stamp:
+            return self._held[path][2]
+        self._bytes -= self._held.pop(path)[1] if path in self._held else 0
         table = read_per_image(out, record)
-        if table is None or sum(map(_bytes, _kept.values())) + _bytes(table) > _KEPT_BYTES:
-            return table
-        _kept[key] = table
-    return _kept[key]
+        if table is not None and len(table):
+            # confusion matrices are arrays
+            size = len(table) * sum(getattr(value, "nbytes", 64) for value in table.iloc[0])
+            if self._bytes + size <= self._MOST_BYTES:
+                self._held[path] = (stamp, size, table)
+                self._bytes += size
+        return table
 
 
-def _bytes(table: pd.DataFrame) -> int:
-    """About what a table takes: confusion matrices are arrays."""
-    return len(table) * sum(getattr(value, "nbytes", 64) for value in table.iloc[0]) if len(table) else 0
+_tables = _Tables()
 
 
 def indexed(table: pd.DataFrame | None) -> pd.DataFrame | None:
