@@ -93,7 +93,7 @@ RELEASED ?=
 parity: check-data .venv/.installed-test  ## our trainer against the released code (hours): make parity DATA=folder RELEASED=folder
 	@test -f "$(RELEASED)/train.py" || { echo "expected RELEASED=folder of the released PyTorch code, with its" \
 		"train.py, found '$(RELEASED)'"; exit 2; }
-	$(BIN)/python tests/parity/run.py "$(RELEASED)" --data-root "$(DATA)" --out out/parity
+	$(BIN)/python tests/parity/run.py "$(RELEASED)" --data-root "$(DATA)" --jobs 2 --out out/parity
 
 gate: .venv/.installed  ## a tiny run, checked against the committed baseline
 	$(BIN)/bench run $(GATE_RUN) --out $(GATE_OUT)

@@ -8,11 +8,14 @@ from types import TracebackType
 
 from bench.core.progress import Advance, Reporter
 from bench.launch.jobs import Advanced, Ended, Event, Job, Said
+from bench.launch.one_training import steps_before
 from bench.launch.work_left import WorkLeft
 
 
 class Board:
     """A bar for each run in progress, and one for the training steps of all runs.
+
+    Steps that several runs share (`--keep-at`) count once, in the shortest.
 
     Use it as a context manager; `notify` is the observer.
 
@@ -25,7 +28,9 @@ class Board:
     def __init__(self, jobs: Sequence[Job], reporter: Reporter, left: WorkLeft) -> None:
         self._reporter, self._left = reporter, left
         self._titles = {job.id: job.title for job in jobs}
-        self._steps = {job.id: job.spec.training.steps for job in jobs}
+        whole = {job.id: (job.spec.training.steps, job.launch.policy.lengths) for job in jobs}
+        self._before = {job: steps_before(*known) for job, known in whole.items()}
+        self._steps = {job: steps - self._before[job] for job, (steps, _) in whole.items()}
         self._behind = 0  # steps of ended runs
         self._trained: dict[str, int] = {}  # steps of runs in progress
         self._bars: dict[str, tuple[str, Advance, ExitStack]] = {}
@@ -55,7 +60,7 @@ class Board:
             case Advanced(job, stage, done, total, remark):
                 self._bar(job, stage, total)(done, remark)
                 if stage == "train":
-                    self._trained[job] = done
+                    self._trained[job] = max(0, done - self._before[job])
                 self._show_overall()
             case Ended(job, status, note):
                 self._close(job)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from bench.spec.run_spec import RunSpec
@@ -21,3 +21,8 @@ def ends_of(specs: Iterable[RunSpec]) -> list[RunSpec]:
         if spec.training.steps > known.training.steps:
             longest[training_of(spec)] = spec
     return list(longest.values())
+
+
+def steps_before(steps: int, lengths: Sequence[int]) -> int:
+    """How many of a run's steps the run of the next shorter length takes; 0 where there is none."""
+    return max((length for length in lengths if length < steps), default=0)

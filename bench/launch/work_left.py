@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from baselines.sizes import Size
 from bench.launch.jobs import Advanced, Ended, Event, Job
+from bench.launch.one_training import steps_before
 
 STAGES = ("train", "generate", "score")
 _PASSES = 3  # a training step goes forward and back through both networks: about three times a generation
@@ -96,9 +97,11 @@ class WorkLeft:
         last = STAGES.index(job.launch.until)
         first = min(last, 1) if job.launch.again else 0  # what is scored again is not trained again
         stages = STAGES[first : last + 1]
-        place = self._at.get(job.id, _Place(stages[0], 0, 0.0, False))
+        steps = job.spec.training.steps
+        taken = steps_before(steps, job.launch.policy.lengths) if stages[0] == "train" else 0
+        place = self._at.get(job.id, _Place(stages[0], taken, 0.0, False))
         stage, done = place.stage, place.done
-        parts = {name: job.spec.data.test_n for name in stages} | {"train": job.spec.training.steps}
+        parts = {name: job.spec.data.test_n for name in stages} | {"train": steps}
         ahead = stages[stages.index(stage) :] if stage in stages else stages
         return [(name, parts[name] - (done if name == stage else 0)) for name in ahead]
 

@@ -36,7 +36,9 @@ def in_a_callback_of_a_weak_reference(number: int) -> None:
 
 def wait_after(arrive: Callable[[int], None], number: int) -> None:
     arrive(number)
-    for _ in range(200):  # among threads that others left, a signal need not end one long sleep
+    # Python looks for signals, then lets another thread run: one that arrives there (after a long call such
+    # as gc.collect) ends no sleep that begins next. Waits of a command are short; so are these.
+    for _ in range(200):
         time.sleep(0.1)
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bench.core.progress import duration
+from bench.core.progress import Advance, Left, Reporter, duration
+from bench.launch.display import Board
 from bench.launch.jobs import Advanced, Ended, Job, Launch, Until
 from bench.launch.work_left import WorkLeft
 from bench.spec.grid import GridRequest, resolve
@@ -90,6 +94,50 @@ def test_work_that_was_done_before_is_not_taken_for_fast_work() -> None:
     left.notify(Ended(other.id, "failed", "no memory"))
     assert left.seconds() == 0
     assert duration(0) == "0 s"
+
+
+class Shown(Reporter):
+    """What the bar over all runs said: done, of how many."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.overall: list[tuple[int, int]] = []
+
+    @contextmanager
+    def task(self, title: str, total: int, left: Left | None = None) -> Iterator[Advance]:
+        def advance(done: int, remark: str = "") -> None:
+            if title.startswith("all runs"):
+                self.overall.append((done, total))
+
+        yield advance
+
+
+def lengths_of_one_training(lengths: tuple[int, ...]) -> list[Job]:
+    (job,) = jobs_of("l1", "train")
+    policy = replace(job.launch.policy, lengths=lengths)
+    launch = replace(job.launch, policy=policy)
+    return [
+        Job(replace(job.spec, training=replace(job.spec.training, steps=steps)), f"{steps}", None, launch)
+        for steps in lengths
+    ]
+
+
+def test_steps_that_several_lengths_share_count_once() -> None:
+    """`--keep-at`: a longer run goes on from the end of the shorter one."""
+    clock, jobs = Clock(), lengths_of_one_training((40, 100, STEPS))
+    left, shown = WorkLeft(jobs, clock), Shown()
+    before = 0
+    with Board(jobs, shown, left) as board:
+        for job in jobs:
+            steps = job.spec.training.steps
+            for done in range(before, steps + 1, 10):
+                clock.now += 10 * SECONDS["train"]
+                board.notify(Advanced(job.id, "train", done, steps))
+                if done > before + 10:
+                    assert left.seconds() == pytest.approx((STEPS - done) * SECONDS["train"], rel=0.1)
+            board.notify(Ended(job.id, "trained", "trained"))
+            assert shown.overall[-1] == (steps, STEPS)
+            before = steps
 
 
 def test_losses_are_said_in_the_tables_scale() -> None:
