@@ -54,11 +54,13 @@ class ByImage:
         names: the test images, sorted.
         means: column of the tables -> (N,) values, of those whose mean is the metric's value for every seed.
         pooled: (metric, class policy) -> score, where that policy gives the metric's value for every seed.
+        by_seed: the same for each seed.
     """
 
     names: pd.Index[str]
     means: dict[str, Floats]
     pooled: dict[tuple[str, str], Pooled]
+    by_seed: tuple[dict[tuple[str, str], Pooled], ...]
 
 
 def by_image(seeds: Iterable[Seed]) -> ByImage | None:
@@ -84,6 +86,7 @@ def by_image(seeds: Iterable[Seed]) -> ByImage | None:
             )
             for key in _in_all(pooled)
         },
+        tuple(pooled),
     )
 
 

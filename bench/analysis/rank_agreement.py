@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.by_image import pooled_scores
 from bench.analysis.column import info_of
 from bench.analysis.panel import Seat, column_of
 from bench.core.bootstrap import REPLICATES, Interval
@@ -120,9 +119,9 @@ def _replicates(seat: Seat) -> _Replicates:
     made: _Replicates = {}
     columns = [column for key in SCORES if (column := column_of(seat.section, key)) is not None]
     for row in seat.section.rows:
-        by_seed = [
-            {} if table is None else pooled_scores(table, known, "fcn") for table, known in row.tables()
-        ]
+        if row.by_image is None:
+            continue
+        by_seed = row.by_image.by_seed
         order = np.random.default_rng(zlib.crc32(row.label.encode()))
         chosen = order.integers(0, len(by_seed), (len(by_seed), REPLICATES))
         for column in columns:

@@ -98,6 +98,6 @@ def seen_by(record: RunRecord, judge_hash: str) -> RunRecord:
 def table_by(table: pd.DataFrame, judge_hash: str) -> pd.DataFrame:
     """A record's values by image with those of a further judge in the place of the first's."""
     ending = column("", judge_hash)
-    kept = table[[name for name in table if not str(name).startswith("fcn_")]]
+    kept = [name for name in table if not str(name).startswith("fcn_")]
     own = {name: str(name).removesuffix(ending) for name in table if str(name).endswith(ending)}
-    return kept.join(table[list(own)].rename(columns=own))
+    return table[[*kept, *own]].rename(columns=own)

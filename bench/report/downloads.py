@@ -6,7 +6,8 @@ import base64
 import gzip
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import pandas as pd
 
@@ -55,4 +56,9 @@ def downloads(results: pd.DataFrame, differences: pd.DataFrame, records: Sequenc
 
 
 def _json(records: Sequence[RunRecord]) -> str:
-    return json.dumps([asdict(record) for record in records], allow_nan=False)
+    """As `asdict` would give them, which copies all that they hold first."""
+    return json.dumps(list(records), default=_shallow, allow_nan=False)
+
+
+def _shallow(one: Any) -> dict[str, Any]:
+    return {field.name: getattr(one, field.name) for field in fields(one)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
@@ -18,6 +19,7 @@ def environment(**more: Any) -> jinja2.Environment:
     return jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, **settings)
 
 
+@functools.cache  # it keeps compiled templates
 def html_environment() -> jinja2.Environment:
     """Escapes all that an expression prints."""
     made = environment(autoescape=True)
@@ -25,6 +27,7 @@ def html_environment() -> jinja2.Environment:
     return made
 
 
+@functools.cache
 def markdown_environment() -> jinja2.Environment:
     """Escapes all that an expression prints: nothing from a record is read as Markdown or HTML."""
     made = environment(finalize=markdown_text)

@@ -6,6 +6,7 @@ rows, no notes below the table and no place for the font size, and every cell wo
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -39,6 +40,7 @@ def latex_text(value: object) -> str:
     return "".join(_SIGNS.get(c, c) for c in joined)
 
 
+@functools.cache
 def latex_environment() -> jinja2.Environment:
     """Escapes all that an expression `<< >>` prints; statements stand in `<% %>`."""
     made = environment(
