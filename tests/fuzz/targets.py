@@ -51,7 +51,7 @@ from bench.core.state_dict import WeightsError, read_state_dict
 from bench.data import archives, cache, cards, image_file
 from bench.data import image_folder as plain
 from bench.data.acquire import download, verify
-from bench.data.layouts import lists, parquet
+from bench.data.layouts import list_tables, lists, parquet
 from bench.data.types import ClassInfo
 from bench.gate.baseline import read_baseline
 from bench.records import record as records
@@ -170,7 +170,7 @@ def _pair_lists() -> st.SearchStrategy[bytes]:
 def _pair_list(path: Path) -> None:
     for name in ("a.png", "b.png"):
         Image.new("RGB", (8, 8)).save(path.parent / name)
-    for ending in lists.ENDINGS:
+    for ending in list_tables.ENDINGS:
         (one := path.with_name(f"list{ending}")).write_bytes(path.read_bytes())
         try:
             found = lists.collect(PAIRS_CARD, one)
