@@ -60,7 +60,7 @@ PANEL := --dataset cityscapes --size 128 --base-filters 16 --judge auto,fcn-smal
 SMALL := --dataset cityscapes --size 64 --base-filters 16 --judge auto,judge_px=size
 STUDIES := cityscapes-128-8-epochs cityscapes-128-without-skips cityscapes-128-receptive-field cityscapes-128 \
 	cityscapes-64-generators cityscapes-64-paired-or-not cityscapes-64-photo2labels facades-64-gan-loss \
-	cityscapes-128-50-epochs
+	cityscapes-128-50-epochs facades-128-200-epochs
 reference: check-data .venv/.installed  ## the studies of a CPU in reports/reference (many hours): make reference DATA=folder
 	$(STUDY) $(PANEL) --suite losses --epochs 8 --out out/reference/cityscapes-128-8-epochs
 	$(STUDY) $(PANEL) --variants encdec:gan,encdec:cgan --epochs 8 --out out/reference/cityscapes-128-without-skips
@@ -74,6 +74,8 @@ reference: check-data .venv/.installed  ## the studies of a CPU in reports/refer
 		--out out/reference/facades-64-gan-loss
 	$(STUDY) $(PANEL) --variants l1+cgan,l1 --epochs 50 --keep-at 2,8,25 --seeds 0 \
 		--out out/reference/cityscapes-128-50-epochs
+	$(STUDY) --dataset facades --size 128 --base-filters 16 --judge auto,fcn-small,judge_px=256 --suite losses \
+		--epochs 200 --keep-at 25,50,100 --seeds 0 --out out/reference/facades-128-200-epochs
 
 reference-check: .venv/.installed  ## what `make reference` left, held against what is published
 	@failed=; for name in $(STUDIES); do \

@@ -29,7 +29,7 @@ DEFAULT_METRICS = (
     "fcn_class_iou", "label_class_iou", "fid", "fd_lite0", "lpips", "ssim", "mae", "hf_ratio", "diversity",
 )  # fmt: skip
 MOST_METRICS = 6
-_LOG_FROM = 20  # a logarithmic axis from this ratio of the largest to the smallest value on
+_LOG_FROM = 5  # a logarithmic axis from this ratio of the largest to the smallest value on
 _LATER = {**later_fields(Variant), **later_fields(TrainingSettings)}  # with their defaults
 # What changes with a field where a grid is given in epochs: it may differ along a line.
 _TIED = {

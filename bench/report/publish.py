@@ -15,6 +15,7 @@ itself: by later code, with the images it has.
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import shlex
 import shutil
@@ -46,7 +47,9 @@ from bench.report.render import write_report
 
 _HEAD = "### Generated images: "
 SHOWN = 4
-"""Images a variant in the figure of generated ones."""
+"""Images a variant in the figure of generated ones, where they stand in one band."""
+_ACROSS = 8  # columns of a band
+_WIDE = 18  # letters of a title that fit a column
 
 
 def publish(out: Path, folder: Path, update: bool = False) -> tuple[list[Check], list[str]]:
@@ -126,11 +129,12 @@ def _write_claims(found: Sequence[Section], made_again: Sequence[Reproduction], 
 
 def _write_generated(section: Section, out: Path, folder: Path) -> None:
     """The figure, and a part of `report.md` that shows it; from what was published, as it was."""
-    rows = [row for row in section.rows if _gallery(row)]
-    names = _gallery(rows[0])[:SHOWN] if rows else ()
+    bands = _bands([row for row in section.rows if _gallery(row)])
+    rows = [row for band in bands for row in band]
+    names = _gallery(rows[0])[: SHOWN if len(bands) == 1 else SHOWN // 2] if rows else ()
     name, before = _figure(section), out / "report.md"
     if names:
-        write_bytes(folder / name, _generated(rows, names, out))
+        write_bytes(folder / name, _generated(bands, names, out))
         _add_to_report(
             folder,
             f"\n{_HEAD}{section.title}\n\n"
@@ -159,19 +163,36 @@ def _add_to_report(folder: Path, said: str) -> None:
     write_text(report, f"{before}\n\n{said.strip()}\n")
 
 
-def _generated(rows: Sequence[Row], names: Sequence[str], out: Path) -> bytes:
+def _bands(rows: Sequence[Row]) -> list[list[Row]]:
+    """The columns of the figure, in bands below one another; the lengths of a variant stay together."""
+    bands: list[list[Row]] = []
+    for _, alike in itertools.groupby(rows, key=lambda row: row.variant):
+        own = list(alike)
+        if bands and len(bands[-1]) + len(own) <= _ACROSS:
+            bands[-1] += own
+        else:
+            bands += [own[start : start + _ACROSS] for start in range(0, len(own), _ACROSS)]
+    return bands
+
+
+def _generated(bands: Sequence[Sequence[Row]], names: Sequence[str], out: Path) -> bytes:
     """A PNG file: columns are variants (their first seed), rows the first images of the fixed gallery."""
+    across, high = max(map(len, bands)), len(names)
     with style():
-        figure = new_figure(1.7 * len(rows), 1.7 * len(names) + 0.3)
-        axes = figure.subplots(len(names), len(rows), squeeze=False)
-        for column, row in enumerate(rows):
-            gallery = row.first.gallery
-            for line, name in enumerate(names):
-                ax = axes[line][column]
-                ax.set_axis_off()
-                if gallery is not None and gallery.predictions is not None:
-                    ax.imshow(to_rgb8(read_png(out / gallery.predictions / f"{name}.png")))
-            axes[0][column].set_title(plain(row.label, 20))
+        figure = new_figure(1.7 * across, (1.7 * high + 0.3) * len(bands))
+        axes = figure.subplots(high * len(bands), across, squeeze=False)
+        for ax in axes.flat:
+            ax.set_axis_off()
+        for number, band in enumerate(bands):
+            for column, row in enumerate(band):
+                gallery = row.first.gallery
+                for line, name in enumerate(names, start=high * number):
+                    if gallery is not None and gallery.predictions is not None:
+                        image = to_rgb8(read_png(out / gallery.predictions / f"{name}.png"))
+                        axes[line][column].imshow(image)
+                title = plain(row.label, 24)
+                size = {"fontsize": 7} if len(title) > _WIDE else {}
+                axes[high * number][column].set_title(title, **size)
         held = io.BytesIO()
         figure.savefig(held, format="png", dpi=110, facecolor="white", metadata={"Software": None})
     return held.getvalue()

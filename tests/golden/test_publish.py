@@ -10,11 +10,12 @@ import pytest
 from click.testing import CliRunner
 from synthetic import write_output
 
+from bench.analysis.rows import Row
 from bench.cli.main import cli
 from bench.core.errors import UsageError
 from bench.records.record import read_per_image, read_records, write_record
 from bench.records.seal import check_seal
-from bench.report.publish import publish
+from bench.report.publish import _bands, publish
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,15 @@ def test_the_only_images_are_generated_ones(published: tuple[Path, Path]) -> Non
     assert "[images](figures/s1-generated.png): l1, l1+cgan" in text  # of a claim of the ledger
     assert "-gallery.png" not in text
     assert all((folder / "figures" / name).is_file() for name in named)
+
+
+def test_many_columns_stand_in_bands_and_the_lengths_of_a_variant_together() -> None:
+    rows = [Row(f"{name} {steps}", "run", [], name) for name in "abcde" for steps in (2, 8, 25)]
+    bands = [[row.label for row in band] for band in _bands(rows)]
+    assert [len(band) for band in bands] == [6, 6, 3]
+    assert bands[1] == ["c 2", "c 8", "c 25", "d 2", "d 8", "d 25"]
+    assert len(_bands(rows[:8])) == 1
+    assert [len(band) for band in _bands([Row(f"a {n}", "run", [], "a") for n in range(10)])] == [8, 2]
 
 
 def test_a_baseline_of_what_is_published_passes_the_study_that_was(
